@@ -1,0 +1,95 @@
+package domain
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Role is how an actor stands to a record. The tables of the machines are written in roles.
+type Role string
+
+// The roles.
+const (
+	RoleAnyone  Role = "anyone"  // every caller whom the operation's scopes let in
+	RoleInviter Role = "inviter" // created the invitation
+	RoleInvitee Role = "invitee" // presents the invitation's secret, and is not the inviter
+	RoleTarget  Role = "target"  // already owns or signs for what the invitation leads to
+	RoleAdmin   Role = "admin"   // holds admin/write or admin/full
+	RoleAuditor Role = "auditor" // holds admin/read: sees what an admin sees and does nothing
+	RoleClock   Role = "clock"   // time itself; no caller ever has it
+)
+
+// The scopes of an access token. X/full includes read, write and delete of X; write does not imply read.
+const (
+	ScopeBankingRead    = "banking/read"
+	ScopeBankingWrite   = "banking/write"
+	ScopeBankingDelete  = "banking/delete"
+	ScopeBankingFull    = "banking/full"
+	ScopeProfilesRead   = "profiles/read"
+	ScopeProfilesWrite  = "profiles/write"
+	ScopeProfilesDelete = "profiles/delete"
+	ScopeProfilesFull   = "profiles/full"
+	ScopeReadPII        = "profiles/readPii"
+	ScopeAdminRead      = "admin/read"
+	ScopeAdminWrite     = "admin/write"
+	ScopeAdminFull      = "admin/full"
+	ScopeSignup         = "signup"
+)
+
+// Actor is who asks: the claims of an access token that was believed, and where the request came from.
+type Actor struct {
+	// ID is the token's sub; empty for a nobody.
+	ID string
+	// Username is the claim username, else preferred_username.
+	Username string
+	// Email is the claim email.
+	Email string
+	// CustomerID and CustomerGroup are the claims of the core banking system.
+	CustomerID, CustomerGroup string
+	// ClientID is the claim client_id, else azp: the application.
+	ClientID string
+	// SessionID is the claim sid.
+	SessionID string
+	// Scopes are the token's scopes.
+	Scopes []string
+	// Address is the client's IP address, behind trusted proxies the one they name.
+	Address string
+	// APIKey is the name of the client key that came with the request; empty where none that is known came.
+	APIKey string
+	// Refused is why a credential that did come was not believed; nil for a believed one and for none.
+	Refused *problem.Problem
+}
+
+// Known reports whether a token was believed.
+func (a Actor) Known() bool { return a.ID != "" && a.Refused == nil }
+
+// Has reports whether the token holds one of the scopes.
+func (a Actor) Has(scopes ...string) bool {
+	for _, s := range scopes {
+		if slices.Contains(a.Scopes, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// Admin reports whether the actor may act as an administrator.
+func (a Actor) Admin() bool { return a.Has(ScopeAdminWrite, ScopeAdminFull) }
+
+// SeesAll reports whether the actor sees what an administrator sees.
+func (a Actor) SeesAll() bool { return a.Has(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull) }
+
+type actorKey struct{}
+
+// WithActor puts the actor into the context.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorFrom gives the actor of the context; a nobody where there is none.
+func ActorFrom(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	return a
+}

@@ -1,0 +1,201 @@
+// Package domain holds the rules of Gatehouse: which records there are, which lives they lead, who may do what to
+// them, and what is refused with which words. One file per subject; apply.go is the only road from one state to
+// the next.
+//
+// It knows no GraphQL, no HTTP and no SQL. What it needs from outside stands below as ports of the Service, and
+// everything outside turns a request into one call of a Service method, and the answer back.
+package domain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+)
+
+// Service is the rules with their ports. Every method takes the actor from its context.
+type Service struct {
+	Store     Store
+	Directory Directory
+	Limiter   Limiter
+	Hasher    Hasher
+	// Keyed is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
+	Keyed func(purpose string, parts ...string) []byte
+	// Now is the one clock.
+	Now func() time.Time
+	// Verified says whether a user has passed identity verification. Nil: nobody has.
+	Verified func(ctx context.Context, userID string) (bool, error)
+	Settings Settings
+}
+
+// Settings are the choices of an institution.
+type Settings struct {
+	// PublicURL is the host of absolute links: scheme://host[:port], without a trailing slash.
+	PublicURL string
+	// InstitutionName appears in mails and on pages.
+	InstitutionName string
+	// AcceptURL is the link of an invitation mail, with the variables {invitationId} and {key}.
+	AcceptURL string
+	// InvitationTTL is how long an invitation may be accepted.
+	InvitationTTL time.Duration
+	// InvitationResendLimit is how often an invitation mail is sent again.
+	InvitationResendLimit int
+	// InvitationMaxFailed is the number of wrong secrets that locks an invitation; 0 = never.
+	InvitationMaxFailed int
+	// VerifyRate and VerifyBlock limit verifications per client address.
+	VerifyRate  Rate
+	VerifyBlock time.Duration
+	// CompleteRequiresVerification asks that the accepting user has passed identity verification.
+	CompleteRequiresVerification bool
+}
+
+// Rate is so many in so long.
+type Rate struct {
+	Limit int
+	Per   time.Duration
+}
+
+// Errors of the Store that the rules react to.
+var (
+	// ErrMissing: there is no such row.
+	ErrMissing = errors.New("domain: no such row")
+	// ErrStale: the row is no longer of the version that was read.
+	ErrStale = errors.New("domain: the row has changed since it was read")
+	// ErrRemembered: the idempotency key of the unit is taken.
+	ErrRemembered = errors.New("domain: the idempotency key is taken")
+)
+
+// Store keeps records. A unit is written whole or not at all.
+type Store interface {
+	// Commit writes a unit: changed rows, lifecycle events, messages, grants and the idempotency key.
+	// It fails with ErrStale or ErrRemembered, and then nothing is written.
+	Commit(ctx context.Context, u *Unit) error
+	// Recall finds what an idempotency key stands for; ErrMissing where it is free or has run out.
+	Recall(ctx context.Context, key []byte, now time.Time) (*Memory, error)
+
+	Invitations() Shelf[Invitation]
+	Events() Shelf[LifecycleEvent]
+	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
+	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)
+}
+
+// Shelf holds the records of one kind.
+type Shelf[R any] interface {
+	// Get finds one record; ErrMissing where there is none.
+	Get(ctx context.Context, id string) (*R, error)
+	// GetMany finds records by id, in no particular order; those that are missing are left out.
+	GetMany(ctx context.Context, ids []string) ([]*R, error)
+	// List selects, orders and pages.
+	List(ctx context.Context, q listing.Query) (listing.Page[R], error)
+	// Due lists ids of records whose clock transition is due at the time.
+	Due(ctx context.Context, now time.Time, limit int) ([]string, error)
+}
+
+// Unit is what one transition writes, in one transaction.
+type Unit struct {
+	Changes  []Change
+	Events   []*LifecycleEvent
+	Messages []*Message
+	Grants   []Grant
+	Memory   *Memory
+	// Decoy asks for the work of a real unit (a row changed, a row added, one commit) that leaves no trace a
+	// caller can see: so that a refusal for an unknown record takes the time of one for a known record.
+	Decoy bool
+}
+
+// Change is a row that a unit writes.
+type Change struct {
+	// Record is a pointer to a record, as it shall be.
+	Record any
+	// Was is the version that was read; 0 for a new row.
+	Was int
+	// Erase removes the row, and the messages about it.
+	Erase bool
+}
+
+// Grant gives a user a part in an account or an organisation.
+type Grant struct {
+	Kind   TargetKind
+	ID     string
+	UserID string
+}
+
+// Memory is what an idempotency key stands for. It holds no input and nothing secret.
+type Memory struct {
+	// Key is a keyed hash of caller and key, Fingerprint one of operation and input.
+	Key, Fingerprint []byte
+	Operation        string
+	// SubjectID is the record that came out of the call; empty where none did.
+	SubjectID string
+	// Code, Detail, Path, Attributes and AvailableAt are the problem the caller heard; Code is empty where the call was done.
+	Code        string
+	Detail      string
+	Path        []string
+	Attributes  map[string]any
+	AvailableAt time.Time
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+// Limiter counts calls that may be made only so often. Its counters are shared by all instances, and no roll-back
+// of the caller's work gives a try back.
+type Limiter interface {
+	// Take counts one call of the key. Over the rate, the key is blocked for the block, or until the window ends
+	// where block is 0; then ok is false and availableAt says until when.
+	Take(ctx context.Context, key []byte, rate Rate, block time.Duration) (ok bool, availableAt time.Time, err error)
+}
+
+// Hasher hashes secrets that people choose: slowly, with a salt.
+type Hasher interface {
+	// Hash gives a text that holds salt, parameters and hash.
+	Hash(ctx context.Context, secret string) (string, error)
+	// Verify compares in constant time.
+	Verify(ctx context.Context, secret, hash string) (bool, error)
+	// Burn does the work of Verify for a record that does not exist.
+	Burn(ctx context.Context, secret string) error
+}
+
+// Meta is what every lifecycle record has.
+type Meta struct {
+	// ID is opaque, prefixed and time-ordered; an imported record keeps its own.
+	ID string
+	// Version grows by one with each transition.
+	Version int
+	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Record is any lifecycle record.
+type Record interface {
+	// Head gives the part that all records share.
+	Head() *Meta
+	// Kind names the machine.
+	Kind() Kind
+}
+
+// Kind names a kind of lifecycle record: the name of its machine.
+type Kind string
+
+// The kinds.
+const KindInvitation Kind = "invitation"
+
+// Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same
+// idempotency key. It is meaningful beside an error too.
+type Outcome[R any] struct {
+	Record   *R
+	Replayed bool
+}
+
+// Guard are the members that the input of every transition may carry.
+type Guard struct {
+	// ExpectedVersion is the version the caller decided on; nil = whatever it is.
+	ExpectedVersion *int `json:"expectedVersion" validate:"omitempty,min=1"`
+	// IdempotencyKey makes repeats of the call harmless for 24 hours.
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+	// VersionRequired refuses a call that names no version (If-Match required by configuration).
+	VersionRequired bool `json:"-"`
+}
+
+// now is the clock, as the databases keep it.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,161 @@
+package domain
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// LifecycleEvent is one line of the journal: one transition of one record. It is written with the transition and
+// never changed. It holds no personal data and no secret.
+type LifecycleEvent struct {
+	// ID is evt_….
+	ID string
+	// Position is where it stands in the feed; the store sets it.
+	Position FeedPosition
+	// Name is the operation that made the transition: the mutation's, or verb and subject where time made it.
+	Name string
+	// From and To are states; From is empty for a new record, To for an erased one.
+	From, To string
+	// OccurredAt is when.
+	OccurredAt time.Time
+	// ActorID is the user who asked for it; empty for the clock, and for an invitee who had not signed in.
+	ActorID string
+	// SubjectKind and SubjectID name the record, Version its version afterwards.
+	SubjectKind Kind
+	SubjectID   string
+	Version     int
+	// Reason is what the actor gave as the reason, where the operation takes one.
+	Reason string
+	// Concerns are the users who may see the event beside those who see everything.
+	Concerns []string
+}
+
+// FeedPosition orders the feed: by the transaction that wrote the event, then by its number. On a database where
+// transactions commit in the order of their numbers Tx is 0.
+type FeedPosition struct{ Tx, Seq int64 }
+
+// Before reports whether p comes before q.
+func (p FeedPosition) Before(q FeedPosition) bool {
+	return p.Tx < q.Tx || p.Tx == q.Tx && p.Seq < q.Seq
+}
+
+// Cursor is the position as clients carry it.
+func (p FeedPosition) Cursor() string { return fmt.Sprintf("%x.%x", p.Tx, p.Seq) }
+
+// ParseFeedPosition reads a cursor.
+// Refuses with InvalidInput.
+func ParseFeedPosition(text string) (FeedPosition, error) {
+	var p FeedPosition
+	tx, seq, ok := strings.Cut(text, ".")
+	if ok {
+		_, err1 := fmt.Sscanf(tx, "%x", &p.Tx)
+		_, err2 := fmt.Sscanf(seq, "%x", &p.Seq)
+		ok = err1 == nil && err2 == nil && p.Cursor() == text
+	}
+	if !ok {
+		return p, problem.New(problem.InvalidInput).Because("This is not a cursor of the event feed.").At("after")
+	}
+	return p, nil
+}
+
+// EventSchema is what a list of events can be selected and ordered by.
+var EventSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "seq", Type: listing.Number, Hidden: true},
+	{Name: "subjectId", Type: listing.ID, Hidden: true},
+	{Name: "name", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+}}
+
+// EventValue reads a field of an event.
+func EventValue(e *LifecycleEvent, field string) listing.Value {
+	switch field {
+	case "_id":
+		return e.ID
+	case "seq":
+		return float64(e.Position.Seq)
+	case "subjectId":
+		return e.SubjectID
+	case "name":
+		return e.Name
+	case "createdAt":
+		return e.OccurredAt
+	}
+	return nil
+}
+
+// Timeline lists the events of a record that the caller was shown, oldest first.
+func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.Page[LifecycleEvent], error) {
+	q := page.query()
+	q.Where = listing.Eq("subjectId", r.Head().ID)
+	q.Order = []listing.Order{{Field: "seq"}}
+	if err := page.check(); err != nil {
+		return listing.Page[LifecycleEvent]{}, err
+	}
+	return s.Store.Events().List(ctx, q)
+}
+
+// Event finds one event.
+// Refuses with Unauthorized and NotFound.
+func (s *Service) Event(ctx context.Context, id string) (*LifecycleEvent, error) {
+	a, err := s.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Store.Events().Get(ctx, id)
+	if err != nil {
+		return nil, found(err, problem.NotFound)
+	}
+	if !e.VisibleTo(a) {
+		return nil, problem.New(problem.NotFound)
+	}
+	return e, nil
+}
+
+// VisibleTo reports whether the actor may see the event.
+func (e *LifecycleEvent) VisibleTo(a Actor) bool {
+	return a.SeesAll() || a.Known() && slices.Contains(e.Concerns, a.ID)
+}
+
+// Paging are the arguments of a connection.
+type Paging struct {
+	First, Last   *int
+	After, Before string
+	WithCount     bool
+}
+
+// maxPage bounds a page (GraphQL contract: default 20, at most 100).
+const (
+	defaultPage = 20
+	maxPage     = 100
+)
+
+func (p Paging) check() error {
+	bad := func(name, text string) error {
+		return problem.New(problem.InvalidInput).Because("%s", text).At(name)
+	}
+	switch {
+	case p.First != nil && p.Last != nil:
+		return bad("last", "Give first or last, not both.")
+	case p.First != nil && (*p.First < 0 || *p.First > maxPage):
+		return bad("first", "first is a number from 0 to 100.")
+	case p.Last != nil && (*p.Last < 0 || *p.Last > maxPage):
+		return bad("last", "last is a number from 0 to 100.")
+	}
+	return nil
+}
+
+func (p Paging) query() listing.Query {
+	q := listing.Query{First: p.First, Last: p.Last, After: p.After, Before: p.Before, WithCount: p.WithCount}
+	if p.First == nil && p.Last == nil {
+		n := defaultPage
+		q.First = &n
+	}
+	return q
+}

@@ -1,0 +1,118 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// memoryLife is how long an idempotency key stands for its first call (GraphQL contract, rules).
+const memoryLife = 24 * time.Hour
+
+// key is the caller's idempotency key as the store keeps it; nil where the call has none. Callers do not share
+// keys: the same text of two callers is two keys.
+func (s *Service) key(a Actor, c call) []byte {
+	if c.guard.IdempotencyKey == nil {
+		return nil
+	}
+	return s.Keyed("idempotency key", a.ID, *c.guard.IdempotencyKey)
+}
+
+func (s *Service) fingerprint(c call) []byte {
+	version := ""
+	if c.guard.ExpectedVersion != nil {
+		version = strconv.Itoa(*c.guard.ExpectedVersion)
+	}
+	return s.Keyed("idempotency input", append([]string{c.operation, c.id, version}, c.parts...)...)
+}
+
+// memory is what the unit of a call remembers; nil where the call has no key.
+func (s *Service) memory(a Actor, c call, subject string, told *problem.Problem, now time.Time) *Memory {
+	key := s.key(a, c)
+	if key == nil {
+		return nil
+	}
+	m := &Memory{
+		Key: key, Fingerprint: s.fingerprint(c), Operation: c.operation, SubjectID: subject,
+		CreatedAt: now, ExpiresAt: now.Add(memoryLife),
+	}
+	if told != nil {
+		m.Code, m.Detail, m.Path, m.Attributes, m.AvailableAt = told.Code, told.Detail, told.Path, told.Attributes, told.AvailableAt
+	}
+	return m
+}
+
+// remembered reports whether a refusal is an outcome that a repeat hears again: what the rules refused, not
+// malformed input, missing rights, limits and outages.
+func remembered(p *problem.Problem) bool {
+	switch p.Kind {
+	case problem.Conflict, problem.Gone, problem.Stale:
+		return true
+	}
+	return false
+}
+
+// remember writes a refusal under the call's key, and says whether the key was taken meanwhile.
+func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem) (taken bool, err error) {
+	m := s.memory(a, c, subject, p, s.now())
+	if m == nil {
+		return false, nil
+	}
+	err = s.Store.Commit(ctx, &Unit{Memory: m})
+	if errors.Is(err, ErrRemembered) {
+		return true, nil
+	}
+	return false, err
+}
+
+// recall answers a call from its idempotency key. done is false where the key is free, or there is none.
+func recall[R any, S, T ~string](
+	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call,
+) (out Outcome[R], done bool, err error) {
+	key := s.key(a, c)
+	if key == nil {
+		return out, false, nil
+	}
+	m, err := s.Store.Recall(ctx, key, s.now())
+	if errors.Is(err, ErrMissing) {
+		return out, false, nil
+	}
+	if err != nil {
+		return out, true, err
+	}
+	if string(m.Fingerprint) != string(s.fingerprint(c)) {
+		return out, true, problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
+	}
+	out.Replayed = true
+	if m.SubjectID != "" {
+		read, err := find(ctx, s, l, m.SubjectID)
+		switch {
+		case err == nil:
+			out.Record = read.record
+		case !errors.Is(err, ErrMissing):
+			return out, true, err
+		}
+	}
+	if m.Code == "" {
+		return out, true, nil
+	}
+	d := problem.Lookup(m.Code)
+	if d == nil {
+		d = problem.InternalError
+	}
+	p := problem.New(d)
+	p.Detail, p.Path, p.Attributes, p.AvailableAt = m.Detail, m.Path, m.Attributes, m.AvailableAt
+	return out, true, p
+}
+
+// optional is an input member in a fingerprint: an absent one differs from an empty one.
+func optional(v *string) string {
+	if v == nil {
+		return "-"
+	}
+	return "+" + strings.ToValidUTF8(*v, "\uFFFD")
+}

@@ -1,0 +1,241 @@
+// Package lifecycle holds a life as data: which transitions there are, from where, to where, who may make them,
+// and what a caller hears where one is not open.
+//
+// It knows no subject: an invitation, a session and a quiz are each a value of Machine. Everything that says
+// "what may happen next" reads such a value: the guard of a transition, HAL links, GraphQL actions, the
+// generated diagrams and the property tests.
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Row is one transition.
+type Row[S, T, R ~string] struct {
+	// On is the verb.
+	On T
+	// From lists the states in which it is open; empty means every state.
+	From []S
+	// To lists the states in which it may end; empty for a transition that erases the record.
+	To []S
+	// By lists the roles that may ask for it, as they stand to the record.
+	By []R
+	// Else says which problem a caller hears from a state that is not in From.
+	Else func(S) *problem.Definition
+	// Operation is the name of the mutation, where it is not On + Subject.
+	Operation string
+	// Erases is set where the record is gone afterwards.
+	Erases bool
+}
+
+// Machine is the life of one kind of record.
+type Machine[S, T, R ~string] struct {
+	// Name is the subject in lower camel case: "invitation".
+	Name string
+	// Start is the state of a new record.
+	Start S
+	// Create is the operation that makes a new record, and who may ask for it.
+	Create string
+	// CreateBy lists the roles that may create one.
+	CreateBy []R
+	// States lists every state in the order of the documentation, with the sentence that explains it.
+	States []State[S]
+	// Transitions is the table.
+	Transitions []Row[S, T, R]
+	// Clock is the role that stands for time passing; no caller ever has it.
+	Clock R
+}
+
+// State is a state with its explanation: how a record gets in, and what comes next.
+type State[S ~string] struct {
+	Name S
+	Help string
+}
+
+// Row finds the row of a transition; nil where the machine has none.
+func (m *Machine[S, T, R]) Row(on T) *Row[S, T, R] {
+	for i := range m.Transitions {
+		if m.Transitions[i].On == on {
+			return &m.Transitions[i]
+		}
+	}
+	return nil
+}
+
+// Has reports whether the row is open in the state.
+func (r *Row[S, T, R]) Has(state S) bool { return len(r.From) == 0 || slices.Contains(r.From, state) }
+
+// Grants reports whether one of the roles may ask for the transition.
+func (r *Row[S, T, R]) Grants(roles []R) bool {
+	for _, role := range roles {
+		if slices.Contains(r.By, role) {
+			return true
+		}
+	}
+	return false
+}
+
+// Ends reports whether the transition may end in the state.
+func (r *Row[S, T, R]) Ends(state S) bool { return slices.Contains(r.To, state) }
+
+// OperationName is the name of the mutation that makes the transition: Operation, or the verb and the subject. For a
+// transition of the clock it is the name that the journal has for it; no mutation has that name.
+func (m *Machine[S, T, R]) OperationName(on T) string {
+	if row := m.Row(on); row != nil && row.Operation != "" {
+		return row.Operation
+	}
+	return string(on) + strings.ToUpper(m.Name[:1]) + m.Name[1:]
+}
+
+// OfClock reports whether only time makes the transition.
+func (m *Machine[S, T, R]) OfClock(on T) bool {
+	row := m.Row(on)
+	return row != nil && len(row.By) == 1 && row.By[0] == m.Clock
+}
+
+// Verdict is the answer of Check.
+type Verdict string
+
+// The verdicts, in the order in which they are looked for.
+const (
+	Open    Verdict = ""        // go on
+	Denied  Verdict = "denied"  // none of the roles may ask for it
+	Closed  Verdict = "closed"  // not in this state
+	Unknown Verdict = "unknown" // the machine has no such transition
+)
+
+// Check says whether the transition is open to the roles in the state. The role comes before the state: who may
+// not ask learns nothing of the state.
+func (m *Machine[S, T, R]) Check(on T, state S, roles []R) Verdict {
+	row := m.Row(on)
+	switch {
+	case row == nil:
+		return Unknown
+	case !row.Grants(roles):
+		return Denied
+	case !row.Has(state):
+		return Closed
+	}
+	return Open
+}
+
+// Allowed lists the transitions that Check finds open, in the order of the table.
+func (m *Machine[S, T, R]) Allowed(state S, roles []R) []T {
+	var open []T
+	for _, row := range m.Transitions {
+		if m.Check(row.On, state, roles) == Open {
+			open = append(open, row.On)
+		}
+	}
+	return open
+}
+
+// Final reports whether no transition leads from the state to another state.
+func (m *Machine[S, T, R]) Final(state S) bool {
+	for _, row := range m.Transitions {
+		if row.Erases || !row.Has(state) {
+			continue
+		}
+		for _, to := range row.To {
+			if to != state {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Refusal is what a caller hears who asks for the transition in a state in which it is not open: the row's
+// problem with the current state and the states in which it is open.
+func (m *Machine[S, T, R]) Refusal(on T, state S) *problem.Problem {
+	row := m.Row(on)
+	from := make([]string, 0, len(row.From))
+	for _, s := range row.From {
+		from = append(from, string(s))
+	}
+	return problem.New(row.Else(state)).With("currentState", string(state)).With("allowedStates", from)
+}
+
+// Map is the machine as plain text, for readers that are not generic: documentation, GraphQL, tests.
+type Map struct {
+	Name        string
+	Start       string
+	Create      string
+	CreateBy    []string
+	States      []MapState
+	Transitions []MapRow
+}
+
+// MapState is a state of a Map.
+type MapState struct {
+	Name  string
+	Help  string
+	Final bool
+}
+
+// MapRow is a transition of a Map.
+type MapRow struct {
+	Name      string
+	Operation string
+	From, To  []string
+	By        []string
+	Erases    bool
+	// Clock is set where only time makes the transition.
+	Clock bool
+}
+
+// Map gives the machine as plain text. From is spelled out where the row is open in every state.
+func (m *Machine[S, T, R]) Map() Map {
+	out := Map{Name: m.Name, Start: string(m.Start), Create: m.Create, CreateBy: texts(m.CreateBy)}
+	every := make([]string, 0, len(m.States))
+	for _, s := range m.States {
+		every = append(every, string(s.Name))
+		out.States = append(out.States, MapState{Name: string(s.Name), Help: s.Help, Final: m.Final(s.Name)})
+	}
+	for _, row := range m.Transitions {
+		from := texts(row.From)
+		if len(from) == 0 {
+			from = every
+		}
+		out.Transitions = append(out.Transitions, MapRow{
+			Name: string(row.On), Operation: m.OperationName(row.On),
+			From: from, To: texts(row.To), By: texts(row.By), Erases: row.Erases, Clock: m.OfClock(row.On),
+		})
+	}
+	return out
+}
+
+func texts[X ~string](in []X) []string {
+	out := make([]string, 0, len(in))
+	for _, x := range in {
+		out = append(out, string(x))
+	}
+	return out
+}
+
+// Mermaid draws the machine as a Mermaid state diagram.
+func (m Map) Mermaid() string {
+	var b strings.Builder
+	b.WriteString("stateDiagram-v2\n")
+	fmt.Fprintf(&b, "    [*] --> %s: %s\n", m.Start, m.Create)
+	for _, row := range m.Transitions {
+		if row.Erases {
+			continue // from every state to nothing: a line from each would hide the life itself
+		}
+		for _, from := range row.From {
+			for _, to := range row.To {
+				fmt.Fprintf(&b, "    %s --> %s: %s\n", from, to, row.Name)
+			}
+		}
+	}
+	for _, s := range m.States {
+		if s.Final {
+			fmt.Fprintf(&b, "    %s --> [*]\n", s.Name)
+		}
+	}
+	return b.String()
+}

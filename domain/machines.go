@@ -1,0 +1,34 @@
+package domain
+
+import "github.com/gatehouse/gatehouse/domain/lifecycle"
+
+// Lifecycles gives every machine as plain text, in the order of the documentation.
+func Lifecycles() []lifecycle.Map { return []lifecycle.Map{invitationMachine.Map()} }
+
+// Lifecycle gives the machine of a kind as plain text.
+func Lifecycle(kind Kind) (lifecycle.Map, bool) {
+	for _, m := range Lifecycles() {
+		if m.Name == string(kind) {
+			return m, true
+		}
+	}
+	return lifecycle.Map{}, false
+}
+
+// RoleHelp explains a role.
+type RoleHelp struct {
+	Name Role
+	Help string
+}
+
+// Roles explains every role, for the documentation.
+func Roles() []RoleHelp {
+	return []RoleHelp{
+		{RoleInviter, "Created the invitation."},
+		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
+		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
+		{RoleAdmin, "Holds the scope admin/write or admin/full."},
+		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},
+		{RoleClock, "Time itself. A reader sees the transition at once, a sweeper writes it within a second or so."},
+	}
+}

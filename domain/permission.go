@@ -1,0 +1,89 @@
+package domain
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// permission says which token an operation asks for. Scopes authorise the kind of action; how the actor stands to
+// the record authorises the instance (conventions §2).
+type permission struct {
+	// scopes: any one of them.
+	scopes []string
+	// sees: a token that sees what an administrator sees will do as well.
+	sees bool
+	// admin: beside the scopes, admin/write or admin/full.
+	admin bool
+	// open: no token at all.
+	open bool
+}
+
+var (
+	bankingRead   = permission{scopes: of(ScopeBankingRead, ScopeBankingFull), sees: true}
+	bankingWrite  = permission{scopes: of(ScopeBankingWrite, ScopeBankingFull)}
+	bankingDelete = permission{scopes: of(ScopeBankingDelete, ScopeBankingFull)}
+)
+
+// permissions has a line for every operation, whichever door it comes through.
+var permissions = map[string]permission{
+	"version":           {open: true},
+	"lifecycle":         {open: true},
+	"invitationPreview": {open: true},
+	"viewer":            {},
+	"node":              {},
+
+	"invitation":             bankingRead,
+	"invitations":            bankingRead,
+	"createInvitation":       bankingWrite,
+	"resendInvitation":       bankingWrite,
+	"revokeInvitation":       bankingWrite,
+	"updateInvitationSecret": bankingWrite,
+	"verifyInvitation":       bankingWrite,
+	"completeInvitation":     {scopes: bankingWrite.scopes, admin: true},
+	"deleteInvitation":       bankingDelete,
+}
+
+// Permit says whether the caller's token is good for the operation, before anything else is looked at.
+// Refuses with Unauthorized, SessionExpired, ServiceUnavailable (the issuer's keys could not be read) and
+// AccessDenied.
+func (s *Service) Permit(ctx context.Context, operation string) error {
+	p, ok := permissions[operation]
+	if !ok {
+		return problem.New(problem.InternalError).Because("There is no such operation.")
+	}
+	if p.open {
+		return nil
+	}
+	a, err := s.known(ctx)
+	if err != nil {
+		return err
+	}
+	kind := len(p.scopes) == 0 || a.Has(p.scopes...) || p.sees && a.SeesAll()
+	if !kind || p.admin && !a.Admin() {
+		return problem.New(problem.AccessDenied)
+	}
+	return nil
+}
+
+// known gives the actor of a believed token.
+func (s *Service) known(ctx context.Context) (Actor, error) {
+	a := ActorFrom(ctx)
+	switch {
+	case a.Refused != nil:
+		return a, a.Refused
+	case a.ID == "":
+		return a, problem.New(problem.Unauthorized)
+	}
+	return a, nil
+}
+
+// Viewer is the caller, as the server knows it.
+// Refuses with Unauthorized and SessionExpired.
+func (s *Service) Viewer(ctx context.Context) (*Actor, error) {
+	a, err := s.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &a, nil
+}

@@ -1,0 +1,10 @@
+// Package examples holds sample data that the server loads into an empty database, and that the tests replay.
+// It knows files and nothing else.
+package examples
+
+import _ "embed"
+
+// Demo is the demonstration directory, in the import format.
+//
+//go:embed demo.ndjson
+var Demo []byte
