@@ -294,9 +294,10 @@ func actions[R any, S, T ~string](
 			continue
 		}
 		a := Action{Name: l.machine.OperationName(row.On)}
+		refused := s.Permit(ctx, a.Name)
 		switch state := *l.state(r); {
-		case s.Permit(ctx, a.Name) != nil:
-			a.Problem = problem.Of(s.Permit(ctx, a.Name))
+		case refused != nil:
+			a.Problem = problem.Of(refused)
 		case !row.Grants(roles):
 			a.Problem = problem.New(l.denied)
 		case !row.Has(state):

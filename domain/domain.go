@@ -189,8 +189,8 @@ type Outcome[R any] struct {
 
 // Guard are the members that the input of every transition may carry.
 type Guard struct {
-	// ExpectedVersion is the version the caller decided on; nil = whatever it is.
-	ExpectedVersion *int `json:"expectedVersion" validate:"omitempty,min=1"`
+	// ExpectedVersion is the version the caller decided on; nil = whatever it is. One that never was is simply stale.
+	ExpectedVersion *int `json:"expectedVersion"`
 	// IdempotencyKey makes repeats of the call harmless for 24 hours.
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 	// VersionRequired refuses a call that names no version (If-Match required by configuration).

@@ -151,6 +151,15 @@ func (p Paging) check() error {
 	return nil
 }
 
+// Query is the keyset query that the arguments ask for.
+// Refuses with InvalidInput.
+func (p Paging) Query() (listing.Query, error) {
+	if err := p.check(); err != nil {
+		return listing.Query{}, err
+	}
+	return p.query(), nil
+}
+
 func (p Paging) query() listing.Query {
 	q := listing.Query{First: p.First, Last: p.Last, After: p.After, Before: p.Before, WithCount: p.WithCount}
 	if p.First == nil && p.Last == nil {

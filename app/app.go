@@ -1,0 +1,348 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/playground"
+
+	"github.com/gatehouse/gatehouse/auth"
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/examples"
+	"github.com/gatehouse/gatehouse/notify"
+	"github.com/gatehouse/gatehouse/pages"
+	"github.com/gatehouse/gatehouse/resolvers"
+	"github.com/gatehouse/gatehouse/rest"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+const (
+	// graceful is how long a stop waits for requests in flight (operating contract).
+	graceful = 30 * time.Second
+	// sweepEvery is how soon the sweeper writes what readers already see.
+	sweepEvery = time.Second
+	// purgeEvery is how often what has run out is removed.
+	purgeEvery = 10 * time.Minute
+)
+
+// Serve runs the server until the context ends. words are for the person at the terminal: the playground's address
+// and, at the first start, a token and a key; they never pass through the log.
+func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) error {
+	// What happens to the database and the mails must outlive the signal that ends the serving.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("GATEHOUSE_LISTEN: %w", err)
+	}
+	defer listener.Close() //nolint:errcheck // the server closes it first
+	publicURL := strings.TrimSuffix(c.PublicURL, "/")
+	if publicURL == "" {
+		publicURL = "http://" + listener.Addr().String()
+	}
+
+	store, err := openDatabase(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close() //nolint:errcheck // nothing is left to be written
+	if err := ready(ctx, c, store); err != nil {
+		return err
+	}
+	if err := store.ReleaseLeases(ctx); err != nil {
+		return err
+	}
+	if c.Demonstrate() {
+		if err := demonstrate(ctx, store); err != nil {
+			return err
+		}
+	}
+
+	cost, err := seal.ParseCost(c.HashCost)
+	if err != nil {
+		return err
+	}
+	service := newService(c, store, seal.NewHasher(cost), publicURL)
+	counted := newMetrics(store, log)
+	trace, stopTracing, err := startTracing(ctx)
+	if err != nil {
+		return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+	}
+
+	var background sync.WaitGroup
+	verifier, err := newVerifier(work, c, log, &background)
+	if err != nil {
+		return err
+	}
+	proxies, err := c.Proxies()
+	if err != nil {
+		return err
+	}
+	authenticator := auth.New(auth.Config{Verifier: verifier, Keys: store, TrustedProxies: proxies})
+
+	deliverer, err := newDeliverer(c, store, log, counted, publicURL)
+	if err != nil {
+		return err
+	}
+	deliverer.Start()
+	background.Go(func() { keepTime(work, service, store, counted, log) })
+
+	var draining atomic.Bool
+	doors, err := newDoors(c, service, log, publicURL)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerReady(w, r, store, &draining) })
+	mux.Handle("/", authenticator.Middleware(doors))
+
+	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL)}
+	if c.Development() {
+		outer.hosts = []string{hostOf(publicURL)}
+	}
+	server := newServer(trace(outer.wrap(mux)), log)
+	var admin *http.Server
+	if c.AdminListen != "" {
+		l, err := net.Listen("tcp", c.AdminListen)
+		if err != nil {
+			return fmt.Errorf("GATEHOUSE_ADMIN_LISTEN: %w", err)
+		}
+		admin = newServer(adminHandler(counted), log)
+		admin.WriteTimeout = 2 * time.Minute // a profile takes its seconds
+		background.Go(func() { _ = admin.Serve(l) })
+		log.Info("admin listening", "addr", l.Addr().String())
+	}
+
+	if c.Development() {
+		if err := greet(ctx, c, &Database{store}, publicURL, words); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, 1)
+	background.Go(func() { failed <- server.Serve(listener) })
+	log.Info("listening", "addr", listener.Addr().String())
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("stopping")
+		err = nil
+	}
+	draining.Store(true)
+	end, release := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	defer release()
+	if late := server.Shutdown(end); late != nil {
+		log.Warn("some requests were cut off", "error", late)
+		_ = server.Close()
+	}
+	if late := deliverer.Stop(end); late != nil {
+		log.Warn("a message was in the middle of its delivery; it will be repeated under the same id", "error", late)
+	}
+	if admin != nil {
+		_ = admin.Close()
+	}
+	cancel()
+	background.Wait()
+	if late := stopTracing(end); late != nil {
+		log.Warn("traces could not be flushed", "error", late)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// newServer sets the limits of a connection: a slow or silent client must not hold one for ever.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// newService gives the rules their ports.
+func newService(c *Config, store *db.DB, hasher domain.Hasher, publicURL string) *domain.Service {
+	acceptURL := c.AcceptURL
+	if acceptURL == "" {
+		acceptURL = publicURL + "/invite?invitationId={invitationId}&key={key}"
+	}
+	return &domain.Service{
+		Store: store, Directory: store, Limiter: store, Hasher: hasher, Now: now,
+		Keyed: store.Keyed,
+		Settings: domain.Settings{
+			PublicURL: publicURL, InstitutionName: c.InstitutionName, AcceptURL: acceptURL,
+			InvitationTTL: c.InvitationTTL, InvitationResendLimit: c.InvitationResendLimit,
+			InvitationMaxFailed: c.InvitationMaxFailedVerification,
+			VerifyRate:          domain.Rate(c.VerifyRate), VerifyBlock: c.VerifyBlock,
+			CompleteRequiresVerification: c.CompleteRequiresVerification,
+		},
+	}
+}
+
+// newVerifier believes the tokens of the external issuer, or else those of the data directory.
+func newVerifier(ctx context.Context, c *Config, log *slog.Logger, background *sync.WaitGroup) (auth.Verifier, error) {
+	if c.Development() {
+		return auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: now})
+	}
+	issuer, err := auth.NewExternalIssuer(auth.ExternalConfig{Issuer: c.Issuer, Audience: c.Audience, Now: now, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("GATEHOUSE_ISSUER: %w", err)
+	}
+	background.Go(func() { issuer.Run(ctx) })
+	return issuer, nil
+}
+
+// newDeliverer hands messages to the mail server, or to the development outbox.
+func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, publicURL string) (*notify.Deliverer, error) {
+	mails, err := notify.NewComposer(c.MailFrom, hostOf(publicURL))
+	if err != nil {
+		return nil, fmt.Errorf("GATEHOUSE_MAIL_FROM: %w", err)
+	}
+	files, err := notify.NewFiles(filepath.Join(c.DataDir, "outbox"), mails, log)
+	if err != nil {
+		return nil, err
+	}
+	senders := map[domain.Channel]notify.Sender{domain.ChannelEmail: files, domain.ChannelSMS: files}
+	if c.SMTPURL != "" {
+		smtp, err := notify.NewSMTP(c.SMTPURL, mails)
+		if err != nil {
+			return nil, fmt.Errorf("GATEHOUSE_SMTP_URL: %w", err)
+		}
+		senders[domain.ChannelEmail] = smtp
+	}
+	return notify.NewDeliverer(notify.Options{
+		Outbox: store, Senders: senders, Now: now, Log: log,
+		Observe: func(channel, outcome string) { counted.delivered.WithLabelValues(channel, outcome).Inc() },
+	}), nil
+}
+
+// newDoors mounts everything a client can knock at.
+func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL string) (http.Handler, error) {
+	documents, err := trustedDocuments(c.TrustedDocuments)
+	if err != nil {
+		return nil, fmt.Errorf("GATEHOUSE_TRUSTED_DOCUMENTS: %w", err)
+	}
+	build := Build()
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", resolvers.New(resolvers.Options{
+		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents,
+		Version: build.Version, Commit: build.Commit, Go: build.Go,
+	}))
+	mux.Handle("/", rest.New(rest.Options{Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch}))
+	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
+	if c.Development() {
+		console := pages.Playground(pages.PlaygroundOptions{GraphiQL: playground.Handler("Gatehouse", "/graphql")})
+		mux.Handle("/{$}", console)
+		mux.Handle("/playground/", console)
+	}
+	return mux, nil
+}
+
+// trustedDocuments reads a file of GraphQL documents by id: {"id": "document", …}. Empty path: all are served.
+func trustedDocuments(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(filepath.Clean(path))
+	if err != nil {
+		return nil, err
+	}
+	var out map[string]string
+	if err := json.Unmarshal(raw, &out); err != nil || len(out) == 0 {
+		return nil, errors.New("expected a JSON object of documents by id")
+	}
+	return out, nil
+}
+
+// demonstrate loads the demonstration directory into an empty database.
+func demonstrate(ctx context.Context, store *db.DB) error {
+	empty, err := store.Empty(ctx)
+	if err != nil || !empty {
+		return err
+	}
+	done, err := Import(ctx, store, bytes.NewReader(examples.Demo), func(int, string) {})
+	if err == nil && done.Bad > 0 {
+		err = errors.New("the demonstration directory has bad lines")
+	}
+	return err
+}
+
+// demoKey is the API key of the first start.
+const demoKey = "development"
+
+// greet tells the person at the terminal where to go. The first start prints a token and a key, later ones the
+// commands that make them.
+func greet(ctx context.Context, c *Config, d *Database, publicURL string, words io.Writer) error {
+	fmt.Fprintf(words, "Playground: %s/\n", publicURL)
+	key, err := d.CreateAPIKey(ctx, demoKey)
+	if errors.Is(err, ErrNameTaken) {
+		fmt.Fprintf(words, "Token:      gatehouse token --subject alice --scope %q\nAPI key:    gatehouse apikey create --name NAME\n", demoScope)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	token, err := Token(c, TokenRequest{Subject: "alice", Scope: demoScope, ClientID: "playground", TTL: 12 * time.Hour, Claims: map[string]string{
+		"username": "alice", "email": "alice@example.com",
+	}})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(words, "Token:      %s\nAPI key:    %s\n", token, key)
+	return nil
+}
+
+// demoScope is what the first token may do: everything, on a server that only this machine reaches.
+const demoScope = "banking/full profiles/full admin/full signup"
+
+// answerReady says whether requests would be served: the database is reachable and migrated, and no stop is under way.
+func answerReady(w http.ResponseWriter, r *http.Request, store *db.DB, draining *atomic.Bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	if draining.Load() || store.Ready(ctx) != nil {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}
+
+// keepTime writes what time has done, and removes what has run out.
+func keepTime(ctx context.Context, service *domain.Service, store *db.DB, counted *metrics, log *slog.Logger) {
+	sweep, purge := time.NewTicker(sweepEvery), time.NewTicker(purgeEvery)
+	defer sweep.Stop()
+	defer purge.Stop()
+	troubled := false
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			var n int
+			n, err = service.Sweep(ctx)
+			counted.settled.Add(float64(n))
+		case <-purge.C:
+			err = store.Purge(ctx, now())
+		}
+		if err != nil && !troubled && ctx.Err() == nil {
+			log.Error("the sweeper could not work; it goes on trying", "error", err)
+		}
+		troubled = err != nil
+	}
+}

@@ -1,0 +1,252 @@
+// Package app builds Gatehouse out of its parts, in reading order, and runs it.
+//
+// It knows everybody; nobody knows it but the commands. It is the only place that reads the real clock.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// Config is every setting. A flag wins over the environment, the environment over the file. The tags are what the
+// commands read and what docs/config.md is made from; a field tagged secret is masked wherever it is shown.
+type Config struct {
+	Listen                          string        `default:"127.0.0.1:8080" env:"GATEHOUSE_LISTEN" help:"Address to listen on; port 0 picks a free one. Without an external issuer a loopback address."`
+	PublicURL                       string        `name:"public-url" env:"GATEHOUSE_PUBLIC_URL" help:"Scheme and host of absolute links. Default: http:// and the address listened on."`
+	DataDir                         string        `default:"gatehouse-data" env:"GATEHOUSE_DATA_DIR" help:"Folder of the embedded database, the development keys and the development outbox."`
+	DatabaseURL                     string        `name:"database-url" env:"GATEHOUSE_DATABASE_URL" secret:"url" help:"sqlite:///abs/file.db or postgres://… (several hosts allowed). Default: a file in the data directory."`
+	AutoMigrate                     bool          `default:"true" negatable:"" env:"GATEHOUSE_AUTO_MIGRATE" help:"Bring the database schema up to date at the start."`
+	Issuer                          string        `env:"GATEHOUSE_ISSUER" help:"OpenID Connect issuer whose access tokens are accepted. Default: the development issuer."`
+	Audience                        string        `env:"GATEHOUSE_AUDIENCE" help:"Audience that access tokens must have. Default: any."`
+	Demo                            string        `default:"auto" env:"GATEHOUSE_DEMO" help:"Load a small demonstration directory into an empty database: true, false, or auto (while there is no external issuer)."`
+	SMTPURL                         string        `name:"smtp-url" env:"GATEHOUSE_SMTP_URL" secret:"url" help:"Mail server: smtp://user:pass@host:port or smtps://…. Default: the development outbox."`
+	MailFrom                        string        `default:"gatehouse@localhost" env:"GATEHOUSE_MAIL_FROM" help:"Sender of mails."`
+	TrustedProxies                  string        `env:"GATEHOUSE_TRUSTED_PROXIES" help:"Networks (CIDR, separated by commas) whose forwarding headers are believed."`
+	EncryptionKey                   string        `env:"GATEHOUSE_ENCRYPTION_KEY" secret:"all" help:"Key-encryption key for personal data at rest: 32 bytes in Base64, or file:/path of such a text. Default: made once, in a file in the data directory."`
+	AdminListen                     string        `env:"GATEHOUSE_ADMIN_LISTEN" help:"Address of a second listener for /metrics and /debug/pprof. Default: none."`
+	LogLevel                        string        `default:"info" env:"GATEHOUSE_LOG_LEVEL" help:"debug, info, warn or error."`
+	LogFormat                       string        `default:"auto" env:"GATEHOUSE_LOG_FORMAT" help:"text, json, or auto (text on a terminal)."`
+	InvitationTTL                   time.Duration `name:"invitation-ttl" default:"720h" env:"GATEHOUSE_INVITATION_TTL" help:"How long an invitation may be accepted."`
+	InvitationResendLimit           int           `default:"5" env:"GATEHOUSE_INVITATION_RESEND_LIMIT" help:"How often an invitation mail is sent again."`
+	InvitationMaxFailedVerification int           `name:"invitation-max-failed-verifications" default:"5" env:"GATEHOUSE_INVITATION_MAX_FAILED_VERIFICATIONS" help:"Wrong secrets that lock an invitation; 0 = never."`
+	VerifyRate                      Rate          `default:"20/60s" env:"GATEHOUSE_VERIFY_RATE" help:"Verifications per client address, as N/duration."`
+	VerifyBlock                     time.Duration `default:"10m" env:"GATEHOUSE_VERIFY_BLOCK" help:"How long an address over the rate is blocked."`
+	RequireIfMatch                  bool          `env:"GATEHOUSE_REQUIRE_IF_MATCH" negatable:"" help:"Refuse REST actions without If-Match."`
+	AllowedOrigins                  string        `env:"GATEHOUSE_ALLOWED_ORIGINS" help:"Browser origins that may call, separated by |. Default: that of the public URL."`
+	InstitutionName                 string        `default:"Gatehouse" env:"GATEHOUSE_INSTITUTION_NAME" help:"Name in mails and on pages."`
+	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation mail, with {invitationId} and {key}. Default: the public URL and /invite?invitationId={invitationId}&key={key}."`
+	CompleteRequiresVerification    bool          `env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
+	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file of GraphQL documents by id; then only these are served."`
+	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of slow hashes: default, or low (tests; not with an external issuer)."`
+}
+
+// Rate is N/duration.
+type Rate domain.Rate
+
+// UnmarshalText reads N/duration.
+func (r *Rate) UnmarshalText(text []byte) error {
+	n, per, ok := strings.Cut(string(text), "/")
+	limit, err := strconv.Atoi(n)
+	if !ok || err != nil || limit < 1 {
+		return errors.New("expected N/duration, for example 20/60s")
+	}
+	d, err := time.ParseDuration(per)
+	if err != nil || d <= 0 {
+		return errors.New("expected N/duration, for example 20/60s")
+	}
+	*r = Rate{Limit: limit, Per: d}
+	return nil
+}
+
+// String is N/duration.
+func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Limit, r.Per) }
+
+// Development reports whether this is a developer's own server: without an external issuer.
+func (c *Config) Development() bool { return c.Issuer == "" }
+
+// Demonstrate reports whether an empty database gets the demonstration directory.
+func (c *Config) Demonstrate() bool { return c.Demo == "true" || c.Demo == "auto" && c.Development() }
+
+// Check refuses values that would only fail later, or weaken the server silently. The error names the variable.
+func (c *Config) Check() error {
+	bad := func(name, format string, args ...any) error {
+		return fmt.Errorf("GATEHOUSE_%s: %s", name, fmt.Sprintf(format, args...))
+	}
+	for _, l := range []struct{ name, address string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
+		if l.address == "" && l.name == "ADMIN_LISTEN" {
+			continue
+		}
+		host, port, err := net.SplitHostPort(l.address)
+		if err != nil {
+			return bad(l.name, "expected host:port")
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return bad(l.name, "%q is no port", port)
+		}
+		if c.Development() && !loopback(host) {
+			return bad(l.name, "without an external issuer (GATEHOUSE_ISSUER) only loopback addresses are listened on, and %q is none", host)
+		}
+	}
+	for _, u := range []struct{ name, value string }{{"PUBLIC_URL", c.PublicURL}, {"ISSUER", c.Issuer}} {
+		if u.value == "" {
+			continue
+		}
+		parsed, err := url.Parse(u.value)
+		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil {
+			return bad(u.name, "expected an http or https URL")
+		}
+		if u.name == "PUBLIC_URL" && (parsed.RawQuery != "" || parsed.Fragment != "" || strings.Trim(parsed.Path, "/") != "") {
+			return bad(u.name, "expected scheme and host only")
+		}
+	}
+	if c.DataDir == "" {
+		return bad("DATA_DIR", "is empty")
+	}
+	if err := checkScheme(c.DatabaseURL, "sqlite", "postgres", "postgresql"); err != nil {
+		return bad("DATABASE_URL", "%v", err)
+	}
+	if err := checkScheme(c.SMTPURL, "smtp", "smtps"); err != nil {
+		return bad("SMTP_URL", "%v", err)
+	}
+	if !oneOf(c.Demo, "true", "false", "auto") {
+		return bad("DEMO", "expected true, false or auto")
+	}
+	if !oneOf(c.LogLevel, "debug", "info", "warn", "error") {
+		return bad("LOG_LEVEL", "expected debug, info, warn or error")
+	}
+	if !oneOf(c.LogFormat, "text", "json", "auto") {
+		return bad("LOG_FORMAT", "expected text, json or auto")
+	}
+	if !oneOf(c.HashCost, "default", "low") {
+		return bad("HASH_COST", "expected default or low")
+	}
+	if c.HashCost == "low" && !c.Development() {
+		return bad("HASH_COST", "low is for tests, and not allowed with an external issuer")
+	}
+	if _, err := c.Proxies(); err != nil {
+		return bad("TRUSTED_PROXIES", "%v", err)
+	}
+	if c.EncryptionKey != "" {
+		if _, err := seal.ParseKey(c.EncryptionKey); err != nil {
+			return bad("ENCRYPTION_KEY", "%v", err)
+		}
+	}
+	switch {
+	case c.InvitationTTL <= 0:
+		return bad("INVITATION_TTL", "is not positive")
+	case c.InvitationResendLimit < 0:
+		return bad("INVITATION_RESEND_LIMIT", "is negative")
+	case c.InvitationMaxFailedVerification < 0:
+		return bad("INVITATION_MAX_FAILED_VERIFICATIONS", "is negative")
+	case c.VerifyBlock < 0:
+		return bad("VERIFY_BLOCK", "is negative")
+	case strings.TrimSpace(c.InstitutionName) == "" || strings.ContainsFunc(c.InstitutionName, unicode.IsControl):
+		return bad("INSTITUTION_NAME", "expected one line of text")
+	case !strings.Contains(c.MailFrom, "@"):
+		return bad("MAIL_FROM", "expected an e-mail address")
+	}
+	for _, origin := range c.Origins("") {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Path != "" || u.Scheme != "http" && u.Scheme != "https" {
+			return bad("ALLOWED_ORIGINS", "%q is no origin: expected scheme://host[:port]", origin)
+		}
+	}
+	if c.AcceptURL != "" && (!strings.Contains(c.AcceptURL, "{invitationId}") || !strings.Contains(c.AcceptURL, "{key}")) {
+		return bad("ACCEPT_URL", "needs the variables {invitationId} and {key}")
+	}
+	if c.TrustedDocuments != "" {
+		if _, err := os.Stat(c.TrustedDocuments); err != nil {
+			return bad("TRUSTED_DOCUMENTS", "the file cannot be read")
+		}
+	}
+	return nil
+}
+
+func checkScheme(raw string, schemes ...string) error {
+	if raw == "" {
+		return nil
+	}
+	scheme, _, ok := strings.Cut(raw, "://")
+	if !ok || !oneOf(scheme, schemes...) {
+		return fmt.Errorf("expected a URL with the scheme %s", strings.Join(schemes, " or "))
+	}
+	return nil
+}
+
+func oneOf(value string, allowed ...string) bool {
+	for _, a := range allowed {
+		if value == a {
+			return true
+		}
+	}
+	return false
+}
+
+// loopback reports whether only this machine reaches the host.
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// Proxies are the networks whose forwarding headers are believed.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range strings.FieldsFunc(c.TrustedProxies, func(r rune) bool { return r == ',' || r == '|' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is no network in CIDR form", text)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}
+
+// Origins are the browser origins that may call; that of the public URL where none is set.
+func (c *Config) Origins(publicURL string) []string {
+	var out []string
+	for _, o := range strings.Split(c.AllowedOrigins, "|") {
+		if o = strings.TrimSuffix(strings.TrimSpace(o), "/"); o != "" {
+			out = append(out, o)
+		}
+	}
+	if len(out) == 0 && publicURL != "" {
+		out = append(out, publicURL)
+	}
+	return out
+}
+
+// databaseURL is the database, or the embedded file of the data directory.
+func (c *Config) databaseURL() (string, error) {
+	if c.DatabaseURL != "" {
+		return c.DatabaseURL, nil
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	return "sqlite://" + filepath.ToSlash(filepath.Join(dir, "gatehouse.db")), err
+}
+
+// key is the key-encryption key: the configured one, or that of the data directory.
+func (c *Config) key() (seal.Key, error) {
+	if c.EncryptionKey != "" {
+		return seal.ParseKey(c.EncryptionKey)
+	}
+	return seal.KeyFile(filepath.Join(c.DataDir, "encryption.key"))
+}

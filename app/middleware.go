@@ -1,0 +1,165 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// chain is what every request passes before its door: request id, log and metrics, recovery, host, CORS. The
+// authentication comes after it.
+type chain struct {
+	log     *slog.Logger
+	now     func() time.Time
+	seen    *prometheus.HistogramVec
+	origins []string
+	// hosts are the names the server answers to; empty: any.
+	hosts []string
+}
+
+// recorder notes the status and the size of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	size   int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.size += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach flushing and hijacking.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (c *chain) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := c.now()
+		id := requestID(r.Header.Get("X-Request-Id"))
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		rec := &recorder{ResponseWriter: w}
+		r = r.WithContext(withRequestID(r.Context(), id))
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it the same way
+					panic(p)
+				}
+				c.log.Error("panic", "requestId", id, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					http.Error(rec, "Something went wrong on our side. Id of this error: "+id, http.StatusInternalServerError)
+				}
+			}
+			took := c.now().Sub(start)
+			c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
+			// The path only: a query may hold a key, a filter or an address.
+			c.log.Info("request", "requestId", id, "method", method(r.Method), "path", r.URL.Path,
+				"status", rec.status, "bytes", rec.size, "ms", float64(took.Microseconds())/1000)
+		}()
+		if !c.hosted(r.Host) {
+			// A foreign page that makes its own name point here must not reach a developer's server.
+			http.Error(rec, "This server does not answer to that host name.", http.StatusMisdirectedRequest)
+			return
+		}
+		if c.cors(rec, r) {
+			return
+		}
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (c *chain) hosted(host string) bool {
+	if len(c.hosts) == 0 {
+		return true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	return loopback(name) || slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// cors lets the allowed origins in and answers their preflights.
+func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if !slices.Contains(c.origins, origin) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "ETag, Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// requestID takes the caller's id where it is harmless, and makes one else.
+func requestID(given string) string {
+	if given != "" && len(given) <= 64 && strings.Trim(given, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" {
+		return given
+	}
+	var raw [12]byte
+	_, _ = rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
+}
+
+// door names what a request was for, in few words: a metric has no ids in it.
+func door(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch first {
+	case "graphql", "invitations", "identity", "system", "v1", "sessions", "invite", "verify-email", "healthz", "readyz", "playground", "":
+		return "/" + first
+	}
+	return "other"
+}
+
+// method keeps what a client invents out of metrics and logs.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// hostOf is the host name of a URL.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}

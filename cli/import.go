@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/gatehouse/gatehouse/app"
+)
+
+type importCommand struct {
+	Format string   `default:"ndjson" enum:"ndjson" help:"Format of the files."`
+	Files  []string `arg:"" name:"FILE" help:"Files to load; - is the standard input."`
+}
+
+// Help is the example of --help.
+func (importCommand) Help() string {
+	return "Example:\n\n  gatehouse import directory.ndjson\n\nLoads the good lines of each file, names the bad ones, and exits with 1 where there were any.\nMay be repeated: what is already there stays as it is."
+}
+
+// Run loads files.
+func (c importCommand) Run(r *run) error {
+	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
+		var total app.Imported
+		for _, name := range c.Files {
+			done, err := c.load(r, d, name)
+			total.Loaded += done.Loaded
+			total.Bad += done.Bad
+			if err != nil {
+				return fmt.Errorf("%s: %w (%d records loaded; start the import again to go on)", name, err, total.Loaded)
+			}
+		}
+		fmt.Fprintf(r.stdout, "loaded %d records, refused %d lines\n", total.Loaded, total.Bad)
+		if total.Bad > 0 {
+			return exitStatus(1)
+		}
+		return nil
+	})
+}
+
+func (c importCommand) load(r *run, d *app.Database, name string) (app.Imported, error) {
+	in, size := r.stdin, int64(-1)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return app.Imported{}, err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		in = f
+	}
+	if terminal(r.stderr) {
+		bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(r.stderr), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetDescription(name), progressbar.OptionClearOnFinish())
+		in = io.TeeReader(in, bar)
+		defer func() { _ = bar.Finish() }()
+	}
+	return app.Import(r, d, in, func(line int, reason string) {
+		fmt.Fprintf(r.stderr, "%s:%d: %s\n", name, line, reason)
+	})
+}

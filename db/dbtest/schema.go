@@ -1,0 +1,192 @@
+package dbtest
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// states inserts every state of the machines, and one that is not in them.
+func states(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	machine, ok := domain.Lifecycle(domain.KindInvitation)
+	if !ok || len(machine.States) == 0 {
+		t.Fatal("there is no machine")
+	}
+	for _, state := range machine.States {
+		i := invitation(s.now())
+		i.State = domain.InvitationState(state.Name)
+		if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err != nil {
+			t.Errorf("%s: %v", state.Name, err)
+		}
+	}
+	for _, state := range []domain.MessageState{domain.MessagePending, domain.MessageSending, domain.MessageSent, domain.MessageDead} {
+		m := message("inv_1", s.now())
+		m.State = state
+		if err := s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err != nil {
+			t.Errorf("%s: %v", state, err)
+		}
+	}
+	i, m := invitation(s.now()), message("inv_1", s.now())
+	i.State, m.State = "lost", "lost"
+	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err == nil {
+		t.Error("an invitation in a state that there is not was written")
+	}
+	if err := s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err == nil {
+		t.Error("a message in a state that there is not was written")
+	}
+}
+
+func starters(t *testing.T, fresh Fresh) {
+	url := fresh(t)
+	all := make([]*store, 4)
+	parallel(4, func(n int) { all[n] = open(t, url) })
+	if t.Failed() {
+		t.FailNow()
+	}
+	i := all[0].create(t, invitation(all[0].now()))
+	for n, s := range all {
+		must(t, s.Ready(t.Context()))
+		got, err := s.Invitations().Get(t.Context(), i.ID) // with the same keys
+		if err != nil || got.EmailAddress != i.EmailAddress {
+			t.Errorf("starter %d: %+v, %v", n, got, err)
+		}
+		status, err := s.Status(t.Context())
+		must(t, err)
+		for _, m := range status {
+			if m.AppliedAt.IsZero() || m.Name == "" {
+				t.Errorf("starter %d: %+v", n, m)
+			}
+		}
+	}
+	if n := count(t, url, "decoys"); n != 64 {
+		t.Errorf("the migration ran more than once: %d decoys", n)
+	}
+	if n := count(t, url, "bun_migrations"); n != 1 {
+		t.Errorf("%d migrations are marked as applied, want 1", n)
+	}
+}
+
+func notReady(t *testing.T, fresh Fresh) {
+	s := connect(t, fresh(t))
+	if err := s.Ready(t.Context()); !problem.Has(err, problem.ServiceUnavailable) {
+		t.Errorf("an empty database is ready: %v", err)
+	}
+	status, err := s.Status(t.Context())
+	must(t, err)
+	if len(status) == 0 || !status[0].AppliedAt.IsZero() {
+		t.Errorf("got %+v", status)
+	}
+	if err := s.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+		t.Errorf("a unit in an empty database: %v", err)
+	}
+	other := open(t, s.url) // another instance migrates
+	i := other.create(t, invitation(s.now()))
+	must(t, s.Ready(t.Context()))
+	if _, err := s.Invitations().Get(t.Context(), i.ID); err != nil {
+		t.Error(err)
+	}
+	must(t, s.Migrate(t.Context()))
+}
+
+func wrongKey(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	d, err := db.Open(t.Context(), db.Options{URL: s.url, Key: seal.NewKey(), Now: s.now})
+	if !errors.Is(err, seal.ErrWrongKey) || d != nil {
+		t.Errorf("a wrong key: %v", err)
+	}
+}
+
+// sealed looks for personal data in everything that is stored.
+func sealed(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	i := invitation(s.now())
+	i.EmailAddress, i.FirstName, i.LastName, i.Identification, i.InviterFullName = "Findme.Mail@example.net", ptr("Findme-First"), ptr("Findme-Last"), ptr("Findme-Ident"), "Findme Inviter"
+	m := message(i.ID, s.now())
+	m.To, m.Values = "findme.mail@example.net", map[string]string{"link": "findme-link"}
+	must(t, s.Commit(t.Context(), &domain.Unit{
+		Changes: []domain.Change{{Record: i}}, Messages: []*domain.Message{m}, Events: []*domain.LifecycleEvent{event(i, "createInvitation", s.now())},
+	}))
+	page, err := s.Invitations().List(t.Context(), listing.Query{Where: listing.Eq("emailAddressFolded", "FINDME.MAIL@EXAMPLE.NET"), Limit: 5})
+	must(t, err)
+	if len(page.Items) != 1 {
+		t.Errorf("%d invitations have the address", len(page.Items))
+	}
+	for what, text := range stored(t, s.url) {
+		if bytes.Contains(bytes.ToLower(text), []byte("findme")) {
+			t.Errorf("%s holds personal data", what)
+		}
+	}
+	other := invitation(s.now())
+	other.EmailAddress = i.EmailAddress
+	s.create(t, other)
+	moved := "UPDATE invitations SET email_address = (SELECT email_address FROM invitations WHERE id = '" + i.ID + "') WHERE id = '" + other.ID + "'"
+	_, err = raw(t, s.url).ExecContext(t.Context(), moved)
+	must(t, err)
+	if _, err := s.Invitations().Get(t.Context(), other.ID); !errors.Is(err, seal.ErrUnreadable) {
+		t.Errorf("a value that was moved to another row: %v", err)
+	}
+}
+
+// stored gives all bytes of the files of SQLite, and the rows of PostgreSQL as text.
+func stored(t *testing.T, url string) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		for _, end := range []string{"", "-wal"} {
+			text, err := os.ReadFile(path + end)
+			must(t, err)
+			out[path+end] = text
+		}
+		return out
+	}
+	bytesOf := map[string]string{
+		"invitations":      "email_address || first_name || last_name || identification || inviter_full_name",
+		"messages":         "payload",
+		"lifecycle_events": "CAST('' AS BYTEA)",
+	}
+	for table := range bytesOf {
+		// As text, and once more with its bytes as text where they are one.
+		text := "SELECT string_agg(CAST(ROW(r.*) AS TEXT) || encode(" + bytesOf[table] + ", 'escape'), ' ') FROM " + table + " AS r"
+		var rows []byte
+		must(t, raw(t, url).QueryRowContext(t.Context(), text).Scan(&rows))
+		if len(rows) < 100 {
+			t.Errorf("%s was not looked at: %s", table, rows)
+		}
+		out[table] = rows
+	}
+	return out
+}
+
+// oddTexts are those that PostgreSQL cannot hold. They are equal to nothing, and no error.
+func oddTexts(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	s.create(t, invitation(s.now()))
+	for _, odd := range []string{"a\x00b", "\xff", "'; DROP TABLE invitations; --", "$1", "?", "\\"} {
+		if _, err := s.Invitations().Get(t.Context(), odd); !errors.Is(err, domain.ErrMissing) {
+			t.Errorf("%q: %v", odd, err)
+		}
+		if got, err := s.Invitations().GetMany(t.Context(), []string{odd}); err != nil || len(got) != 0 {
+			t.Errorf("%q: %v, %v", odd, got, err)
+		}
+		if _, _, err := s.PartOf(t.Context(), odd); err != nil {
+			t.Errorf("%q: %v", odd, err)
+		}
+		for where, want := range map[listing.Predicate]int{
+			listing.Eq("createdBy", odd): 0, listing.Ne("createdBy", odd): 1, listing.Eq("emailAddressFolded", odd): 0, listing.Ne("role", odd): 1,
+		} {
+			page, err := s.Invitations().List(t.Context(), listing.Query{Where: where, Limit: 5})
+			if err != nil || len(page.Items) != want {
+				t.Errorf("%q: %d items, %v, want %d", odd, len(page.Items), err, want)
+			}
+		}
+	}
+}

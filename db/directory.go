@@ -1,0 +1,137 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gatehouse/gatehouse/domain"
+)
+
+// Account finds an account.
+func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
+	if !storable(id) {
+		return nil, domain.ErrMissing
+	}
+	var rows []struct {
+		JointOwnersEnabled bool    `bun:"joint_owners_enabled"`
+		MaxOwners          *int    `bun:"max_owners"`
+		UserID             *string `bun:"user_id"`
+	}
+	err := d.query(ctx, &rows, "SELECT a.joint_owners_enabled, a.max_owners, o.user_id FROM accounts AS a "+
+		"LEFT JOIN account_owners AS o ON o.account_id = a.id WHERE a.id = ? ORDER BY o.user_id", id)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, domain.ErrMissing
+	}
+	account := &domain.Account{ID: id, JointOwnersEnabled: rows[0].JointOwnersEnabled, MaxOwners: rows[0].MaxOwners}
+	for _, r := range rows {
+		if r.UserID != nil {
+			account.Owners = append(account.Owners, *r.UserID)
+		}
+	}
+	return account, nil
+}
+
+// Organization finds an organisation.
+func (d *DB) Organization(ctx context.Context, id string) (*domain.Organization, error) {
+	if !storable(id) {
+		return nil, domain.ErrMissing
+	}
+	var rows []struct {
+		UserID *string `bun:"user_id"`
+		Role   *string `bun:"role"`
+	}
+	err := d.query(ctx, &rows, "SELECT p.user_id, p.role FROM organizations AS o "+
+		"LEFT JOIN organization_parts AS p ON p.organization_id = o.id WHERE o.id = ? ORDER BY p.user_id", id)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, domain.ErrMissing
+	}
+	organization := &domain.Organization{ID: id}
+	for _, r := range rows {
+		switch orEmpty(r.Role) {
+		case "owner":
+			organization.Owners = append(organization.Owners, *r.UserID)
+		case "signer":
+			organization.Signers = append(organization.Signers, *r.UserID)
+		}
+	}
+	return organization, nil
+}
+
+// PartOf lists what the user owns or signs for.
+func (d *DB) PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error) {
+	if !storable(userID) {
+		return nil, nil, nil
+	}
+	var rows []struct {
+		Kind string `bun:"kind"`
+		ID   string `bun:"id"`
+	}
+	err = d.query(ctx, &rows, "SELECT 'account' AS kind, account_id AS id FROM account_owners WHERE user_id = ? "+
+		"UNION SELECT 'organization', organization_id FROM organization_parts WHERE user_id = ? ORDER BY 1, 2", userID, userID)
+	for _, r := range rows {
+		if r.Kind == "account" {
+			accounts = append(accounts, r.ID)
+		} else {
+			organizations = append(organizations, r.ID)
+		}
+	}
+	return accounts, organizations, err
+}
+
+// ImportBatch writes records of the directory in one transaction: *domain.Account and *domain.Organization. One
+// that is there already is replaced, with all parts in it.
+func (d *DB) ImportBatch(ctx context.Context, records []any) error {
+	var steps []step
+	for _, record := range records {
+		switch r := record.(type) {
+		case *domain.Account:
+			var limit any
+			if r.MaxOwners != nil {
+				limit = *r.MaxOwners
+			}
+			steps = append(steps, step{
+				text: "INSERT INTO accounts (id, joint_owners_enabled, max_owners) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE " +
+					"SET joint_owners_enabled = excluded.joint_owners_enabled, max_owners = excluded.max_owners",
+				args: []any{r.ID, r.JointOwnersEnabled, limit},
+			}, step{text: "DELETE FROM account_owners WHERE account_id = ?", args: []any{r.ID}})
+			for _, user := range r.Owners {
+				steps = append(steps, step{
+					text: "INSERT INTO account_owners (account_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING", args: []any{r.ID, user},
+				})
+			}
+		case *domain.Organization:
+			steps = append(steps, step{
+				// The update changes nothing, but it makes two imports of one organisation wait for one another.
+				text: "INSERT INTO organizations (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id", args: []any{r.ID},
+			}, step{text: "DELETE FROM organization_parts WHERE organization_id = ?", args: []any{r.ID}})
+			for _, part := range []struct {
+				role  string
+				users []string
+			}{{"owner", r.Owners}, {"signer", r.Signers}} {
+				for _, user := range part.users {
+					steps = append(steps, step{
+						text: "INSERT INTO organization_parts (organization_id, user_id, role) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+						args: []any{r.ID, user, part.role},
+					})
+				}
+			}
+		default:
+			return fmt.Errorf("db: records of type %T are not imported", record)
+		}
+	}
+	return d.run(ctx, steps)
+}
+
+// Empty reports whether nobody has put anything in: no directory and no invitations.
+func (d *DB) Empty(ctx context.Context) (bool, error) {
+	var empty bool
+	err := d.query(ctx, &empty, "SELECT NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM organizations) "+
+		"AND NOT EXISTS (SELECT 1 FROM invitations)")
+	return empty, err
+}

@@ -1,0 +1,290 @@
+package db
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// clause is a condition with its arguments.
+type clause struct {
+	text string
+	args []any
+}
+
+func (c clause) and(o clause) clause {
+	return clause{text: "(" + c.text + ") AND (" + o.text + ")", args: slices.Concat(c.args, o.args)}
+}
+
+// join makes one condition of several.
+func join(word string, of []clause) clause {
+	texts := make([]string, 0, len(of))
+	var args []any
+	for _, c := range of {
+		texts = append(texts, c.text)
+		args = append(args, c.args...)
+	}
+	return clause{text: "(" + strings.Join(texts, " "+word+" ") + ")", args: args}
+}
+
+// compiler turns plain predicates and plain orders of a schema into SQL.
+type compiler struct {
+	schema  listing.Schema
+	columns map[string]column
+	keys    *seal.Keyring
+}
+
+// split gives the part of the predicate for the database. A text that no database can hold is left to memory.
+func (c *compiler) split(p listing.Predicate) (plain, rest listing.Predicate) {
+	if !c.askable(p) {
+		return listing.True, listing.All(p)
+	}
+	return listing.Split(c.schema, p)
+}
+
+func (c *compiler) askable(p listing.Predicate) bool {
+	ok := func(v listing.Value) bool {
+		text, isText := v.(string)
+		return !isText || storable(text)
+	}
+	switch p := p.(type) {
+	case listing.And:
+		return !slices.ContainsFunc(p.Of, func(x listing.Predicate) bool { return !c.askable(x) })
+	case listing.Or:
+		return !slices.ContainsFunc(p.Of, func(x listing.Predicate) bool { return !c.askable(x) })
+	case listing.Not:
+		return c.askable(p.Of)
+	case listing.Compare:
+		return ok(p.Left.Value) && ok(p.Right.Value)
+	case listing.In:
+		return !slices.ContainsFunc(p.Values, func(v listing.Value) bool { return !ok(v) })
+	}
+	return true
+}
+
+// condition is true of the rows whose records match the plain predicate.
+func (c *compiler) condition(p listing.Predicate) clause { return c.compile(p, true) }
+
+// compile gives the condition that the predicate is what want says. A condition may come out as unknown instead of
+// false, for in AND and OR both are the same; NOT is never written, it goes down to the relations.
+func (c *compiler) compile(p listing.Predicate, want bool) clause {
+	switch p := p.(type) {
+	case listing.Constant:
+		return constant(bool(p) == want)
+	case listing.And:
+		return c.junction(p.Of, want, want)
+	case listing.Or:
+		return c.junction(p.Of, want, !want)
+	case listing.Not:
+		return c.compile(p.Of, !want)
+	case listing.IsNull:
+		if want {
+			return clause{text: c.columns[p.Field].name + " IS NULL"}
+		}
+		return clause{text: c.columns[p.Field].name + " IS NOT NULL"}
+	case listing.In:
+		return c.in(p, want)
+	case listing.Compare:
+		return c.compare(p, want)
+	}
+	return constant(want) // nil is true
+}
+
+func constant(b bool) clause {
+	if b {
+		return clause{text: "TRUE"}
+	}
+	return clause{text: "FALSE"}
+}
+
+func (c *compiler) junction(of []listing.Predicate, want, all bool) clause {
+	if len(of) == 0 {
+		return constant(all)
+	}
+	parts := make([]clause, 0, len(of))
+	for _, p := range of {
+		parts = append(parts, c.compile(p, want))
+	}
+	if all {
+		return join("AND", parts)
+	}
+	return join("OR", parts)
+}
+
+func (c *compiler) in(p listing.In, want bool) clause {
+	col := c.columns[p.Field]
+	values := make([]clause, 0, len(p.Values))
+	for _, v := range p.Values {
+		values = append(values, c.literal(col, v))
+	}
+	list := join(",", values)
+	if want {
+		return clause{text: col.name + " IN " + list.text, args: list.args}
+	}
+	return col.orMissing(clause{text: col.name + " NOT IN " + list.text, args: list.args})
+}
+
+// orMissing adds the rows where the column is missing.
+func (col column) orMissing(cl clause) clause {
+	if !col.null {
+		return cl
+	}
+	return clause{text: "(" + col.name + " IS NULL OR " + cl.text + ")", args: cl.args}
+}
+
+var (
+	signs     = map[listing.Op]string{listing.EQ: "=", listing.NE: "<>", listing.LT: "<", listing.LE: "<=", listing.GT: ">", listing.GE: ">="}
+	opposites = map[listing.Op]listing.Op{
+		listing.EQ: listing.NE, listing.NE: listing.EQ, listing.LT: listing.GE, listing.GE: listing.LT, listing.GT: listing.LE, listing.LE: listing.GT,
+	}
+)
+
+func (c *compiler) compare(p listing.Compare, want bool) clause {
+	left, op := c.columns[p.Left.Field], p.Op
+	if !want {
+		op = opposites[op]
+	}
+	if p.Right.Literal() {
+		cl := c.relation(left, signs[op], p.Right.Value)
+		// Of a missing property only ne is true, so its negation is not.
+		if missing := p.Op == listing.NE; missing == want {
+			return left.orMissing(cl)
+		}
+		return cl
+	}
+	// Where one of two properties is missing no relation is true.
+	right := c.columns[p.Right.Field]
+	cl := clause{text: left.name + " " + signs[op] + " " + right.name}
+	if want {
+		return cl
+	}
+	return left.orMissing(right.orMissing(cl))
+}
+
+// relation compares the column with a literal.
+func (c *compiler) relation(col column, sign string, v listing.Value) clause {
+	right := c.literal(col, v)
+	return clause{text: col.name + " " + sign + " " + right.text, args: right.args}
+}
+
+// literal is a value, as the column holds it.
+func (c *compiler) literal(col column, v listing.Value) clause {
+	cl := clause{text: "?", args: []any{v}}
+	switch v := v.(type) {
+	case string:
+		if col.index != nil {
+			cl.args[0] = col.index(c.keys, v)
+		}
+	case time.Time:
+		cl.args[0] = micros(v)
+	case float64:
+		cl.args[0] = number(v)
+		if _, whole := cl.args[0].(int64); !whole {
+			cl.text = "CAST(? AS DOUBLE PRECISION)" // or it would be read as one of the column's whole numbers
+		}
+	}
+	return cl
+}
+
+// number prefers whole numbers, as columns hold them. What is no number, which only a forged cursor can hold, is
+// before all others, and nothing is infinite, for one of the databases knows neither.
+func number(v float64) any {
+	switch {
+	case math.IsNaN(v) || v < -math.MaxFloat64:
+		return -math.MaxFloat64
+	case v > math.MaxFloat64:
+		return math.MaxFloat64
+	case v == math.Trunc(v) && math.Abs(v) < 1<<53:
+		return int64(v)
+	}
+	return v
+}
+
+// sorts reports whether the database can sort so.
+func (c *compiler) sorts(orders []listing.Order) bool { return listing.PlainOrder(c.schema, orders) }
+
+// order is an ORDER BY: missing values last, or first where the key descends.
+func (c *compiler) order(orders []listing.Order, backward bool) string {
+	var keys []string
+	for _, o := range listing.Total(orders) {
+		col := c.columns[o.Field]
+		key := col.name
+		desc := o.Desc != backward
+		if desc {
+			key += " DESC"
+		}
+		switch {
+		case col.null && desc:
+			key += " NULLS FIRST"
+		case col.null:
+			key += " NULLS LAST"
+		}
+		keys = append(keys, key)
+	}
+	return strings.Join(keys, ", ")
+}
+
+// beyond is true of the rows that stand after the position, or before it where backward is set; with itself, the
+// position itself counts too.
+func (c *compiler) beyond(orders []listing.Order, at listing.Position, backward, itself bool) clause {
+	orders = listing.Total(orders)
+	if cl, ok := c.tuple(orders, at, backward, itself); ok {
+		return cl
+	}
+	var ways []clause
+	var equal []clause
+	for i, o := range orders {
+		col, v := c.columns[o.Field], at.Values[i]
+		further := c.further(col, v, o.Desc != backward)
+		ways = append(ways, join("AND", append(slices.Clone(equal), further)))
+		if v == nil {
+			equal = append(equal, clause{text: col.name + " IS NULL"})
+		} else {
+			equal = append(equal, c.relation(col, "=", v))
+		}
+	}
+	if itself {
+		ways = append(ways, join("AND", equal))
+	}
+	return join("OR", ways)
+}
+
+// tuple is beyond where one comparison of rows says it, which both databases answer from an index.
+func (c *compiler) tuple(orders []listing.Order, at listing.Position, backward, itself bool) (clause, bool) {
+	var names []string
+	var values []clause
+	for i, o := range orders {
+		col := c.columns[o.Field]
+		if o.Desc != orders[0].Desc || col.null || at.Values[i] == nil {
+			return clause{}, false
+		}
+		names = append(names, col.name)
+		values = append(values, c.literal(col, at.Values[i]))
+	}
+	sign := ">"
+	if orders[0].Desc != backward {
+		sign = "<"
+	}
+	if itself {
+		sign += "="
+	}
+	right := join(",", values)
+	return clause{text: "(" + strings.Join(names, ", ") + ") " + sign + " " + right.text, args: right.args}, true
+}
+
+// further is true of the rows that one key puts after the value. Missing is greater than every value.
+func (c *compiler) further(col column, v listing.Value, desc bool) clause {
+	switch {
+	case v == nil && desc:
+		return clause{text: col.name + " IS NOT NULL"}
+	case v == nil:
+		return constant(false)
+	case desc:
+		return c.relation(col, "<", v)
+	}
+	return col.orMissing(c.relation(col, ">", v))
+}

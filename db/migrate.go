@@ -1,0 +1,144 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/migrate"
+
+	"github.com/gatehouse/gatehouse/db/migrations"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Migration is one step of the schema.
+type Migration struct {
+	Name string
+	// AppliedAt is when; zero where it has not been applied.
+	AppliedAt time.Time
+}
+
+// errApplied: another process was first.
+var errApplied = errors.New("db: the migration has been applied by another process")
+
+// Migrate brings the schema up to date and opens the keysets. Of several processes that start at once, one does
+// the work: on PostgreSQL the others wait for an advisory lock, on SQLite each step looks, in its own
+// transaction, whether it is still wanted.
+func (d *DB) Migrate(ctx context.Context) error {
+	on, err := d.maintenance()
+	if err != nil {
+		return d.fault(err)
+	}
+	defer func() { _ = on.Close() }()
+	if d.pool != nil {
+		release, err := lockPostgres(ctx, on)
+		if err != nil {
+			return d.fault(err)
+		}
+		defer release()
+	}
+	m, err := d.migrator(on)
+	if err != nil {
+		return err
+	}
+	if err := m.Init(ctx); err != nil {
+		return d.fault(err)
+	}
+	for {
+		_, err := m.Migrate(ctx)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errApplied) {
+			return d.fault(fmt.Errorf("db: migrate: %w", err))
+		}
+	}
+	return d.unlock(ctx)
+}
+
+// Status lists the migrations in their order.
+func (d *DB) Status(ctx context.Context) ([]Migration, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	m, err := d.migrator(d.reader)
+	if err != nil {
+		return nil, err
+	}
+	known, err := m.MigrationsWithStatus(ctx)
+	if err != nil && d.words.noTable(err) {
+		all, ferr := d.files()
+		if ferr != nil {
+			return nil, ferr
+		}
+		known, err = all.Sorted(), nil
+	}
+	if err != nil {
+		return nil, d.fault(err)
+	}
+	out := make([]Migration, 0, len(known))
+	for i := range known {
+		one := Migration{Name: known[i].String()}
+		if known[i].IsApplied() {
+			one.AppliedAt = known[i].MigratedAt.UTC()
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// Ready says why the database cannot be worked with; nil where it can: it is reachable, fully migrated, and its
+// keysets are open.
+func (d *DB) Ready(ctx context.Context) error {
+	status, err := d.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range status {
+		if m.AppliedAt.IsZero() {
+			return problem.New(problem.ServiceUnavailable).From(fmt.Errorf("%w: %s is missing", errNotMigrated, m.Name))
+		}
+	}
+	_, err = d.keys(ctx)
+	return err
+}
+
+func (d *DB) maintenance() (*bun.DB, error) {
+	if d.pool != nil {
+		return d.maintenancePostgres(), nil
+	}
+	return d.maintenanceSQLite()
+}
+
+func (d *DB) files() (*migrate.Migrations, error) {
+	all := migrate.NewMigrations()
+	return all, all.Discover(migrations.Files)
+}
+
+// migrator marks a migration as applied within its own transaction, so that neither a crash nor a race can
+// separate the two.
+func (d *DB) migrator(on *bun.DB) (*migrate.Migrator, error) {
+	all, err := d.files()
+	if err != nil {
+		return nil, err
+	}
+	unlessApplied := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
+		rows, err := in.QueryContext(ctx, "SELECT name FROM bun_migrations WHERE name = ?", m.Name)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		if rows.Next() {
+			return errApplied
+		}
+		return rows.Err()
+	}
+	mark := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
+		_, err := in.ExecContext(ctx, "INSERT INTO bun_migrations (name, group_id) VALUES (?, ?)", m.Name, m.GroupID)
+		return err
+	}
+	return migrate.NewMigrator(on, all, migrate.WithTemplateData(d.words.template),
+		migrate.WithMarkAppliedOnSuccess(true), migrate.WithUpsert(true),
+		migrate.BeforeMigration(unlessApplied), migrate.AfterMigration(mark)), nil
+}

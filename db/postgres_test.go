@@ -1,0 +1,156 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/seal"
+	"github.com/gatehouse/gatehouse/testkit"
+)
+
+// silent is an address that takes connections and says nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+func options(url string) db.Options {
+	return db.Options{URL: url, Key: seal.NewKey(), Now: testkit.NewClock().Now}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	closed := silent(t)
+	refused, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = refused.Close()
+	for claim, address := range map[string]string{
+		"a silent server is unavailable in time":   closed,
+		"a refused connection is unavailable":      refused.Addr().String(),
+		"one silent and one refused, both in time": closed + "," + refused.Addr().String(),
+	} {
+		t.Run(claim, func(t *testing.T) {
+			t.Parallel()
+			// The context bounds the test; the call itself has to give up before.
+			ctx, cancel := context.WithTimeout(context.Background(), 9*time.Second)
+			defer cancel()
+			_, err := db.Open(ctx, options("postgres://u:s3cret@"+address+"/x?sslmode=disable"))
+			if !problem.Has(err, problem.ServiceUnavailable) || ctx.Err() != nil {
+				t.Errorf("got %v", err)
+			}
+			if strings.Contains(fmt.Sprint(err), "s3cret") {
+				t.Error("the error tells the password")
+			}
+		})
+	}
+}
+
+func TestBadURLs(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "mysql://x/y", "sqlite://relative.db", "sqlite:///a.db?x=1", "postgres://u:s3cret@h:port/x", "postgres://u:s3cret@h/x?pool_max_conns=many"} {
+		_, err := db.Open(t.Context(), options(bad))
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestPostgresFirstHostIsSilent(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(testkit.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	several := fmt.Sprintf("postgres://postgres@%s,%s%s?sslmode=disable&target_session_attrs=read-write", silent(t), u.Host, u.Path)
+	d, err := db.Open(t.Context(), options(several))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPostgresHealsAfterItsConnectionsWereKilled(t *testing.T) {
+	t.Parallel()
+	at := testkit.Postgres(t)
+	k := testkit.New(t, at)
+	i := k.Invite(t)
+	admin, err := sql.Open("pgx", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	for range 5 {
+		if _, err := admin.ExecContext(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "+
+			"WHERE datname = current_database() AND pid <> pg_backend_pid()"); err != nil {
+			t.Fatal(err)
+		}
+		var failed error
+		for range 20 {
+			if _, err := k.DB.Invitations().Get(t.Context(), i.ID); err != nil {
+				failed = err
+			}
+		}
+		if failed != nil && !problem.Has(failed, problem.ServiceUnavailable) {
+			t.Fatal(failed)
+		}
+		if _, err := k.DB.Invitations().Get(t.Context(), i.ID); err != nil {
+			t.Fatalf("it has not healed: %v", err)
+		}
+		if err := k.DB.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil && !problem.Has(err, problem.ServiceUnavailable) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPostgresDeadlocksAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.Postgres(t))
+	a, b := k.Invite(t), k.Invite(t)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for range 15 {
+				x, err1 := k.DB.Invitations().Get(context.Background(), a.ID)
+				y, err2 := k.DB.Invitations().Get(context.Background(), b.ID)
+				if err := errors.Join(err1, err2); err != nil {
+					t.Error(err)
+					return
+				}
+				changes := []domain.Change{{Record: x, Was: x.Version}, {Record: y, Was: y.Version}}
+				x.Version++
+				y.Version++
+				if n%2 == 0 {
+					changes[0], changes[1] = changes[1], changes[0]
+				}
+				if err := k.DB.Commit(context.Background(), &domain.Unit{Changes: changes}); err != nil && !errors.Is(err, domain.ErrStale) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,139 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// step is one statement of a transaction, with the argument marks of both databases: ?.
+type step struct {
+	text string
+	args []any
+	// miss is the error that no changed row means; nil where that is fine. Nothing of the transaction stays then.
+	miss error
+}
+
+// tx is a transaction. Its statements have fixed texts, for they are kept prepared.
+type tx interface {
+	exec(text string, args ...any) (rows int64, err error)
+	query(dest any, text string, args ...any) error
+}
+
+// run does the steps in one transaction.
+func (d *DB) run(ctx context.Context, steps []step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	if d.pool != nil {
+		return d.runBatch(ctx, steps)
+	}
+	return d.write(ctx, func(t tx) error {
+		for _, s := range steps {
+			rows, err := t.exec(s.text, s.args...)
+			if err != nil {
+				return err
+			}
+			if rows == 0 && s.miss != nil {
+				return s.miss
+			}
+		}
+		return nil
+	})
+}
+
+// write runs a function in one transaction. A caller who has gone before it began is told so; afterwards the
+// caller waits for what really happened.
+func (d *DB) write(ctx context.Context, work func(tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.pool != nil {
+		return d.writePostgres(ctx, work)
+	}
+	return d.fault(d.writer.write(ctx, work))
+}
+
+// query reads with a statement of a fixed text, which is kept prepared. dest points to a slice of rows or values,
+// or to one value.
+func (d *DB) query(ctx context.Context, dest any, text string, args ...any) error {
+	return d.scan(ctx, dest, true, text, args)
+}
+
+// search reads with a statement that was put together for this call.
+func (d *DB) search(ctx context.Context, dest any, text string, args ...any) error {
+	return d.scan(ctx, dest, false, text, args)
+}
+
+func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	rows, err := d.rows(ctx, fixed, text, args) //nolint:rowserrcheck // ScanRows does
+	if err == nil {
+		err = d.reader.ScanRows(ctx, rows, dest)
+	}
+	return d.fault(err)
+}
+
+// maxPrepared bounds the prepared statements, far above the number of fixed texts.
+const maxPrepared = 256
+
+func (d *DB) rows(ctx context.Context, fixed bool, text string, args []any) (*sql.Rows, error) {
+	if d.pool != nil {
+		mode := pgx.QueryExecModeExec
+		if fixed {
+			mode = pgx.QueryExecModeCacheStatement
+		}
+		return d.reader.DB.QueryContext(ctx, d.words.bind(text), append([]any{mode}, args...)...)
+	}
+	if !fixed {
+		return d.reader.DB.QueryContext(ctx, text, args...)
+	}
+	if s, ok := d.statements.Load(text); ok {
+		return s.(*sql.Stmt).QueryContext(ctx, args...)
+	}
+	if d.prepared.Load() >= maxPrepared {
+		return d.reader.DB.QueryContext(ctx, text, args...)
+	}
+	made, err := d.reader.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	kept, raced := d.statements.LoadOrStore(text, made.Stmt)
+	if raced {
+		_ = made.Close()
+	} else {
+		d.prepared.Add(1)
+	}
+	return kept.(*sql.Stmt).QueryContext(ctx, args...)
+}
+
+// bind writes the argument marks of the dialect. No text of this package has a question mark of another meaning.
+func (w *dialect) bind(text string) string {
+	if !w.numbered {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text) + 16)
+	n := 0
+	for i := range len(text) {
+		if text[i] != '?' {
+			b.WriteByte(text[i])
+			continue
+		}
+		n++
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+// marks is so many argument marks for an IN.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+
+// storable reports whether a database can hold the text, and so be asked about it: PostgreSQL knows no NUL.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }

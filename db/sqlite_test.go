@@ -1,0 +1,92 @@
+package db_test
+
+import (
+	"database/sql"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/testkit"
+)
+
+func TestSQLiteFilesAreTheOwners(t *testing.T) {
+	t.Parallel()
+	at := strings.Replace(testkit.SQLite(t), "test.db", "a%20%23b%3f.db", 1) // a name with a space, # and ?
+	k := testkit.New(t, at)
+	k.Invite(t)
+	path := strings.NewReplacer("sqlite://", "", "%20", " ", "%23", "#", "%3f", "?").Replace(at)
+	for _, end := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", info.Name(), info.Mode())
+		}
+	}
+}
+
+func TestSQLiteHeldByAnother(t *testing.T) {
+	t.Parallel()
+	at := testkit.SQLite(t)
+	o := options(at)
+	o.Timeout = 300 * time.Millisecond
+	d, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(at, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+		t.Errorf("a write while another process writes: %v", err)
+	}
+	if _, err := d.Empty(t.Context()); err != nil {
+		t.Errorf("a read while another process writes: %v", err)
+	}
+	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+		t.Errorf("a write afterwards: %v", err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	for _, database := range testkit.Databases {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			d, err := db.Open(t.Context(), options(database.URL(t)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+				t.Errorf("a write after the end: %v", err)
+			}
+			if _, err := d.Empty(t.Context()); !problem.Has(err, problem.ServiceUnavailable) {
+				t.Errorf("a read after the end: %v", err)
+			}
+		})
+	}
+}

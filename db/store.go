@@ -1,0 +1,224 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+var (
+	_ domain.Store     = (*DB)(nil)
+	_ domain.Directory = (*DB)(nil)
+	_ domain.Limiter   = (*DB)(nil)
+	_ domain.Outbox    = (*DB)(nil)
+)
+
+// Commit writes a unit whole or not at all. It fails with domain.ErrStale where a row is no longer of the version
+// that was read, or where a new row's id is taken, and with domain.ErrRemembered where the idempotency key is.
+func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return err
+	}
+	steps, err := d.unit(keys, u)
+	if err != nil {
+		return err
+	}
+	if err := d.run(ctx, steps); err != nil {
+		return err
+	}
+	if len(u.Messages) > 0 {
+		d.wake()
+	}
+	return nil
+}
+
+// unit turns a unit into statements. All that is slow, sealing above all, is done here, before the transaction.
+func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
+	var steps []step
+	for _, c := range u.Changes {
+		some, err := d.change(keys, c)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, some...)
+	}
+	if u.Decoy {
+		some, err := d.decoy(keys)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, some...)
+	}
+	events := tableOf[eventRow](d)
+	for _, e := range u.Events {
+		row, err := eventRowOf(e)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, events.inserting(row, fmt.Errorf("db: the event %s is there already", e.ID)))
+	}
+	messages := tableOf[messageRow](d)
+	for _, m := range u.Messages {
+		row, err := messageRowOf(keys, m)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, messages.inserting(row, fmt.Errorf("db: the message %s is there already", m.ID)))
+	}
+	for _, g := range u.Grants {
+		one, err := grant(g)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, one)
+	}
+	if u.Memory != nil {
+		one, err := d.remember(u.Memory)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, one)
+	}
+	return steps, nil
+}
+
+// change writes one row: where each kind of record goes.
+func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
+	switch r := c.Record.(type) {
+	case *domain.Invitation:
+		row, err := invitationRowOf(keys, r)
+		return changing(tableOf[invitationRow](d), row, r.ID, c), err
+	}
+	return nil, fmt.Errorf("db: records of type %T have no table", c.Record)
+}
+
+func changing(t *table, row any, id string, c domain.Change) []step {
+	switch {
+	case c.Erase:
+		return []step{
+			t.deleting(id, c.Was, domain.ErrStale),
+			{text: "DELETE FROM messages WHERE subject_id = ?", args: []any{id}},
+		}
+	case c.Was == 0:
+		return []step{t.inserting(row, domain.ErrStale)}
+	}
+	return []step{t.updating(row, id, c.Was, domain.ErrStale)}
+}
+
+// decoys is the number of rows the migration has made.
+const decoys = 64
+
+// decoy is a row changed and a row added where nobody looks: the work of a wrong secret told to a real record.
+func (d *DB) decoy(keys *seal.Keyring) ([]step, error) {
+	now := d.options.Now()
+	id := rand.IntN(decoys)
+	row, err := invitationRowOf(keys, &domain.Invitation{
+		Meta: domain.Meta{ID: domain.NewID("inv", now)}, EmailAddress: "nobody@example.com", InviterFullName: "Nobody at all",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []step{
+		{
+			text: "UPDATE decoys SET version = version + 1, updated_at = ?, content = ? WHERE id = ?",
+			args: []any{micros(now), append(row.EmailAddress, row.InviterFullName...), id},
+		},
+		{
+			text: "INSERT INTO decoy_events (id, decoy_id, occurred_at, content) VALUES (?, ?, ?, ?)",
+			args: []any{domain.NewID("evt", now), id, micros(now), row.ID},
+		},
+	}, nil
+}
+
+// grant gives a user a part. Who has it already keeps it, and a target that is gone gives nothing.
+func grant(g domain.Grant) (step, error) {
+	switch g.Kind {
+	case domain.TargetAccount:
+		return step{
+			text: "INSERT INTO account_owners (account_id, user_id) SELECT id, CAST(? AS TEXT) FROM accounts WHERE id = ? ON CONFLICT DO NOTHING",
+			args: []any{g.UserID, g.ID},
+		}, nil
+	case domain.TargetOrganization:
+		return step{
+			text: "INSERT INTO organization_parts (organization_id, user_id, role) " +
+				"SELECT id, CAST(? AS TEXT), 'signer' FROM organizations WHERE id = ? ON CONFLICT DO NOTHING",
+			args: []any{g.UserID, g.ID},
+		}, nil
+	}
+	return step{}, fmt.Errorf("db: nothing is granted on %q", g.Kind)
+}
+
+// memoryRow is an idempotency key.
+type memoryRow struct {
+	bun.BaseModel `bun:"table:idempotency_keys"`
+
+	Key         []byte `bun:"key,pk"`
+	Fingerprint []byte `bun:"fingerprint"`
+	Operation   string `bun:"operation"`
+	SubjectID   string `bun:"subject_id"`
+	Code        string `bun:"code"`
+	Detail      string `bun:"detail"`
+	Path        string `bun:"path"`
+	Attributes  string `bun:"attributes"`
+	AvailableAt *int64 `bun:"available_at"`
+	CreatedAt   int64  `bun:"created_at"`
+	ExpiresAt   int64  `bun:"expires_at"`
+}
+
+// rememberText takes a key that is free or has run out.
+const rememberText = `INSERT INTO idempotency_keys AS k
+  (key, fingerprint, operation, subject_id, code, detail, path, attributes, available_at, created_at, expires_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, operation = excluded.operation,
+    subject_id = excluded.subject_id, code = excluded.code, detail = excluded.detail, path = excluded.path,
+    attributes = excluded.attributes, available_at = excluded.available_at, created_at = excluded.created_at,
+    expires_at = excluded.expires_at
+  WHERE k.expires_at <= excluded.created_at`
+
+func (d *DB) remember(m *domain.Memory) (step, error) {
+	path, err := json.Marshal(m.Path)
+	if err != nil {
+		return step{}, err
+	}
+	attributes, err := json.Marshal(m.Attributes)
+	if err != nil {
+		return step{}, err
+	}
+	var availableAt any
+	if us := maybeMicros(m.AvailableAt); us != nil {
+		availableAt = *us
+	}
+	return step{text: rememberText, miss: domain.ErrRemembered, args: []any{
+		m.Key, m.Fingerprint, m.Operation, m.SubjectID, m.Code, m.Detail, string(path), string(attributes),
+		availableAt, micros(m.CreatedAt), micros(m.ExpiresAt),
+	}}, nil
+}
+
+// Recall finds what an idempotency key stands for.
+func (d *DB) Recall(ctx context.Context, key []byte, now time.Time) (*domain.Memory, error) {
+	var rows []memoryRow
+	err := d.query(ctx, &rows, "SELECT "+tableOf[memoryRow](d).columns+" FROM idempotency_keys WHERE key = ? AND expires_at > ?", key, micros(now))
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, domain.ErrMissing
+	}
+	row := rows[0]
+	m := &domain.Memory{
+		Key: row.Key, Fingerprint: row.Fingerprint, Operation: row.Operation, SubjectID: row.SubjectID, Code: row.Code,
+		Detail: row.Detail, AvailableAt: maybeInstant(row.AvailableAt), CreatedAt: instant(row.CreatedAt), ExpiresAt: instant(row.ExpiresAt),
+	}
+	if err := json.Unmarshal([]byte(row.Path), &m.Path); err != nil {
+		return nil, err
+	}
+	return m, json.Unmarshal([]byte(row.Attributes), &m.Attributes)
+}

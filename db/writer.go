@@ -1,0 +1,228 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+var errClosed = errors.New("db: the database is closed")
+
+// writer is the one who writes on SQLite. Whatever waits is written in one transaction, so that one wait for the
+// disk serves all; each piece of work has a savepoint of its own, and fails alone.
+type writer struct {
+	db      *DB
+	writing *sql.DB
+	jobs    chan job
+	quit    chan struct{}
+	ended   sync.WaitGroup
+	// grown asks for a checkpoint.
+	grown chan struct{}
+
+	// The rest is touched by the writing goroutine only.
+	conn   *sql.Conn
+	texts  map[string]*sql.Stmt
+	groups int
+}
+
+type job struct {
+	work func(tx) error
+	done chan error
+}
+
+const (
+	// maxGroup bounds how long the first of a group waits for the last.
+	maxGroup = 256
+	// checkpointEvery is a number of groups: small steps, so that none is long.
+	checkpointEvery = 64
+)
+
+func newWriter(d *DB, writing *sql.DB) *writer {
+	return &writer{
+		db: d, writing: writing, jobs: make(chan job), quit: make(chan struct{}), grown: make(chan struct{}, 1),
+	}
+}
+
+func (w *writer) connect(ctx context.Context) (err error) {
+	w.texts = map[string]*sql.Stmt{}
+	w.conn, err = w.writing.Conn(ctx)
+	return err
+}
+
+func (w *writer) start() {
+	w.ended.Go(w.loop)
+	w.ended.Go(w.checkpoints)
+}
+
+func (w *writer) close() error {
+	close(w.quit)
+	w.ended.Wait()
+	var errs []error
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(append(errs, w.writing.Close())...)
+}
+
+// write hands the work over, if the caller is still there, and waits for what really happened.
+func (w *writer) write(ctx context.Context, work func(tx) error) error {
+	j := job{work: work, done: make(chan error, 1)}
+	select {
+	case w.jobs <- j:
+		return <-j.done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+}
+
+func (w *writer) loop() {
+	for {
+		select {
+		case <-w.quit:
+			return
+		case first := <-w.jobs:
+			w.serve(w.gather(first))
+		}
+	}
+}
+
+// gather takes everybody who waits now.
+func (w *writer) gather(first job) []job {
+	group := []job{first}
+	for len(group) < maxGroup {
+		select {
+		case next := <-w.jobs:
+			group = append(group, next)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (w *writer) serve(group []job) {
+	outcomes := make([]error, len(group))
+	if err := w.commit(group, outcomes); err != nil {
+		// Nobody's work stayed, so nobody is told that it did.
+		for i := range outcomes {
+			if outcomes[i] == nil {
+				outcomes[i] = err
+			}
+		}
+		w.reconnect()
+	}
+	for i, j := range group {
+		j.done <- outcomes[i]
+	}
+	if w.groups++; w.groups%checkpointEvery == 0 {
+		select {
+		case w.grown <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// commit writes a group. Its error is one of the whole group.
+func (w *writer) commit(group []job, outcomes []error) error {
+	if w.conn == nil {
+		if err := w.connect(context.Background()); err != nil {
+			return err
+		}
+	}
+	if _, err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for i, j := range group {
+		if _, err := w.exec("SAVEPOINT unit"); err != nil {
+			return err
+		}
+		if outcomes[i] = w.try(j); outcomes[i] != nil {
+			if _, err := w.exec("ROLLBACK TO unit"); err != nil {
+				if sqliteUnavailable(outcomes[i]) {
+					return outcomes[i] // an error of the disk, after which SQLite has rolled back everything
+				}
+				return err
+			}
+		}
+		if _, err := w.exec("RELEASE unit"); err != nil {
+			return err
+		}
+	}
+	_, err := w.exec("COMMIT")
+	return err
+}
+
+// try keeps the writer alive whatever the work does.
+func (w *writer) try(j job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("db: panic in a transaction: %v", p)
+		}
+	}()
+	return j.work(w)
+}
+
+// reconnect begins anew after a failure, without an open transaction and without old statements.
+func (w *writer) reconnect() {
+	if w.conn == nil {
+		return
+	}
+	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
+	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it
+	_ = w.conn.Close()
+	w.conn = nil
+}
+
+func (w *writer) prepare(text string) (*sql.Stmt, error) {
+	if s, ok := w.texts[text]; ok {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), text)
+	if err == nil {
+		w.texts[text] = s
+	}
+	return s, err
+}
+
+func (w *writer) exec(text string, args ...any) (int64, error) {
+	s, err := w.prepare(text) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		return 0, err
+	}
+	done, err := s.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
+func (w *writer) query(dest any, text string, args ...any) error {
+	s, err := w.prepare(text) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(context.Background(), args...) //nolint:rowserrcheck // ScanRows does
+	if err != nil {
+		return err
+	}
+	return w.db.reader.ScanRows(context.Background(), rows, dest)
+}
+
+// checkpoints moves the log into the file beside the writer, so that no commit waits for it.
+func (w *writer) checkpoints() {
+	for {
+		select {
+		case <-w.quit:
+			return
+		case <-w.grown:
+			if _, err := w.writing.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && !sqliteBusy(err) {
+				w.db.log.Warn("the database log could not be moved into the file", "error", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gatehouse/gatehouse"
+
+// layer says what the packages of a folder may import.
+type layer struct {
+	// ours are the folders of this module; "x/..." is x and everything below.
+	ours []string
+	// others are the other modules; "*" is any. Only pure computation is allowed to the rules, each with its reason.
+	others []string
+	// never are packages that must not be imported, whoever owns them.
+	never []string
+	// why is the reason, shown when the test fails.
+	why string
+}
+
+// outside is what the rules must not know: doors, wires and tables are somebody else's business, so that a rule can
+// be read, and tested, without any of them.
+var outside = []string{"net/http", "database/sql", "encoding/json"}
+
+// layers is the table of who may import whom (docs/architecture.md). Test files and testkit may import what they
+// exercise.
+var layers = map[string]layer{
+	".":                {ours: []string{"cli"}, why: "main hands its arguments on and does nothing else"},
+	"domain/problem":   {never: outside, why: "the catalogue of refusals knows no door"},
+	"domain/lifecycle": {ours: []string{"domain/problem"}, never: outside, why: "a life is data"},
+	"domain/listing":   {ours: []string{"domain/problem"}, never: outside, why: "a list is data"},
+	"domain":           {ours: []string{"domain/..."}, others: []string{"github.com/go-playground/validator/v10"}, never: outside, why: "the rules know no GraphQL, no HTTP and no SQL; validator is pure computation over struct tags"},
+	"seal":             {others: []string{"*"}, never: []string{"net/http", "database/sql"}, why: "cryptography knows no records"},
+	"db":               {ours: []string{"domain/...", "seal", "db/..."}, others: []string{"*"}, never: []string{"net/http"}, why: "the store keeps what the rules decided"},
+	"db/migrations":    {why: "SQL files and their embedding"},
+	"auth":             {ours: []string{"domain/...", "seal"}, others: []string{"*"}, why: "it says who is asking; the rules refuse"},
+	"notify":           {ours: []string{"domain/...", "seal"}, others: []string{"*"}, why: "it delivers what the rules ask to be told"},
+	"graph":            {ours: []string{"domain/..."}, others: []string{"*"}, why: "generated from the schema and bound to the rules"},
+	"resolvers":        {ours: []string{"domain/...", "graph"}, others: []string{"*"}, never: []string{"database/sql", "github.com/uptrace/bun"}, why: "a resolver is one call of a rule"},
+	"rest/wire":        {ours: []string{"domain/problem", "domain/listing"}, others: []string{"*"}, why: "reading requests needs no rules"},
+	"rest/hal":         {ours: []string{"domain/problem", "domain/listing", "rest/wire"}, others: []string{"*"}, why: "writing HAL needs no rules"},
+	"rest/invitations": {ours: []string{"domain/...", "rest/wire", "rest/hal"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
+	"rest":             {ours: []string{"domain", "rest/..."}, others: []string{"*"}, why: "it mounts the dialects"},
+	"pages":            {ours: []string{"domain/..."}, others: []string{"*"}, why: "each form is one call of a rule"},
+	"examples":         {why: "sample files and their embedding"},
+	"app":              {ours: []string{"domain/...", "seal", "db/...", "auth", "notify", "resolvers", "rest", "rest/...", "pages", "examples"}, others: []string{"*"}, why: "it builds everything, and the commands stand above it"},
+	"cli":              {ours: []string{"app", "domain/...", "db"}, others: []string{"*"}, why: "a command calls app"},
+	"testkit":          {ours: []string{"domain/...", "seal", "db/...", "app", "auth"}, others: []string{"*"}, why: "tests only"},
+	"db/dbtest":        {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
+}
+
+// TestLayers parses the import lines itself: a test that asks `go list` is answered from Go's test cache after a
+// change in another package, and stays green.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "gatehouse-data" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		folder := filepath.ToSlash(filepath.Dir(path))
+		l, ok := layers[folder]
+		if !ok {
+			if !seen[folder] {
+				t.Errorf("folder %s has no line in the table of layers_test.go: say what it may import, and why", folder)
+			}
+			seen[folder] = true
+			return nil
+		}
+		seen[folder] = true
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			if reason := l.refuses(strings.Trim(spec.Path.Value, `"`)); reason != "" {
+				t.Errorf("%s imports %s: %s (%s)", path, spec.Path.Value, reason, l.why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder := range layers {
+		if !seen[folder] {
+			t.Errorf("the table names %s, and there is no such folder", folder)
+		}
+	}
+}
+
+// refuses says why a package must not be imported; empty where it may.
+func (l layer) refuses(imported string) string {
+	if slices.ContainsFunc(l.never, func(n string) bool { return imported == n || strings.HasPrefix(imported, n+"/") }) {
+		return "never allowed here"
+	}
+	own, ours := strings.CutPrefix(imported, module+"/")
+	switch {
+	case ours:
+		if !slices.ContainsFunc(l.ours, func(m string) bool {
+			base, below := strings.CutSuffix(m, "/...")
+			return own == base || below && strings.HasPrefix(own, base+"/")
+		}) {
+			return "not one of the folders allowed here"
+		}
+	case strings.Contains(strings.SplitN(imported, "/", 2)[0], "."):
+		if !slices.ContainsFunc(l.others, func(m string) bool {
+			return m == "*" || imported == m || strings.HasPrefix(imported, m+"/")
+		}) {
+			return "no other module is allowed here"
+		}
+	}
+	return ""
+}
+
+func TestLayersRefuse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ folder, imported string }{
+		{"domain", "net/http"}, {"domain", module + "/db"}, {"domain", "github.com/uptrace/bun"}, {"domain/problem", "encoding/json"},
+		{"resolvers", "database/sql"}, {"rest/invitations", module + "/db"}, {"cli", module + "/rest"}, {".", module + "/app"},
+	} {
+		if layers[c.folder].refuses(c.imported) == "" {
+			t.Errorf("%s may import %s", c.folder, c.imported)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // the templates of the page
+	"errors"
+	"html/template"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Invitations is what the page asks of the rules; a domain.Service has it. Both methods take the client's address
+// from the actor of the context, and believe nobody's token.
+type Invitations interface {
+	InvitationPreview(ctx context.Context, id, key string) (*domain.InvitationPreview, error)
+	VerifyInvitation(ctx context.Context, in domain.VerifyInvitationInput) (domain.Outcome[domain.Invitation], error)
+}
+
+// InviteOptions are what the page works with.
+type InviteOptions struct {
+	Service Invitations
+	// Institution is the name on the page where no invitation is shown.
+	Institution string
+	// Now is the one clock.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+//go:embed invite.html
+var inviteHTML string
+
+//go:embed invite.css
+var inviteCSS string
+
+var inviteTemplate = template.Must(template.New("invite").Parse(inviteHTML))
+
+// maxForm is the size of the largest form that is read: a secret has at most 100 characters.
+const maxForm = 16 << 10
+
+// minSecret is the rule for a shared secret (Invitations, minLength).
+const minSecret = 8
+
+// Invite is the page /invite?invitationId=…&key=…: GET shows the invitation, POST sends the secret. Opening it
+// changes nothing.
+func Invite(o InviteOptions) http.Handler {
+	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guard(w.Header(), policy)
+		if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+			return
+		}
+		p := &invitePage{o: o, r: r, view: inviteView{Institution: o.Institution, Style: template.CSS(inviteCSS), MinSecret: minSecret}} //nolint:gosec // our own file
+		query := r.URL.Query()
+		p.id, p.key = query.Get("invitationId"), query.Get("key")
+		if r.Method == http.MethodPost {
+			p.post(w)
+		} else {
+			p.get()
+		}
+		p.write(w)
+	})
+}
+
+// inviteView is what the template shows.
+type inviteView struct {
+	Institution string
+	Style       template.CSS
+	MinSecret   int
+	// Preview is nil without a right key.
+	Preview *domain.InvitationPreview
+	// Form says that the secret can be entered.
+	Form bool
+	// Tone, Heading and Text are the message of the page: error, info or done. Under FieldError the field is marked.
+	Tone, Heading string
+	Text          []string
+	FieldError    bool
+	// Reference names an occurrence in the log.
+	Reference string
+}
+
+// Kind says in words what the invitee is asked to become.
+func (v inviteView) Kind() string {
+	if v.Preview.Type == domain.InvitationJoint {
+		return "Joint owner of an account"
+	}
+	return "Authorized signer of an organization"
+}
+
+// State says in words where the invitation stands.
+func (v inviteView) State() string {
+	switch v.Preview.State {
+	case domain.InvitationSent:
+		return "Open"
+	case domain.InvitationAccepted, domain.InvitationCompleted:
+		return "Accepted"
+	case domain.InvitationFailed:
+		return "Locked"
+	case domain.InvitationRevoked:
+		return "Taken back"
+	case domain.InvitationExpired:
+		return "Expired"
+	}
+	return string(v.Preview.State)
+}
+
+// Accepted reports whether the invitee has done all there is to do.
+func (v inviteView) Accepted() bool {
+	return v.Preview.State == domain.InvitationAccepted || v.Preview.State == domain.InvitationCompleted
+}
+
+// Expires is the time for people.
+func (v inviteView) Expires() string { return inWords(v.Preview.ExpiresAt) }
+
+// ExpiresISO is the same time for machines.
+func (v inviteView) ExpiresISO() string { return v.Preview.ExpiresAt.UTC().Format(time.RFC3339) }
+
+// Title is what a tab and a screen reader say first.
+func (v inviteView) Title() string {
+	switch {
+	case v.Tone == "error":
+		return "Problem: " + v.Heading
+	case v.Heading != "":
+		return v.Heading
+	}
+	return "Your invitation"
+}
+
+// invitePage is one request to the page.
+type invitePage struct {
+	o       InviteOptions
+	r       *http.Request
+	id, key string
+	view    inviteView
+	status  int
+	until   time.Time
+}
+
+func (p *invitePage) say(status int, tone, heading string, text ...string) {
+	p.status, p.view.Tone, p.view.Heading, p.view.Text = status, tone, heading, text
+}
+
+func (p *invitePage) get() {
+	if !p.look() {
+		return
+	}
+	p.status = http.StatusOK
+	if p.view.Preview.State != domain.InvitationSent {
+		p.tellState(http.StatusOK)
+	}
+}
+
+// look finds the invitation of the link, or says why there is nothing to show.
+func (p *invitePage) look() bool {
+	var err error
+	if p.id == "" || p.key == "" {
+		err = problem.New(problem.NoSuchInvitation)
+	} else {
+		p.view.Preview, err = p.o.Service.InvitationPreview(p.r.Context(), p.id, p.key)
+	}
+	switch {
+	case err == nil:
+		p.view.Institution = p.view.Preview.Institution
+		p.view.Form = p.view.Preview.State == domain.InvitationSent
+		return true
+	case problem.Has(err, problem.NoSuchInvitation):
+		p.say(http.StatusNotFound, "info", "Please use the link of the newest mail",
+			"This link does not open an invitation. Only the link in the newest mail works; a new mail ends the links of the mails before it.")
+	default:
+		p.fail(err)
+	}
+	return false
+}
+
+// tellState says what an invitation that is no longer open has come to.
+func (p *invitePage) tellState(status int) {
+	v := p.view.Preview
+	switch v.State {
+	case domain.InvitationAccepted, domain.InvitationCompleted:
+		p.say(status, "info", "This invitation is already accepted", "There is nothing more to do on this page.")
+	case domain.InvitationFailed:
+		p.say(status, "error", "This invitation is locked",
+			"The wrong secret was entered too often. Ask "+v.InviterFullName+" for a new invitation.")
+	case domain.InvitationRevoked:
+		p.say(status, "error", "This invitation was taken back",
+			"It can no longer be accepted. If you think this is a mistake, ask "+v.InviterFullName+".")
+	case domain.InvitationExpired:
+		p.say(status, "error", "This invitation has expired",
+			"It could be accepted until "+inWords(v.ExpiresAt)+". Ask "+v.InviterFullName+" for a new one.")
+	case domain.InvitationSent:
+	}
+}
+
+func (p *invitePage) post(w http.ResponseWriter) {
+	// There is no cookie to ride on; a form on a foreign page is refused all the same, where the browser tells.
+	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(p.r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		p.say(http.StatusUnsupportedMediaType, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		return
+	}
+	p.r.Body = http.MaxBytesReader(w, p.r.Body, maxForm)
+	if err := p.r.ParseForm(); err != nil {
+		status := http.StatusBadRequest
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		p.say(status, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		return
+	}
+	if p.id == "" || p.key == "" {
+		p.look()
+		return
+	}
+	_, err := p.o.Service.VerifyInvitation(p.r.Context(), domain.VerifyInvitationInput{
+		InvitationID: p.id, SharedSecret: p.r.PostForm.Get("sharedSecret"), MailKey: &p.key,
+	})
+	p.answer(err)
+}
+
+// answer says what came of the secret.
+func (p *invitePage) answer(err error) {
+	refusal := problem.Of(err)
+	switch {
+	case err != nil && (refusal.Kind == problem.Internal || refusal.Kind == problem.Unavailable):
+		p.fail(err)
+		return
+	case err != nil && refusal.Kind == problem.Limited:
+		p.limited(refusal)
+		return
+	}
+	if !p.look() {
+		if err == nil { // accepted, and then the database went away
+			p.view.Reference, p.until = "", time.Time{}
+			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will hear from "+p.o.Institution+" when everything is set up.")
+		}
+		return
+	}
+	v := p.view.Preview
+	switch {
+	case err == nil:
+		p.view.Form = false
+		p.say(http.StatusOK, "done", "You have accepted the invitation",
+			v.Institution+" now sets up your access and tells you and "+v.InviterFullName+" when it is ready. You can close this page.")
+	case v.State != domain.InvitationSent:
+		status := http.StatusConflict
+		if problem.Has(err, problem.InvitationVerificationFailed) {
+			status = http.StatusBadRequest // the wrong secret that locked it
+		}
+		p.tellState(status)
+	case problem.Has(err, problem.InvitationVerificationFailed):
+		p.view.FieldError = true
+		p.say(http.StatusBadRequest, "error", "That is not the secret",
+			"Check it with "+v.InviterFullName+" and try again. Capital and small letters differ. After too many wrong tries the invitation is locked.")
+	case problem.Has(err, problem.InvalidInput):
+		p.view.FieldError = true
+		p.say(http.StatusBadRequest, "error", "The secret is too short", "It has at least "+strconv.Itoa(minSecret)+" characters. Enter it exactly as "+v.InviterFullName+" told you.")
+	default:
+		p.fail(err)
+	}
+}
+
+func (p *invitePage) limited(refusal *problem.Problem) {
+	p.until = refusal.AvailableAt
+	when := "Wait a while, then open the link of your mail again."
+	if !p.until.IsZero() {
+		when = "You can try again from " + inWords(p.until) + ", with the link of your mail."
+	}
+	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+when)
+}
+
+// fail says that it is our fault, and leaves a line in the log that the page's reference leads to.
+func (p *invitePage) fail(err error) {
+	refusal := problem.Of(err)
+	p.view.Preview, p.view.Form = nil, false
+	p.view.Reference = domain.NewID("err", p.o.Now())
+	if p.r.Context().Err() == nil {
+		p.o.Log.Error("invitation page", "reference", p.view.Reference, "code", refusal.Code, "error", err)
+	}
+	status := http.StatusServiceUnavailable
+	p.until = p.o.Now().Add(5 * time.Second)
+	if refusal.Kind != problem.Unavailable && refusal.Kind != problem.Internal {
+		status, p.until = http.StatusInternalServerError, time.Time{}
+	}
+	p.say(status, "error", "We cannot answer at the moment", "Please try again in a few minutes, with the link of your mail.")
+}
+
+func (p *invitePage) write(w http.ResponseWriter) {
+	var b bytes.Buffer
+	if err := inviteTemplate.Execute(&b, p.view); err != nil {
+		p.o.Log.Error("invitation page", "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	if !p.until.IsZero() {
+		seconds := math.Ceil(p.until.Sub(p.o.Now()).Seconds())
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(seconds))))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(b.Bytes())
+}
+
+func inWords(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }

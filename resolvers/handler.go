@@ -1,0 +1,354 @@
+package resolvers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/graph"
+)
+
+// Options are what the door works with.
+type Options struct {
+	// Service is the rules, complete: New takes a copy. Required.
+	Service *domain.Service
+	// Log hears of incidents; required.
+	Log *slog.Logger
+	// Now is the clock; nil: that of Service.
+	Now func() time.Time
+	// Development shows everybody the schema, and what a wrong name may have been meant for.
+	Development bool
+	// TrustedDocuments, by id, are then all that is served; nil: every document is.
+	TrustedDocuments map[string]string
+	// Version, Commit and Go are those of the program.
+	Version, Commit, Go string
+	// Limits bound what a request may ask for; the zero value: DefaultLimits.
+	Limits Limits
+	// Preflight answers OPTIONS; nil: nobody does.
+	Preflight http.Handler
+}
+
+// Sizes of the caches, in documents. A document is at most Limits.Body long, so they stay within some tens of
+// megabytes whatever strangers send.
+const (
+	parsedDocuments    = 256
+	persistedDocuments = 256
+)
+
+// maxErrors bounds what one answer says: a document can be wrong in thousands of places.
+const maxErrors = 5
+
+// The media types of GraphQL over HTTP.
+const (
+	typeResponse = "application/graphql-response+json"
+	typeJSON     = "application/json"
+)
+
+type handler struct {
+	executor    *executor.Executor
+	log         *slog.Logger
+	now         func() time.Time
+	development bool
+	limits      Limits
+	preflight   http.Handler
+}
+
+// New is the handler of /graphql: GraphQL over HTTP, by POST, and by GET for queries. Who asks stands in the context
+// (domain.WithActor); a token that came and was refused fails the whole request.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = o.Service.Now
+	}
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits
+	}
+	service := *o.Service
+	service.Directory = remembered{service.Directory}
+	schema := graph.NewExecutableSchema(graph.Config{
+		Resolvers:  &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
+		Complexity: costs(),
+	})
+	h := &handler{
+		executor: executor.New(schema), log: o.Log, now: o.Now, development: o.Development, limits: o.Limits,
+		preflight: o.Preflight,
+	}
+	documents := lru.New[*ast.QueryDocument](parsedDocuments)
+	h.executor.SetQueryCache(documents)
+	h.executor.SetParserTokenLimit(o.Limits.Tokens)
+	h.executor.SetDisableSuggestion(!o.Development)
+	h.executor.SetErrorPresenter(h.present)
+	h.executor.SetRecoverFunc(caught)
+	if o.TrustedDocuments != nil {
+		h.executor.Use(trust(o.TrustedDocuments))
+	} else {
+		h.executor.Use(remembering{lru.New[string](persistedDocuments)})
+	}
+	h.executor.Use(&guard{limits: o.Limits, development: o.Development, documents: documents, schema: schema})
+	h.executor.AroundRootFields(withLoaders(&service))
+	return h
+}
+
+// ServeHTTP answers one request. Cheap checks come first.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := &answer{w: w, media: typeResponse}
+	defer func() {
+		if v := recover(); v != nil {
+			a.fail(http.StatusInternalServerError, h.present(r.Context(), caught(r.Context(), v)))
+		}
+	}()
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Accept")
+	media, acceptable := negotiate(r.Header.Values("Accept"))
+	if acceptable {
+		a.media = media
+	}
+	switch {
+	case r.Method == http.MethodOptions && h.preflight != nil:
+		h.preflight.ServeHTTP(w, r)
+		return
+	case r.Method != http.MethodPost && r.Method != http.MethodGet:
+		w.Header().Set("Allow", "GET, POST")
+		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "Send GraphQL by POST, or a query by GET."))
+		return
+	case !acceptable:
+		a.fail(http.StatusNotAcceptable, refusal(codeBadDocument, "Answers are "+typeResponse+" or "+typeJSON+"."))
+		return
+	}
+	if p := domain.ActorFrom(r.Context()).Refused; p != nil {
+		h.refuse(a, r, p)
+		return
+	}
+	params, status, err := h.read(w, r)
+	if err != nil {
+		a.fail(status, err)
+		return
+	}
+	h.execute(a, r, params)
+}
+
+// refuse fails the whole request of a caller whose token was not believed, open fields and all.
+func (h *handler) refuse(a *answer, r *http.Request, p *problem.Problem) {
+	err := h.present(r.Context(), p)
+	status := statusOf(err)
+	if status == http.StatusUnauthorized {
+		a.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
+	a.fail(status, err)
+}
+
+func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams) {
+	ctx := graphql.StartOperationTrace(r.Context())
+	op, errs := h.executor.CreateOperationContext(ctx, params)
+	if errs != nil {
+		a.request(h.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors)
+		return
+	}
+	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query {
+		a.w.Header().Set("Allow", "POST")
+		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "By GET only queries are served."))
+		return
+	}
+	next, ctx := h.executor.DispatchOperation(ctx, op)
+	switch reply := next(ctx); {
+	case reply == nil: // the caller is gone
+		a.fail(http.StatusServiceUnavailable, h.present(ctx, context.Canceled))
+	case reply.Data == nil:
+		a.request(reply.Errors)
+	default:
+		a.write(http.StatusOK, reply.Errors, reply.Data)
+	}
+}
+
+// read takes the request apart, without a word of it in any error.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, int, *gqlerror.Error) {
+	if r.Method == http.MethodGet {
+		return h.readQuery(r)
+	}
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset := parameters["charset"]; err != nil || media != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, http.StatusUnsupportedMediaType, refusal(codeBadDocument, "Send "+typeJSON+" in UTF-8.")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.limits.Body)))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return nil, http.StatusRequestEntityTooLarge, refusal(codeTooComplex, "The request is too large.")
+	}
+	if err != nil {
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The request did not arrive whole.")
+	}
+	var in request
+	if !decode(body, &in) {
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The body is not one JSON object of GraphQL over HTTP.")
+	}
+	return in.params(r)
+}
+
+func (h *handler) readQuery(r *http.Request) (*graphql.RawParams, int, *gqlerror.Error) {
+	if len(r.URL.RawQuery) > h.limits.Body {
+		return nil, http.StatusRequestURITooLong, refusal(codeTooComplex, "The request is too large.")
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	in := request{Query: q.Get("query"), OperationName: q.Get("operationName"), DocumentID: q.Get("documentId")}
+	for name, to := range map[string]*map[string]any{"variables": &in.Variables, "extensions": &in.Extensions} {
+		if text := q.Get(name); text != "" && !decode([]byte(text), to) {
+			err = errors.New(name)
+		}
+	}
+	if err != nil {
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The query string is not one of GraphQL over HTTP.")
+	}
+	return in.params(r)
+}
+
+// request is a request of GraphQL over HTTP.
+type request struct {
+	Query         string         `json:"query"`
+	OperationName string         `json:"operationName"`
+	DocumentID    string         `json:"documentId"`
+	Variables     map[string]any `json:"variables"`
+	Extensions    map[string]any `json:"extensions"`
+}
+
+func (in *request) params(r *http.Request) (*graphql.RawParams, int, *gqlerror.Error) {
+	p := &graphql.RawParams{
+		Query: in.Query, OperationName: in.OperationName, Variables: in.Variables, Extensions: in.Extensions, Headers: r.Header,
+	}
+	if in.DocumentID != "" {
+		if p.Extensions == nil {
+			p.Extensions = map[string]any{}
+		}
+		p.Extensions["documentId"] = in.DocumentID
+	}
+	if p.Query == "" && documentID(p) == "" {
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "There is no document.")
+	}
+	return p, 0, nil
+}
+
+// decode reads exactly one JSON object.
+func decode(text []byte, into any) bool {
+	text = bytes.TrimLeft(text, " \t\r\n")
+	if len(text) == 0 || text[0] != '{' {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(into) != nil {
+		return false
+	}
+	_, err := d.Token()
+	return errors.Is(err, io.EOF)
+}
+
+// negotiate picks the media type of the answer: the one the caller likes best, of two alike the first named. Who
+// names none gets application/graphql-response+json.
+func negotiate(accept []string) (media string, ok bool) {
+	if len(accept) == 0 {
+		return typeResponse, true
+	}
+	best := 0.0
+	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
+		name, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		q := 1.0
+		if text, given := parameters["q"]; given {
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				continue
+			}
+		}
+		switch name {
+		case "*/*", "application/*":
+			name = typeResponse
+		case typeResponse, typeJSON:
+		default:
+			continue
+		}
+		if q > best {
+			media, best = name, q
+		}
+	}
+	return media, best > 0
+}
+
+// answer writes the reply.
+type answer struct {
+	w     http.ResponseWriter
+	media string
+}
+
+// fail answers what never became a GraphQL request: the status says so whatever the media type is.
+func (a *answer) fail(status int, err *gqlerror.Error) {
+	a.write(status, gqlerror.List{err}, nil)
+}
+
+// request answers a GraphQL request that was not executed. In application/json that is a reply like any other
+// (GraphQL over HTTP, status codes). A hash that is not known yet is no failure but a step of its protocol.
+func (a *answer) request(errs gqlerror.List) {
+	status := http.StatusOK
+	if a.media == typeResponse && len(errs) > 0 && errs[0].Message != notPersisted {
+		status = statusOf(errs[0])
+	}
+	a.write(status, errs, nil)
+}
+
+// statusOf is the status of an error that leaves no data.
+func statusOf(err *gqlerror.Error) int {
+	switch err.Extensions["code"] {
+	case codeUnauthenticated:
+		return http.StatusUnauthorized
+	case codeForbidden:
+		return http.StatusForbidden
+	case codeRateLimited:
+		return http.StatusTooManyRequests
+	case codeUnavailable:
+		return http.StatusServiceUnavailable
+	case codeInternal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
+}
+
+// write sends the reply. The data is JSON already and is not looked at again.
+func (a *answer) write(status int, errs gqlerror.List, data json.RawMessage) {
+	var body bytes.Buffer
+	body.Grow(len(data) + 64)
+	body.WriteByte('{')
+	if len(errs) > 0 {
+		text, err := json.Marshal(errs[:min(len(errs), maxErrors)])
+		if err != nil {
+			panic(err)
+		}
+		body.WriteString(`"errors":`)
+		body.Write(text)
+	}
+	if data != nil {
+		if len(errs) > 0 {
+			body.WriteByte(',')
+		}
+		body.WriteString(`"data":`)
+		body.Write(data)
+	}
+	body.WriteByte('}')
+	a.w.Header().Set("Content-Type", a.media+"; charset=utf-8")
+	a.w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	a.w.WriteHeader(status)
+	_, _ = a.w.Write(body.Bytes())
+}

@@ -1,0 +1,80 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/graph"
+)
+
+// invitationAnswer is what the payloads of the invitation mutations have in common, in their order.
+type invitationAnswer struct {
+	Invitation *domain.Invitation
+	Problems   []problem.Shape
+	Replayed   bool
+}
+
+// invitationPayload makes the payload of a mutation out of what the rules answered.
+func invitationPayload[P graph.CreateInvitationPayload | graph.ResendInvitationPayload | graph.RevokeInvitationPayload |
+	graph.VerifyInvitationPayload | graph.CompleteInvitationPayload | graph.UpdateInvitationSecretPayload](
+	out domain.Outcome[domain.Invitation], err error,
+) (*P, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	payload := P(invitationAnswer{Invitation: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	return &payload, nil
+}
+
+// erasedInvitation makes the payload of deleteInvitation.
+func erasedInvitation(id string) func(domain.Outcome[domain.Invitation], error) (*graph.DeleteInvitationPayload, error) {
+	return func(out domain.Outcome[domain.Invitation], err error) (*graph.DeleteInvitationPayload, error) {
+		problems, err := problemsOf(err)
+		if err != nil {
+			return nil, err
+		}
+		payload := &graph.DeleteInvitationPayload{
+			Invitation: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed,
+		}
+		if len(problems) == 0 {
+			payload.DeletedInvitationID = &id
+		}
+		return payload, nil
+	}
+}
+
+// invitations compiles the arguments to the query that the REST parameters compile to as well.
+func (r *resolver) invitations(
+	ctx context.Context, page domain.Paging, where *graph.InvitationWhere, orderBy []*graph.InvitationOrder,
+) (listing.Page[domain.Invitation], error) {
+	q, err := page.Query()
+	if err != nil {
+		return listing.Page[domain.Invitation]{}, err
+	}
+	if q.Where, err = whereInvitation(r.Service, where); err != nil {
+		return listing.Page[domain.Invitation]{}, err
+	}
+	for _, o := range orderBy {
+		q.Order = append(q.Order, listing.Order{Field: orderField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
+	}
+	return r.Service.Invitations(ctx, q)
+}
+
+func invitationConnection(page listing.Page[domain.Invitation], err error) (*graph.InvitationConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	edges := make([]graph.InvitationEdge, len(page.Items))
+	out := &graph.InvitationConnection{
+		Nodes: page.Items, PageInfo: pageInfo(page), TotalCount: page.Count,
+		Edges: make([]*graph.InvitationEdge, len(page.Items)),
+	}
+	for i, item := range page.Items {
+		edges[i] = graph.InvitationEdge{Node: item, Cursor: page.Cursors[i]}
+		out.Edges[i] = &edges[i]
+	}
+	return out, nil
+}

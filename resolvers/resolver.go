@@ -1,0 +1,184 @@
+// Package resolvers answers GraphQL: each field of the schema that is no plain member of a record is one call of the
+// rules, and handler.go is the door with its limits.
+//
+// It knows the schema, the rules and GraphQL over HTTP. It knows no table and no token: who asks stands in the
+// context, and whether something is allowed is the rules' answer. A condition about a subject is in the wrong place
+// here.
+package resolvers
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/graph"
+)
+
+//go:generate go tool gqlgen generate
+
+// resolver is the root of the generated resolver types.
+type resolver struct {
+	Service *domain.Service
+	version domain.Version
+}
+
+// given is a text that may be absent; the empty one is.
+func given(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// shown hides a member from a caller who may not see it.
+func shown(text *string, visible bool) *string {
+	if !visible {
+		return nil
+	}
+	return text
+}
+
+// pointers is a list as the generated code wants it.
+func pointers[T any](list []T, err error) ([]*T, error) {
+	out := make([]*T, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	return out, err
+}
+
+// enumWord is a word of the rules as an enumeration of the schema has it: authorizedSigner is AUTHORIZED_SIGNER.
+func enumWord(word string) string {
+	var out strings.Builder
+	for _, c := range word {
+		if unicode.IsUpper(c) {
+			out.WriteByte('_')
+		}
+		out.WriteRune(unicode.ToUpper(c))
+	}
+	return out.String()
+}
+
+// enumWords is enumWord for many; nil stays nil.
+func enumWords(words []string) []string {
+	if words == nil {
+		return nil
+	}
+	out := make([]string, 0, len(words))
+	for _, w := range words {
+		out = append(out, enumWord(w))
+	}
+	return out
+}
+
+// roles gives the words of a machine their type.
+func roles(words []string) []domain.Role {
+	out := make([]domain.Role, 0, len(words))
+	for _, w := range words {
+		out = append(out, domain.Role(w))
+	}
+	return out
+}
+
+// life is a machine as plain text. Every kind of the schema has one.
+func life(m lifecycle.Map, ok bool) (*lifecycle.Map, error) {
+	if !ok {
+		return nil, problem.New(problem.InternalError).Because("The kind has no machine.")
+	}
+	return &m, nil
+}
+
+// unlessMissing makes null of what is not there, or not the caller's to see.
+func unlessMissing[T any](v T, err error) (T, error) {
+	if err != nil && problem.Of(err).Kind == problem.Missing {
+		var none T
+		return none, nil
+	}
+	return v, err
+}
+
+// nodes finds many records. What the caller may not ask for is an error in its place, and null there.
+func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, error) {
+	if len(ids) > listing.MaxLiterals {
+		return nil, problem.New(problem.InvalidInput).Because("At most %d ids can be asked for at once.", listing.MaxLiterals)
+	}
+	nodes, errs := r.Service.Nodes(ctx, ids)
+	for i, err := range errs {
+		if err != nil {
+			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
+		}
+	}
+	return nodes, nil
+}
+
+// paging gathers the arguments of a connection. All entries are counted only where the caller selects totalCount.
+func paging(ctx context.Context, first *int, after *string, last *int, before *string) domain.Paging {
+	p := domain.Paging{First: first, Last: last}
+	if after != nil {
+		p.After = *after
+	}
+	if before != nil {
+		p.Before = *before
+	}
+	connection := graphql.GetFieldContext(ctx).Field.Definition.Type.Name()
+	for _, f := range graphql.CollectFieldsCtx(ctx, []string{connection}) {
+		p.WithCount = p.WithCount || f.Name == "totalCount"
+	}
+	return p
+}
+
+// pageInfo says where a page stands.
+func pageInfo[R any](page listing.Page[R]) *graph.PageInfo {
+	out := &graph.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrevious}
+	if n := len(page.Cursors); n > 0 {
+		out.StartCursor, out.EndCursor = &page.Cursors[0], &page.Cursors[n-1]
+	}
+	return out
+}
+
+func eventConnection(page listing.Page[domain.LifecycleEvent], err error) (*graph.LifecycleEventConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	edges := make([]graph.LifecycleEventEdge, len(page.Items))
+	out := &graph.LifecycleEventConnection{
+		Nodes: page.Items, PageInfo: pageInfo(page), TotalCount: page.Count,
+		Edges: make([]*graph.LifecycleEventEdge, len(page.Items)),
+	}
+	for i, e := range page.Items {
+		edges[i] = graph.LifecycleEventEdge{Node: e, Cursor: page.Cursors[i]}
+		out.Edges[i] = &edges[i]
+	}
+	return out, nil
+}
+
+// keyed gives an input that has no idempotency key the one of the header, where the document has one root field.
+// Several headers are joined by a line break, which no key may have: the rules refuse it in their own words.
+func keyed[In any](ctx context.Context, in In) In {
+	op := graphql.GetOperationContext(ctx)
+	header := op.Headers.Values("Idempotency-Key")
+	if len(header) == 0 || len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{rootOf(op)})) != 1 {
+		return in
+	}
+	member := reflect.ValueOf(&in).Elem().FieldByName("IdempotencyKey")
+	if member.IsNil() {
+		key := strings.Join(header, "\n")
+		member.Set(reflect.ValueOf(&key))
+	}
+	return in
+}
+
+func rootOf(op *graphql.OperationContext) string {
+	if op.Operation.Operation == ast.Mutation {
+		return "Mutation"
+	}
+	return "Query"
+}

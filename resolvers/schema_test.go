@@ -1,0 +1,443 @@
+package resolvers_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	gql "github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+func schema(t *testing.T) *gql.Schema {
+	t.Helper()
+	files, err := filepath.Glob("../graph/schema/*.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []*gql.Source
+	for _, name := range append(files, "../schema.graphqls") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, &gql.Source{Name: name, Input: string(text)})
+	}
+	s, err := gqlparser.LoadSchema(sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// operations lists the mutations that the machines ask for, with their subjects.
+func operations() map[string]string {
+	out := map[string]string{}
+	for _, m := range domain.Lifecycles() {
+		for _, move := range m.Moves() {
+			if !move.Clock {
+				out[move.Operation] = m.Name
+			}
+		}
+	}
+	return out
+}
+
+func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
+// word is the tests' own idea of how a word of the rules looks in an enumeration.
+func word(w string) string {
+	return strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(w, "${1}_${2}"))
+}
+
+func TestMutationsAreTheOperationsOfTheMachines(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	asked := operations()
+	for name, subject := range asked {
+		f := s.Mutation.Fields.ForName(name)
+		if f == nil {
+			t.Errorf(`the schema lacks the mutation %[1]s. Paste and describe:
+
+extend type Mutation {
+  %[1]s(input: %[2]sInput!): %[2]sPayload
+}
+input %[2]sInput {
+%[4]s}
+type %[2]sPayload {
+  %[3]s: %[5]s
+  problems: [Problem!]!
+  replayed: Boolean!
+}`, name, upper(name), subject, members(name), upper(subject))
+			continue
+		}
+		in := f.Arguments.ForName("input")
+		if len(f.Arguments) != 1 || in == nil || in.Type.String() != upper(name)+"Input!" || f.Type.String() != upper(name)+"Payload" {
+			t.Errorf("%s has not the form %s(input: %sInput!): %sPayload", name, name, upper(name), upper(name))
+			continue
+		}
+		payload := s.Types[f.Type.Name()]
+		for member, want := range map[string]string{subject: upper(subject), "problems": "[Problem!]!", "replayed": "Boolean!"} {
+			if got := payload.Fields.ForName(member); got == nil || got.Type.String() != want {
+				t.Errorf("%s has not the member %s: %s", payload.Name, member, want)
+			}
+		}
+	}
+	for _, f := range s.Mutation.Fields {
+		if asked[f.Name] == "" {
+			t.Errorf("no machine has the operation %s", f.Name)
+		}
+	}
+}
+
+// inputOf is the input of an operation: the second argument of the Service method of its name.
+func inputOf(operation string) (reflect.Type, bool) {
+	m, ok := reflect.TypeFor[*domain.Service]().MethodByName(upper(operation))
+	if !ok || m.Type.NumIn() != 3 {
+		return nil, false
+	}
+	return m.Type.In(2), true
+}
+
+// fieldsOf lists the members that a door shows, promoted ones included.
+func fieldsOf(input reflect.Type) []reflect.StructField {
+	var out []reflect.StructField
+	for _, f := range reflect.VisibleFields(input) {
+		if name := f.Tag.Get("json"); !f.Anonymous && name != "-" && name != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func members(operation string) string {
+	in, ok := inputOf(operation)
+	if !ok {
+		return ""
+	}
+	var out strings.Builder
+	for _, f := range fieldsOf(in) {
+		fmt.Fprintf(&out, "  %s: …%s\n", f.Tag.Get("json"), constraint(f))
+	}
+	return out.String()
+}
+
+// constraint is what the schema must say of a member, from its validate tag.
+func constraint(f reflect.StructField) string {
+	kind := f.Type.Kind()
+	if kind == reflect.Pointer {
+		kind = f.Type.Elem().Kind()
+	}
+	least, most := "min", "max"
+	if kind == reflect.String {
+		least, most = "minLength", "maxLength"
+	}
+	args := map[string]string{}
+	for _, rule := range strings.Split(f.Tag.Get("validate"), ",") {
+		name, value, _ := strings.Cut(rule, "=")
+		switch name {
+		case "min":
+			args[least] = value
+		case "max":
+			args[most] = value
+		case "mailbox":
+			args["format"] = `"email"`
+		case "printable", "line":
+			args["format"] = strconv.Quote(name)
+		case "", "required", "omitempty", "oneof":
+		default:
+			return " the tests do not know the rule " + name
+		}
+	}
+	return arguments(args)
+}
+
+func arguments(args map[string]string) string {
+	var out []string
+	for name, value := range args {
+		out = append(out, name+": "+value)
+	}
+	slices.Sort(out)
+	if out == nil {
+		return ""
+	}
+	return " @constraint(" + strings.Join(out, ", ") + ")"
+}
+
+func TestInputsShowTheirConstraints(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	for operation := range operations() {
+		input, ok := inputOf(operation)
+		if !ok {
+			t.Errorf("domain.Service has no method %s(ctx, input)", upper(operation))
+			continue
+		}
+		def := s.Types[upper(operation)+"Input"]
+		if def == nil {
+			continue // told above
+		}
+		known := map[string]bool{}
+		for _, f := range fieldsOf(input) {
+			name := f.Tag.Get("json")
+			known[name] = true
+			shown := def.Fields.ForName(name)
+			if shown == nil {
+				t.Errorf("%s lacks %s", def.Name, name)
+				continue
+			}
+			rules := strings.Split(f.Tag.Get("validate"), ",")
+			if required := slices.Contains(rules, "required"); required != shown.Type.NonNull {
+				t.Errorf("%s.%s is %s, and required is %t", def.Name, name, shown.Type, required)
+			}
+			args := map[string]string{}
+			if d := shown.Directives.ForName("constraint"); d != nil {
+				for _, a := range d.Arguments {
+					args[a.Name] = a.Value.String()
+				}
+			}
+			if got, want := arguments(args), constraint(f); got != want {
+				t.Errorf("%s.%s shows%q, and the rules say%q", def.Name, name, got, want)
+			}
+			for _, rule := range rules {
+				if list, ok := strings.CutPrefix(rule, "oneof="); ok {
+					same(t, def.Name+"."+name, enum(s, shown.Type.Name()), mapped(strings.Fields(list), word))
+				}
+			}
+		}
+		for _, f := range def.Fields {
+			if !known[f.Name] {
+				t.Errorf("%s.%s is no member of domain.%s", def.Name, f.Name, input.Name())
+			}
+		}
+	}
+}
+
+func enum(s *gql.Schema, name string) []string {
+	var out []string
+	for _, v := range s.Types[name].EnumValues {
+		out = append(out, v.Name)
+	}
+	return out
+}
+
+func mapped(words []string, f func(string) string) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, f(w))
+	}
+	return out
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: the schema has %v, the rules %v", what, got, want)
+	}
+}
+
+func TestEnumerationsAreTheWordsOfTheRules(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	var kinds []string
+	roles := enum(s, "LifecycleRole")
+	for _, m := range domain.Lifecycles() {
+		kinds = append(kinds, word(m.Name))
+		var states []string
+		for _, state := range m.States {
+			states = append(states, word(state.Name))
+		}
+		same(t, m.Name, enum(s, upper(m.Name)+"State"), states)
+		for _, move := range m.Moves() {
+			for _, role := range move.By {
+				if !slices.Contains(roles, word(role)) {
+					t.Errorf("LifecycleRole lacks %s", word(role))
+				}
+			}
+		}
+		if s.Types[upper(m.Name)].Interfaces == nil || !slices.Contains(s.Types[upper(m.Name)].Interfaces, "Lifecycle") {
+			t.Errorf("%s does not implement Lifecycle", upper(m.Name))
+		}
+	}
+	same(t, "LifecycleKind", enum(s, "LifecycleKind"), kinds)
+	for _, f := range domain.InvitationSchema.Fields {
+		if f.Type == listing.Enum {
+			same(t, f.Name, enum(s, "Invitation"+upper(f.Name)), mapped(f.Values, word))
+		}
+	}
+}
+
+// TestProblemCodes: the enumeration is the catalogue without what is told at the top level only, and without what
+// only a door of HTTP can meet (a method, a media type, a required If-Match). FORBIDDEN is there for Action.problem.
+func TestProblemCodes(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, d := range problem.All() {
+		switch d.Kind {
+		case problem.Unauthenticated, problem.Required, problem.Internal, problem.Protocol:
+			continue
+		default:
+		}
+		if d != problem.ServiceUnavailable && !slices.Contains(want, d.GraphQL) {
+			want = append(want, d.GraphQL)
+		}
+	}
+	same(t, "ProblemCode", enum(schema(t), "ProblemCode"), want)
+}
+
+func TestOrderAndWhereAreTheFieldsOfTheList(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	var sortable []string
+	where := s.Types["InvitationWhere"]
+	for _, f := range domain.InvitationSchema.Fields {
+		name := strings.TrimPrefix(f.Name, "_")
+		if !f.Hidden {
+			sortable = append(sortable, word(name))
+		}
+		if where.Fields.ForName(name) == nil && !slices.Contains([]string{"emailAddressFolded", "accountId", "organizationId"}, name) {
+			t.Errorf("InvitationWhere lacks %s", name)
+		}
+	}
+	same(t, "InvitationOrderField", enum(s, "InvitationOrderField"), sortable)
+}
+
+func TestEverythingIsDescribed(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	bare := func(text, format string, args ...any) {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			t.Errorf(format+" is not described", args...)
+		}
+	}
+	for _, def := range s.Types {
+		if def.BuiltIn {
+			continue
+		}
+		bare(def.Description, "%s", def.Name)
+		for _, f := range def.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			bare(f.Description, "%s.%s", def.Name, f.Name)
+			for _, a := range f.Arguments {
+				bare(a.Description, "%s.%s(%s)", def.Name, f.Name, a.Name)
+			}
+			if d := f.Directives.ForName("deprecated"); d != nil && d.Arguments.ForName("reason") == nil {
+				t.Errorf("%s.%s is deprecated and names no replacement", def.Name, f.Name)
+			}
+		}
+		for _, v := range def.EnumValues {
+			bare(v.Description, "%s.%s", def.Name, v.Name)
+		}
+	}
+	for _, d := range s.Directives {
+		if d.Position != nil && strings.HasSuffix(d.Position.Src.Name, ".graphqls") {
+			bare(d.Description, "@%s", d.Name)
+			for _, a := range d.Arguments {
+				bare(a.Description, "@%s(%s)", d.Name, a.Name)
+			}
+		}
+	}
+}
+
+func TestNamesHaveOneForm(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	typename, member, value := regexp.MustCompile(`^[A-Z][A-Za-z]*$`), regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`), regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	for _, def := range s.Types {
+		if def.BuiltIn {
+			continue
+		}
+		if !typename.MatchString(def.Name) {
+			t.Errorf("%s is no name of a type", def.Name)
+		}
+		for _, f := range def.Fields {
+			if !strings.HasPrefix(f.Name, "__") && !member.MatchString(f.Name) {
+				t.Errorf("%s.%s is no name of a member", def.Name, f.Name)
+			}
+			if strings.HasSuffix(f.Type.Name(), "Connection") {
+				for _, a := range []string{"first", "after", "last", "before"} {
+					if f.Arguments.ForName(a) == nil {
+						t.Errorf("%s.%s is a connection without %s", def.Name, f.Name, a)
+					}
+				}
+			}
+		}
+		for _, v := range def.EnumValues {
+			if !value.MatchString(v.Name) {
+				t.Errorf("%s.%s is no name of a value", def.Name, v.Name)
+			}
+		}
+	}
+	for _, f := range s.Mutation.Fields {
+		if f.Type.NonNull {
+			t.Errorf("%s must be nullable: an error of one mutation must not wipe out its neighbours", f.Name)
+		}
+	}
+}
+
+// TestGeneratedModels: a type that gqlgen had to make, and that is about no list and no payload, is one that the
+// rules lack.
+func TestGeneratedModels(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../graph/models_gen.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := regexp.MustCompile(`(Payload|Connection|Edge|Where|Order|OrderField)$|^PageInfo$|^OrderDirection$`)
+	ast.Inspect(file, func(n ast.Node) bool {
+		if s, ok := n.(*ast.TypeSpec); ok && !allowed.MatchString(s.Name.Name) {
+			t.Errorf("graph/models_gen.go declares %s; declare it in domain", s.Name.Name)
+		}
+		return true
+	})
+}
+
+func TestLifecycle(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	r := d.ask(nobody, `{ lifecycle(of: INVITATION) { name start states { name final description } transitions { name from to who } } version { version commit goVersion } }`, nil).done()
+	r.says("invitation", "lifecycle", "name").says("SENT", "lifecycle", "start")
+	m, _ := domain.Lifecycle(domain.KindInvitation)
+	for i, s := range m.States {
+		r.says(map[string]any{"name": word(s.Name), "final": s.Final, "description": s.Help}, "lifecycle", "states", i)
+	}
+	r.says(map[string]any{"name": "createInvitation", "from": []any{}, "to": []any{"SENT"}, "who": []any{"TARGET"}}, "lifecycle", "transitions", 0)
+	r.says(map[string]any{
+		"name": "verifyInvitation", "from": []any{"SENT"}, "to": []any{"ACCEPTED", "SENT", "FAILED"}, "who": []any{"INVITEE"},
+	}, "lifecycle", "transitions", 1)
+	names := []any{}
+	for i := range r.at("lifecycle", "transitions").([]any) {
+		names = append(names, r.at("lifecycle", "transitions", i, "name"))
+	}
+	if !slices.Contains(names, any("expireInvitation")) {
+		t.Errorf("the clock's transition is missing from %v", names)
+	}
+	r.says(map[string]any{"version": "1.2.3", "commit": "abc", "goVersion": "go1.26"}, "version")
+}
+
+func TestViewer(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.ask(as("alice"), `{ viewer { id username email customerId customerGroup clientId sessionId scopes } }`, nil).done().says(map[string]any{
+		"id": "alice", "username": "alice", "email": "alice@example.com", "customerId": nil, "customerGroup": nil, "clientId": nil,
+		"sessionId": nil, "scopes": []any{"banking/full"},
+	}, "viewer")
+	d.ask(nobody, `{ viewer { id } }`, nil).refused("UNAUTHENTICATED").says(nil, "viewer")
+}

@@ -1,0 +1,248 @@
+package resolvers
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/graph"
+)
+
+// maxTerms bounds the conditions of one query: more than any screen has, fewer than a database refuses.
+const maxTerms = 200
+
+// compiler turns a where into a predicate. It stops at the first thing that cannot be meant.
+type compiler struct {
+	service *domain.Service
+	terms   int
+	err     error
+}
+
+// conjunction gathers conditions that must all hold.
+type conjunction struct {
+	*compiler
+	of []listing.Predicate
+}
+
+func whereInvitation(s *domain.Service, w *graph.InvitationWhere) (listing.Predicate, error) {
+	c := &compiler{service: s}
+	p := c.invitation(w, 1)
+	return p, c.err
+}
+
+func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predicate {
+	if w == nil || c.err != nil {
+		return listing.True
+	}
+	if depth > listing.MaxNesting {
+		c.refuse("where is nested deeper than the server goes.")
+		return listing.False
+	}
+	all := &conjunction{compiler: c}
+	for _, one := range w.And {
+		all.add(c.invitation(one, depth+1))
+	}
+	if w.Or != nil {
+		var anyOf []listing.Predicate
+		for _, one := range w.Or {
+			anyOf = append(anyOf, c.invitation(one, depth+1))
+		}
+		all.add(listing.Any(anyOf...))
+	}
+	if w.Not != nil {
+		all.add(listing.Negate(c.invitation(w.Not, depth+1)))
+	}
+	if w.Search != nil {
+		p, err := listing.ParseSearch(domain.InvitationSchema, *w.Search)
+		c.fail(err)
+		all.add(p)
+	}
+	all.id("_id", w.ID)
+	if s := w.State; s != nil {
+		words(all, "state", s.Eq, s.Ne, s.In)
+	}
+	if t := w.Type; t != nil {
+		words(all, "type", t.Eq, t.Ne, t.In)
+	}
+	if e := w.EmailAddress; e != nil {
+		words(all, "emailAddressFolded", e.Eq, nil, e.In)
+		all.like("emailAddress", listing.Contains, e.Contains)
+	}
+	all.uri(w.AccountURI, c.service.InvitationsOfAccounts)
+	all.uri(w.OrganizationURI, c.service.InvitationsOfOrganizations)
+	all.text("role", w.Role)
+	all.text("inviterFullName", w.InviterFullName)
+	all.text("firstName", w.FirstName)
+	all.text("lastName", w.LastName)
+	all.instant("createdAt", w.CreatedAt)
+	all.instant("updatedAt", w.UpdatedAt)
+	all.instant("expiresAt", w.ExpiresAt)
+	all.id("createdBy", w.CreatedBy)
+	all.id("acceptedBy", w.AcceptedBy)
+	all.id("customerId", w.CustomerID)
+	all.id("customerGroup", w.CustomerGroup)
+	all.number("verificationCount", w.VerificationCount)
+	all.number("resendCount", w.ResendCount)
+	return listing.All(all.of...)
+}
+
+func (c *compiler) refuse(text string) {
+	if c.err == nil {
+		c.err = problem.New(problem.InvalidInput).Because("%s", text).At("where")
+	}
+}
+
+func (c *compiler) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// add takes one more condition.
+func (all *conjunction) add(p listing.Predicate) {
+	if all.terms++; all.terms > maxTerms {
+		all.refuse("where has more conditions than the server takes.")
+		return
+	}
+	all.of = append(all.of, p)
+}
+
+// storable: a database cannot hold, and so cannot be asked about, a NUL.
+func (all *conjunction) storable(texts ...string) {
+	for _, text := range texts {
+		if strings.ContainsRune(text, 0) {
+			all.refuse("where has a character that is not allowed.")
+		}
+	}
+}
+
+// words relates a field to words: those of an enumeration, ids and texts. An absent relation asks nothing.
+func words[S ~string](all *conjunction, field string, eq, ne *S, in []S) {
+	if eq != nil {
+		all.storable(string(*eq))
+		all.add(listing.Eq(field, string(*eq)))
+	}
+	if ne != nil {
+		all.storable(string(*ne))
+		all.add(listing.Ne(field, string(*ne)))
+	}
+	if in != nil {
+		for _, w := range in {
+			all.storable(string(w))
+		}
+		all.size(len(in))
+		all.add(listing.OneWord(field, in...))
+	}
+}
+
+func (all *conjunction) size(n int) {
+	if n > listing.MaxLiterals {
+		all.refuse("An in of where has more values than the server takes.")
+	}
+}
+
+func (all *conjunction) like(field string, op listing.LikeOp, text *string) {
+	if text != nil {
+		all.storable(*text)
+		all.add(listing.Like{Op: op, Field: field, Text: *text})
+	}
+}
+
+func (all *conjunction) null(field string, is *bool) {
+	switch {
+	case is == nil:
+	case *is:
+		all.add(listing.Eq(field, nil))
+	default:
+		all.add(listing.Ne(field, nil))
+	}
+}
+
+func (all *conjunction) id(field string, w *graph.IDWhere) {
+	if w != nil {
+		words(all, field, w.Eq, w.Ne, w.In)
+		all.null(field, w.IsNull)
+	}
+}
+
+func (all *conjunction) text(field string, w *graph.TextWhere) {
+	if w != nil {
+		words(all, field, w.Eq, w.Ne, w.In)
+		all.like(field, listing.Contains, w.Contains)
+		all.like(field, listing.StartsWith, w.StartsWith)
+		all.null(field, w.IsNull)
+	}
+}
+
+func (all *conjunction) uri(w *graph.URIWhere, of func(...string) listing.Predicate) {
+	if w == nil {
+		return
+	}
+	if w.Eq != nil {
+		all.storable(*w.Eq)
+		all.add(of(*w.Eq))
+	}
+	if w.In != nil {
+		all.storable(w.In...)
+		all.size(len(w.In))
+		all.add(of(w.In...))
+	}
+}
+
+func (all *conjunction) instant(field string, w *graph.DateTimeWhere) {
+	if w == nil {
+		return
+	}
+	for _, r := range []struct {
+		op listing.Op
+		at *time.Time
+	}{{listing.EQ, w.Eq}, {listing.GT, w.Gt}, {listing.GE, w.Gte}, {listing.LT, w.Lt}, {listing.LE, w.Lte}} {
+		if r.at == nil {
+			continue
+		}
+		at := r.at.UTC()
+		if at.IsZero() || at.Year() < 1 || at.Year() > 9999 {
+			all.refuse("where has an instant that the server does not know.")
+		}
+		all.add(listing.Is(r.op, field, at))
+	}
+}
+
+func (all *conjunction) number(field string, w *graph.IntWhere) {
+	if w == nil {
+		return
+	}
+	for _, r := range []struct {
+		op listing.Op
+		n  *int
+	}{{listing.EQ, w.Eq}, {listing.NE, w.Ne}, {listing.GT, w.Gt}, {listing.GE, w.Gte}, {listing.LT, w.Lt}, {listing.LE, w.Lte}} {
+		if r.n != nil {
+			all.add(listing.Is(r.op, field, float64(*r.n)))
+		}
+	}
+	if w.In != nil {
+		values := make([]listing.Value, 0, len(w.In))
+		for _, n := range w.In {
+			values = append(values, float64(n))
+		}
+		all.size(len(values))
+		all.add(listing.OneOf(field, values...))
+	}
+}
+
+// orderField is the field of a list by its name in the schema: EMAIL_ADDRESS is emailAddress, and ID the id.
+func orderField[S ~string](word S) string {
+	if word == "ID" {
+		return listing.IDField
+	}
+	first, rest, _ := strings.Cut(strings.ToLower(string(word)), "_")
+	out := first
+	for _, part := range strings.Split(rest, "_") {
+		if part != "" {
+			out += strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return out
+}

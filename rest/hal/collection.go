@@ -1,0 +1,76 @@
+package hal
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Collection is one page of a list.
+type Collection struct {
+	Resource
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+	Start int    `json:"start"`
+	Limit int    `json:"limit"`
+}
+
+// Items is what a collection embeds.
+type Items[T any] struct {
+	Items []T `json:"items"`
+}
+
+// Slice says which page of a list it is: count is the number of all items that satisfy the filters.
+type Slice struct {
+	Start, Limit, Count int
+}
+
+// NewCollection makes a page with its paging links. Named are the list's own query parameters in the order of the
+// document; of the request's parameters only they and sortBy, filter and q go into the links.
+func NewCollection[T any](r *http.Request, profile, name string, items []T, page Slice, named ...string) Collection {
+	if items == nil {
+		items = []T{}
+	}
+	return Collection{
+		Resource: Resource{Profile: profile, Links: PagingLinks(r, page, named...), Embedded: Items[T]{Items: items}},
+		Name:     name, Count: page.Count, Start: page.Start, Limit: page.Limit,
+	}
+}
+
+// PagingLinks are the links of a page by the table of conventions §4.
+func PagingLinks(r *http.Request, page Slice, named ...string) Links {
+	path := r.URL.EscapedPath()
+	rest := kept(r.URL.Query(), named)
+	to := func(start int) string {
+		return path + "?start=" + strconv.Itoa(start) + "&limit=" + strconv.Itoa(page.Limit) + rest
+	}
+	var links Links
+	links.Add("self", to(page.Start))
+	links.Add("first", to(0))
+	if page.Start > 0 {
+		links.Add("prev", to(max(0, page.Start-page.Limit)))
+	}
+	if page.Start < page.Count-page.Limit { // no sum, because start may be as large as numbers go
+		links.Add("next", to(page.Start+page.Limit))
+	}
+	if page.Limit > 0 {
+		links.Add("last", to(max(0, page.Count-1)/page.Limit*page.Limit))
+	}
+	links.Add("collection", path)
+	return links
+}
+
+// kept writes the parameters that every page of the list shares.
+func kept(values url.Values, named []string) string {
+	var b strings.Builder
+	for _, name := range append([]string{"sortBy", "filter", "q"}, named...) {
+		for _, v := range values[name] {
+			b.WriteString("&" + Escape(name) + "=" + Escape(v))
+		}
+	}
+	return b.String()
+}
+
+// Escape percent-encodes a query value; a space becomes %20, which every reader understands.
+func Escape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

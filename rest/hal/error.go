@@ -1,0 +1,122 @@
+package hal
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+// DefaultErrorPages is where the pages about the error types are, from conventions §9.
+const DefaultErrorPages = "https://developer.apiture.com/errors/"
+
+// ErrorOptions says how a dialect writes errors.
+type ErrorOptions struct {
+	// Profile is the _profile of the response.
+	Profile string
+	// ErrorProfile is the _profile of the error itself; empty where the dialect has none.
+	ErrorProfile string
+	// Embedded is set where nested errors stand in _embedded.errors and not in errors.
+	Embedded bool
+	// Pages is the address of the pages about error types, with a slash at its end; empty means
+	// DefaultErrorPages.
+	Pages string
+	// Status overrides the status of a problem where the dialect's document does; nil means wire.StatusOf.
+	Status func(*problem.Problem) int
+	// Now is the clock.
+	Now func() time.Time
+	// NewID names an occurrence; nil means random ids.
+	NewID func() string
+}
+
+type errorResponse struct {
+	Profile string `json:"_profile,omitempty"`
+	Error   fault  `json:"_error"`
+}
+
+// fault is the schema error of the documents.
+type fault struct {
+	Profile     string         `json:"_profile,omitempty"`
+	Links       Links          `json:"_links,omitempty"`
+	ID          string         `json:"_id"`
+	Type        string         `json:"type"`
+	StatusCode  int            `json:"statusCode,omitempty"`
+	OccurredAt  string         `json:"occurredAt,omitempty"`
+	Message     string         `json:"message"`
+	Remediation string         `json:"remediation,omitempty"`
+	Attributes  map[string]any `json:"attributes,omitempty"`
+	Errors      []fault        `json:"errors,omitempty"`
+	Embedded    *nestedFaults  `json:"_embedded,omitempty"`
+}
+
+type nestedFaults struct {
+	Errors []fault `json:"errors"`
+}
+
+// WriteError answers with a problem. It gives the problem, and each of its causes, an id where it has none yet, so
+// that the log can name the same one.
+func WriteError(w http.ResponseWriter, r *http.Request, p *problem.Problem, o ErrorOptions) {
+	status, now := wire.StatusOf(p), o.Now()
+	if o.Status != nil {
+		status = o.Status(p)
+	}
+	top := o.fault(p)
+	top.Profile = o.ErrorProfile
+	pages := o.Pages
+	if pages == "" {
+		pages = DefaultErrorPages
+	}
+	top.Links.Add("describedby", pages+p.Type)
+	top.StatusCode = status
+	top.OccurredAt = Millis(now)
+	top.Remediation = p.Remedy
+
+	wire.SetHeaders(w, r, p, status, now)
+	if err := Write(w, status, errorResponse{Profile: o.Profile, Error: top}); err != nil {
+		// Only an attribute can be unwritable, and an error must be told all the same.
+		top.Attributes, top.Errors, top.Embedded = nil, nil, nil
+		_ = Write(w, status, errorResponse{Profile: o.Profile, Error: top})
+	}
+}
+
+func (o ErrorOptions) fault(p *problem.Problem) fault {
+	if p.ID == "" {
+		p.ID = o.newID()
+	}
+	out := fault{ID: p.ID, Type: p.Type, Message: p.Text()}
+	if p.Kind == problem.Internal {
+		out.Message = p.Message // what happened is for the log
+		return out
+	}
+	for name, v := range p.Attributes {
+		if t, ok := v.(time.Time); ok {
+			v = Millis(t)
+		}
+		if out.Attributes == nil {
+			out.Attributes = map[string]any{}
+		}
+		out.Attributes[name] = v
+	}
+	var nested []fault
+	for _, cause := range p.Causes {
+		nested = append(nested, o.fault(cause))
+	}
+	switch {
+	case len(nested) == 0:
+	case o.Embedded:
+		out.Embedded = &nestedFaults{Errors: nested}
+	default:
+		out.Errors = nested
+	}
+	return out
+}
+
+func (o ErrorOptions) newID() string {
+	if o.NewID != nil {
+		return o.NewID()
+	}
+	return "err_" + strings.ToLower(rand.Text())
+}

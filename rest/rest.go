@@ -1,0 +1,68 @@
+// Package rest mounts the documented REST dialects under the paths that their documents give them.
+//
+// It knows which dialects there are and what each is built from. It must not know what they serve: a dialect routes,
+// reads and writes everything under its prefix by itself.
+package rest
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/rest/invitations"
+)
+
+// Options are what the dialects work with.
+type Options struct {
+	// Service is the rules; required.
+	Service *domain.Service
+	// Log gets what callers must not see of internal errors; nil means slog.Default().
+	Log *slog.Logger
+	// Now is the clock; required.
+	Now func() time.Time
+	// RequireIfMatch refuses updates and actions without If-Match.
+	RequireIfMatch bool
+}
+
+// dialect is one documented API.
+type dialect struct {
+	// prefix begins with a slash and does not end with one; the dialect has it and all that is below.
+	prefix string
+	build  func(Options) http.Handler
+}
+
+// dialects has a line for each.
+var dialects = []dialect{
+	{invitations.Prefix, func(o Options) http.Handler {
+		return invitations.New(invitations.Options{Service: o.Service, Now: o.Now, Log: o.Log, RequireIfMatch: o.RequireIfMatch})
+	}},
+}
+
+// Prefixes lists the paths that the dialects have, each with all that is below.
+func Prefixes() []string {
+	out := make([]string, 0, len(dialects))
+	for _, d := range dialects {
+		out = append(out, d.prefix)
+	}
+	return out
+}
+
+// New gives the handler of all dialects. Paths of none of them are answered with 404. It never redirects, because a
+// request that was redirected may arrive without its body or as another method.
+func New(o Options) http.Handler {
+	handlers := make([]http.Handler, 0, len(dialects))
+	for _, d := range dialects {
+		handlers = append(handlers, d.build(o))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i, d := range dialects {
+			if r.URL.Path == d.prefix || strings.HasPrefix(r.URL.Path, d.prefix+"/") {
+				handlers[i].ServeHTTP(w, r)
+				return
+			}
+		}
+		http.NotFound(w, r)
+	})
+}

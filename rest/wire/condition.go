@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// NoVersion is the version that no record ever has: an If-Match whose tags name other resources or other
+// representations asks for it, so that the rules find it stale where its turn comes.
+const NoVersion = -1
+
+// ETag is the strong tag of a version of a record.
+func ETag(id string, version int) string { return `"` + id + ":" + strconv.Itoa(version) + `"` }
+
+// ParseIfMatch reads the header If-Match of a request for the record. A version is what the request was made for,
+// and NoVersion where no tag is one of this record; anything is set for the tag *. Both are unset where there is
+// no header. A header that is not a list of tags is refused with InvalidParameter.
+func ParseIfMatch(r *http.Request, id string) (version *int, anything bool, err error) {
+	said := r.Header.Values("If-Match")
+	if len(said) == 0 {
+		return nil, false, nil
+	}
+	tags, star, ok := parseTags(strings.Join(said, ","))
+	switch {
+	case !ok:
+		return nil, false, problem.New(problem.InvalidParameter).
+			Because("The header If-Match is not a list of entity tags.").With("name", "If-Match")
+	case star:
+		return nil, true, nil
+	}
+	// Of several versions only the newest can be the current one: we have given it out, so no older one is.
+	newest := NoVersion
+	for _, t := range tags {
+		digits, found := strings.CutPrefix(t.opaque, id+":")
+		if n, err := strconv.Atoi(digits); found && !t.weak && err == nil && strconv.Itoa(n) == digits {
+			newest = max(newest, n)
+		}
+	}
+	return &newest, false, nil
+}
+
+// NotModified reports whether the header If-None-Match names the tag, by the weak comparison.
+func NotModified(r *http.Request, etag string) bool {
+	tags, star, ok := parseTags(strings.Join(r.Header.Values("If-None-Match"), ","))
+	if !ok {
+		return false
+	}
+	current := strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
+	for _, t := range tags {
+		if t.opaque == current {
+			return true
+		}
+	}
+	return star
+}
+
+type entityTag struct {
+	opaque string
+	weak   bool
+}
+
+// parseTags reads * or a list of entity tags. An opaque tag may itself hold a comma.
+func parseTags(text string) (tags []entityTag, star, ok bool) {
+	if strings.Trim(text, " \t") == "*" {
+		return nil, true, true
+	}
+	for {
+		text = strings.TrimLeft(text, " \t,")
+		if text == "" {
+			return tags, false, len(tags) > 0
+		}
+		rest, weak := strings.CutPrefix(text, "W/")
+		rest, open := strings.CutPrefix(rest, `"`)
+		opaque, rest, closed := strings.Cut(rest, `"`)
+		rest = strings.TrimLeft(rest, " \t")
+		if !open || !closed || rest != "" && rest[0] != ',' {
+			return nil, false, false
+		}
+		tags = append(tags, entityTag{opaque: opaque, weak: weak})
+		text = rest
+	}
+}

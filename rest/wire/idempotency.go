@@ -1,0 +1,32 @@
+package wire
+
+import (
+	"net/http"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// maxIdempotencyKey is the length of the longest key, in characters.
+const maxIdempotencyKey = 255
+
+// IdempotencyKey reads the header Idempotency-Key: 1 to 255 printable characters; nil where there is none. Anything
+// else, and a header that came several times, is refused with InvalidParameter.
+func IdempotencyKey(r *http.Request) (*string, error) {
+	said := r.Header.Values("Idempotency-Key")
+	if len(said) == 0 {
+		return nil, nil
+	}
+	key := said[0]
+	good := len(said) == 1 && key != "" && utf8.ValidString(key) && utf8.RuneCountInString(key) <= maxIdempotencyKey
+	for _, c := range key {
+		good = good && unicode.IsPrint(c)
+	}
+	if !good {
+		return nil, problem.New(problem.InvalidParameter).
+			Because("The header Idempotency-Key is one text of 1 to %d printable characters.", maxIdempotencyKey).
+			With("name", "Idempotency-Key")
+	}
+	return &key, nil
+}

@@ -1,0 +1,150 @@
+package wire
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// The limits of a page, from conventions §4.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Parameters gives the query parameters of a request. A query that is not well formed is refused with
+// InvalidParameter.
+func Parameters(r *http.Request) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, problem.New(problem.InvalidParameter).Because("The query of the address is malformed.").From(err)
+	}
+	return values, nil
+}
+
+// Parameter gives a required query parameter: MissingParameter where it is absent or empty, and InvalidParameter where
+// it is given several times.
+func Parameter(r *http.Request, name string) (string, error) {
+	values, err := Parameters(r)
+	if err != nil {
+		return "", err
+	}
+	if values.Get(name) == "" {
+		return "", problem.New(problem.MissingParameter).Because("The parameter %s is required.", name).With("name", name)
+	}
+	return values.Get(name), once(values, name)
+}
+
+// once refuses a parameter that is given several times, where only one can be meant.
+func once(values url.Values, name string) error {
+	if len(values[name]) < 2 {
+		return nil
+	}
+	return problem.New(problem.InvalidParameter).Because("The parameter %s is given several times.", name).With("name", name)
+}
+
+// Flag reads a query parameter that is true or false; absent is false. It must not be given several times.
+func Flag(r *http.Request, name string) (bool, error) {
+	values, err := Parameters(r)
+	if err != nil || !values.Has(name) {
+		return false, err
+	}
+	if err := once(values, name); err != nil {
+		return false, err
+	}
+	switch text := values.Get(name); text {
+	case "true", "false":
+		return text == "true", nil
+	}
+	return false, problem.New(problem.InvalidParameter).Because("The parameter %s is true or false.", name).With("name", name)
+}
+
+// Paging reads start and limit. Limit 0 asks for the count only; a limit above MaxLimit is MaxLimit.
+func Paging(r *http.Request) (start, limit int, err error) {
+	values, err := Parameters(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	if start, err = natural(values, "start", 0); err != nil {
+		return 0, 0, err
+	}
+	limit, err = natural(values, "limit", DefaultLimit)
+	return start, min(limit, MaxLimit), err
+}
+
+// natural reads a parameter of digits only.
+func natural(values url.Values, name string, absent int) (int, error) {
+	said := values[name]
+	if len(said) == 0 {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(said[0])
+	if len(said) > 1 || err != nil || strings.Trim(said[0], "0123456789") != "" {
+		return 0, problem.New(problem.InvalidParameter).
+			Because("The parameter %s is a whole number, not negative.", name).With("name", name)
+	}
+	return n, nil
+}
+
+// Named is a query parameter of one list that is compared with a field, with | between alternatives.
+type Named struct {
+	// Name is the parameter.
+	Name string
+	// Field is the field of the schema; empty means Name.
+	Field string
+}
+
+// List reads all parameters of a list: start, limit, sortBy, filter, q and the named ones. Several of them, and
+// one given several times, are combined by and. Other parameters are ignored.
+func List(r *http.Request, s listing.Schema, named ...Named) (listing.Query, error) {
+	none := listing.Query{}
+	q := listing.Query{WithCount: true}
+	var err error
+	if q.Start, q.Limit, err = Paging(r); err != nil {
+		return none, err
+	}
+	values, err := Parameters(r)
+	if err != nil {
+		return none, err
+	}
+	if values.Has("sortBy") {
+		if q.Order, err = listing.ParseSort(s, strings.Join(values["sortBy"], ",")); err != nil {
+			return none, err
+		}
+	}
+	var all []listing.Predicate
+	add := func(p listing.Predicate, err error) error {
+		all = append(all, p)
+		return err
+	}
+	for _, text := range values["filter"] {
+		if err := add(listing.ParseFilter(s, text)); err != nil {
+			return none, err
+		}
+	}
+	for _, text := range values["q"] {
+		if err := add(listing.ParseSearch(s, text)); err != nil {
+			return none, err
+		}
+	}
+	for _, n := range named {
+		if n.Field == "" {
+			n.Field = n.Name
+		}
+		for _, text := range values[n.Name] {
+			if err := add(listing.Alternatives(s, n.Field, text)); err != nil {
+				if p := problem.Of(err); p.Definition != problem.InternalError {
+					return none, problem.New(p.Definition).
+						Because("The parameter %s has an empty alternative or a value that is not allowed.", n.Name).With("name", n.Name)
+				}
+				return none, err
+			}
+		}
+	}
+	q.Where = listing.All(all...)
+	return q, nil
+}

@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Accept refuses with NotAcceptable a request that accepts none of the media types. A request that names none
+// accepts all; of several ranges that fit a type the most specific one counts.
+func Accept(r *http.Request, types ...string) error {
+	type accepted struct {
+		media string
+		none  bool // q=0
+	}
+	var ranges []accepted
+	for element := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		media, parameters, err := mime.ParseMediaType(element)
+		if err != nil {
+			continue // an empty or unreadable element accepts nothing
+		}
+		if media == "*" {
+			media = "*/*" // as the HTTP client of Java has it
+		}
+		q := 1.0
+		if text, ok := parameters["q"]; ok {
+			q, err = strconv.ParseFloat(text, 64)
+		}
+		if err == nil {
+			ranges = append(ranges, accepted{media: media, none: q <= 0})
+		}
+	}
+	if strings.TrimSpace(strings.Join(r.Header.Values("Accept"), "")) == "" {
+		return nil
+	}
+	for _, media := range types {
+		major, _, _ := strings.Cut(media, "/")
+		for _, wanted := range []string{media, major + "/*", "*/*"} {
+			found, none := false, true
+			for _, a := range ranges {
+				if a.media == wanted {
+					found, none = true, none && a.none
+				}
+			}
+			if found && !none {
+				return nil
+			}
+			if found {
+				break // the more general ranges do not count any more
+			}
+		}
+	}
+	return problem.New(problem.NotAcceptable)
+}
+
+// contentType refuses with UnsupportedMediaType a body that is not said to be one of the media types in UTF-8.
+func contentType(r *http.Request, types []string) error {
+	refusal := problem.New(problem.UnsupportedMediaType)
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return refusal.Because("The request body is encoded in a way that is not understood.")
+	}
+	said := r.Header.Values("Content-Type")
+	if len(said) != 1 {
+		return refusal
+	}
+	media, parameters, err := mime.ParseMediaType(said[0])
+	if err != nil {
+		return refusal
+	}
+	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return refusal
+	}
+	for _, one := range types {
+		if media == one {
+			return nil
+		}
+	}
+	return refusal
+}

@@ -1,0 +1,97 @@
+package wire
+
+import (
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Router routes the requests under the prefix of one dialect. What it cannot route it hands to the dialect's
+// error writer: NotFound for an unknown path, MethodNotAllowed with the header Allow for a known one. It never
+// redirects: an address with an empty, dotted or superfluous last segment is unknown, except that the prefix
+// means the same with a slash at its end and without.
+type Router struct {
+	prefix  string
+	refuse  func(http.ResponseWriter, *http.Request, *problem.Problem)
+	mux     *http.ServeMux
+	methods []string
+}
+
+// NewRouter makes a router. The prefix begins with a slash and does not end with one; refuse writes a problem.
+func NewRouter(prefix string, refuse func(http.ResponseWriter, *http.Request, *problem.Problem)) *Router {
+	return &Router{prefix: prefix, refuse: refuse, mux: http.NewServeMux()}
+}
+
+// Handle routes a method of a path below the prefix, written as for http.ServeMux: "/invitations/{id}". The path
+// "/" is the root of the dialect and nothing below it. GET serves HEAD too.
+func (rt *Router) Handle(method, below string, handler http.Handler) {
+	if below == "/" {
+		below = "/{$}"
+	}
+	rt.mux.Handle(method+" "+rt.prefix+below, handler)
+	for _, m := range []string{method, http.MethodHead} {
+		if (m == method || method == http.MethodGet) && !slices.Contains(rt.methods, m) {
+			rt.methods = append(rt.methods, m)
+		}
+	}
+	slices.Sort(rt.methods)
+}
+
+// HandleFunc is Handle for a function.
+func (rt *Router) HandleFunc(method, below string, handler func(http.ResponseWriter, *http.Request)) {
+	rt.Handle(method, below, http.HandlerFunc(handler))
+}
+
+// ServeHTTP routes the request.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == rt.prefix {
+		r = at(r, r.Method, rt.prefix+"/")
+	}
+	escaped := r.URL.EscapedPath()
+	clean := path.Clean(escaped)
+	if clean != "/" && strings.HasSuffix(escaped, "/") {
+		clean += "/"
+	}
+	if escaped != clean {
+		rt.refuse(w, r, problem.New(problem.NotFound))
+		return
+	}
+	if _, pattern := rt.mux.Handler(r); pattern != "" {
+		rt.mux.ServeHTTP(w, r)
+		return
+	}
+	allowed := rt.allowed(r)
+	if len(allowed) == 0 {
+		rt.refuse(w, r, problem.New(problem.NotFound))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	rt.refuse(w, r, problem.New(problem.MethodNotAllowed))
+}
+
+// allowed lists the methods that the path of the request has.
+func (rt *Router) allowed(r *http.Request) []string {
+	var out []string
+	for _, method := range rt.methods {
+		if _, pattern := rt.mux.Handler(at(r, method, r.URL.Path)); pattern != "" {
+			out = append(out, method)
+		}
+	}
+	return out
+}
+
+// at is a copy of the request with another method and path, for routing.
+func at(r *http.Request, method, to string) *http.Request {
+	out := new(http.Request)
+	*out = *r
+	out.Method = method
+	if to != r.URL.Path {
+		address := *r.URL
+		address.Path, address.RawPath = to, ""
+		out.URL = &address
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+// Package wire is the shared reading of the REST dialects: strict JSON bodies, media types, conditional requests,
+// list parameters and routing; and the one map from kinds of problems to statuses.
+//
+// It knows HTTP and the conventions that the documents have in common. It knows no subject and no representation:
+// what is refused is a problem, and each dialect writes that its own way.
+package wire
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Status is the status of a kind of problem. Of Protocol it is only the general one; see StatusOf.
+func Status(kind problem.Kind) int {
+	switch kind {
+	case problem.Invalid, problem.Protocol:
+		return http.StatusBadRequest
+	case problem.Unauthenticated:
+		return http.StatusUnauthorized
+	case problem.Denied:
+		return http.StatusForbidden
+	case problem.Missing:
+		return http.StatusNotFound
+	case problem.Conflict:
+		return http.StatusConflict
+	case problem.Gone:
+		return http.StatusGone
+	case problem.Stale:
+		return http.StatusPreconditionFailed
+	case problem.Required:
+		return http.StatusPreconditionRequired
+	case problem.Unprocessable:
+		return http.StatusUnprocessableEntity
+	case problem.Limited:
+		return http.StatusTooManyRequests
+	case problem.Unavailable:
+		return http.StatusServiceUnavailable
+	case problem.Internal:
+	}
+	return http.StatusInternalServerError
+}
+
+// StatusOf is the status of a problem: that of its kind, or for a refusal of the protocol its own.
+func StatusOf(p *problem.Problem) int {
+	switch p.Definition {
+	case problem.MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case problem.NotAcceptable:
+		return http.StatusNotAcceptable
+	case problem.UnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
+	case problem.RequestBodyTooLarge:
+		return http.StatusRequestEntityTooLarge
+	}
+	return Status(p.Kind)
+}
+
+// fewSeconds is the Retry-After of a problem that does not know when the call may succeed: the remedy of
+// ServiceUnavailable says "in a few seconds".
+const fewSeconds = 5
+
+// RetryAfter is the value of the header Retry-After in seconds, rounded up and at least 1; 0 means no header.
+// Limited and Unavailable always have one.
+func RetryAfter(p *problem.Problem, now time.Time) int {
+	if !p.AvailableAt.IsZero() {
+		wait := p.AvailableAt.Sub(now)
+		seconds := int(wait / time.Second)
+		if wait%time.Second > 0 {
+			seconds++
+		}
+		return max(1, seconds)
+	}
+	if p.Kind == problem.Limited || p.Kind == problem.Unavailable {
+		return fewSeconds
+	}
+	return 0
+}
+
+// Challenge is the value of the header WWW-Authenticate that goes with a problem of kind Unauthenticated; empty
+// for others. The token is called invalid only where one was sent, and where the problem is not the API key.
+func Challenge(r *http.Request, p *problem.Problem) string {
+	if p.Kind != problem.Unauthenticated {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	if strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != "" && p.Definition != problem.InvalidAPIKey {
+		return `Bearer error="invalid_token"`
+	}
+	return "Bearer"
+}
+
+// SetHeaders sets the headers that go with a problem in every dialect: WWW-Authenticate and Retry-After.
+func SetHeaders(w http.ResponseWriter, r *http.Request, p *problem.Problem, status int, now time.Time) {
+	if challenge := Challenge(r, p); challenge != "" {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+		return
+	}
+	if seconds := RetryAfter(p, now); seconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+}

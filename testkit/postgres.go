@@ -1,0 +1,249 @@
+//go:build unix
+
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// errNoPostgres says that there is no PostgreSQL to start.
+var errNoPostgres = errors.New("testkit: no PostgreSQL is installed")
+
+var (
+	databases atomic.Int64
+	// cluster is the one of this test process: its URL.
+	cluster = sync.OnceValues(startCluster)
+)
+
+// Postgres gives the URL of an empty database. It lies in a cluster that this test process starts once and that is
+// gone after it, however it ends; or in the server of GATEHOUSE_TEST_DATABASE_URL. Without either the test is
+// skipped, unless GATEHOUSE_TEST_REQUIRE names postgres.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("GATEHOUSE_TEST_DATABASE_URL")
+	if server == "" {
+		started, err := cluster()
+		if errors.Is(err, errNoPostgres) && !slices.Contains(strings.FieldsFunc(os.Getenv("GATEHOUSE_TEST_REQUIRE"), separator), "postgres") {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		server = started
+	}
+	name := fmt.Sprintf("gatehouse_test_%d_%d", os.Getpid(), databases.Add(1))
+	create := "CREATE DATABASE " + name + " TEMPLATE template0"
+	err := administer(server, create+" STRATEGY file_copy") // four times as fast, from version 15 on
+	if err != nil {
+		err = administer(server, create)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := administer(server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("testkit: the database URL is malformed")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func separator(r rune) bool { return r == ',' || r == ' ' }
+
+// administer runs one statement on the server.
+func administer(server, text string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, text)
+	return err
+}
+
+// binaries finds the folder of the newest PostgreSQL.
+func binaries() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	version := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+		return n
+	}
+	slices.SortFunc(found, func(a, b string) int { return version(b) - version(a) })
+	if len(found) == 0 {
+		path, err := exec.LookPath("initdb")
+		if err != nil {
+			return "", errNoPostgres
+		}
+		found = []string{path}
+	}
+	return filepath.Dir(found[0]), nil
+}
+
+// startCluster makes a cluster and starts its server.
+func startCluster() (string, error) {
+	bin, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "gatehouse-pg-")
+	if err != nil {
+		return "", err
+	}
+	who, err := stranger(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := watch(dir); err != nil {
+		return "", err
+	}
+	data := filepath.Join(dir, "data")
+	// A default collation that is not by code point shows where a column forgot to ask for it.
+	making := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"}
+	out, err := command(who, dir, filepath.Join(bin, "initdb"), append(making, "--locale-provider=icu", "--icu-locale=en-US")...).CombinedOutput()
+	if err != nil { // built without ICU, or before version 15
+		_ = os.RemoveAll(data)
+		out, err = command(who, dir, filepath.Join(bin, "initdb"), making...).CombinedOutput()
+	}
+	if err != nil {
+		return "", fmt.Errorf("testkit: initdb: %w: %s", err, out)
+	}
+	for range 5 { // the port may be taken between the two
+		port, err := freePort()
+		if err != nil {
+			return "", err
+		}
+		server := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+		if started(serve(who, dir, filepath.Join(bin, "postgres"), data, port), server) {
+			return server, nil
+		}
+	}
+	log, _ := os.ReadFile(filepath.Join(dir, "log"))
+	return "", fmt.Errorf("testkit: PostgreSQL did not start: %s", log)
+}
+
+// stranger is whom to run as: PostgreSQL refuses root. The folder becomes his.
+func stranger(dir string) (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil //nolint:nilnil // nil is the user we are
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		found, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(found.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(found.Gid, 10, 32)
+		if err := errors.Join(err1, err2, os.Chown(dir, int(uid), int(gid))); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("testkit: PostgreSQL cannot run as root, and there is no user nobody")
+}
+
+// command runs in a session of its own, so that an interrupt at the terminal leaves the end to the watchdog.
+func command(who *syscall.Credential, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: who}
+	cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C")
+	return cmd
+}
+
+// leash is held open as long as this process lives.
+var leash io.WriteCloser //nolint:unused // held, not used
+
+// watch starts a shell that waits for the end of this process, then stops the server and removes the folder.
+func watch(dir string) error {
+	cmd := command(nil, "/", "sh", "-c", `read _
+pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+rm -rf "$0"`, dir)
+	var err error
+	if leash, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	return cmd.Start()
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// serve starts the server, small and without waiting for the disk.
+func serve(who *syscall.Credential, dir, postgres, data string, port int) *exec.Cmd {
+	args := []string{"-D", data}
+	for _, setting := range []string{
+		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", port), "unix_socket_directories=" + dir,
+		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=200",
+		"autovacuum=off", "max_wal_senders=0", "wal_level=minimal", "jit=off",
+	} {
+		args = append(args, "-c", setting)
+	}
+	cmd := command(who, dir, postgres, args...)
+	if log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+		cmd.Stdout, cmd.Stderr = log, log // open as long as this process; the server has its own handles
+	}
+	return cmd
+}
+
+// started waits until the server answers, or has ended.
+func started(cmd *exec.Cmd, server string) bool {
+	if err := cmd.Start(); err != nil {
+		return false
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	for range 300 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		conn, err := pgx.Connect(ctx, server)
+		if err == nil {
+			_ = conn.Close(ctx)
+		}
+		cancel()
+		if err == nil {
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	_ = cmd.Process.Kill()
+	return false
+}

@@ -1,0 +1,128 @@
+// Package testkit is what tests share: the rules over a real database with a clock that stands still, people,
+// throw-away PostgreSQL clusters, and a browser. Only tests import it.
+package testkit
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// Clock is a clock that a test moves.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// Epoch is when every test begins.
+var Epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+
+// NewClock gives a clock that stands at the epoch.
+func NewClock() *Clock { return &Clock{at: Epoch} }
+
+// Now reads the clock.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// Pass moves the clock.
+func (c *Clock) Pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// Kit is the rules over a real database.
+type Kit struct {
+	*domain.Service
+	DB    *db.DB
+	Clock *Clock
+}
+
+// SQLite gives the URL of a database file of the test's own.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	return "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "test.db"))
+}
+
+// Databases names the two databases and how to get a fresh one.
+var Databases = []struct {
+	Name string
+	URL  func(testing.TB) string
+}{{"sqlite", SQLite}, {"postgres", Postgres}}
+
+// New opens a database, migrates it and puts the rules over it, with the directory of the demonstration: alice owns
+// acc-alice, acc-shared (with bob), acc-single (no joint owners) and acc-full (with bob, no more owners); alice owns
+// org-acme, for which carol signs.
+func New(t testing.TB, url string) *Kit {
+	t.Helper()
+	ctx := context.Background()
+	clock := NewClock()
+	d, err := db.Open(ctx, db.Options{URL: url, Key: seal.NewKey(), Now: clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	if err := d.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	two := 2
+	err = d.ImportBatch(ctx, []any{
+		&domain.Account{ID: "acc-alice", JointOwnersEnabled: true, Owners: []string{"alice"}},
+		&domain.Account{ID: "acc-shared", JointOwnersEnabled: true, Owners: []string{"alice", "bob"}},
+		&domain.Account{ID: "acc-single", Owners: []string{"alice"}},
+		&domain.Account{ID: "acc-full", JointOwnersEnabled: true, MaxOwners: &two, Owners: []string{"alice", "bob"}},
+		&domain.Organization{ID: "org-acme", Owners: []string{"alice"}, Signers: []string{"carol"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Kit{DB: d, Clock: clock, Service: &domain.Service{
+		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Keyed: d.Keyed, Now: clock.Now,
+		Settings: domain.Settings{
+			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
+			AcceptURL:     "http://gatehouse.test/invite?invitationId={invitationId}&key={key}",
+			InvitationTTL: 720 * time.Hour, InvitationResendLimit: 5, InvitationMaxFailed: 5,
+			VerifyRate: domain.Rate{Limit: 20, Per: time.Minute}, VerifyBlock: 10 * time.Minute,
+		},
+	}}
+}
+
+// As gives the context of a user with scopes, from an address of the user's own.
+func As(user string, scopes ...string) context.Context {
+	if len(scopes) == 0 {
+		scopes = []string{domain.ScopeBankingFull}
+	}
+	return domain.WithActor(context.Background(), domain.Actor{
+		ID: user, Username: user, Email: user + "@example.com", Scopes: scopes, Address: "192.0.2." + strings.Repeat("1", len(user)%3+1), APIKey: "test",
+	})
+}
+
+// Admin gives the context of an administrator who has no part in anything.
+func Admin() context.Context { return As("root", domain.ScopeBankingFull, domain.ScopeAdminFull) }
+
+// Secret is the shared secret of the invitations that tests create.
+const Secret = "correct horse battery"
+
+// Invite creates an invitation by alice to her account.
+func (k *Kit) Invite(t testing.TB) *domain.Invitation {
+	t.Helper()
+	account := "/accounts/accounts/acc-alice"
+	out, err := k.CreateInvitation(As("alice"), domain.CreateInvitationInput{
+		EmailAddress: "dora@example.net", SharedSecret: Secret, Type: domain.InvitationJoint,
+		InviterFullName: "Alice Doe", AccountURI: &account,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Record
+}
