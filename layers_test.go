@@ -128,8 +128,14 @@ func (l layer) refuses(imported string) string {
 func TestLayersRefuse(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ folder, imported string }{
-		{"domain", "net/http"}, {"domain", module + "/db"}, {"domain", "github.com/uptrace/bun"}, {"domain/problem", "encoding/json"},
-		{"resolvers", "database/sql"}, {"rest/invitations", module + "/db"}, {"cli", module + "/rest"}, {".", module + "/app"},
+		{"domain", "net/http"},
+		{"domain", module + "/db"},
+		{"domain", "github.com/uptrace/bun"},
+		{"domain/problem", "encoding/json"},
+		{"resolvers", "database/sql"},
+		{"rest/invitations", module + "/db"},
+		{"cli", module + "/rest"},
+		{".", module + "/app"},
 	} {
 		if layers[c.folder].refuses(c.imported) == "" {
 			t.Errorf("%s may import %s", c.folder, c.imported)

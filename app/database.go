@@ -19,7 +19,7 @@ func now() time.Time { return time.Now().UTC() }
 // Database is the database with what the commands do to it.
 type Database struct{ *db.DB }
 
-// ErrNameTaken: there is a key of that name already.
+// ErrNameTaken says that there is a key of that name already.
 var ErrNameTaken = db.ErrNameTaken
 
 // prepare makes the data directory, for the owner's eyes only.

@@ -47,7 +47,7 @@ func (c importCommand) load(r *run, d *app.Database, name string) (app.Imported,
 		if err != nil {
 			return app.Imported{}, err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // it was only read
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			size = info.Size()
 		}

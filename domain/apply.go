@@ -99,6 +99,9 @@ func apply[R any, S, T ~string](
 					continue // another call with this key was first: answer as its replay
 				}
 			}
+			if refusal.Definition == l.missing || refusal.Kind == problem.Denied {
+				return Outcome[R]{}, err // the record is not the caller's to see, or not his to act on
+			}
 			return Outcome[R]{Record: read.record}, err
 		}
 		switch err := s.Store.Commit(ctx, unit); {

@@ -178,7 +178,9 @@ type Record interface {
 type Kind string
 
 // The kinds.
-const KindInvitation Kind = "invitation"
+const (
+	KindInvitation Kind = "invitation"
+)
 
 // Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same
 // idempotency key. It is meaningful beside an error too.

@@ -52,8 +52,9 @@ func remembered(p *problem.Problem) bool {
 	switch p.Kind {
 	case problem.Conflict, problem.Gone, problem.Stale:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // remember writes a refusal under the call's key, and says whether the key was taken meanwhile.

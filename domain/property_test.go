@@ -161,7 +161,7 @@ func expected(_ lifecycle.Map, row lifecycle.MapRow, state string, roles []domai
 	return ""
 }
 
-func checkAction(t *testing.T, k *testkit.Kit, ctx context.Context, i *domain.Invitation, operation, want, name string) { //nolint:revive // the context is the caller, after the test's own arguments
+func checkAction(t *testing.T, k *testkit.Kit, ctx context.Context, i *domain.Invitation, operation, want, name string) {
 	t.Helper()
 	actions, err := k.InvitationActions(ctx, i)
 	if err != nil {
