@@ -15,6 +15,7 @@ const (
 	RoleAnyone  Role = "anyone"  // every caller whom the operation's scopes let in
 	RoleInviter Role = "inviter" // created the invitation
 	RoleInvitee Role = "invitee" // presents the invitation's secret, and is not the inviter
+	RoleOwner   Role = "owner"   // the user it belongs to, or the client (browser, device) it is on
 	RoleTarget  Role = "target"  // already owns or signs for what the invitation leads to
 	RoleAdmin   Role = "admin"   // holds admin/write or admin/full
 	RoleAuditor Role = "auditor" // holds admin/read: sees what an admin sees and does nothing
@@ -58,6 +59,9 @@ type Actor struct {
 	Address string
 	// APIKey is the name of the client key that came with the request; empty where none that is known came.
 	APIKey string
+	// ClientKey is the client (a browser or a device) whose client token came with the request; empty where none
+	// did. Such an actor is no user, and reaches that client's sessions only.
+	ClientKey string
 	// Refused is why a credential that did come was not believed; nil for a believed one and for none.
 	Refused *problem.Problem
 }

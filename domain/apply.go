@@ -25,6 +25,8 @@ type life[R any, S, T ~string] struct {
 	stranger func() *R
 	// due is the clock transition that the record is to make next, where it ends and when; ok is false for none.
 	due func(r *R) (on T, to S, at time.Time, ok bool)
+	// settled notes what a clock transition means for the record beside its state; nil: nothing.
+	settled func(r *R, to S, at time.Time)
 	// concerns lists the users who may see the events of the record.
 	concerns func(*R) []string
 	missing  *problem.Definition
@@ -196,6 +198,9 @@ func settle[R any, S, T ~string](s *Service, l *life[R, S, T], r *R) *reading[R]
 		*l.state(r) = to
 		head.Version++
 		head.UpdatedAt = at
+		if l.settled != nil {
+			l.settled(r, to, at)
+		}
 		read.events = append(read.events,
 			s.event(l.kind, head, l.machine.OperationName(on), string(from), string(to), at, l.concerns(r)))
 	}
@@ -240,7 +245,18 @@ func sweep[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T
 
 // Sweep settles every record whose time has come, and says how many there were.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
-	return sweep(ctx, s, invitations)
+	total := 0
+	for _, one := range of(
+		func() (int, error) { return sweep(ctx, s, invitations) },
+		func() (int, error) { return sweep(ctx, s, sessions) },
+	) {
+		n, err := one()
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // show reads one record for an actor who may see it.
@@ -293,7 +309,7 @@ func actions[R any, S, T ~string](
 	}
 	var out []Action
 	for _, row := range l.machine.Transitions {
-		if l.machine.OfClock(row.On) {
+		if !l.machine.Asked(row.On) {
 			continue
 		}
 		a := Action{Name: l.machine.OperationName(row.On)}

@@ -6,9 +6,9 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// lapse says how a list sees a state that time ends: a record in state from whose field at has passed is listed as
-// being in state to, although the sweeper may not have written that yet.
-type lapse struct{ from, to, at string }
+// lapse says how a list sees a state that time ends or begins: which records are in it at the time, although the
+// sweeper may not have written that yet. Nil for a state that time does not touch.
+type lapse func(state listing.Value, now time.Time) listing.Predicate
 
 // settledStates rewrites what a predicate asks of the field state so that a list agrees with single reads.
 func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicate {
@@ -34,8 +34,8 @@ func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicat
 		var kept []listing.Value
 		var rest []listing.Predicate
 		for _, v := range p.Values {
-			if v == listing.Value(l.from) || v == listing.Value(l.to) {
-				rest = append(rest, l.is(v, now))
+			if is := l(v, now); is != nil {
+				rest = append(rest, is)
 			} else {
 				kept = append(kept, v)
 			}
@@ -45,26 +45,18 @@ func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicat
 		}
 		return listing.Any(rest...)
 	case listing.Compare:
+		if p.Left.Field != "state" || !p.Right.Literal() {
+			return p
+		}
+		is := l(p.Right.Value, now)
 		switch {
-		case p.Left.Field != "state" || !p.Right.Literal():
+		case is == nil:
 			return p
 		case p.Op == listing.EQ:
-			return l.is(p.Right.Value, now)
+			return is
 		case p.Op == listing.NE:
-			return listing.Negate(l.is(p.Right.Value, now))
+			return listing.Negate(is)
 		}
 	}
 	return p
-}
-
-// is selects the records that are in the state at the time.
-func (l lapse) is(state listing.Value, now time.Time) listing.Predicate {
-	stored := listing.Eq("state", state)
-	switch state {
-	case listing.Value(l.from):
-		return listing.All(stored, listing.Is(listing.GT, l.at, now))
-	case listing.Value(l.to):
-		return listing.Any(stored, listing.All(listing.Eq("state", l.from), listing.Is(listing.LE, l.at, now)))
-	}
-	return stored
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // TargetKind is what an invitation leads to.
@@ -24,6 +25,19 @@ type Directory interface {
 	Organization(ctx context.Context, id string) (*Organization, error)
 	// PartOf lists the ids of the accounts the user owns and of the organisations the user owns or signs for.
 	PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error)
+	// Customer finds a customer by the subject of its tokens; ErrMissing where there is none.
+	Customer(ctx context.Context, id string) (*Customer, error)
+}
+
+// Customer is a person as the bank knows it. All of it is personal data.
+type Customer struct {
+	ID                           string
+	Username, Email, Phone       string
+	EmailVerified, PhoneVerified bool
+	// PINHash and PasswordHash are slow hashes; empty where the customer has none.
+	PINHash, PasswordHash string
+	Jurisdiction          string
+	CreatedAt, UpdatedAt  time.Time
 }
 
 // Account is a banking account.

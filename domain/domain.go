@@ -20,6 +20,8 @@ type Service struct {
 	Directory Directory
 	Limiter   Limiter
 	Hasher    Hasher
+	// Signer makes tokens.
+	Signer Signer
 	// Keyed is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
 	Keyed func(purpose string, parts ...string) []byte
 	// Now is the one clock.
@@ -46,6 +48,10 @@ type Settings struct {
 	// VerifyRate and VerifyBlock limit verifications per client address.
 	VerifyRate  Rate
 	VerifyBlock time.Duration
+	// SessionIdleTimeout and SessionMaxLifetime end a session: without activity, and in any case.
+	SessionIdleTimeout, SessionMaxLifetime time.Duration
+	// SessionTokenTTL is the life of a session token.
+	SessionTokenTTL time.Duration
 	// CompleteRequiresVerification asks that the accepting user has passed identity verification.
 	CompleteRequiresVerification bool
 }
@@ -75,6 +81,24 @@ type Store interface {
 	Recall(ctx context.Context, key []byte, now time.Time) (*Memory, error)
 
 	Invitations() Shelf[Invitation]
+	Sessions() Shelf[Session]
+	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
+	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
+	// TouchSession notes activity by one guarded statement: where the session is live at the time, last activity is
+	// now, and the idle timer starts again, not past the maximum lifetime. Foremost makes it the one that its client
+	// touched last, and updated_at of the client moves. An organization that is given (empty: none) becomes the one
+	// the session acts for. It gives the session as the statement left it; ErrStale where the session is not live
+	// (any more). Version stays.
+	TouchSession(ctx context.Context, id string, now time.Time, idle time.Duration, foremost bool, organization *string) (*Session, error)
+	// Client finds a client; ErrMissing where there is none.
+	Client(ctx context.Context, id string) (*Client, error)
+	// JwtTemplate finds a template by name; ErrMissing where there is none.
+	JwtTemplate(ctx context.Context, name string) (*JwtTemplate, error)
+	JwtTemplates(ctx context.Context) ([]*JwtTemplate, error)
+	// SaveJwtTemplate adds the template, or replaces the one of its name and keeps its creation; it gives what is stored.
+	SaveJwtTemplate(ctx context.Context, t *JwtTemplate) (*JwtTemplate, error)
+	// DeleteJwtTemplate removes a template; ErrMissing where there is none.
+	DeleteJwtTemplate(ctx context.Context, name string) error
 	Events() Shelf[LifecycleEvent]
 	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
 	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)
@@ -98,7 +122,9 @@ type Unit struct {
 	Events   []*LifecycleEvent
 	Messages []*Message
 	Grants   []Grant
-	Memory   *Memory
+	// Seen are clients that the unit makes or moves, before the changes.
+	Seen   []Sighting
+	Memory *Memory
 	// Decoy asks for the work of a real unit (a row changed, a row added, one commit) that leaves no trace a
 	// caller can see: so that a refusal for an unknown record takes the time of one for a known record.
 	Decoy bool
@@ -108,7 +134,8 @@ type Unit struct {
 type Change struct {
 	// Record is a pointer to a record, as it shall be.
 	Record any
-	// Was is the version that was read; 0 for a new row.
+	// Was is the version that was read; 0 for a new row. A session is also stale where activity has moved its idle
+	// timer past that of the record.
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool
@@ -119,6 +146,15 @@ type Grant struct {
 	Kind   TargetKind
 	ID     string
 	UserID string
+}
+
+// Sighting says that a client was there: it is made if it is new. With a session, that becomes the one it touched
+// last; with Gone, that is no longer so, if it was.
+type Sighting struct {
+	ClientID  string
+	SessionID string
+	Gone      bool
+	At        time.Time
 }
 
 // Memory is what an idempotency key stands for. It holds no input and nothing secret.
@@ -180,6 +216,7 @@ type Kind string
 // The kinds.
 const (
 	KindInvitation Kind = "invitation"
+	KindSession    Kind = "session"
 )
 
 // Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same

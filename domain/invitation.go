@@ -763,8 +763,17 @@ func (s *Service) Invitations(ctx context.Context, q listing.Query) (listing.Pag
 	return page, err
 }
 
-// invitationLapse: a list sees an invitation as expired from the moment that single reads do.
-var invitationLapse = lapse{from: string(InvitationSent), to: string(InvitationExpired), at: "expiresAt"}
+// invitationLapse sees an invitation as expired from the moment that single reads do.
+func invitationLapse(state listing.Value, now time.Time) listing.Predicate {
+	sent := listing.Eq("state", string(InvitationSent))
+	switch state {
+	case listing.Value(string(InvitationSent)):
+		return listing.All(sent, listing.Is(listing.GT, "expiresAt", now))
+	case listing.Value(string(InvitationExpired)):
+		return listing.Any(listing.Eq("state", state), listing.All(sent, listing.Is(listing.LE, "expiresAt", now)))
+	}
+	return nil
+}
 
 // visibleInvitations is the table "Who sees what" as a predicate.
 func (s *Service) visibleInvitations(ctx context.Context) (listing.Predicate, error) {

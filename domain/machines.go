@@ -3,7 +3,9 @@ package domain
 import "github.com/gatehouse/gatehouse/domain/lifecycle"
 
 // Lifecycles gives every machine as plain text, in the order of the documentation.
-func Lifecycles() []lifecycle.Map { return []lifecycle.Map{invitationMachine.Map()} }
+func Lifecycles() []lifecycle.Map {
+	return []lifecycle.Map{invitationMachine.Map(), sessionMachine.Map()}
+}
 
 // Lifecycle gives the machine of a kind as plain text.
 func Lifecycle(kind Kind) (lifecycle.Map, bool) {
@@ -26,6 +28,7 @@ func Roles() []RoleHelp {
 	return []RoleHelp{
 		{RoleInviter, "Created the invitation."},
 		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
+		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on."},
 		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
 		{RoleAdmin, "Holds the scope admin/write or admin/full."},
 		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},

@@ -21,6 +21,9 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 	"inv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		return showMany(ctx, s, invitations, "invitation", ids)
 	},
+	"sess": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, sessions, "session", ids)
+	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
 		var out []Node

@@ -15,11 +15,15 @@ type permission struct {
 	sees bool
 	// open: no token at all.
 	open bool
+	// client: a client token will do as well.
+	client bool
 }
 
 var (
 	bankingRead   = permission{scopes: of(ScopeBankingRead, ScopeBankingFull), sees: true}
 	bankingWrite  = permission{scopes: of(ScopeBankingWrite, ScopeBankingFull)}
+	trusted       = permission{scopes: of(ScopeAdminWrite, ScopeAdminFull)}
+	own           = permission{client: true}
 	bankingDelete = permission{scopes: of(ScopeBankingDelete, ScopeBankingFull)}
 )
 
@@ -30,6 +34,24 @@ var permissions = map[string]permission{
 	"invitationPreview": {open: true},
 	"viewer":            {},
 	"node":              {},
+
+	"session":             own,
+	"sessions":            own,
+	"client":              own,
+	"touchSession":        own,
+	"endSession":          own,
+	"endOtherSessions":    own,
+	"removeSession":       own,
+	"createSessionToken":  own,
+	"createSession":       trusted,
+	"resumeSession":       trusted,
+	"terminateSession":    trusted,
+	"completeSessionTask": trusted,
+	"createClientToken":   trusted,
+	"saveJwtTemplate":     trusted,
+	"deleteJwtTemplate":   trusted,
+	"previewJwtTemplate":  trusted,
+	"jwtTemplates":        {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
 
 	"invitation":             bankingRead,
 	"invitations":            bankingRead,
@@ -51,6 +73,9 @@ func (s *Service) Permit(ctx context.Context, operation string) error {
 		return problem.New(problem.InternalError).Because("There is no such operation.")
 	}
 	if p.open {
+		return nil
+	}
+	if p.client && ActorFrom(ctx).ClientKey != "" {
 		return nil
 	}
 	a, err := s.known(ctx)

@@ -19,7 +19,7 @@ var validate = newValidate()
 func newValidate() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
-	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line} {
+	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "clientId": plausibleClientID, "templateName": templateName} {
 		must(v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return ok(fl.Field().String()) }))
 	}
 	return v
@@ -81,6 +81,11 @@ func validated(input any, more ...*problem.Problem) error {
 	return problem.New(problem.InvalidInput).Join(causes...)
 }
 
+// templateName fits into a path segment as it is.
+func templateName(s string) bool {
+	return strings.Trim(s, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
 // violation says in words what a tag asks for.
 func violation(member string, e validator.FieldError) string {
 	text := e.Kind() == reflect.String
@@ -103,6 +108,14 @@ func violation(member string, e validator.FieldError) string {
 		return member + " is an e-mail address: one @ with something on both sides and no white space."
 	case "printable":
 		return member + " has printable characters only."
+	case "clientId":
+		return member + " has 1 to 48 of the characters -_:.~$, letters and digits."
+	case "templateName":
+		return member + " has letters, digits, dots, hyphens and underscores."
+	case "ip":
+		return member + " is an IP address."
+	case "unique":
+		return member + " names nothing twice."
 	case "line":
 		return member + " is one line of printable text and not blank."
 	}

@@ -30,6 +30,8 @@ type Row[S, T, R ~string] struct {
 	Operation string
 	// Erases is set where the record is gone afterwards.
 	Erases bool
+	// Within is the operation that makes the transition as a part of its own work, where no mutation of its own does.
+	Within string
 }
 
 // Machine is the life of one kind of record.
@@ -95,6 +97,12 @@ func (m *Machine[S, T, R]) OperationName(on T) string {
 func (m *Machine[S, T, R]) OfClock(on T) bool {
 	row := m.Row(on)
 	return row != nil && len(row.By) == 1 && row.By[0] == m.Clock
+}
+
+// Asked reports whether a caller may ask for the transition by an operation of its own.
+func (m *Machine[S, T, R]) Asked(on T) bool {
+	row := m.Row(on)
+	return row != nil && row.Within == "" && !m.OfClock(on)
 }
 
 // Verdict is the answer of Check.
@@ -186,6 +194,8 @@ type MapRow struct {
 	Erases    bool
 	// Clock is set where only time makes the transition.
 	Clock bool
+	// Within is the operation that makes it as a part of its own work; empty where it has an operation of its own.
+	Within string
 }
 
 // Map gives the machine as plain text. From is spelled out where the row is open in every state.
@@ -203,7 +213,7 @@ func (m *Machine[S, T, R]) Map() Map {
 		}
 		out.Transitions = append(out.Transitions, MapRow{
 			Name: string(row.On), Operation: m.OperationName(row.On),
-			From: from, To: texts(row.To), By: texts(row.By), Erases: row.Erases, Clock: m.OfClock(row.On),
+			From: from, To: texts(row.To), By: texts(row.By), Erases: row.Erases, Clock: m.OfClock(row.On), Within: row.Within,
 		})
 	}
 	return out

@@ -286,3 +286,73 @@ var (
 		Remedy:  "Check both with the inviter; after too many wrong secrets the invitation is locked.",
 	})
 )
+
+// Sessions.
+var (
+	NoSuchSession = define(Definition{
+		Code: "noSuchSession", Type: "resource_not_found", Kind: Missing, GraphQL: "NOT_FOUND", Source: "client sessions §6; customer sessions: invalidSessionId",
+		Title:   "Session Not Found",
+		Message: "There is no such session.",
+		Remedy:  "Use a session that you may see.",
+	})
+	NoSuchClient = define(Definition{
+		Code: "noSuchClient", Type: "client_not_found", Kind: Missing, GraphQL: "NOT_FOUND", Source: "client sessions §6",
+		Title:   "No Client Found",
+		Message: "There is no such client.",
+		Remedy:  "Send the token of a client that exists.",
+	})
+	NoSuchTemplate = define(Definition{
+		Code: "noSuchTemplate", Type: "resource_not_found", Kind: Missing, GraphQL: "NOT_FOUND", Source: "client sessions §6, §8",
+		Title:   "JWT Template Not Found",
+		Message: "There is no JWT template of that name.",
+		Remedy:  "Use the name of a template that exists.",
+	})
+	SessionNotLive = define(Definition{
+		Code: "invalidActionForSession", Type: "invalid_action_for_session", Kind: Conflict, Source: "client sessions §5.5",
+		Title:   "Invalid Action for Session",
+		Message: "This cannot be done to a session in this state.",
+		Remedy:  "Read the session again; one that is over needs a new login.",
+	})
+	SignedOut = define(Definition{
+		Code: "signedOut", Type: "signed_out", Kind: Conflict, Source: "client sessions §5.5, §6",
+		Title:   "Signed Out",
+		Message: "The session is over and gives no tokens.",
+		Remedy:  "Sign in again.",
+	})
+	ClientTokenInvalid = define(Definition{
+		Code: "authenticationInvalid", Type: "authentication_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
+		Title:   "Invalid Authentication",
+		Message: "The client token does not verify.",
+		Remedy:  "Send the client token that the login service handed out.",
+	})
+	SessionTerminated = define(Definition{
+		Code: "sessionTerminated", Kind: Conflict, Source: "customer sessions, problem catalogue",
+		Title:   "Session Terminated",
+		Message: "The session has ended; ended sessions cannot be revived.",
+		Remedy:  "Have the customer log in again.",
+	})
+	SessionLifetimeExceeded = define(Definition{
+		Code: "sessionLifetimeExceeded", Kind: Conflict, Source: "customer sessions, problem catalogue",
+		Title:   "Session Lifetime Exceeded",
+		Message: "The session is too old to be resumed.",
+		Remedy:  "Have the customer log in again.",
+	})
+	SessionHandleTaken = define(Definition{
+		Code: "sessionHandleTaken", Kind: Unprocessable, Source: "Gatehouse",
+		Title:   "Session Handle Taken",
+		Message: "Another session has this handle.",
+		Remedy:  "Give each session a handle of its own.",
+	})
+	ReservedClaim = define(Definition{
+		Code: "jwtTemplateReservedClaim", Type: "jwt_template_reserved_claim", Kind: Invalid, Source: "client sessions §8",
+		Title:   "Reserved Claim",
+		Message: "A template cannot define this claim.",
+		Remedy:  "Leave out the claims that every token has.",
+	})
+	UnknownOrganization = define(Definition{
+		Code: "organizationNotFoundOrUnauthorized", Type: "organization_not_found_or_unauthorized", Kind: Missing, Source: "client sessions §5.2, §6",
+		Title:   "Organization Not Found",
+		Message: "There is no such organization, or the user has no part in it.",
+		Remedy:  "Name an organization that the user owns or signs for.",
+	})
+)

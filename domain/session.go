@@ -1,0 +1,727 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Session is a customer signed in on a client (a browser or a device). Two documented APIs and GraphQL act on the
+// same record (GraphQL contract, one session machine).
+type Session struct {
+	Meta
+	State  SessionState
+	UserID string
+	// ClientID is the browser or device; nil where the login service did not say.
+	ClientID *string
+	// HandleHash recognises the foreign handle, which is a secret; nil where there is none.
+	HandleHash []byte
+	// Tasks are still to be done before a pending session is active.
+	Tasks []string
+	// LastActiveAt and AbandonAt move with activity alone: no transition, no version, no event.
+	LastActiveAt, AbandonAt time.Time
+	// ExpireAt is the end of the maximum lifetime; nothing moves it.
+	ExpireAt time.Time
+	// EndedAt, EndReason and EndedBy say when, why and by whom it ended; nil while it has not.
+	EndedAt            *time.Time
+	EndReason, EndedBy *string
+	// OrganizationID is the organization the session acts for; nil: none.
+	OrganizationID *string
+	// IPAddress and UserAgent are of the login; personal data.
+	IPAddress, UserAgent *string
+}
+
+// Head gives the part that all records share.
+func (s *Session) Head() *Meta { return &s.Meta }
+
+// Kind names the machine.
+func (*Session) Kind() Kind { return KindSession }
+
+// Device is the browser or device in words that a customer recognises; nil where nothing is known.
+func (s *Session) Device() *string {
+	if s.UserAgent == nil {
+		return nil
+	}
+	name := DeviceName(*s.UserAgent)
+	return &name
+}
+
+// SessionState is where a session stands.
+type SessionState string
+
+// The states; sessionMachine says how each is reached.
+const (
+	SessionActive    SessionState = "active"
+	SessionPending   SessionState = "pending"
+	SessionAbandoned SessionState = "abandoned"
+	SessionExpired   SessionState = "expired"
+	SessionEnded     SessionState = "ended"
+	SessionRemoved   SessionState = "removed"
+	SessionRevoked   SessionState = "revoked"
+	SessionReplaced  SessionState = "replaced"
+)
+
+// Live reports whether the session is signed in: only then it gives tokens and takes activity.
+func (s SessionState) Live() bool { return s == SessionActive || s == SessionPending }
+
+// SessionTransition is a verb of the machine.
+type SessionTransition string
+
+// The transitions.
+const (
+	SessionEnd          SessionTransition = "end"
+	SessionRemove       SessionTransition = "remove"
+	SessionTerminate    SessionTransition = "terminate"
+	SessionResume       SessionTransition = "resume"
+	SessionCompleteTask SessionTransition = "completeTask"
+	SessionReplace      SessionTransition = "replace"
+	SessionAbandon      SessionTransition = "abandon"
+	SessionExpire       SessionTransition = "expire"
+)
+
+type sessionRow = lifecycle.Row[SessionState, SessionTransition, Role]
+
+var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
+	Name: string(KindSession), Start: SessionActive, Clock: RoleClock,
+	Create: "createSession", CreateBy: of(RoleAdmin),
+	States: []lifecycle.State[SessionState]{
+		{Name: SessionActive, Help: "Signed in. Activity keeps it so, up to its maximum lifetime; time, the customer or the institution ends it."},
+		{Name: SessionPending, Help: "Signed in with tasks to be done. The last task done makes it active."},
+		{Name: SessionAbandoned, Help: "Nothing happened for the idle time. The institution may resume it within the maximum lifetime."},
+		{Name: SessionExpired, Help: "The maximum lifetime is over. It can only be taken off the client."},
+		{Name: SessionEnded, Help: "The customer, or an administrator, signed out of it; the client still lists it."},
+		{Name: SessionRemoved, Help: "Signed out of and taken off the client. Nothing follows."},
+		{Name: SessionRevoked, Help: "The institution terminated it. It can only be taken off the client."},
+		{Name: SessionReplaced, Help: "A new session of the same user on the same client took its place."},
+	},
+	Transitions: []sessionRow{
+		{On: SessionEnd, From: of(SessionActive, SessionPending), To: of(SessionEnded), By: of(RoleOwner, RoleAdmin), Else: sessionNotLive},
+		{
+			On: SessionRemove, From: of(SessionActive, SessionPending, SessionAbandoned, SessionExpired, SessionEnded, SessionRevoked, SessionReplaced),
+			To: of(SessionRemoved), By: of(RoleOwner, RoleAdmin), Else: sessionNotLive,
+		},
+		{On: SessionTerminate, From: of(SessionActive, SessionPending, SessionAbandoned, SessionExpired), To: of(SessionRevoked), By: of(RoleAdmin), Else: sessionOver},
+		{On: SessionResume, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionActive, SessionPending), By: of(RoleAdmin), Else: sessionNotResumable},
+		{On: SessionCompleteTask, From: of(SessionPending), To: of(SessionActive, SessionPending), By: of(RoleAdmin), Else: sessionNotLive, Operation: "completeSessionTask"},
+		{On: SessionReplace, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionReplaced), By: of(RoleAdmin), Else: sessionOver, Within: "createSession"},
+		{On: SessionAbandon, From: of(SessionActive, SessionPending), To: of(SessionAbandoned), By: of(RoleClock), Else: sessionNotLive},
+		{On: SessionExpire, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionExpired), By: of(RoleClock), Else: sessionOver},
+	},
+}
+
+func sessionNotLive(SessionState) *problem.Definition { return problem.SessionNotLive }
+func sessionOver(SessionState) *problem.Definition    { return problem.SessionTerminated }
+
+// sessionNotResumable tells a session that is too old from one that was ended (Customer Sessions, state machine).
+func sessionNotResumable(state SessionState) *problem.Definition {
+	if state == SessionExpired {
+		return problem.SessionLifetimeExceeded
+	}
+	return problem.SessionTerminated
+}
+
+var sessions = &life[Session, SessionState, SessionTransition]{
+	kind: KindSession, machine: sessionMachine,
+	shelf:    func(s Store) Shelf[Session] { return s.Sessions() },
+	head:     func(r *Session) *Meta { return &r.Meta },
+	state:    func(r *Session) *SessionState { return &r.State },
+	stand:    standToSession,
+	stranger: func() *Session { return &Session{} },
+	due: func(r *Session) (SessionTransition, SessionState, time.Time, bool) {
+		switch {
+		case r.State.Live() && r.AbandonAt.Before(r.ExpireAt):
+			return SessionAbandon, SessionAbandoned, r.AbandonAt, true
+		case r.State.Live(), r.State == SessionAbandoned:
+			return SessionExpire, SessionExpired, r.ExpireAt, true
+		}
+		return "", "", time.Time{}, false
+	},
+	settled: func(r *Session, to SessionState, at time.Time) {
+		if to == SessionExpired {
+			r.over(at, "", "maximum lifetime")
+		}
+	},
+	concerns: func(r *Session) []string { return of(r.UserID) },
+	missing:  problem.NoSuchSession, denied: problem.AccessDenied,
+}
+
+// over notes how a session ended. What ended it first stays: a removal of what is over is no second end.
+func (s *Session) over(at time.Time, by, reason string) {
+	if s.EndedAt != nil {
+		return
+	}
+	s.EndedAt = &at
+	if by != "" {
+		s.EndedBy = &by
+	}
+	if reason != "" {
+		s.EndReason = &reason
+	}
+}
+
+// standToSession: a session is its user's, and its client's where the client token speaks for it.
+func standToSession(_ context.Context, _ *Service, a Actor, r *Session) ([]Role, bool, error) {
+	var roles []Role
+	switch {
+	case a.Admin():
+		roles = append(roles, RoleAdmin)
+	case a.SeesAll():
+		roles = append(roles, RoleAuditor)
+	}
+	if a.Known() && a.ID == r.UserID {
+		roles = append(roles, RoleOwner)
+	}
+	if a.ClientKey != "" && r.ClientID != nil && *r.ClientID == a.ClientKey && r.State != SessionRemoved {
+		roles = append(roles, RoleOwner)
+	}
+	return roles, len(roles) > 0, nil
+}
+
+// SessionSchema is what a list of sessions can be selected and ordered by.
+var SessionSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "state", Type: listing.Enum, Values: []string{"active", "pending", "abandoned", "expired", "ended", "removed", "revoked", "replaced"}},
+	{Name: "userId", Type: listing.ID},
+	{Name: "clientId", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "updatedAt", Type: listing.Time},
+	{Name: "lastActiveAt", Type: listing.Time},
+	{Name: "expireAt", Type: listing.Time},
+	{Name: "abandonAt", Type: listing.Time},
+}}
+
+// SessionValue reads a field of a session.
+func SessionValue(r *Session, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "state":
+		return string(r.State)
+	case "userId":
+		return r.UserID
+	case "clientId":
+		if r.ClientID != nil {
+			return *r.ClientID
+		}
+	case "createdAt":
+		return r.CreatedAt
+	case "updatedAt":
+		return r.UpdatedAt
+	case "lastActiveAt":
+		return r.LastActiveAt
+	case "expireAt":
+		return r.ExpireAt
+	case "abandonAt":
+		return r.AbandonAt
+	}
+	return nil
+}
+
+// sessionLapse: a list sees what time has done from the moment that single reads do.
+func sessionLapse(state listing.Value, now time.Time) listing.Predicate {
+	idle, old := listing.Is(listing.LE, "abandonAt", now), listing.Is(listing.LE, "expireAt", now)
+	live := listing.OneWord("state", SessionActive, SessionPending)
+	switch state {
+	case listing.Value(string(SessionActive)), listing.Value(string(SessionPending)):
+		return listing.All(listing.Eq("state", state), listing.Is(listing.GT, "abandonAt", now))
+	case listing.Value(string(SessionAbandoned)):
+		return listing.All(listing.Any(listing.Eq("state", state), listing.All(live, idle)), listing.Is(listing.GT, "expireAt", now))
+	case listing.Value(string(SessionExpired)):
+		return listing.Any(listing.Eq("state", state), listing.All(listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned), old))
+	}
+	return nil
+}
+
+// Client is a browser or a device, with the sessions on it.
+type Client struct {
+	ID                   string
+	CreatedAt, UpdatedAt time.Time
+	// LastActiveSessionID is the session that was touched last; nil where it is over.
+	LastActiveSessionID *string
+}
+
+// NodeID is the client's id.
+func (c *Client) NodeID() string { return c.ID }
+
+// CreateSessionInput is what the login service says of a login.
+type CreateSessionInput struct {
+	UserID    string   `json:"userId" validate:"required,max=255,printable"`
+	ClientID  *string  `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
+	Handle    *string  `json:"handle" validate:"omitempty,min=1,max=128"`
+	UserAgent *string  `json:"userAgent" validate:"omitempty,max=1024"`
+	IPAddress *string  `json:"ipAddress" validate:"omitempty,ip"`
+	Tasks     []string `json:"tasks" validate:"omitempty,max=3,unique,dive,oneof=choose-organization reset-password setup-mfa"`
+	Replace   *bool    `json:"replace"`
+
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// CreateSession signs a user in. With replace, the user's other sessions on the same client are replaced. The handle
+// is a secret of the caller's: it is kept as a keyed hash, accepted where a session is named, and never shown.
+// Refuses with AccessDenied, InvalidInput, SessionHandleTaken and IdempotencyKeyReused.
+func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Outcome[Session], error) {
+	const operation = "createSession"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Session]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Session]{}, err
+	}
+	replace := "-"
+	if in.Replace != nil && *in.Replace {
+		replace = "+"
+	}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append([]string{
+		in.UserID, optional(in.ClientID), optional(in.Handle), optional(in.UserAgent), optional(in.IPAddress), replace,
+	}, in.Tasks...)}
+	for range tries {
+		if out, done, err := recall(ctx, s, sessions, a, c); done {
+			return out, err
+		}
+		now := s.now()
+		r := &Session{
+			Meta:  Meta{ID: NewID("sess", now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			State: SessionActive, UserID: in.UserID, ClientID: in.ClientID, Tasks: slices.Clone(in.Tasks),
+			LastActiveAt: now, ExpireAt: now.Add(s.Settings.SessionMaxLifetime), IPAddress: in.IPAddress, UserAgent: in.UserAgent,
+		}
+		r.AbandonAt = s.idleUntil(now, r.ExpireAt)
+		if len(r.Tasks) > 0 {
+			r.State = SessionPending
+		}
+		if in.Handle != nil {
+			r.HandleHash = s.handleHash(*in.Handle)
+			if taken, err := s.Store.SessionByHandle(ctx, r.HandleHash); err == nil && taken != "" {
+				return Outcome[Session]{}, problem.New(problem.SessionHandleTaken).At("handle")
+			} else if err != nil && !errors.Is(err, ErrMissing) {
+				return Outcome[Session]{}, err
+			}
+		}
+		unit := &Unit{Changes: []Change{{Record: r}}, Memory: s.memory(a, c, r.ID, nil, now)}
+		if replace == "+" && in.ClientID != nil {
+			if err := s.replaced(ctx, unit, a, r); err != nil {
+				return Outcome[Session]{}, err
+			}
+		}
+		event := s.event(KindSession, &r.Meta, operation, "", string(r.State), now, sessions.concerns(r))
+		event.ActorID = a.ID
+		unit.Events = append(unit.Events, event)
+		if in.ClientID != nil {
+			unit.Seen = append(unit.Seen, Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: now})
+		}
+		switch err := s.Store.Commit(ctx, unit); {
+		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
+			continue
+		case err != nil:
+			return Outcome[Session]{}, err
+		}
+		return Outcome[Session]{Record: r}, nil
+	}
+	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The sessions of this client are changing too often.")
+}
+
+// replaced adds to the unit the end of the user's other sessions on the same client.
+func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session) error {
+	others, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(
+		listing.Eq("userId", by.UserID), listing.Eq("clientId", *by.ClientID),
+		listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned),
+	)})
+	if err != nil {
+		return err
+	}
+	for _, r := range others.Items {
+		read := settle(s, sessions, r)
+		if row := sessionMachine.Row(SessionReplace); !row.Has(read.record.State) {
+			continue
+		}
+		from := read.record.State
+		read.record.State = SessionReplaced
+		read.record.Version++
+		read.record.UpdatedAt = by.CreatedAt
+		read.record.over(by.CreatedAt, a.ID, "replaced by a new session")
+		event := s.event(KindSession, &read.record.Meta, sessionMachine.OperationName(SessionReplace), string(from), string(SessionReplaced), by.CreatedAt, sessions.concerns(read.record))
+		event.ActorID = a.ID
+		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
+		unit.Events = append(append(unit.Events, read.events...), event)
+	}
+	return nil
+}
+
+// idleUntil is when a session is abandoned that was active now: never after its maximum lifetime.
+func (s *Service) idleUntil(now, expireAt time.Time) time.Time {
+	if at := now.Add(s.Settings.SessionIdleTimeout); at.Before(expireAt) {
+		return at
+	}
+	return expireAt
+}
+
+// maxHandle is the length of a foreign handle, in characters (Customer Sessions, schema customerSession).
+const maxHandle = 128
+
+func (s *Service) handleHash(handle string) []byte { return s.Keyed("session handle", handle) }
+
+// sessionID finds the id of a session by a reference: its id, or its foreign handle. What is neither stays as it is,
+// and is missing.
+func (s *Service) sessionID(ctx context.Context, reference string) (string, error) {
+	if isSessionID(reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
+		return reference, nil
+	}
+	id, err := s.Store.SessionByHandle(ctx, s.handleHash(reference))
+	if errors.Is(err, ErrMissing) {
+		return reference, nil
+	}
+	return id, err
+}
+
+func isSessionID(text string) bool { return strings.HasPrefix(text, "sess_") && plausibleID(text) }
+
+// SessionInput names a session, by its id or its foreign handle, and says why.
+type SessionInput struct {
+	SessionID string  `json:"sessionId" validate:"required,max=128"`
+	Reason    *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
+	Guard
+}
+
+// EndSessionInput names a session.
+type EndSessionInput = SessionInput
+
+// step is apply for a transition of a session, with what comes before.
+func (s *Service) step(ctx context.Context, operation string, in SessionInput, on SessionTransition, parts []string,
+	effect func(*change[Session]) (SessionState, error),
+) (Outcome[Session], error) {
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Session]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Session]{}, err
+	}
+	id, err := s.sessionID(ctx, in.SessionID)
+	if err != nil {
+		return Outcome[Session]{}, err
+	}
+	c := call{operation: operation, id: id, guard: in.Guard, parts: append(parts, optional(in.Reason))}
+	return apply(ctx, s, sessions, c, on, func(_ context.Context, ch *change[Session]) (SessionState, error) {
+		if in.Reason != nil {
+			ch.Reason = *in.Reason
+		}
+		return effect(ch)
+	})
+}
+
+// finish is the effect of a transition that ends a session.
+func finish(to SessionState) func(*change[Session]) (SessionState, error) {
+	return func(ch *change[Session]) (SessionState, error) {
+		ch.Record.over(ch.Now, ch.Actor.ID, ch.Reason)
+		if ch.Record.ClientID != nil {
+			ch.Seen = append(ch.Seen, Sighting{ClientID: *ch.Record.ClientID, SessionID: ch.Record.ID, At: ch.Now, Gone: true})
+		}
+		return to, nil
+	}
+}
+
+// EndSession signs out of a session; its client still lists it.
+// Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive and IdempotencyKeyReused.
+func (s *Service) EndSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
+	return s.step(ctx, "endSession", in, SessionEnd, nil, finish(SessionEnded))
+}
+
+// RemoveSession signs out of a session and takes it off its client.
+// Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive (removed already) and IdempotencyKeyReused.
+func (s *Service) RemoveSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
+	return s.step(ctx, "removeSession", in, SessionRemove, nil, finish(SessionRemoved))
+}
+
+// TerminateSession ends a session for the institution. One that is over already stays as it is, and that is no
+// problem: the caller's wish is fulfilled.
+// Refuses with NoSuchSession, AccessDenied, StaleVersion and IdempotencyKeyReused.
+func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
+	out, err := s.step(ctx, "terminateSession", in, SessionTerminate, nil, finish(SessionRevoked))
+	if problem.Has(err, problem.SessionTerminated) {
+		return out, nil
+	}
+	return out, err
+}
+
+// ResumeSession gives a session a fresh idle timer, within its maximum lifetime.
+// Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionTerminated, SessionLifetimeExceeded and
+// IdempotencyKeyReused.
+func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
+	return s.step(ctx, "resumeSession", in, SessionResume, nil, func(ch *change[Session]) (SessionState, error) {
+		r := ch.Record
+		r.LastActiveAt, r.AbandonAt = ch.Now, s.idleUntil(ch.Now, r.ExpireAt)
+		if len(r.Tasks) > 0 {
+			return SessionPending, nil
+		}
+		return SessionActive, nil
+	})
+}
+
+// CompleteSessionTaskInput names a task of a pending session.
+type CompleteSessionTaskInput struct {
+	SessionID string `json:"sessionId" validate:"required,max=128"`
+	Task      string `json:"task" validate:"required,max=64"`
+	Guard
+}
+
+// CompleteSessionTask takes a task off a pending session; the last one makes it active.
+// Refuses with NoSuchSession, AccessDenied, StaleVersion, InvalidInput (no such task is open), SessionNotLive and
+// IdempotencyKeyReused.
+func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTaskInput) (Outcome[Session], error) {
+	if err := validated(in); err != nil && s.Permit(ctx, "completeSessionTask") == nil {
+		return Outcome[Session]{}, err
+	}
+	return s.step(ctx, "completeSessionTask", SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, of(in.Task),
+		func(ch *change[Session]) (SessionState, error) {
+			at := slices.Index(ch.Record.Tasks, in.Task)
+			if at < 0 {
+				return "", problem.New(problem.InvalidInput).Because("No such task is open.").At("task")
+			}
+			ch.Record.Tasks = slices.Delete(slices.Clone(ch.Record.Tasks), at, at+1)
+			if len(ch.Record.Tasks) > 0 {
+				return SessionPending, nil
+			}
+			return SessionActive, nil
+		})
+}
+
+// EndOtherSessionsInput names the session that stays: the one given, else the one the caller's token speaks for.
+type EndOtherSessionsInput struct {
+	SessionID      *string `json:"sessionId" validate:"omitempty,min=1,max=128"`
+	Reason         *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// EndOtherSessions ends the live sessions of the user of one session, except that one. The outcome's record is the
+// session that stays.
+// Refuses with NoSuchSession, InvalidInput (no session is named) and IdempotencyKeyReused.
+func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput) (Outcome[Session], []*Session, error) {
+	const operation = "endOtherSessions"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	reference := a.SessionID
+	if in.SessionID != nil {
+		reference = *in.SessionID
+	}
+	if reference == "" {
+		return Outcome[Session]{}, nil, problem.New(problem.InvalidInput).Because("Name the session that stays: the token speaks for none.").At("sessionId")
+	}
+	id, err := s.sessionID(ctx, reference)
+	if err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.Reason))}
+	for range tries {
+		if out, done, err := recall(ctx, s, sessions, a, c); done {
+			return out, nil, err
+		}
+		kept, err := show(ctx, s, sessions, id)
+		if err != nil {
+			return Outcome[Session]{}, nil, err
+		}
+		if roles, _, _ := standToSession(ctx, s, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
+			return Outcome[Session]{}, nil, problem.New(problem.AccessDenied)
+		}
+		unit := &Unit{Memory: s.memory(a, c, kept.ID, nil, s.now())}
+		ended, err := s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
+		if err != nil {
+			return Outcome[Session]{}, nil, err
+		}
+		switch err := s.Store.Commit(ctx, unit); {
+		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
+			continue
+		case err != nil:
+			return Outcome[Session]{}, nil, err
+		}
+		return Outcome[Session]{Record: kept}, ended, nil
+	}
+	return Outcome[Session]{}, nil, problem.New(problem.ServiceUnavailable).Because("The sessions are changing too often.")
+}
+
+// endAll adds to the unit the end of the live sessions that are selected.
+func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reason *string, where listing.Predicate) ([]*Session, error) {
+	a, now := ActorFrom(ctx), s.now()
+	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(where, listing.OneWord("state", SessionActive, SessionPending))})
+	if err != nil {
+		return nil, err
+	}
+	var ended []*Session
+	for _, r := range page.Items {
+		read := settle(s, sessions, r)
+		if !read.record.State.Live() {
+			continue
+		}
+		ch := &change[Session]{Unit: unit, Record: read.record, Actor: a, Now: now}
+		if reason != nil {
+			ch.Reason = *reason
+		}
+		from := read.record.State
+		to, err := finish(SessionEnded)(ch)
+		if err != nil {
+			return nil, err
+		}
+		read.record.State = to
+		read.record.Version++
+		read.record.UpdatedAt = now
+		event := s.event(KindSession, &read.record.Meta, operation, string(from), string(to), now, sessions.concerns(read.record))
+		event.ActorID, event.Reason = a.ID, ch.Reason
+		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
+		unit.Events = append(unit.Events, event)
+		ended = append(ended, read.record)
+	}
+	return ended, nil
+}
+
+// TouchSessionInput names a session.
+type TouchSessionInput struct {
+	SessionID string `json:"sessionId" validate:"required,max=128"`
+	// OrganizationID is the organization the session acts for from now on; empty: none; nil: as before.
+	OrganizationID *string `json:"-"`
+}
+
+// TouchSession notes activity: the idle timer starts again, never past the maximum lifetime, and the session becomes
+// its client's active one. It is no transition: version and journal stay.
+// Refuses with NoSuchSession, AccessDenied, SessionNotLive and UnknownOrganization.
+func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outcome[Session], error) {
+	r, err := s.active(ctx, activity{"touchSession", in, in.SessionID, true, in.OrganizationID, problem.SessionNotLive})
+	return Outcome[Session]{Record: r}, err
+}
+
+// activity is a request to note that a session is in use.
+type activity struct {
+	operation string
+	input     any
+	reference string
+	// foremost makes the session its client's active one.
+	foremost     bool
+	organization *string
+	// over is what the caller hears where the session is not live.
+	over *problem.Definition
+}
+
+// active notes activity of a live session by one guarded statement, and gives the session as that statement left it.
+func (s *Service) active(ctx context.Context, of activity) (*Session, error) {
+	if err := s.Permit(ctx, of.operation); err != nil {
+		return nil, err
+	}
+	if err := validated(of.input); err != nil {
+		return nil, err
+	}
+	id, err := s.sessionID(ctx, of.reference)
+	if err != nil {
+		return nil, err
+	}
+	read, err := show(ctx, s, sessions, id)
+	if err != nil {
+		return nil, err
+	}
+	if roles, _, _ := standToSession(ctx, s, ActorFrom(ctx), read); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
+		return nil, problem.New(problem.AccessDenied)
+	}
+	if read.State.Live() {
+		if of.organization != nil && *of.organization != "" {
+			role, err := s.organizationRole(ctx, read.UserID, *of.organization)
+			if err != nil {
+				return nil, err
+			}
+			if role == "" {
+				return nil, problem.New(problem.UnknownOrganization)
+			}
+		}
+		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, of.foremost, of.organization)
+		if !errors.Is(err, ErrStale) {
+			return r, err
+		}
+		if read, err = show(ctx, s, sessions, id); err != nil { // it ended meanwhile
+			return nil, err
+		}
+	}
+	return nil, problem.New(of.over).With("currentState", string(read.State)).
+		With("allowedStates", []string{string(SessionActive), string(SessionPending)})
+}
+
+// Session finds a session, by its id or its foreign handle, that the caller may see.
+// Refuses with NoSuchSession.
+func (s *Service) Session(ctx context.Context, reference string) (*Session, error) {
+	if err := s.Permit(ctx, "session"); err != nil {
+		return nil, err
+	}
+	id, err := s.sessionID(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	return show(ctx, s, sessions, id)
+}
+
+// Sessions lists the caller's sessions, and everybody's for who sees all.
+// Refuses with InvalidInput and InvalidParameter.
+func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[Session], error) {
+	if err := s.Permit(ctx, "sessions"); err != nil {
+		return listing.Page[Session]{}, err
+	}
+	a := ActorFrom(ctx)
+	switch {
+	case a.SeesAll():
+	case a.ClientKey != "":
+		q.Where = listing.All(listing.Eq("clientId", a.ClientKey), listing.Ne("state", string(SessionRemoved)), q.Where)
+	default:
+		q.Where = listing.All(listing.Eq("userId", a.ID), q.Where)
+	}
+	q.Where = settledStates(q.Where, s.now(), sessionLapse)
+	page, err := s.Store.Sessions().List(ctx, q)
+	for i := range page.Items {
+		page.Items[i] = settle(s, sessions, page.Items[i]).record
+	}
+	return page, err
+}
+
+// SessionActions says what the caller may do with the session now, and why not else.
+func (s *Service) SessionActions(ctx context.Context, r *Session) ([]Action, error) {
+	return actions(ctx, s, sessions, r, func(SessionTransition, *Session) *problem.Problem { return nil })
+}
+
+// SessionOver reports whether a token's claim sid names a session that is over, by its id or its foreign handle. One
+// that no session has, as other issuers set it, is not over.
+func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
+	id, err := s.sessionID(ctx, sid)
+	if err != nil {
+		return false, err
+	}
+	read, err := find(ctx, s, sessions, id)
+	if errors.Is(err, ErrMissing) {
+		return false, nil
+	}
+	return err == nil && !read.record.State.Live(), err
+}
+
+// ClientSessions gives a client and the sessions it lists, in the order of their creation.
+// Refuses with NoSuchClient.
+func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
+	client, err := s.Store.Client(ctx, id)
+	if err != nil {
+		return nil, nil, found(err, problem.NoSuchClient)
+	}
+	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(
+		listing.Eq("clientId", id), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)})})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range page.Items {
+		page.Items[i] = settle(s, sessions, page.Items[i]).record
+		if r := page.Items[i]; client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID && !r.State.Live() {
+			client.LastActiveSessionID = nil
+		}
+	}
+	return client, page.Items, nil
+}

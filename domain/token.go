@@ -1,0 +1,191 @@
+package domain
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// TokenKind is what a token that this server makes is for. No kind is taken for another, and none is an access token.
+type TokenKind string
+
+// The kinds of tokens.
+const (
+	// TokenSession speaks for a session towards the institution's services.
+	TokenSession TokenKind = "session"
+	// TokenTemplate has the claims of a JWT template.
+	TokenTemplate TokenKind = "template"
+	// TokenClient is the credential of a client: a browser or a device.
+	TokenClient TokenKind = "client"
+)
+
+// Signer makes tokens, with keys that all instances share.
+type Signer interface {
+	// Sign makes a token of the claims.
+	Sign(ctx context.Context, kind TokenKind, claims map[string]any) (string, error)
+	// OpenClientToken gives the id of the client that a client token speaks for; ErrMissing where it is none.
+	OpenClientToken(ctx context.Context, token string) (clientID string, err error)
+}
+
+// CreateSessionTokenInput names a session, and perhaps a JWT template.
+type CreateSessionTokenInput struct {
+	SessionID string  `json:"sessionId" validate:"required,max=128"`
+	Template  *string `json:"template" validate:"omitempty,min=1,max=128"`
+	// Origin is the browser origin that asks; it becomes azp.
+	Origin string `json:"-"`
+}
+
+// CreateSessionToken makes a short-lived token of a live session. Each call makes a token of its own, and is activity.
+// Refuses with NoSuchSession, AccessDenied, SignedOut (the session is not live) and NoSuchTemplate.
+func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (jwt string, err error) {
+	r, err := s.active(ctx, activity{"createSessionToken", in, in.SessionID, false, nil, problem.SignedOut})
+	if err != nil {
+		return "", err
+	}
+	if in.Template == nil {
+		return s.SessionToken(ctx, r, in.Origin)
+	}
+	t, err := s.Store.JwtTemplate(ctx, *in.Template)
+	if err != nil {
+		return "", found(err, problem.NoSuchTemplate)
+	}
+	claims, err := s.templateClaims(ctx, t, r, in.Origin)
+	if err != nil {
+		return "", err
+	}
+	return s.Signer.Sign(ctx, TokenTemplate, claims)
+}
+
+// sessionSkew is how far nbf lies before iat (client session API, claims).
+const sessionSkew = 10 * time.Second
+
+// SessionToken makes a token of a live session as it stands in r; it is no activity.
+func (s *Service) SessionToken(ctx context.Context, r *Session, origin string) (string, error) {
+	now := s.now()
+	claims := map[string]any{
+		"iss": s.Settings.PublicURL, "sub": r.UserID, "sid": r.ID,
+		"iat": now.Unix(), "exp": now.Add(s.Settings.SessionTokenTTL).Unix(), "nbf": now.Add(-sessionSkew).Unix(),
+		"fva": r.FactorAge(now), "jti": newJTI(), "v": 2, "sts": string(r.State),
+	}
+	if origin != "" && origin != "null" {
+		claims["azp"] = origin
+	}
+	if r.OrganizationID != nil {
+		part, err := s.organizationClaim(ctx, r.UserID, *r.OrganizationID)
+		if err != nil {
+			return "", err
+		}
+		if part != nil {
+			claims["o"] = part
+		}
+	}
+	return s.Signer.Sign(ctx, TokenSession, claims)
+}
+
+// FactorAge is the minutes since the first and the second factor; -1 = never.
+func (s *Session) FactorAge(now time.Time) []int {
+	return []int{max(0, int(now.Sub(s.CreatedAt)/time.Minute)), -1}
+}
+
+// organizationClaim is the claim o; nil where the user has no part in the organization any more.
+func (s *Service) organizationClaim(ctx context.Context, userID, organizationID string) (map[string]any, error) {
+	role, err := s.organizationRole(ctx, userID, organizationID)
+	if role == "" || err != nil {
+		return nil, err
+	}
+	return map[string]any{"id": organizationID, "slg": organizationID, "rol": role, "per": "", "fpm": ""}, nil
+}
+
+// organizationRole is owner, signer, or empty.
+func (s *Service) organizationRole(ctx context.Context, userID, organizationID string) (string, error) {
+	if !plausibleID(organizationID) {
+		return "", nil
+	}
+	o, err := s.Directory.Organization(ctx, organizationID)
+	switch {
+	case errors.Is(err, ErrMissing):
+		return "", nil
+	case err != nil:
+		return "", err
+	case slices.Contains(o.Owners, userID):
+		return "owner", nil
+	case slices.Contains(o.Signers, userID):
+		return "signer", nil
+	}
+	return "", nil
+}
+
+// newJTI is 80 random bits in hexadecimal: each token is one of its own.
+func newJTI() string {
+	var raw [10]byte
+	_, _ = rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
+}
+
+// CreateClientTokenInput names a client; a new one is made where none is named, and where it is not known.
+type CreateClientTokenInput struct {
+	ClientID *string `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
+}
+
+// CreateClientToken makes the credential that the login service hands to a browser or a device. Tokens made before
+// stay good.
+// Refuses with AccessDenied and InvalidInput.
+func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInput) (*Client, string, error) {
+	if err := s.Permit(ctx, "createClientToken"); err != nil {
+		return nil, "", err
+	}
+	if err := validated(in); err != nil {
+		return nil, "", err
+	}
+	id := ""
+	if in.ClientID != nil {
+		id = *in.ClientID
+	}
+	return s.IssueClientToken(ctx, id)
+}
+
+// IssueClientToken is CreateClientToken for the operator at the command line, who needs no permission.
+func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, string, error) {
+	now := s.now()
+	if id == "" {
+		id = NewID("client", now)
+	}
+	if !plausibleClientID(id) {
+		return nil, "", problem.New(problem.InvalidInput).Because("A client id has 1 to 48 of the characters -_:.~$ and letters and digits.").At("clientId")
+	}
+	if err := s.Store.Commit(ctx, &Unit{Seen: of(Sighting{ClientID: id, At: now})}); err != nil {
+		return nil, "", err
+	}
+	client, err := s.Store.Client(ctx, id)
+	if err != nil {
+		return nil, "", err
+	}
+	jwt, err := s.Signer.Sign(ctx, TokenClient, map[string]any{"id": id, "rotating_token": newJTI(), "iat": now.Unix()})
+	return client, jwt, err
+}
+
+func plausibleClientID(id string) bool {
+	if id == "" || len(id) > 48 {
+		return false
+	}
+	return strings.Trim(id, "-_:.~$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// WithClient puts the client that a client token speaks for into the context, in the place of any other actor.
+// Refuses with ClientTokenInvalid.
+func (s *Service) WithClient(ctx context.Context, token string) (context.Context, error) {
+	id, err := s.Signer.OpenClientToken(ctx, token)
+	if err != nil {
+		return ctx, found(err, problem.ClientTokenInvalid)
+	}
+	if _, err := s.Store.Client(ctx, id); err != nil {
+		return ctx, found(err, problem.ClientTokenInvalid)
+	}
+	return WithActor(ctx, Actor{ClientKey: id, Address: ActorFrom(ctx).Address}), nil
+}
