@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,6 +62,9 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		return err
 	}
 	defer store.Close() //nolint:errcheck // nothing is left to be written
+	if err := store.Serve(); err != nil {
+		return err
+	}
 	if err := ready(ctx, c, store); err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		return err
 	}
 	if c.Demonstrate() {
-		if err := demonstrate(ctx, store); err != nil {
+		if err := demonstrate(ctx, c, store); err != nil {
 			return err
 		}
 	}
@@ -77,7 +81,11 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	if err != nil {
 		return err
 	}
-	service := newService(c, store, seal.NewHasher(cost), publicURL)
+	signer := newSigner(c, store, log)
+	if err := signer.Start(ctx); err != nil {
+		return err
+	}
+	service := newService(c, store, seal.NewHasher(cost), signer, publicURL)
 	counted := newMetrics(store, log)
 	trace, stopTracing, err := startTracing(ctx)
 	if err != nil {
@@ -93,7 +101,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	if err != nil {
 		return err
 	}
-	authenticator := auth.New(auth.Config{Verifier: verifier, Keys: store, TrustedProxies: proxies})
+	authenticator := auth.New(auth.Config{Verifier: verifier, Keys: store, Sessions: service, TrustedProxies: proxies})
 
 	deliverer, err := newDeliverer(c, store, log, counted, publicURL)
 	if err != nil {
@@ -110,13 +118,16 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerReady(w, r, store, &draining) })
+	mux.Handle("GET /.well-known/jwks.json", publicKeys(signer, log))
+	mux.Handle("GET /v1/jwks", authenticator.Middleware(serverKeys(authenticator, signer, log)))
 	mux.Handle("/", authenticator.Middleware(doors))
+	entry := unredirected(mux, authenticator.Middleware(doors))
 
 	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL)}
 	if c.Development() {
 		outer.hosts = []string{hostOf(publicURL)}
 	}
-	server := newServer(trace(outer.wrap(mux)), log)
+	server := newServer(trace(outer.wrap(entry)), log)
 	var admin *http.Server
 	if c.AdminListen != "" {
 		l, err := net.Listen("tcp", c.AdminListen)
@@ -177,19 +188,20 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // newService gives the rules their ports.
-func newService(c *Config, store *db.DB, hasher domain.Hasher, publicURL string) *domain.Service {
+func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Signer, publicURL string) *domain.Service {
 	acceptURL := c.AcceptURL
 	if acceptURL == "" {
 		acceptURL = publicURL + "/invite?invitationId={invitationId}&key={key}"
 	}
 	return &domain.Service{
-		Store: store, Directory: store, Limiter: store, Hasher: hasher, Now: now,
+		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: now,
 		Keyed: store.Keyed,
 		Settings: domain.Settings{
 			PublicURL: publicURL, InstitutionName: c.InstitutionName, AcceptURL: acceptURL,
 			InvitationTTL: c.InvitationTTL, InvitationResendLimit: c.InvitationResendLimit,
 			InvitationMaxFailed: c.InvitationMaxFailedVerification,
 			VerifyRate:          domain.Rate(c.VerifyRate), VerifyBlock: c.VerifyBlock,
+			SessionIdleTimeout: c.SessionIdleTimeout, SessionMaxLifetime: c.SessionMaxLifetime, SessionTokenTTL: c.SessionTokenTTL,
 			CompleteRequiresVerification: c.CompleteRequiresVerification,
 		},
 	}
@@ -244,22 +256,38 @@ func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL st
 		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents,
 		Version: build.Version, Commit: build.Commit, Go: build.Go,
 	}))
-	mux.Handle("/", rest.New(rest.Options{Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch}))
+	dialects := rest.New(rest.Options{
+		Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),
+	})
+	mux.Handle("/", dialects)
 	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
 	if c.Development() {
 		console := pages.Playground(pages.PlaygroundOptions{GraphiQL: playground.Handler("Gatehouse", "/graphql")})
 		mux.Handle("/{$}", console)
 		mux.Handle("/playground/", console)
 	}
-	return mux, nil
+	return unredirected(mux, dialects), nil
+}
+
+// unredirected keeps http.ServeMux from answering a path that is not clean with a redirect to one that is: a request
+// that is sent again may arrive without its body, and each dialect answers such a path as any other that it has not.
+func unredirected(mux *http.ServeMux, other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean(r.URL.Path)
+		if r.URL.Path != clean && r.URL.Path != clean+"/" {
+			other.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // trustedDocuments reads a file of GraphQL documents by id: {"id": "document", …}. Empty path: all are served.
-func trustedDocuments(path string) (map[string]string, error) {
-	if path == "" {
+func trustedDocuments(file string) (map[string]string, error) {
+	if file == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(filepath.Clean(path))
+	raw, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
 		return nil, err
 	}
@@ -271,12 +299,16 @@ func trustedDocuments(path string) (map[string]string, error) {
 }
 
 // demonstrate loads the demonstration directory into an empty database.
-func demonstrate(ctx context.Context, store *db.DB) error {
+func demonstrate(ctx context.Context, c *Config, store *db.DB) error {
 	empty, err := store.Empty(ctx)
 	if err != nil || !empty {
 		return err
 	}
-	done, err := Import(ctx, store, bytes.NewReader(examples.Demo), func(int, string) {})
+	importer, err := NewImporter(c, store)
+	if err != nil {
+		return err
+	}
+	done, err := importer.Import(ctx, bytes.NewReader(examples.Demo), func(int, string) {})
 	if err == nil && done.Bad > 0 {
 		err = errors.New("the demonstration directory has bad lines")
 	}

@@ -6,6 +6,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -16,7 +17,10 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/gatehouse/gatehouse/auth"
+	"github.com/gatehouse/gatehouse/db"
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/notify"
 	"github.com/gatehouse/gatehouse/seal"
 )
 
@@ -43,11 +47,15 @@ type Config struct {
 	InvitationMaxFailedVerification int           `name:"invitation-max-failed-verifications" default:"5" env:"GATEHOUSE_INVITATION_MAX_FAILED_VERIFICATIONS" help:"Wrong secrets that lock an invitation; 0 = never."`
 	VerifyRate                      Rate          `default:"20/60s" env:"GATEHOUSE_VERIFY_RATE" help:"Verifications per client address, as N/duration."`
 	VerifyBlock                     time.Duration `default:"10m" env:"GATEHOUSE_VERIFY_BLOCK" help:"How long an address over the rate is blocked."`
-	RequireIfMatch                  bool          `env:"GATEHOUSE_REQUIRE_IF_MATCH" negatable:"" help:"Refuse REST actions without If-Match."`
+	RequireIfMatch                  bool          `default:"false" env:"GATEHOUSE_REQUIRE_IF_MATCH" negatable:"" help:"Refuse REST actions without If-Match."`
+	SessionIdleTimeout              time.Duration `default:"15m" env:"GATEHOUSE_SESSION_IDLE_TIMEOUT" help:"How long a session lives without activity."`
+	SessionMaxLifetime              time.Duration `default:"12h" env:"GATEHOUSE_SESSION_MAX_LIFETIME" help:"How long a session lives at most."`
+	SessionTokenTTL                 time.Duration `name:"session-token-ttl" default:"60s" env:"GATEHOUSE_SESSION_TOKEN_TTL" help:"Life of a session token; at least 1s."`
+	SessionTokenAlg                 string        `default:"RS256" env:"GATEHOUSE_SESSION_TOKEN_ALG" help:"How session and template tokens are signed: RS256, ES256 or EdDSA. Another one than before makes a new key at the start."`
 	AllowedOrigins                  string        `env:"GATEHOUSE_ALLOWED_ORIGINS" help:"Browser origins that may call, separated by |. Default: that of the public URL."`
 	InstitutionName                 string        `default:"Gatehouse" env:"GATEHOUSE_INSTITUTION_NAME" help:"Name in mails and on pages."`
 	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation mail, with {invitationId} and {key}. Default: the public URL and /invite?invitationId={invitationId}&key={key}."`
-	CompleteRequiresVerification    bool          `env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
+	CompleteRequiresVerification    bool          `default:"false" env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
 	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file of GraphQL documents by id; then only these are served."`
 	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of slow hashes: default, or low (tests; not with an external issuer)."`
 }
@@ -114,11 +122,15 @@ func (c *Config) Check() error {
 	if c.DataDir == "" {
 		return bad("DATA_DIR", "is empty")
 	}
-	if err := checkScheme(c.DatabaseURL, "sqlite", "postgres", "postgresql"); err != nil {
-		return bad("DATABASE_URL", "%v", err)
+	if c.DatabaseURL != "" {
+		if err := db.CheckURL(c.DatabaseURL); err != nil {
+			return bad("DATABASE_URL", "%v", err)
+		}
 	}
-	if err := checkScheme(c.SMTPURL, "smtp", "smtps"); err != nil {
-		return bad("SMTP_URL", "%v", err)
+	if c.SMTPURL != "" {
+		if _, err := notify.NewSMTP(c.SMTPURL, nil); err != nil {
+			return bad("SMTP_URL", "%v", err)
+		}
 	}
 	if !oneOf(c.Demo, "true", "false", "auto") {
 		return bad("DEMO", "expected true, false or auto")
@@ -152,6 +164,14 @@ func (c *Config) Check() error {
 		return bad("INVITATION_MAX_FAILED_VERIFICATIONS", "is negative")
 	case c.VerifyBlock < 0:
 		return bad("VERIFY_BLOCK", "is negative")
+	case c.SessionIdleTimeout <= 0:
+		return bad("SESSION_IDLE_TIMEOUT", "is not positive")
+	case c.SessionMaxLifetime <= 0:
+		return bad("SESSION_MAX_LIFETIME", "is not positive")
+	case c.SessionTokenTTL < time.Second:
+		return bad("SESSION_TOKEN_TTL", "is less than a second, the unit of times in tokens")
+	case !oneOf(c.SessionTokenAlg, auth.RS256, auth.ES256, auth.EdDSA):
+		return bad("SESSION_TOKEN_ALG", "expected RS256, ES256 or EdDSA")
 	case strings.TrimSpace(c.InstitutionName) == "" || strings.ContainsFunc(c.InstitutionName, unicode.IsControl):
 		return bad("INSTITUTION_NAME", "expected one line of text")
 	case !strings.Contains(c.MailFrom, "@"):
@@ -170,17 +190,6 @@ func (c *Config) Check() error {
 		if _, err := os.Stat(c.TrustedDocuments); err != nil {
 			return bad("TRUSTED_DOCUMENTS", "the file cannot be read")
 		}
-	}
-	return nil
-}
-
-func checkScheme(raw string, schemes ...string) error {
-	if raw == "" {
-		return nil
-	}
-	scheme, _, ok := strings.Cut(raw, "://")
-	if !ok || !oneOf(scheme, schemes...) {
-		return fmt.Errorf("expected a URL with the scheme %s", strings.Join(schemes, " or "))
 	}
 	return nil
 }
@@ -243,10 +252,18 @@ func (c *Config) databaseURL() (string, error) {
 	return "sqlite://" + filepath.ToSlash(filepath.Join(dir, "gatehouse.db")), err
 }
 
-// key is the key-encryption key: the configured one, or that of the data directory.
-func (c *Config) key() (seal.Key, error) {
+// keyFile holds the key-encryption key where none is configured.
+func (c *Config) keyFile() string { return filepath.Join(c.DataDir, "encryption.key") }
+
+// key is the key-encryption key: the configured one, or that of the data directory, which is made where there is
+// none; then made is true.
+func (c *Config) key() (key seal.Key, made bool, err error) {
 	if c.EncryptionKey != "" {
-		return seal.ParseKey(c.EncryptionKey)
+		key, err = seal.ParseKey(c.EncryptionKey)
+		return key, false, err
 	}
-	return seal.KeyFile(filepath.Join(c.DataDir, "encryption.key"))
+	_, err = os.Stat(c.keyFile())
+	made = errors.Is(err, fs.ErrNotExist)
+	key, err = seal.KeyFile(c.keyFile())
+	return key, made, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/auth"
 	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/seal"
 )
 
 // now is the real clock; everything else is given it.
@@ -35,7 +36,7 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	if err := prepare(c); err != nil {
 		return nil, err
 	}
-	key, err := c.key()
+	key, made, err := c.key()
 	if err != nil {
 		return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
 	}
@@ -43,7 +44,15 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	if err != nil {
 		return nil, err
 	}
-	return db.Open(ctx, db.Options{URL: url, Key: key, Now: now, Logger: log})
+	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: now, Logger: log})
+	if errors.Is(err, seal.ErrWrongKey) {
+		if made { // beside data that another key sealed, a new one would only hide that the right one is missing
+			_ = os.Remove(c.keyFile())
+			return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %s is missing, and the database is sealed with the key that it held", c.keyFile())
+		}
+		return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	return d, err
 }
 
 // WithRawDatabase opens the database as it is, for the commands that look after its schema.

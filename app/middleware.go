@@ -84,7 +84,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 			http.Error(rec, "This server does not answer to that host name.", http.StatusMisdirectedRequest)
 			return
 		}
-		if c.cors(rec, r) {
+		if !ownCORS(r.URL.Path) && c.cors(rec, r) {
 			return
 		}
 		next.ServeHTTP(rec, r)
@@ -102,6 +102,10 @@ func (c *chain) hosted(host string) bool {
 	name = strings.Trim(name, "[]")
 	return loopback(name) || slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
+
+// ownCORS reports whether the door answers browsers of other origins by itself: the client session API is called with
+// cookies and tells foreign origins in words of its own.
+func ownCORS(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
 
 // cors lets the allowed origins in and answers their preflights.
 func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
@@ -140,7 +144,7 @@ func requestID(given string) string {
 func door(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
-	case "graphql", "invitations", "identity", "system", "v1", "sessions", "invite", "verify-email", "healthz", "readyz", "playground", "":
+	case "graphql", "invitations", "identity", "system", "v1", "sessions", "invite", "verify-email", "healthz", "readyz", "playground", ".well-known", "":
 		return "/" + first
 	}
 	return "other"

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"net/http"
 	"strings"
 
 	"github.com/gatehouse/gatehouse/seal"
@@ -42,4 +43,18 @@ func (a *Authenticator) client(ctx context.Context, presented []string) (string,
 		return "", err
 	}
 	return name, nil
+}
+
+// BearerKey gives the name of the client whose API key came as the bearer token; empty where none that is known did.
+// Only doors that servers call take a key there.
+func (a *Authenticator) BearerKey(r *http.Request) (string, error) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", nil
+	}
+	key, ok := bearer(values[0])
+	if !ok {
+		return "", nil
+	}
+	return a.client(r.Context(), []string{key})
 }

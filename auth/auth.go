@@ -1,8 +1,10 @@
-// Package auth tells who is asking: it turns a request into a domain.Actor.
+// Package auth tells who is asking: it turns a request into a domain.Actor. And it makes tokens, with keys that it
+// makes, rotates and publishes.
 //
-// It knows access tokens and their issuers, API keys and forwarding headers. It never answers a request and decides
-// nothing: a credential that is not believed becomes Actor.Refused, and the rules refuse a nobody. It must not know
-// the database; what it asks of it are the ports Keys and Sessions.
+// It knows access tokens and their issuers, API keys, forwarding headers, and the forms of the tokens of sessions and
+// clients. It never answers a request and decides nothing: a credential that is not believed becomes Actor.Refused,
+// and the rules refuse a nobody. It must not know the database; what it asks of it are the ports Keys, Sessions and
+// KeyStore.
 package auth
 
 import (

@@ -17,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/gatehouse/gatehouse/app"
+	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
 // root is the command tree.
@@ -25,8 +26,9 @@ type root struct {
 	app.Config `embed:""`
 
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Start the server (the default command)."`
-	Token    tokenCommand    `cmd:"" help:"Print a bearer token of the development issuer."`
+	Token    tokenCommand    `cmd:"" help:"Print a bearer token of the development issuer, or the token of a client."`
 	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Manage client keys for the API-Key header."`
+	Keys     keysCommand     `cmd:"" help:"Manage the keys that sign session tokens."`
 	Import   importCommand   `cmd:"" help:"Load directory data."`
 	Migrate  migrateCommand  `cmd:"" help:"Manage the database schema."`
 	Messages messagesCommand `cmd:"" help:"Look after mails and texts on their way out."`
@@ -78,7 +80,18 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 1
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine is what the operator reads: of a problem its cause, which callers elsewhere must not see.
+func oneLine(err error) string {
+	text := err.Error()
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		text = p.Text()
+		if cause := p.Unwrap(); cause != nil {
+			text = cause.Error()
+		}
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
 
 // helped unwinds the parser after --help: kong would go on and complain about what is missing.
 type helped struct{}
@@ -98,7 +111,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		return usageError{err}
 	}
 	parser, err := kong.New(r, kong.Name("gatehouse"), kong.Writers(stdout, stderr),
-		kong.Description("Identity-lifecycle service for digital banking.\n\nStart it: gatehouse\nThen open the address it prints."),
+		kong.Description("Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the address it prints."),
 		kong.Resolvers(file), kong.UsageOnError(), kong.Exit(func(int) { panic(helped{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
@@ -123,7 +136,7 @@ type settingsFile struct {
 	values map[string]any
 }
 
-// findSettings reads the file that --config or GATEHOUSE_CONFIG names, else gatehouse.yaml where there is one.
+// findSettings reads the file that --config names, else gatehouse.yaml where there is one.
 func findSettings(args []string) (*settingsFile, error) {
 	path, named := "gatehouse.yaml", false
 	for i, a := range args {

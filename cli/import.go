@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,11 +25,19 @@ func (importCommand) Help() string {
 // Run loads files.
 func (c importCommand) Run(r *run) error {
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
+		importer, err := app.NewImporter(&r.root.Config, d.DB)
+		if err != nil {
+			return err
+		}
 		var total app.Imported
 		for _, name := range c.Files {
-			done, err := c.load(r, d, name)
+			done, err := c.load(r, importer, name)
 			total.Loaded += done.Loaded
 			total.Bad += done.Bad
+			if errors.Is(err, context.Canceled) && r.Err() != nil {
+				fmt.Fprintf(r.stderr, "interrupted: loaded %d records; start the import again to go on\n", total.Loaded)
+				return nil
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w (%d records loaded; start the import again to go on)", name, err, total.Loaded)
 			}
@@ -40,7 +50,7 @@ func (c importCommand) Run(r *run) error {
 	})
 }
 
-func (c importCommand) load(r *run, d *app.Database, name string) (app.Imported, error) {
+func (c importCommand) load(r *run, importer *app.Importer, name string) (app.Imported, error) {
 	in, size := r.stdin, int64(-1)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -59,7 +69,7 @@ func (c importCommand) load(r *run, d *app.Database, name string) (app.Imported,
 		in = io.TeeReader(in, bar)
 		defer func() { _ = bar.Finish() }()
 	}
-	return app.Import(r, d, in, func(line int, reason string) {
+	return importer.Import(r, in, func(line int, reason string) {
 		fmt.Fprintf(r.stderr, "%s:%d: %s\n", name, line, reason)
 	})
 }

@@ -1,30 +1,41 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/gatehouse/gatehouse/app"
+	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
 type tokenCommand struct {
-	Subject  string        `required:"" placeholder:"S" help:"The user the token speaks for."`
-	Scope    string        `placeholder:"\"a b\"" help:"Scopes, separated by spaces."`
-	ClientID string        `name:"client-id" placeholder:"C" help:"The application that asks."`
-	TTL      time.Duration `name:"ttl" default:"1h" help:"Life of the token."`
-	Claim    []string      `sep:"none" placeholder:"k=v" help:"A further claim; may be repeated. The value is taken as text."`
+	Kind     string        `default:"access" enum:"access,client" help:"access (a bearer token of the development issuer) or client (the credential of a browser or device that sessions belong to)."`
+	Subject  string        `placeholder:"S" help:"The user an access token speaks for; required for one."`
+	Scope    string        `placeholder:"\"a b\"" help:"Scopes of an access token, separated by spaces."`
+	ClientID string        `name:"client-id" placeholder:"C" help:"The application that asks; for a client token the browser or device, made where it is new."`
+	TTL      time.Duration `name:"ttl" default:"1h" help:"Life of an access token."`
+	Claim    []string      `sep:"none" placeholder:"k=v" help:"A further claim of an access token; may be repeated. The value is taken as text."`
 }
 
 // Help is the example of --help.
 func (tokenCommand) Help() string {
-	return "Example:\n\n  gatehouse token --subject alice --scope \"banking/full\" --claim email=alice@example.com\n\nPrints the token and nothing else. Works whether or not a server runs; not with an external issuer."
+	return "Example:\n\n  gatehouse token --subject alice --scope \"banking/full\" --claim email=alice@example.com\n" +
+		"  gatehouse token --kind client --client-id my-browser\n\nPrints the token and nothing else. Works whether or not a server runs; " +
+		"with an external issuer for client tokens only. Tokens printed before stay good."
 }
 
 // Run prints one token.
 func (c tokenCommand) Run(r *run) error {
+	if c.Kind == "client" {
+		return c.client(r)
+	}
 	if !r.root.Development() {
 		return misuse("GATEHOUSE_ISSUER is set: ask that issuer for tokens")
+	}
+	if c.Subject == "" {
+		return misuse("missing flags: --subject=S")
 	}
 	claims := map[string]string{}
 	for _, kv := range c.Claim {
@@ -45,4 +56,32 @@ func (c tokenCommand) Run(r *run) error {
 	}
 	_, err = fmt.Fprintln(r.stdout, token)
 	return err
+}
+
+// client prints the token of a client. We sign it ourselves, whoever issues the access tokens.
+func (c tokenCommand) client(r *run) error {
+	if c.ClientID == "" {
+		return misuse("missing flags: --client-id=C")
+	}
+	for _, p := range r.model.Path {
+		if p.Flag == nil || p.Resolved {
+			continue
+		}
+		switch p.Flag.Name {
+		case "subject", "scope", "ttl", "claim":
+			return misuse("--%s: a client token has none", p.Flag.Name)
+		}
+	}
+	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
+		token, err := d.ClientToken(r, &r.root.Config, c.ClientID)
+		var refused *problem.Problem
+		if errors.As(err, &refused) && refused.Definition == problem.InvalidInput {
+			return misuse("--client-id: expected 1 to 48 letters, digits or characters of -_:.~$")
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(r.stdout, token)
+		return err
+	})
 }

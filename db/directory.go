@@ -84,12 +84,45 @@ func (d *DB) PartOf(ctx context.Context, userID string) (accounts, organizations
 	return accounts, organizations, err
 }
 
-// ImportBatch writes records of the directory in one transaction: *domain.Account and *domain.Organization. One
-// that is there already is replaced, with all parts in it.
+// ImportBatch writes what was imported in one transaction: accounts, organisations (with all parts in them),
+// customers and JWT templates in the place of what is there already; sessions that are there already stay as they are.
+// A part that a completed invitation gave stays too, until an import names it: from then on the bank knows it, and
+// a later import that does not name it takes it away.
 func (d *DB) ImportBatch(ctx context.Context, records []any) error {
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return err
+	}
 	var steps []step
+	var sightings []domain.Sighting
 	for _, record := range records {
 		switch r := record.(type) {
+		case *domain.Customer:
+			row, err := customerRowOf(keys, r)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, tableOf[customerRow](d).upserting(row))
+		case *domain.JwtTemplate:
+			args, err := saveTemplateArgs(r)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, step{text: saveTemplateText + " WHERE (t.claims, t.lifetime, t.allowed_clock_skew) <> " +
+				"(excluded.claims, excluded.lifetime, excluded.allowed_clock_skew)", args: args})
+		case *domain.ImportedSession:
+			row, err := sessionRowOf(keys, r.Session)
+			if err != nil {
+				return err
+			}
+			first, err := d.firstEvent(r.Event)
+			if err != nil {
+				return err
+			}
+			if id := r.Session.ClientID; id != nil {
+				sightings = append(sightings, domain.Sighting{ClientID: *id, At: r.Session.CreatedAt})
+			}
+			steps = append(steps, tableOf[sessionRow](d).inserting(row, nil), first)
 		case *domain.Account:
 			var limit any
 			if r.MaxOwners != nil {
@@ -99,24 +132,24 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 				text: "INSERT INTO accounts (id, joint_owners_enabled, max_owners) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE " +
 					"SET joint_owners_enabled = excluded.joint_owners_enabled, max_owners = excluded.max_owners",
 				args: []any{r.ID, r.JointOwnersEnabled, limit},
-			}, step{text: "DELETE FROM account_owners WHERE account_id = ?", args: []any{r.ID}})
+			}, step{text: "DELETE FROM account_owners WHERE account_id = ? AND NOT granted", args: []any{r.ID}})
 			for _, user := range r.Owners {
 				steps = append(steps, step{
-					text: "INSERT INTO account_owners (account_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING", args: []any{r.ID, user},
+					text: "INSERT INTO account_owners (account_id, user_id) VALUES (?, ?) ON CONFLICT (account_id, user_id) DO UPDATE SET granted = FALSE", args: []any{r.ID, user},
 				})
 			}
 		case *domain.Organization:
 			steps = append(steps, step{
 				// The update changes nothing, but it makes two imports of one organisation wait for one another.
 				text: "INSERT INTO organizations (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id", args: []any{r.ID},
-			}, step{text: "DELETE FROM organization_parts WHERE organization_id = ?", args: []any{r.ID}})
+			}, step{text: "DELETE FROM organization_parts WHERE organization_id = ? AND NOT granted", args: []any{r.ID}})
 			for _, part := range []struct {
 				role  string
 				users []string
 			}{{"owner", r.Owners}, {"signer", r.Signers}} {
 				for _, user := range part.users {
 					steps = append(steps, step{
-						text: "INSERT INTO organization_parts (organization_id, user_id, role) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+						text: "INSERT INTO organization_parts (organization_id, user_id, role) VALUES (?, ?, ?) ON CONFLICT (organization_id, user_id, role) DO UPDATE SET granted = FALSE",
 						args: []any{r.ID, user, part.role},
 					})
 				}
@@ -125,13 +158,13 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 			return fmt.Errorf("db: records of type %T are not imported", record)
 		}
 	}
-	return d.run(ctx, steps)
+	return d.run(ctx, append(seen(sightings), steps...))
 }
 
-// Empty reports whether nobody has put anything in: no directory and no invitations.
+// Empty reports whether nobody has put anything in: no directory, no invitations and no sessions.
 func (d *DB) Empty(ctx context.Context) (bool, error) {
 	var empty bool
 	err := d.query(ctx, &empty, "SELECT NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM organizations) "+
-		"AND NOT EXISTS (SELECT 1 FROM invitations)")
+		"AND NOT EXISTS (SELECT 1 FROM customers) AND NOT EXISTS (SELECT 1 FROM invitations) AND NOT EXISTS (SELECT 1 FROM sessions)")
 	return empty, err
 }

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -44,6 +46,29 @@ func eventRecord(_ *seal.Keyring, row *eventRow) (*domain.LifecycleEvent, error)
 		SubjectID: row.SubjectID, Version: row.Version, Reason: row.Reason,
 	}
 	return e, json.Unmarshal([]byte(row.Concerns), &e.Concerns)
+}
+
+// firstEvent begins the journal of an imported session, if that is there and has none.
+func (d *DB) firstEvent(e *domain.LifecycleEvent) (step, error) {
+	row, err := eventRowOf(e)
+	if err != nil {
+		return step{}, err
+	}
+	t := tableOf[eventRow](d)
+	args := values(row, t.fields)
+	var names, casts []string
+	for i, f := range t.fields {
+		kind := "TEXT"
+		if _, ok := args[i].(string); !ok {
+			kind = "BIGINT"
+		}
+		names, casts = append(names, f.Name), append(casts, "CAST(? AS "+kind+")")
+	}
+	return step{
+		text: fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?) "+
+			"AND NOT EXISTS (SELECT 1 FROM %s WHERE subject_id = ?)", t.name, strings.Join(names, ", "), strings.Join(casts, ", "), t.name),
+		args: append(args, e.SubjectID, e.SubjectID),
+	}, nil
 }
 
 // Events is the shelf of the journal.

@@ -8,12 +8,13 @@ import (
 )
 
 // takeText counts one call. The row is locked while it is decided, so the count is exact over all instances. A
-// blocked key stays as it is; in a new window the count begins again; the call over the limit begins the block.
+// blocked key stays as it is; in a new window, and after a block, the count begins again; the call over the limit
+// begins the block.
 const takeText = `INSERT INTO limits AS l (key, window_start, count, blocked_until, keep_until) VALUES (?, ?, 1, 0, ?)
   ON CONFLICT (key) DO UPDATE SET
-    window_start = CASE WHEN l.blocked_until <= ? AND l.window_start <= ? THEN excluded.window_start ELSE l.window_start END,
-    count = CASE WHEN l.blocked_until > ? THEN l.count WHEN l.window_start <= ? THEN 1 WHEN l.count < ? THEN l.count + 1 ELSE l.count END,
-    blocked_until = CASE WHEN l.blocked_until > ? THEN l.blocked_until WHEN l.window_start <= ? OR l.count < ? THEN 0
+    window_start = CASE WHEN l.blocked_until <= ? AND (l.window_start <= ? OR l.blocked_until > 0) THEN excluded.window_start ELSE l.window_start END,
+    count = CASE WHEN l.blocked_until > ? THEN l.count WHEN l.window_start <= ? OR l.blocked_until > 0 THEN 1 WHEN l.count < ? THEN l.count + 1 ELSE l.count END,
+    blocked_until = CASE WHEN l.blocked_until > ? THEN l.blocked_until WHEN l.window_start <= ? OR l.blocked_until > 0 OR l.count < ? THEN 0
       WHEN CAST(? AS BIGINT) > 0 THEN CAST(? AS BIGINT) ELSE l.window_start + CAST(? AS BIGINT) END,
     keep_until = excluded.keep_until
   RETURNING blocked_until`
@@ -36,7 +37,7 @@ func (d *DB) Take(ctx context.Context, key []byte, rate domain.Rate, block time.
 		at, over, rate.Limit, blockEnd, blockEnd, rate.Per.Microseconds(),
 	}
 	var until int64
-	if err := d.write(ctx, func(t tx) error { return t.query(&until, takeText, args...) }); err != nil {
+	if err := d.writeOne(ctx, &until, takeText, args...); err != nil {
 		return false, time.Time{}, err
 	}
 	if until > at {

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type compiler struct {
 	schema  listing.Schema
 	columns map[string]column
 	keys    *seal.Keyring
+	// elements selects the texts of a JSON array that is one parameter.
+	elements string
 }
 
 // split gives the part of the predicate for the database. A text that no database can hold is left to memory.
@@ -115,8 +118,22 @@ func (c *compiler) junction(of []listing.Predicate, want, all bool) clause {
 	return join("OR", parts)
 }
 
+// manyValues is how many values of an In are parameters of their own; both databases have a limit to those. More go
+// as one.
+const manyValues = 200
+
 func (c *compiler) in(p listing.In, want bool) clause {
 	col := c.columns[p.Field]
+	if len(p.Values) > manyValues && col.index == nil {
+		if texts, err := json.Marshal(p.Values); err == nil && onlyTexts(p.Values) {
+			list := clause{text: col.name + " IN (" + c.elements + ")", args: []any{string(texts)}}
+			if want {
+				return list
+			}
+			list.text = col.name + " NOT IN (" + c.elements + ")"
+			return col.orMissing(list)
+		}
+	}
 	values := make([]clause, 0, len(p.Values))
 	for _, v := range p.Values {
 		values = append(values, c.literal(col, v))
@@ -126,6 +143,13 @@ func (c *compiler) in(p listing.In, want bool) clause {
 		return clause{text: col.name + " IN " + list.text, args: list.args}
 	}
 	return col.orMissing(clause{text: col.name + " NOT IN " + list.text, args: list.args})
+}
+
+func onlyTexts(values []listing.Value) bool {
+	return !slices.ContainsFunc(values, func(v listing.Value) bool {
+		_, text := v.(string)
+		return !text
+	})
 }
 
 // orMissing adds the rows where the column is missing.

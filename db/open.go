@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,13 +34,14 @@ type Options struct {
 	Now func() time.Time
 	// Logger hears of work in the background that failed. Nil: nobody does.
 	Logger *slog.Logger
-	// Timeout bounds every call; 0 = 5 seconds. A database that has fallen silent is an error after it.
+	// Timeout bounds every call; 0 = 4 seconds. A database that has fallen silent is an error after it.
 	Timeout time.Duration
 	// MaxConns bounds the connections to PostgreSQL, unless the URL does (pool_max_conns); 0 = 16.
 	MaxConns int
 }
 
-const defaultTimeout = 5 * time.Second
+// defaultTimeout leaves time to tell the caller within five seconds that the database has fallen silent.
+const defaultTimeout = 4 * time.Second
 
 // DB is the database. It implements the ports Store, Directory, Limiter and Outbox of package domain.
 type DB struct {
@@ -54,6 +56,8 @@ type DB struct {
 	pool   *pgxpool.Pool
 	file   string
 	writer *writer
+	// served is the lock of the server that has the file.
+	served *os.File
 
 	ring   atomic.Pointer[seal.Keyring]
 	woken  chan struct{}
@@ -73,6 +77,8 @@ type dialect struct {
 	numbered bool
 	// skipLocked ends a SELECT that leaves out rows which others are taking.
 	skipLocked string
+	// elements selects the texts of a JSON array that is one parameter.
+	elements string
 	// settled is the condition that an event is in the feed for good: none can appear before it any more.
 	settled string
 	// template has the words of the migrations.
@@ -85,7 +91,7 @@ type dialect struct {
 	noTable func(error) bool
 }
 
-var errNotMigrated = errors.New("db: the database has not been migrated")
+var errNotMigrated = errors.New("the database has not been migrated: run gatehouse migrate up")
 
 // Open connects. It does not migrate; where the schema is there it opens the keysets, and makes them where there
 // are none. The error is seal.ErrWrongKey where the key does not open them.
@@ -133,6 +139,10 @@ func (d *DB) Close() error {
 	}
 	if d.pool != nil {
 		d.pool.Close()
+	}
+	if d.served != nil {
+		errs = append(errs, d.served.Close())
+		d.served = nil
 	}
 	return errors.Join(errs...)
 }

@@ -23,6 +23,7 @@ import (
 
 var postgresDialect = &dialect{
 	name: "postgres", numbered: true, skipLocked: " FOR UPDATE SKIP LOCKED",
+	elements: "SELECT json_array_elements_text(CAST(? AS JSON))",
 	// Transactions get their numbers before they commit. Below the oldest one that is still running none is left
 	// that could add an event.
 	settled: " AND tx < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)",
@@ -192,6 +193,17 @@ func (d *DB) writePostgres(ctx context.Context, work func(tx) error) error {
 			return err
 		}
 		return t.Commit()
+	})
+}
+
+// writeOnePostgres is one round trip: a statement is a transaction of its own.
+func (d *DB) writeOnePostgres(ctx context.Context, dest any, text string, args []any) error {
+	return d.retry(ctx, func(ctx context.Context) error {
+		rows, err := d.rows(ctx, true, text, args) //nolint:rowserrcheck // ScanRows does
+		if err != nil {
+			return err
+		}
+		return d.reader.ScanRows(ctx, rows, dest)
 	})
 }
 

@@ -68,7 +68,7 @@ func oneColumn(t *testing.T, d *sql.DB, text string) []string {
 		if _, columns, ok := strings.Cut(definition, "("); ok {
 			columns, where, _ := strings.Cut(columns, " WHERE ")
 			states := ""
-			for _, word := range []string{"'sent'", "'pending'", "'sending'", "IS NOT NULL"} {
+			for _, word := range []string{"'sent'", "'pending'", "'sending'", "'active'", "'abandoned'", "IS NOT NULL"} {
 				if strings.Contains(where, word) {
 					states += word
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
@@ -24,10 +25,12 @@ type shelf[R, W any] struct {
 	columns map[string]column
 	// record opens a row.
 	record func(*seal.Keyring, *W) (*R, error)
-	// due selects the rows whose clock transition is due at ?, in the order in which it was; empty where the
-	// records have none.
-	due string
+	// due says which rows have a clock transition before them, and when; empty where the records have none.
+	due []deadline
 }
+
+// deadline is a column that holds the time of a clock transition, for the rows where the condition is true.
+type deadline struct{ at, where string }
 
 // column is a listing field in the database.
 type column struct {
@@ -93,11 +96,19 @@ func (s *shelf[R, W]) GetMany(ctx context.Context, ids []string) ([]*R, error) {
 
 // Due lists ids of records whose clock transition is due.
 func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	if s.due == "" {
+	if len(s.due) == 0 {
 		return nil, nil
 	}
+	// Each part has its own index, and its own limit.
+	var parts []string
+	var args []any
+	for i, on := range s.due {
+		parts = append(parts, fmt.Sprintf("SELECT id, due_at FROM (SELECT id, %s AS due_at FROM %s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?) AS part%d",
+			on.at, s.table.name, on.where, on.at, on.at, i))
+		args = append(args, micros(now), limit)
+	}
 	var ids []string
-	err := s.db.query(ctx, &ids, "SELECT id FROM "+s.table.name+" WHERE "+s.due+" LIMIT ?", micros(now), limit)
+	err := s.db.query(ctx, &ids, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+") AS due ORDER BY due_at, id LIMIT ?", append(args, limit)...)
 	return ids, err
 }
 
@@ -108,7 +119,7 @@ func (s *shelf[R, W]) List(ctx context.Context, q listing.Query) (listing.Page[R
 	if err != nil {
 		return listing.Page[R]{}, err
 	}
-	c := &compiler{schema: s.schema, columns: s.columns, keys: keys}
+	c := &compiler{schema: s.schema, columns: s.columns, keys: keys, elements: s.db.words.elements}
 	plain, rest := c.split(q.Where)
 	where := c.condition(plain)
 	if rest == listing.True && c.sorts(q.Order) {

@@ -58,6 +58,14 @@ func (d *DB) write(ctx context.Context, work func(tx) error) error {
 	return d.fault(d.writer.write(ctx, work))
 }
 
+// writeOne writes by one statement and reads what it returns.
+func (d *DB) writeOne(ctx context.Context, dest any, text string, args ...any) error {
+	if d.pool != nil {
+		return d.writeOnePostgres(ctx, dest, text, args)
+	}
+	return d.write(ctx, func(t tx) error { return t.query(dest, text, args...) })
+}
+
 // query reads with a statement of a fixed text, which is kept prepared. dest points to a slice of rows or values,
 // or to one value.
 func (d *DB) query(ctx context.Context, dest any, text string, args ...any) error {

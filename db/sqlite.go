@@ -19,7 +19,8 @@ import (
 )
 
 var sqliteDialect = &dialect{
-	name: "sqlite",
+	name:     "sqlite",
+	elements: "SELECT value FROM json_each(?)",
 	template: map[string]string{
 		"Int": "BIGINT", "Text": "TEXT", "Bytes": "BLOB", "Bool": "BOOLEAN",
 		"Identity": "INTEGER PRIMARY KEY AUTOINCREMENT",

@@ -42,7 +42,7 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
 
 // unit turns a unit into statements. All that is slow, sealing above all, is done here, before the transaction.
 func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
-	var steps []step
+	steps := seen(u.Seen)
 	for _, c := range u.Changes {
 		some, err := d.change(keys, c)
 		if err != nil {
@@ -50,6 +50,7 @@ func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
 		}
 		steps = append(steps, some...)
 	}
+	steps = append(steps, sole(u.Seen)...)
 	if u.Decoy {
 		some, err := d.decoy(keys)
 		if err != nil {
@@ -96,6 +97,8 @@ func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
 	case *domain.Invitation:
 		row, err := invitationRowOf(keys, r)
 		return changing(tableOf[invitationRow](d), row, r.ID, c), err
+	case *domain.Session:
+		return d.sessionSteps(keys, r, c)
 	}
 	return nil, fmt.Errorf("db: records of type %T have no table", c.Record)
 }
@@ -143,13 +146,13 @@ func grant(g domain.Grant) (step, error) {
 	switch g.Kind {
 	case domain.TargetAccount:
 		return step{
-			text: "INSERT INTO account_owners (account_id, user_id) SELECT id, CAST(? AS TEXT) FROM accounts WHERE id = ? ON CONFLICT DO NOTHING",
+			text: "INSERT INTO account_owners (account_id, user_id, granted) SELECT id, CAST(? AS TEXT), TRUE FROM accounts WHERE id = ? ON CONFLICT DO NOTHING",
 			args: []any{g.UserID, g.ID},
 		}, nil
 	case domain.TargetOrganization:
 		return step{
-			text: "INSERT INTO organization_parts (organization_id, user_id, role) " +
-				"SELECT id, CAST(? AS TEXT), 'signer' FROM organizations WHERE id = ? ON CONFLICT DO NOTHING",
+			text: "INSERT INTO organization_parts (organization_id, user_id, role, granted) " +
+				"SELECT id, CAST(? AS TEXT), 'signer', TRUE FROM organizations WHERE id = ? ON CONFLICT DO NOTHING",
 			args: []any{g.UserID, g.ID},
 		}, nil
 	}

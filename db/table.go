@@ -13,8 +13,8 @@ import (
 type table struct {
 	name   string
 	fields []*schema.Field
-	// columns is the list of a SELECT, insert adds a row, update replaces one of a version.
-	columns, insert, update string
+	// columns is the list of a SELECT, insert adds a row, upsert adds or replaces one, update replaces one of a version.
+	columns, insert, upsert, update string
 	// set are the fields of update, all but those that never change.
 	set []*schema.Field
 }
@@ -32,7 +32,7 @@ func tableOf[W any](d *DB) *table {
 
 func newTable(s *schema.Table) *table {
 	t := &table{name: s.Name}
-	var all, inserted, assigned []string
+	var all, inserted, assigned, excluded []string
 	for _, f := range s.Fields {
 		all = append(all, f.Name)
 		if f.AutoIncrement || f.SQLDefault != "" {
@@ -43,10 +43,12 @@ func newTable(s *schema.Table) *table {
 		if f.Name != "id" && f.Name != "created_at" {
 			t.set = append(t.set, f)
 			assigned = append(assigned, f.Name+" = ?")
+			excluded = append(excluded, f.Name+" = excluded."+f.Name)
 		}
 	}
 	t.columns = strings.Join(all, ", ")
-	t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT DO NOTHING", t.name, strings.Join(inserted, ", "), marks(len(inserted)))
+	add := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT ", t.name, strings.Join(inserted, ", "), marks(len(inserted)))
+	t.insert, t.upsert = add+"DO NOTHING", add+"(id) DO UPDATE SET "+strings.Join(excluded, ", ")
 	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE id = ? AND version = ?", t.name, strings.Join(assigned, ", "))
 	return t
 }
@@ -77,6 +79,9 @@ func argument(v reflect.Value) any {
 func (t *table) inserting(row any, miss error) step {
 	return step{text: t.insert, args: values(row, t.fields), miss: miss}
 }
+
+// upserting adds the row, or replaces the one of its id.
+func (t *table) upserting(row any) step { return step{text: t.upsert, args: values(row, t.fields)} }
 
 // updating replaces the row if it is of the version.
 func (t *table) updating(row any, id string, was int, miss error) step {

@@ -92,6 +92,8 @@ type Store interface {
 	TouchSession(ctx context.Context, id string, now time.Time, idle time.Duration, foremost bool, organization *string) (*Session, error)
 	// Client finds a client; ErrMissing where there is none.
 	Client(ctx context.Context, id string) (*Client, error)
+	// Clients finds clients by id, in no particular order; those that are missing are left out.
+	Clients(ctx context.Context, ids []string) ([]*Client, error)
 	// JwtTemplate finds a template by name; ErrMissing where there is none.
 	JwtTemplate(ctx context.Context, name string) (*JwtTemplate, error)
 	JwtTemplates(ctx context.Context) ([]*JwtTemplate, error)
@@ -134,8 +136,8 @@ type Unit struct {
 type Change struct {
 	// Record is a pointer to a record, as it shall be.
 	Record any
-	// Was is the version that was read; 0 for a new row. A session is also stale where activity has moved its idle
-	// timer past that of the record.
+	// Was is the version that was read; 0 for a new row. What activity moves stays where it is further on. A session
+	// whose idle time was over when it was updated is also stale where activity has moved its idle timer past that.
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool
@@ -149,11 +151,13 @@ type Grant struct {
 }
 
 // Sighting says that a client was there: it is made if it is new. With a session, that becomes the one it touched
-// last; with Gone, that is no longer so, if it was.
+// last; with Gone, that is no longer so, if it was. With SoleOf, the unit is stale where, after its changes, that user
+// has another session on the client that could still be used or resumed.
 type Sighting struct {
 	ClientID  string
 	SessionID string
 	Gone      bool
+	SoleOf    string
 	At        time.Time
 }
 

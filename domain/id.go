@@ -3,6 +3,7 @@ package domain
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,12 @@ func NewID(prefix string, now time.Time) string {
 		out = append(out, idAlphabet[v&31])
 	}
 	return string(out)
+}
+
+// madeHere reports whether a text has the form of the ids that NewID makes.
+func madeHere(prefix, text string) bool {
+	rest, ok := strings.CutPrefix(text, prefix+"_")
+	return ok && len(rest) == 26 && strings.Trim(rest, idAlphabet) == ""
 }
 
 // NewSecretKey makes 128 random bits as text, for links in mails.

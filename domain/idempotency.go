@@ -19,6 +19,9 @@ func (s *Service) key(a Actor, c call) []byte {
 	if c.guard.IdempotencyKey == nil {
 		return nil
 	}
+	if a.ClientKey != "" { // a client is no user, and its id may be the same text
+		return s.Keyed("idempotency key of a client", a.ClientKey, *c.guard.IdempotencyKey)
+	}
 	return s.Keyed("idempotency key", a.ID, *c.guard.IdempotencyKey)
 }
 

@@ -24,6 +24,14 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 	"sess": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		return showMany(ctx, s, sessions, "session", ids)
 	},
+	"client": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		clients, err := s.Clients(ctx, ids)
+		var out []Node
+		for _, c := range clients {
+			out = append(out, c)
+		}
+		return out, err
+	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
 		var out []Node

@@ -90,10 +90,10 @@ func ask(ctx context.Context, k *testkit.Kit, operation, id string, guard domain
 }
 
 // journal lists what the timeline says.
-func journal(t *testing.T, k *testkit.Kit, i *domain.Invitation) []*domain.LifecycleEvent {
+func journal(t *testing.T, k *testkit.Kit, r domain.Record) []*domain.LifecycleEvent {
 	t.Helper()
 	n := 100
-	page, err := k.Timeline(testkit.Admin(), i, domain.Paging{First: &n})
+	page, err := k.Timeline(testkit.Admin(), r, domain.Paging{First: &n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,12 +119,16 @@ func TestEveryTransition(t *testing.T) {
 				if c.sees {
 					seen, err := k.Service.Invitation(c.ctx, i.ID)
 					if err == nil {
-						checkAction(t, k, c.ctx, seen, row.Operation, want, name)
+						actions, err := k.InvitationActions(c.ctx, seen)
+						if err != nil {
+							t.Fatal(err)
+						}
+						checkAction(t, actions, row.Operation, want, name)
 					}
 				}
 				before := journal(t, k, i)
 				out, err := ask(c.ctx, k, row.Operation, i.ID, domain.Guard{})
-				checkOutcome(t, k, i, row, out, err, want, before, name)
+				checkOutcome(t, k, theInvitations, i, row, out.Record, err, want, before, name)
 			}
 		}
 	}
@@ -161,12 +165,8 @@ func expected(_ lifecycle.Map, row lifecycle.MapRow, state string, roles []domai
 	return ""
 }
 
-func checkAction(t *testing.T, k *testkit.Kit, ctx context.Context, i *domain.Invitation, operation, want, name string) {
+func checkAction(t *testing.T, actions []domain.Action, operation, want, name string) {
 	t.Helper()
-	actions, err := k.InvitationActions(ctx, i)
-	if err != nil {
-		t.Fatal(err)
-	}
 	at := slices.IndexFunc(actions, func(a domain.Action) bool { return a.Name == operation })
 	if at < 0 {
 		t.Fatalf("%s: there is no such action", name)
@@ -180,15 +180,31 @@ func checkAction(t *testing.T, k *testkit.Kit, ctx context.Context, i *domain.In
 	}
 }
 
-func checkOutcome(t *testing.T, k *testkit.Kit, was *domain.Invitation, row lifecycle.MapRow, out domain.Outcome[domain.Invitation], err error, want string, before []*domain.LifecycleEvent, name string) {
+// subject is a kind of records, as the checks need it.
+type subject struct {
+	find    func(k *testkit.Kit, id string) (domain.Record, error)
+	state   func(domain.Record) string
+	missing *problem.Definition
+}
+
+var theInvitations = subject{
+	find: func(k *testkit.Kit, id string) (domain.Record, error) {
+		return k.Service.Invitation(testkit.Admin(), id)
+	},
+	state:   func(r domain.Record) string { return string(r.(*domain.Invitation).State) },
+	missing: problem.NoSuchInvitation,
+}
+
+func checkOutcome(t *testing.T, k *testkit.Kit, of subject, was domain.Record, row lifecycle.MapRow, out domain.Record, err error, want string, before []*domain.LifecycleEvent, name string) {
 	t.Helper()
+	id, version, state := was.Head().ID, was.Head().Version, of.state(was)
 	after := journal(t, k, was)
 	if want != "" {
 		if p := problem.Of(err); p == nil || p.Code != want {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
-		now, err := k.Service.Invitation(testkit.Admin(), was.ID)
-		if err != nil || now.Version != was.Version || now.State != was.State || len(after) != len(before) {
+		now, err := of.find(k, id)
+		if err != nil || now.Head().Version != version || of.state(now) != state || len(after) != len(before) {
 			t.Errorf("%s: a refusal changes nothing: %+v %v", name, now, err)
 		}
 		return
@@ -199,17 +215,17 @@ func checkOutcome(t *testing.T, k *testkit.Kit, was *domain.Invitation, row life
 	}
 	// The journal gets the line, and before it the line of the clock where the sweeper had not written that yet.
 	last := after[len(after)-1]
-	if last.Name != row.Operation || last.From != string(was.State) || last.Version != was.Version+1 {
+	if last.Name != row.Operation || last.From != state || last.Version != version+1 {
 		t.Errorf("%s: the journal's last line is %+v", name, last)
 	}
 	if row.Erases {
-		if _, err := k.Service.Invitation(testkit.Admin(), was.ID); !problem.Has(err, problem.NoSuchInvitation) || last.To != "" {
+		if _, err := of.find(k, id); !problem.Has(err, of.missing) || last.To != "" {
 			t.Errorf("%s: the record is gone: %v", name, err)
 		}
 		return
 	}
-	if !slices.Contains(row.To, string(out.Record.State)) || out.Record.Version != was.Version+1 || last.To != string(out.Record.State) {
-		t.Errorf("%s ends in %s, version %d", name, out.Record.State, out.Record.Version)
+	if !slices.Contains(row.To, of.state(out)) || out.Head().Version != version+1 || last.To != of.state(out) {
+		t.Errorf("%s ends in %s, version %d", name, of.state(out), out.Head().Version)
 	}
 }
 

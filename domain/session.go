@@ -298,9 +298,13 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 		}
 		if in.Handle != nil {
 			r.HandleHash = s.handleHash(*in.Handle)
-			if taken, err := s.Store.SessionByHandle(ctx, r.HandleHash); err == nil && taken != "" {
-				return Outcome[Session]{}, problem.New(problem.SessionHandleTaken).At("handle")
-			} else if err != nil && !errors.Is(err, ErrMissing) {
+			if _, err := s.Store.SessionByHandle(ctx, r.HandleHash); err == nil {
+				out, again, err := s.handleTaken(ctx, a, c)
+				if again {
+					continue
+				}
+				return out, err
+			} else if !errors.Is(err, ErrMissing) {
 				return Outcome[Session]{}, err
 			}
 		}
@@ -314,7 +318,11 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 		event.ActorID = a.ID
 		unit.Events = append(unit.Events, event)
 		if in.ClientID != nil {
-			unit.Seen = append(unit.Seen, Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: now})
+			there := Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: now}
+			if replace == "+" {
+				there.SoleOf = in.UserID // of logins at the same time the last one stays
+			}
+			unit.Seen = append(unit.Seen, there)
 		}
 		switch err := s.Store.Commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
@@ -325,6 +333,20 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 		return Outcome[Session]{Record: r}, nil
 	}
 	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The sessions of this client are changing too often.")
+}
+
+// handleTaken is the answer to a call whose handle a session has: a replay, where it was a call with the same
+// idempotency key that took it meanwhile. again is true where another call with this key was remembered just now.
+func (s *Service) handleTaken(ctx context.Context, a Actor, c call) (out Outcome[Session], again bool, err error) {
+	if out, done, err := recall(ctx, s, sessions, a, c); done {
+		return out, false, err
+	}
+	refusal := problem.New(problem.SessionHandleTaken).At("handle")
+	again, err = s.remember(ctx, a, c, "", refusal)
+	if err != nil || again {
+		return Outcome[Session]{}, again && err == nil, err
+	}
+	return Outcome[Session]{}, false, refusal
 }
 
 // replaced adds to the unit the end of the user's other sessions on the same client.
@@ -362,15 +384,22 @@ func (s *Service) idleUntil(now, expireAt time.Time) time.Time {
 	return expireAt
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // maxHandle is the length of a foreign handle, in characters (Customer Sessions, schema customerSession).
 const maxHandle = 128
 
 func (s *Service) handleHash(handle string) []byte { return s.Keyed("session handle", handle) }
 
-// sessionID finds the id of a session by a reference: its id, or its foreign handle. What is neither stays as it is,
-// and is missing.
+// sessionID finds the id of a session by a reference: its id, or its foreign handle, which may look like an id of
+// somebody else's. What is neither stays as it is, and is missing.
 func (s *Service) sessionID(ctx context.Context, reference string) (string, error) {
-	if isSessionID(reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
+	if madeHere("sess", reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
 		return reference, nil
 	}
 	id, err := s.Store.SessionByHandle(ctx, s.handleHash(reference))
@@ -388,9 +417,6 @@ type SessionInput struct {
 	Reason    *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
 	Guard
 }
-
-// EndSessionInput names a session.
-type EndSessionInput = SessionInput
 
 // step is apply for a transition of a session, with what comes before.
 func (s *Service) step(ctx context.Context, operation string, in SessionInput, on SessionTransition, parts []string,
@@ -455,7 +481,8 @@ func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcom
 func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
 	return s.step(ctx, "resumeSession", in, SessionResume, nil, func(ch *change[Session]) (SessionState, error) {
 		r := ch.Record
-		r.LastActiveAt, r.AbandonAt = ch.Now, s.idleUntil(ch.Now, r.ExpireAt)
+		r.LastActiveAt = later(r.LastActiveAt, ch.Now)
+		r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the idle time may have been longer then
 		if len(r.Tasks) > 0 {
 			return SessionPending, nil
 		}
@@ -524,7 +551,11 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.Reason))}
 	for range tries {
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
-			return out, nil, err
+			if err != nil {
+				return out, nil, err
+			}
+			ended, err := s.endedBefore(ctx, a, c)
+			return out, ended, err
 		}
 		kept, err := show(ctx, s, sessions, id)
 		if err != nil {
@@ -538,6 +569,13 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		if err != nil {
 			return Outcome[Session]{}, nil, err
 		}
+		if unit.Memory != nil {
+			ids := make([]any, 0, len(ended))
+			for _, r := range ended {
+				ids = append(ids, r.ID)
+			}
+			unit.Memory.Attributes = map[string]any{endedIDs: ids}
+		}
 		switch err := s.Store.Commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
@@ -547,6 +585,30 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		return Outcome[Session]{Record: kept}, ended, nil
 	}
 	return Outcome[Session]{}, nil, problem.New(problem.ServiceUnavailable).Because("The sessions are changing too often.")
+}
+
+// endedIDs is the attribute of a memory that holds what EndOtherSessions ended.
+const endedIDs = "endedSessions"
+
+// endedBefore gives the sessions that the call that this one repeats has ended, as they are now.
+func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session, error) {
+	m, err := s.Store.Recall(ctx, s.key(a, c), s.now())
+	if err != nil {
+		return nil, err
+	}
+	texts, _ := m.Attributes[endedIDs].([]any)
+	ids := make([]string, 0, len(texts))
+	for _, text := range texts {
+		if id, ok := text.(string); ok {
+			ids = append(ids, id)
+		}
+	}
+	ended, err := s.Store.Sessions().GetMany(ctx, ids)
+	for _, r := range ended {
+		settle(s, sessions, r)
+	}
+	slices.SortFunc(ended, func(x, y *Session) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
+	return ended, err
 }
 
 // endAll adds to the unit the end of the live sessions that are selected.
@@ -588,14 +650,18 @@ type TouchSessionInput struct {
 	SessionID string `json:"sessionId" validate:"required,max=128"`
 	// OrganizationID is the organization the session acts for from now on; empty: none; nil: as before.
 	OrganizationID *string `json:"-"`
+
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
 // TouchSession notes activity: the idle timer starts again, never past the maximum lifetime, and the session becomes
 // its client's active one. It is no transition: version and journal stay.
-// Refuses with NoSuchSession, AccessDenied, SessionNotLive and UnknownOrganization.
+// Refuses with NoSuchSession, AccessDenied, SessionNotLive, UnknownOrganization and IdempotencyKeyReused.
 func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outcome[Session], error) {
-	r, err := s.active(ctx, activity{"touchSession", in, in.SessionID, true, in.OrganizationID, problem.SessionNotLive})
-	return Outcome[Session]{Record: r}, err
+	return s.active(ctx, activity{
+		operation: "touchSession", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: of(optional(in.OrganizationID)),
+		foremost: true, organization: in.OrganizationID, over: problem.SessionNotLive,
+	})
 }
 
 // activity is a request to note that a session is in use.
@@ -603,6 +669,9 @@ type activity struct {
 	operation string
 	input     any
 	reference string
+	// key is the idempotency key, and parts are the members of the input beside the reference.
+	key   *string
+	parts []string
 	// foremost makes the session its client's active one.
 	foremost     bool
 	organization *string
@@ -611,17 +680,43 @@ type activity struct {
 }
 
 // active notes activity of a live session by one guarded statement, and gives the session as that statement left it.
-func (s *Service) active(ctx context.Context, of activity) (*Session, error) {
+// The outcome is remembered after it: of repeats that come at the same time each may be noted, which changes nothing.
+func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
+	a := ActorFrom(ctx)
 	if err := s.Permit(ctx, of.operation); err != nil {
-		return nil, err
+		return Outcome[Session]{}, err
 	}
 	if err := validated(of.input); err != nil {
-		return nil, err
+		return Outcome[Session]{}, err
 	}
 	id, err := s.sessionID(ctx, of.reference)
 	if err != nil {
-		return nil, err
+		return Outcome[Session]{}, err
 	}
+	c := call{operation: of.operation, id: id, guard: Guard{IdempotencyKey: of.key}, parts: of.parts}
+	if out, done, err := recall(ctx, s, sessions, a, c); done {
+		return out, err
+	}
+	r, refused := s.note(ctx, of, id)
+	if of.key != nil && (refused == nil || remembered(problem.Of(refused))) {
+		var told *problem.Problem
+		if refused != nil {
+			told = problem.Of(refused)
+		}
+		err := s.Store.Commit(ctx, &Unit{Memory: s.memory(a, c, id, told, s.now())})
+		if errors.Is(err, ErrRemembered) { // another call with this key was first: answer as its replay
+			out, _, err := recall(ctx, s, sessions, a, c)
+			return out, err
+		}
+		if err != nil {
+			return Outcome[Session]{}, err
+		}
+	}
+	return Outcome[Session]{Record: r}, refused
+}
+
+// note is the activity itself. Beside the refusal that the session is not live it gives the session.
+func (s *Service) note(ctx context.Context, of activity, id string) (*Session, error) {
 	read, err := show(ctx, s, sessions, id)
 	if err != nil {
 		return nil, err
@@ -639,7 +734,11 @@ func (s *Service) active(ctx context.Context, of activity) (*Session, error) {
 				return nil, problem.New(problem.UnknownOrganization)
 			}
 		}
-		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, of.foremost, of.organization)
+		kept := of.organization
+		if !of.foremost {
+			kept = nil // a token for another organization leaves the session's own
+		}
+		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, of.foremost, kept)
 		if !errors.Is(err, ErrStale) {
 			return r, err
 		}
@@ -647,7 +746,12 @@ func (s *Service) active(ctx context.Context, of activity) (*Session, error) {
 			return nil, err
 		}
 	}
-	return nil, problem.New(of.over).With("currentState", string(read.State)).
+	return read, notLive(of.over, read)
+}
+
+// notLive says that a session takes no activity, and how it stands.
+func notLive(d *problem.Definition, r *Session) *problem.Problem {
+	return problem.New(d).With("currentState", string(r.State)).
 		With("allowedStates", []string{string(SessionActive), string(SessionPending)})
 }
 
@@ -670,20 +774,24 @@ func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[S
 	if err := s.Permit(ctx, "sessions"); err != nil {
 		return listing.Page[Session]{}, err
 	}
-	a := ActorFrom(ctx)
-	switch {
-	case a.SeesAll():
-	case a.ClientKey != "":
-		q.Where = listing.All(listing.Eq("clientId", a.ClientKey), listing.Ne("state", string(SessionRemoved)), q.Where)
-	default:
-		q.Where = listing.All(listing.Eq("userId", a.ID), q.Where)
-	}
-	q.Where = settledStates(q.Where, s.now(), sessionLapse)
+	q.Where = settledStates(listing.All(seenSessions(ActorFrom(ctx)), q.Where), s.now(), sessionLapse)
 	page, err := s.Store.Sessions().List(ctx, q)
 	for i := range page.Items {
 		page.Items[i] = settle(s, sessions, page.Items[i]).record
 	}
 	return page, err
+}
+
+// seenSessions selects the sessions that the actor sees.
+func seenSessions(a Actor) listing.Predicate {
+	switch {
+	case a.SeesAll():
+		return listing.True
+	case a.ClientKey != "":
+		return listing.All(listing.Eq("clientId", a.ClientKey), listing.Ne("state", string(SessionRemoved)))
+	default:
+		return listing.Eq("userId", a.ID)
+	}
 }
 
 // SessionActions says what the caller may do with the session now, and why not else.
@@ -705,18 +813,21 @@ func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
 	return err == nil && !read.record.State.Live(), err
 }
 
-// ClientSessions gives a client and the sessions it lists, in the order of their creation.
+// ClientSessions gives a client and the sessions it lists, the newest of them, in the order of their creation.
 // Refuses with NoSuchClient.
 func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
 	client, err := s.Store.Client(ctx, id)
 	if err != nil {
 		return nil, nil, found(err, problem.NoSuchClient)
 	}
-	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(
-		listing.Eq("clientId", id), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)})})
+	page, err := s.Store.Sessions().List(ctx, listing.Query{
+		Limit: clientShows, Order: []listing.Order{{Field: "createdAt", Desc: true}, {Field: "_id", Desc: true}},
+		Where: listing.All(listing.Eq("clientId", id), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)}),
+	})
 	if err != nil {
 		return nil, nil, err
 	}
+	slices.Reverse(page.Items)
 	for i := range page.Items {
 		page.Items[i] = settle(s, sessions, page.Items[i]).record
 		if r := page.Items[i]; client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID && !r.State.Live() {

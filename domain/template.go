@@ -109,19 +109,32 @@ func measure(v any, depth int, size *int) bool {
 		}
 	case string:
 		*size += len(v) + 2
+	case interface{ String() string }: // a number that is kept as it was written
+		*size += len(v.String())
 	default:
 		*size += 8
 	}
 	return true
 }
 
+// DeleteJwtTemplateInput names a template.
+type DeleteJwtTemplateInput struct {
+	Name string `json:"name" validate:"required,max=128"`
+}
+
 // DeleteJwtTemplate removes a template.
-// Refuses with AccessDenied and NoSuchTemplate.
-func (s *Service) DeleteJwtTemplate(ctx context.Context, name string) error {
+// Refuses with AccessDenied, InvalidInput and NoSuchTemplate.
+func (s *Service) DeleteJwtTemplate(ctx context.Context, in DeleteJwtTemplateInput) error {
 	if err := s.Permit(ctx, "deleteJwtTemplate"); err != nil {
 		return err
 	}
-	return found(s.Store.DeleteJwtTemplate(ctx, name), problem.NoSuchTemplate)
+	if err := validated(in); err != nil {
+		return err
+	}
+	if !templateName(in.Name) {
+		return problem.New(problem.NoSuchTemplate)
+	}
+	return found(s.Store.DeleteJwtTemplate(ctx, in.Name), problem.NoSuchTemplate)
 }
 
 // JwtTemplates lists the templates by name.

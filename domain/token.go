@@ -39,17 +39,46 @@ type CreateSessionTokenInput struct {
 	Template  *string `json:"template" validate:"omitempty,min=1,max=128"`
 	// Origin is the browser origin that asks; it becomes azp.
 	Origin string `json:"-"`
+	// OrganizationID is the organization that a session token speaks for; empty: none; nil: the session's own. The
+	// session's own stays as it is.
+	OrganizationID *string `json:"-"`
+
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
 // CreateSessionToken makes a short-lived token of a live session. Each call makes a token of its own, and is activity.
-// Refuses with NoSuchSession, AccessDenied, SignedOut (the session is not live) and NoSuchTemplate.
-func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (jwt string, err error) {
-	r, err := s.active(ctx, activity{"createSessionToken", in, in.SessionID, false, nil, problem.SignedOut})
+// A repeat makes a token too, for none is kept, but is no activity. The outcome's record is the session.
+// Refuses with NoSuchSession, AccessDenied, SignedOut (the session is not live), UnknownOrganization, NoSuchTemplate
+// and IdempotencyKeyReused.
+func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (Outcome[Session], string, error) {
+	out, err := s.active(ctx, activity{
+		operation: "createSessionToken", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: of(optional(in.Template), optional(in.OrganizationID)),
+		organization: in.OrganizationID, over: problem.SignedOut,
+	})
 	if err != nil {
-		return "", err
+		return out, "", err
 	}
+	if out.Record == nil {
+		return out, "", problem.New(problem.NoSuchSession)
+	}
+	if !out.Record.State.Live() { // it ended after the call that this one repeats
+		return out, "", notLive(problem.SignedOut, out.Record)
+	}
+	jwt, err := s.sessionJWT(ctx, out.Record, in)
+	return out, jwt, err
+}
+
+// sessionJWT makes the token that is asked for.
+func (s *Service) sessionJWT(ctx context.Context, r *Session, in CreateSessionTokenInput) (string, error) {
 	if in.Template == nil {
-		return s.SessionToken(ctx, r, in.Origin)
+		speaks := *r
+		if in.OrganizationID != nil {
+			speaks.OrganizationID = nil
+			if *in.OrganizationID != "" {
+				speaks.OrganizationID = in.OrganizationID
+			}
+		}
+		return s.SessionToken(ctx, &speaks, in.Origin)
 	}
 	t, err := s.Store.JwtTemplate(ctx, *in.Template)
 	if err != nil {
@@ -131,23 +160,52 @@ func newJTI() string {
 // CreateClientTokenInput names a client; a new one is made where none is named, and where it is not known.
 type CreateClientTokenInput struct {
 	ClientID *string `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
+
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
 // CreateClientToken makes the credential that the login service hands to a browser or a device. Tokens made before
-// stay good.
-// Refuses with AccessDenied and InvalidInput.
-func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInput) (*Client, string, error) {
-	if err := s.Permit(ctx, "createClientToken"); err != nil {
-		return nil, "", err
+// stay good. A repeat gives the same client a token of its own, for none is kept.
+// Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
+func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInput) (Outcome[Client], string, error) {
+	const operation = "createClientToken"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Client]{}, "", err
 	}
 	if err := validated(in); err != nil {
-		return nil, "", err
+		return Outcome[Client]{}, "", err
 	}
-	id := ""
-	if in.ClientID != nil {
-		id = *in.ClientID
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.ClientID))}
+	for range tries {
+		if key := s.key(a, c); key != nil {
+			m, err := s.Store.Recall(ctx, key, s.now())
+			switch {
+			case err == nil && string(m.Fingerprint) != string(s.fingerprint(c)):
+				return Outcome[Client]{Replayed: true}, "", problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
+			case err == nil:
+				client, jwt, err := s.clientJWT(ctx, m.SubjectID)
+				return Outcome[Client]{Record: client, Replayed: true}, jwt, err
+			case !errors.Is(err, ErrMissing):
+				return Outcome[Client]{}, "", err
+			}
+		}
+		now := s.now()
+		id := NewID("client", now)
+		if in.ClientID != nil {
+			id = *in.ClientID
+		}
+		err := s.Store.Commit(ctx, &Unit{Seen: of(Sighting{ClientID: id, At: now}), Memory: s.memory(a, c, id, nil, now)})
+		if errors.Is(err, ErrRemembered) {
+			continue
+		}
+		if err != nil {
+			return Outcome[Client]{}, "", err
+		}
+		client, jwt, err := s.clientJWT(ctx, id)
+		return Outcome[Client]{Record: client}, jwt, err
 	}
-	return s.IssueClientToken(ctx, id)
+	return Outcome[Client]{}, "", problem.New(problem.ServiceUnavailable)
 }
 
 // IssueClientToken is CreateClientToken for the operator at the command line, who needs no permission.
@@ -162,12 +220,34 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 	if err := s.Store.Commit(ctx, &Unit{Seen: of(Sighting{ClientID: id, At: now})}); err != nil {
 		return nil, "", err
 	}
+	return s.clientJWT(ctx, id)
+}
+
+// clientJWT makes the credential of a client that is there.
+func (s *Service) clientJWT(ctx context.Context, id string) (*Client, string, error) {
 	client, err := s.Store.Client(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	jwt, err := s.Signer.Sign(ctx, TokenClient, map[string]any{"id": id, "rotating_token": newJTI(), "iat": now.Unix()})
+	jwt, err := s.Signer.Sign(ctx, TokenClient, map[string]any{"id": id, "rotating_token": newJTI(), "iat": s.now().Unix()})
 	return client, jwt, err
+}
+
+// newClientRate limits how many clients one address may start: each is a row that stays.
+var newClientRate = Rate{Limit: 60, Per: 10 * time.Minute}
+
+// StartClient makes a client for a browser or a device that has none yet, with its credential. Anybody may: no session
+// is on it, and only the login service can sign somebody in on it.
+// Refuses with TooManyRequests.
+func (s *Service) StartClient(ctx context.Context) (*Client, string, error) {
+	ok, until, err := s.Limiter.Take(ctx, s.Keyed("start client rate", ActorFrom(ctx).Address), newClientRate, 0)
+	if err != nil {
+		return nil, "", err
+	}
+	if !ok {
+		return nil, "", problem.New(problem.TooManyRequests).Until(until)
+	}
+	return s.IssueClientToken(ctx, "")
 }
 
 func plausibleClientID(id string) bool {
@@ -188,4 +268,21 @@ func (s *Service) WithClient(ctx context.Context, token string) (context.Context
 		return ctx, found(err, problem.ClientTokenInvalid)
 	}
 	return WithActor(ctx, Actor{ClientKey: id, Address: ActorFrom(ctx).Address}), nil
+}
+
+// WithSessionUser puts the user of a live session of the calling client into the context, in the place of the client:
+// who is signed in on a client may see and end his sessions on others.
+// Refuses with NoSuchSession, AccessDenied (the caller is no client) and SignedOut.
+func (s *Service) WithSessionUser(ctx context.Context, sessionID string) (context.Context, error) {
+	a := ActorFrom(ctx)
+	r, err := s.Session(ctx, sessionID)
+	switch {
+	case err != nil:
+		return ctx, err
+	case a.ClientKey == "":
+		return ctx, problem.New(problem.AccessDenied)
+	case !r.State.Live():
+		return ctx, notLive(problem.SignedOut, r)
+	}
+	return WithActor(ctx, Actor{ID: r.UserID, SessionID: r.ID, Address: a.Address}), nil
 }

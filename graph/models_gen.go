@@ -22,10 +22,52 @@ type CompleteInvitationPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What came of completeSessionTask.
+type CompleteSessionTaskPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createClientToken.
+type CreateClientTokenPayload struct {
+	// The client; null where there is a problem.
+	Client *domain.Client `json:"client,omitempty"`
+	// Its credential, which is not kept: a repeat makes another. Null where there is a problem.
+	Jwt *string `json:"jwt,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of createInvitation.
 type CreateInvitationPayload struct {
 	// The new invitation; null where there is a problem.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createSession.
+type CreateSessionPayload struct {
+	// The new session; null where there is a problem.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createSessionToken.
+type CreateSessionTokenPayload struct {
+	// The token, which is not kept: a repeat makes another. Null where there is a problem.
+	Jwt *string `json:"jwt,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -58,6 +100,16 @@ type DeleteInvitationPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What came of deleteJwtTemplate.
+type DeleteJwtTemplatePayload struct {
+	// The name of the template that is gone; null where there is a problem.
+	DeletedName *string `json:"deletedName,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Always false: the call takes no idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // Conditions on an e-mail address, all in upper or lower case. All that are given must hold.
 type EmailAddressWhere struct {
 	// It is this address.
@@ -66,6 +118,28 @@ type EmailAddressWhere struct {
 	In []string `json:"in,omitempty"`
 	// It has this in it.
 	Contains *string `json:"contains,omitempty"`
+}
+
+// What came of endOtherSessions.
+type EndOtherSessionsPayload struct {
+	// The session that stays; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// The sessions that ended; null where there is a problem.
+	EndedSessions []*domain.Session `json:"endedSessions,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of endSession.
+type EndSessionPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
 }
 
 // Conditions on an id. All that are given must hold.
@@ -229,6 +303,26 @@ type PageInfo struct {
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
+// What came of previewJwtTemplate.
+type PreviewJwtTemplatePayload struct {
+	// The claims; null where there is a problem.
+	Claims map[string]any `json:"claims,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Always false: the call takes no idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of removeSession.
+type RemoveSessionPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of resendInvitation.
 type ResendInvitationPayload struct {
 	// The invitation as it is now; null where there is none that you may see.
@@ -239,10 +333,106 @@ type ResendInvitationPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What came of resumeSession.
+type ResumeSessionPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of revokeInvitation.
 type RevokeInvitationPayload struct {
 	// The invitation as it is now; null where there is none that you may see.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of saveJwtTemplate.
+type SaveJwtTemplatePayload struct {
+	// The template as it is now; null where there is a problem.
+	JwtTemplate *domain.JwtTemplate `json:"jwtTemplate,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Always false: the call takes no idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// A page of sessions.
+type SessionConnection struct {
+	// The sessions of the page, each with its cursor.
+	Edges []*SessionEdge `json:"edges"`
+	// The sessions of the page.
+	Nodes []*domain.Session `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many sessions there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// A session in a list.
+type SessionEdge struct {
+	// The session.
+	Node *domain.Session `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of sessions.
+type SessionOrder struct {
+	// What to sort by.
+	Field SessionOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on the status of a session. All that are given must hold.
+type SessionStatusWhere struct {
+	// It is this one.
+	Eq *domain.SessionState `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.SessionState `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.SessionState `json:"in,omitempty"`
+}
+
+// Conditions on a session. All that are given must hold; at most 200 in one query.
+type SessionWhere struct {
+	// All of these hold.
+	And []*SessionWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*SessionWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *SessionWhere `json:"not,omitempty"`
+	// Its id.
+	ID *IDWhere `json:"id,omitempty"`
+	// Where it stands.
+	Status *SessionStatusWhere `json:"status,omitempty"`
+	// The id of the user.
+	UserID *IDWhere `json:"userId,omitempty"`
+	// The id of the client.
+	ClientID *IDWhere `json:"clientId,omitempty"`
+	// When it was made.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+	// When the last transition was.
+	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
+	// When it was last in use.
+	LastActiveAt *DateTimeWhere `json:"lastActiveAt,omitempty"`
+	// The end of its maximum lifetime.
+	ExpireAt *DateTimeWhere `json:"expireAt,omitempty"`
+	// When it is abandoned, if it is not in use before.
+	AbandonAt *DateTimeWhere `json:"abandonAt,omitempty"`
+}
+
+// What came of terminateSession.
+type TerminateSessionPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -263,6 +453,16 @@ type TextWhere struct {
 	StartsWith *string `json:"startsWith,omitempty"`
 	// Whether there is none.
 	IsNull *bool `json:"isNull,omitempty"`
+}
+
+// What came of touchSession.
+type TouchSessionPayload struct {
+	// The session as it is now; null where there is none that you may see.
+	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
 }
 
 // What came of updateInvitationSecret.
@@ -423,5 +623,70 @@ func (e *OrderDirection) UnmarshalGQL(v any) error {
 }
 
 func (e OrderDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What sessions can be sorted by.
+type SessionOrderField string
+
+const (
+	// The id; ids sort by time.
+	SessionOrderFieldID SessionOrderField = "ID"
+	// Where it stands.
+	SessionOrderFieldStatus SessionOrderField = "STATUS"
+	// The id of the user.
+	SessionOrderFieldUserID SessionOrderField = "USER_ID"
+	// The id of the client.
+	SessionOrderFieldClientID SessionOrderField = "CLIENT_ID"
+	// When it was made.
+	SessionOrderFieldCreatedAt SessionOrderField = "CREATED_AT"
+	// When the last transition was.
+	SessionOrderFieldUpdatedAt SessionOrderField = "UPDATED_AT"
+	// When it was last in use.
+	SessionOrderFieldLastActiveAt SessionOrderField = "LAST_ACTIVE_AT"
+	// The end of its maximum lifetime.
+	SessionOrderFieldExpireAt SessionOrderField = "EXPIRE_AT"
+	// When it is abandoned, if it is not in use before.
+	SessionOrderFieldAbandonAt SessionOrderField = "ABANDON_AT"
+)
+
+var AllSessionOrderField = []SessionOrderField{
+	SessionOrderFieldID,
+	SessionOrderFieldStatus,
+	SessionOrderFieldUserID,
+	SessionOrderFieldClientID,
+	SessionOrderFieldCreatedAt,
+	SessionOrderFieldUpdatedAt,
+	SessionOrderFieldLastActiveAt,
+	SessionOrderFieldExpireAt,
+	SessionOrderFieldAbandonAt,
+}
+
+func (e SessionOrderField) IsValid() bool {
+	switch e {
+	case SessionOrderFieldID, SessionOrderFieldStatus, SessionOrderFieldUserID, SessionOrderFieldClientID, SessionOrderFieldCreatedAt, SessionOrderFieldUpdatedAt, SessionOrderFieldLastActiveAt, SessionOrderFieldExpireAt, SessionOrderFieldAbandonAt:
+		return true
+	}
+	return false
+}
+
+func (e SessionOrderField) String() string {
+	return string(e)
+}
+
+func (e *SessionOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SessionOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SessionOrderField", str)
+	}
+	return nil
+}
+
+func (e SessionOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }

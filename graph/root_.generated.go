@@ -24,6 +24,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Action() ActionResolver
+	Client() ClientResolver
 	Invitation() InvitationResolver
 	LifecycleEvent() LifecycleEventResolver
 	LifecycleMap() LifecycleMapResolver
@@ -31,6 +32,7 @@ type ResolverRoot interface {
 	LifecycleTransition() LifecycleTransitionResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Session() SessionResolver
 	StateProblem() StateProblemResolver
 	Viewer() ViewerResolver
 }
@@ -53,16 +55,49 @@ type ComplexityRoot struct {
 		Problem     func(childComplexity int) int
 	}
 
+	Client struct {
+		CreatedAt         func(childComplexity int) int
+		ID                func(childComplexity int) int
+		LastActiveSession func(childComplexity int) int
+		Sessions          func(childComplexity int) int
+		UpdatedAt         func(childComplexity int) int
+	}
+
 	CompleteInvitationPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
 	}
 
+	CompleteSessionTaskPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
+	}
+
+	CreateClientTokenPayload struct {
+		Client   func(childComplexity int) int
+		Jwt      func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
 	CreateInvitationPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	CreateSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
+	}
+
+	CreateSessionTokenPayload struct {
+		Jwt      func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
 	}
 
 	DeleteInvitationPayload struct {
@@ -72,11 +107,30 @@ type ComplexityRoot struct {
 		Replayed            func(childComplexity int) int
 	}
 
+	DeleteJwtTemplatePayload struct {
+		DeletedName func(childComplexity int) int
+		Problems    func(childComplexity int) int
+		Replayed    func(childComplexity int) int
+	}
+
 	DependencyProblem struct {
 		GraphQL func(childComplexity int) int
 		Path    func(childComplexity int) int
 		Remedy  func(childComplexity int) int
 		Text    func(childComplexity int) int
+	}
+
+	EndOtherSessionsPayload struct {
+		EndedSessions func(childComplexity int) int
+		Problems      func(childComplexity int) int
+		Replayed      func(childComplexity int) int
+		Session       func(childComplexity int) int
+	}
+
+	EndSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
 	}
 
 	FieldProblem struct {
@@ -130,6 +184,15 @@ type ComplexityRoot struct {
 		InviterFullName func(childComplexity int) int
 		State           func(childComplexity int) int
 		Type            func(childComplexity int) int
+	}
+
+	JwtTemplate struct {
+		AllowedClockSkew func(childComplexity int) int
+		Claims           func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		Lifetime         func(childComplexity int) int
+		Name             func(childComplexity int) int
+		UpdatedAt        func(childComplexity int) int
 	}
 
 	LifecycleEvent struct {
@@ -188,10 +251,23 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		CompleteInvitation     func(childComplexity int, input domain.CompleteInvitationInput) int
+		CompleteSessionTask    func(childComplexity int, input domain.CompleteSessionTaskInput) int
+		CreateClientToken      func(childComplexity int, input domain.CreateClientTokenInput) int
 		CreateInvitation       func(childComplexity int, input domain.CreateInvitationInput) int
+		CreateSession          func(childComplexity int, input domain.CreateSessionInput) int
+		CreateSessionToken     func(childComplexity int, input domain.CreateSessionTokenInput) int
 		DeleteInvitation       func(childComplexity int, input domain.DeleteInvitationInput) int
+		DeleteJwtTemplate      func(childComplexity int, input domain.DeleteJwtTemplateInput) int
+		EndOtherSessions       func(childComplexity int, input domain.EndOtherSessionsInput) int
+		EndSession             func(childComplexity int, input domain.SessionInput) int
+		PreviewJwtTemplate     func(childComplexity int, input domain.PreviewJwtTemplateInput) int
+		RemoveSession          func(childComplexity int, input domain.SessionInput) int
 		ResendInvitation       func(childComplexity int, input domain.ResendInvitationInput) int
+		ResumeSession          func(childComplexity int, input domain.SessionInput) int
 		RevokeInvitation       func(childComplexity int, input domain.RevokeInvitationInput) int
+		SaveJwtTemplate        func(childComplexity int, input domain.SaveJwtTemplateInput) int
+		TerminateSession       func(childComplexity int, input domain.SessionInput) int
+		TouchSession           func(childComplexity int, input domain.TouchSessionInput) int
 		UpdateInvitationSecret func(childComplexity int, input domain.UpdateInvitationSecretInput) int
 		VerifyInvitation       func(childComplexity int, input domain.VerifyInvitationInput) int
 	}
@@ -210,15 +286,30 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	PreviewJwtTemplatePayload struct {
+		Claims   func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
 	Query struct {
 		Invitation        func(childComplexity int, id string) int
 		InvitationPreview func(childComplexity int, invitationID string, key string) int
 		Invitations       func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
+		JwtTemplates      func(childComplexity int) int
 		Lifecycle         func(childComplexity int, of domain.Kind) int
 		Node              func(childComplexity int, id string) int
 		Nodes             func(childComplexity int, ids []string) int
+		Session           func(childComplexity int, id string) int
+		Sessions          func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
 		Version           func(childComplexity int) int
 		Viewer            func(childComplexity int) int
+	}
+
+	RemoveSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
 	}
 
 	ResendInvitationPayload struct {
@@ -227,10 +318,57 @@ type ComplexityRoot struct {
 		Replayed   func(childComplexity int) int
 	}
 
+	ResumeSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
+	}
+
 	RevokeInvitationPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	SaveJwtTemplatePayload struct {
+		JwtTemplate func(childComplexity int) int
+		Problems    func(childComplexity int) int
+		Replayed    func(childComplexity int) int
+	}
+
+	Session struct {
+		AbandonAt      func(childComplexity int) int
+		Actions        func(childComplexity int) int
+		Client         func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		Device         func(childComplexity int) int
+		EndReason      func(childComplexity int) int
+		EndedAt        func(childComplexity int) int
+		EndedBy        func(childComplexity int) int
+		ExpireAt       func(childComplexity int) int
+		ID             func(childComplexity int) int
+		IPAddress      func(childComplexity int) int
+		LastActiveAt   func(childComplexity int) int
+		OrganizationID func(childComplexity int) int
+		State          func(childComplexity int) int
+		Tasks          func(childComplexity int) int
+		Timeline       func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt      func(childComplexity int) int
+		UserAgent      func(childComplexity int) int
+		UserID         func(childComplexity int) int
+		Version        func(childComplexity int) int
+	}
+
+	SessionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SessionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	StaleVersionProblem struct {
@@ -248,6 +386,18 @@ type ComplexityRoot struct {
 		Path          func(childComplexity int) int
 		Remedy        func(childComplexity int) int
 		Text          func(childComplexity int) int
+	}
+
+	TerminateSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
+	}
+
+	TouchSessionPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Session  func(childComplexity int) int
 	}
 
 	UpdateInvitationSecretPayload struct {
@@ -344,6 +494,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Action.Problem(childComplexity), true
 
+	case "Client.createdAt":
+		if e.ComplexityRoot.Client.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.CreatedAt(childComplexity), true
+	case "Client.id":
+		if e.ComplexityRoot.Client.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.ID(childComplexity), true
+	case "Client.lastActiveSession":
+		if e.ComplexityRoot.Client.LastActiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.LastActiveSession(childComplexity), true
+	case "Client.sessions":
+		if e.ComplexityRoot.Client.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.Sessions(childComplexity), true
+	case "Client.updatedAt":
+		if e.ComplexityRoot.Client.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.UpdatedAt(childComplexity), true
+
 	case "CompleteInvitationPayload.invitation":
 		if e.ComplexityRoot.CompleteInvitationPayload.Invitation == nil {
 			break
@@ -363,6 +544,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompleteInvitationPayload.Replayed(childComplexity), true
 
+	case "CompleteSessionTaskPayload.problems":
+		if e.ComplexityRoot.CompleteSessionTaskPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteSessionTaskPayload.Problems(childComplexity), true
+	case "CompleteSessionTaskPayload.replayed":
+		if e.ComplexityRoot.CompleteSessionTaskPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteSessionTaskPayload.Replayed(childComplexity), true
+	case "CompleteSessionTaskPayload.session":
+		if e.ComplexityRoot.CompleteSessionTaskPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteSessionTaskPayload.Session(childComplexity), true
+
+	case "CreateClientTokenPayload.client":
+		if e.ComplexityRoot.CreateClientTokenPayload.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateClientTokenPayload.Client(childComplexity), true
+	case "CreateClientTokenPayload.jwt":
+		if e.ComplexityRoot.CreateClientTokenPayload.Jwt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateClientTokenPayload.Jwt(childComplexity), true
+	case "CreateClientTokenPayload.problems":
+		if e.ComplexityRoot.CreateClientTokenPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateClientTokenPayload.Problems(childComplexity), true
+	case "CreateClientTokenPayload.replayed":
+		if e.ComplexityRoot.CreateClientTokenPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateClientTokenPayload.Replayed(childComplexity), true
+
 	case "CreateInvitationPayload.invitation":
 		if e.ComplexityRoot.CreateInvitationPayload.Invitation == nil {
 			break
@@ -381,6 +606,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateInvitationPayload.Replayed(childComplexity), true
+
+	case "CreateSessionPayload.problems":
+		if e.ComplexityRoot.CreateSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionPayload.Problems(childComplexity), true
+	case "CreateSessionPayload.replayed":
+		if e.ComplexityRoot.CreateSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionPayload.Replayed(childComplexity), true
+	case "CreateSessionPayload.session":
+		if e.ComplexityRoot.CreateSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionPayload.Session(childComplexity), true
+
+	case "CreateSessionTokenPayload.jwt":
+		if e.ComplexityRoot.CreateSessionTokenPayload.Jwt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionTokenPayload.Jwt(childComplexity), true
+	case "CreateSessionTokenPayload.problems":
+		if e.ComplexityRoot.CreateSessionTokenPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionTokenPayload.Problems(childComplexity), true
+	case "CreateSessionTokenPayload.replayed":
+		if e.ComplexityRoot.CreateSessionTokenPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSessionTokenPayload.Replayed(childComplexity), true
 
 	case "DeleteInvitationPayload.deletedInvitationId":
 		if e.ComplexityRoot.DeleteInvitationPayload.DeletedInvitationID == nil {
@@ -407,6 +670,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteInvitationPayload.Replayed(childComplexity), true
 
+	case "DeleteJwtTemplatePayload.deletedName":
+		if e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedName(childComplexity), true
+	case "DeleteJwtTemplatePayload.problems":
+		if e.ComplexityRoot.DeleteJwtTemplatePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteJwtTemplatePayload.Problems(childComplexity), true
+	case "DeleteJwtTemplatePayload.replayed":
+		if e.ComplexityRoot.DeleteJwtTemplatePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteJwtTemplatePayload.Replayed(childComplexity), true
+
 	case "DependencyProblem.code":
 		if e.ComplexityRoot.DependencyProblem.GraphQL == nil {
 			break
@@ -431,6 +713,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DependencyProblem.Text(childComplexity), true
+
+	case "EndOtherSessionsPayload.endedSessions":
+		if e.ComplexityRoot.EndOtherSessionsPayload.EndedSessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndOtherSessionsPayload.EndedSessions(childComplexity), true
+	case "EndOtherSessionsPayload.problems":
+		if e.ComplexityRoot.EndOtherSessionsPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndOtherSessionsPayload.Problems(childComplexity), true
+	case "EndOtherSessionsPayload.replayed":
+		if e.ComplexityRoot.EndOtherSessionsPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndOtherSessionsPayload.Replayed(childComplexity), true
+	case "EndOtherSessionsPayload.session":
+		if e.ComplexityRoot.EndOtherSessionsPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndOtherSessionsPayload.Session(childComplexity), true
+
+	case "EndSessionPayload.problems":
+		if e.ComplexityRoot.EndSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndSessionPayload.Problems(childComplexity), true
+	case "EndSessionPayload.replayed":
+		if e.ComplexityRoot.EndSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndSessionPayload.Replayed(childComplexity), true
+	case "EndSessionPayload.session":
+		if e.ComplexityRoot.EndSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndSessionPayload.Session(childComplexity), true
 
 	case "FieldProblem.code":
 		if e.ComplexityRoot.FieldProblem.GraphQL == nil {
@@ -670,6 +996,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InvitationPreview.Type(childComplexity), true
 
+	case "JwtTemplate.allowedClockSkew":
+		if e.ComplexityRoot.JwtTemplate.AllowedClockSkew == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.AllowedClockSkew(childComplexity), true
+	case "JwtTemplate.claims":
+		if e.ComplexityRoot.JwtTemplate.Claims == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.Claims(childComplexity), true
+	case "JwtTemplate.createdAt":
+		if e.ComplexityRoot.JwtTemplate.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.CreatedAt(childComplexity), true
+	case "JwtTemplate.lifetime":
+		if e.ComplexityRoot.JwtTemplate.Lifetime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.Lifetime(childComplexity), true
+	case "JwtTemplate.name":
+		if e.ComplexityRoot.JwtTemplate.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.Name(childComplexity), true
+	case "JwtTemplate.updatedAt":
+		if e.ComplexityRoot.JwtTemplate.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JwtTemplate.UpdatedAt(childComplexity), true
+
 	case "LifecycleEvent.actor":
 		if e.ComplexityRoot.LifecycleEvent.Actor == nil {
 			break
@@ -886,6 +1249,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteInvitation(childComplexity, args["input"].(domain.CompleteInvitationInput)), true
+	case "Mutation.completeSessionTask":
+		if e.ComplexityRoot.Mutation.CompleteSessionTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeSessionTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteSessionTask(childComplexity, args["input"].(domain.CompleteSessionTaskInput)), true
+	case "Mutation.createClientToken":
+		if e.ComplexityRoot.Mutation.CreateClientToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createClientToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateClientToken(childComplexity, args["input"].(domain.CreateClientTokenInput)), true
 	case "Mutation.createInvitation":
 		if e.ComplexityRoot.Mutation.CreateInvitation == nil {
 			break
@@ -897,6 +1282,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateInvitation(childComplexity, args["input"].(domain.CreateInvitationInput)), true
+	case "Mutation.createSession":
+		if e.ComplexityRoot.Mutation.CreateSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateSession(childComplexity, args["input"].(domain.CreateSessionInput)), true
+	case "Mutation.createSessionToken":
+		if e.ComplexityRoot.Mutation.CreateSessionToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createSessionToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateSessionToken(childComplexity, args["input"].(domain.CreateSessionTokenInput)), true
 	case "Mutation.deleteInvitation":
 		if e.ComplexityRoot.Mutation.DeleteInvitation == nil {
 			break
@@ -908,6 +1315,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteInvitation(childComplexity, args["input"].(domain.DeleteInvitationInput)), true
+	case "Mutation.deleteJwtTemplate":
+		if e.ComplexityRoot.Mutation.DeleteJwtTemplate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteJwtTemplate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteJwtTemplate(childComplexity, args["input"].(domain.DeleteJwtTemplateInput)), true
+	case "Mutation.endOtherSessions":
+		if e.ComplexityRoot.Mutation.EndOtherSessions == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endOtherSessions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndOtherSessions(childComplexity, args["input"].(domain.EndOtherSessionsInput)), true
+	case "Mutation.endSession":
+		if e.ComplexityRoot.Mutation.EndSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndSession(childComplexity, args["input"].(domain.SessionInput)), true
+	case "Mutation.previewJwtTemplate":
+		if e.ComplexityRoot.Mutation.PreviewJwtTemplate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_previewJwtTemplate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PreviewJwtTemplate(childComplexity, args["input"].(domain.PreviewJwtTemplateInput)), true
+	case "Mutation.removeSession":
+		if e.ComplexityRoot.Mutation.RemoveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveSession(childComplexity, args["input"].(domain.SessionInput)), true
 	case "Mutation.resendInvitation":
 		if e.ComplexityRoot.Mutation.ResendInvitation == nil {
 			break
@@ -919,6 +1381,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResendInvitation(childComplexity, args["input"].(domain.ResendInvitationInput)), true
+	case "Mutation.resumeSession":
+		if e.ComplexityRoot.Mutation.ResumeSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeSession(childComplexity, args["input"].(domain.SessionInput)), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -930,6 +1403,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(domain.RevokeInvitationInput)), true
+	case "Mutation.saveJwtTemplate":
+		if e.ComplexityRoot.Mutation.SaveJwtTemplate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_saveJwtTemplate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SaveJwtTemplate(childComplexity, args["input"].(domain.SaveJwtTemplateInput)), true
+	case "Mutation.terminateSession":
+		if e.ComplexityRoot.Mutation.TerminateSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_terminateSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TerminateSession(childComplexity, args["input"].(domain.SessionInput)), true
+	case "Mutation.touchSession":
+		if e.ComplexityRoot.Mutation.TouchSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_touchSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TouchSession(childComplexity, args["input"].(domain.TouchSessionInput)), true
 	case "Mutation.updateInvitationSecret":
 		if e.ComplexityRoot.Mutation.UpdateInvitationSecret == nil {
 			break
@@ -1003,6 +1509,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "PreviewJwtTemplatePayload.claims":
+		if e.ComplexityRoot.PreviewJwtTemplatePayload.Claims == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PreviewJwtTemplatePayload.Claims(childComplexity), true
+	case "PreviewJwtTemplatePayload.problems":
+		if e.ComplexityRoot.PreviewJwtTemplatePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PreviewJwtTemplatePayload.Problems(childComplexity), true
+	case "PreviewJwtTemplatePayload.replayed":
+		if e.ComplexityRoot.PreviewJwtTemplatePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PreviewJwtTemplatePayload.Replayed(childComplexity), true
+
 	case "Query.invitation":
 		if e.ComplexityRoot.Query.Invitation == nil {
 			break
@@ -1036,6 +1561,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*InvitationWhere), args["orderBy"].([]*InvitationOrder)), true
+	case "Query.jwtTemplates":
+		if e.ComplexityRoot.Query.JwtTemplates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.JwtTemplates(childComplexity), true
 	case "Query.lifecycle":
 		if e.ComplexityRoot.Query.Lifecycle == nil {
 			break
@@ -1069,6 +1600,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]string)), true
+	case "Query.session":
+		if e.ComplexityRoot.Query.Session == nil {
+			break
+		}
+
+		args, err := ec.field_Query_session_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Session(childComplexity, args["id"].(string)), true
+	case "Query.sessions":
+		if e.ComplexityRoot.Query.Sessions == nil {
+			break
+		}
+
+		args, err := ec.field_Query_sessions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Sessions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*SessionWhere), args["orderBy"].([]*SessionOrder)), true
 	case "Query.version":
 		if e.ComplexityRoot.Query.Version == nil {
 			break
@@ -1081,6 +1634,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RemoveSessionPayload.problems":
+		if e.ComplexityRoot.RemoveSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveSessionPayload.Problems(childComplexity), true
+	case "RemoveSessionPayload.replayed":
+		if e.ComplexityRoot.RemoveSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveSessionPayload.Replayed(childComplexity), true
+	case "RemoveSessionPayload.session":
+		if e.ComplexityRoot.RemoveSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveSessionPayload.Session(childComplexity), true
 
 	case "ResendInvitationPayload.invitation":
 		if e.ComplexityRoot.ResendInvitationPayload.Invitation == nil {
@@ -1101,6 +1673,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ResendInvitationPayload.Replayed(childComplexity), true
 
+	case "ResumeSessionPayload.problems":
+		if e.ComplexityRoot.ResumeSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeSessionPayload.Problems(childComplexity), true
+	case "ResumeSessionPayload.replayed":
+		if e.ComplexityRoot.ResumeSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeSessionPayload.Replayed(childComplexity), true
+	case "ResumeSessionPayload.session":
+		if e.ComplexityRoot.ResumeSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeSessionPayload.Session(childComplexity), true
+
 	case "RevokeInvitationPayload.invitation":
 		if e.ComplexityRoot.RevokeInvitationPayload.Invitation == nil {
 			break
@@ -1119,6 +1710,189 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeInvitationPayload.Replayed(childComplexity), true
+
+	case "SaveJwtTemplatePayload.jwtTemplate":
+		if e.ComplexityRoot.SaveJwtTemplatePayload.JwtTemplate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveJwtTemplatePayload.JwtTemplate(childComplexity), true
+	case "SaveJwtTemplatePayload.problems":
+		if e.ComplexityRoot.SaveJwtTemplatePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveJwtTemplatePayload.Problems(childComplexity), true
+	case "SaveJwtTemplatePayload.replayed":
+		if e.ComplexityRoot.SaveJwtTemplatePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveJwtTemplatePayload.Replayed(childComplexity), true
+
+	case "Session.abandonAt":
+		if e.ComplexityRoot.Session.AbandonAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.AbandonAt(childComplexity), true
+	case "Session.actions":
+		if e.ComplexityRoot.Session.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Actions(childComplexity), true
+	case "Session.client":
+		if e.ComplexityRoot.Session.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Client(childComplexity), true
+	case "Session.createdAt":
+		if e.ComplexityRoot.Session.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.CreatedAt(childComplexity), true
+	case "Session.deviceName":
+		if e.ComplexityRoot.Session.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Device(childComplexity), true
+	case "Session.endReason":
+		if e.ComplexityRoot.Session.EndReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.EndReason(childComplexity), true
+	case "Session.endedAt":
+		if e.ComplexityRoot.Session.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.EndedAt(childComplexity), true
+	case "Session.endedBy":
+		if e.ComplexityRoot.Session.EndedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.EndedBy(childComplexity), true
+	case "Session.expireAt":
+		if e.ComplexityRoot.Session.ExpireAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.ExpireAt(childComplexity), true
+	case "Session.id":
+		if e.ComplexityRoot.Session.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.ID(childComplexity), true
+	case "Session.ipAddress":
+		if e.ComplexityRoot.Session.IPAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.IPAddress(childComplexity), true
+	case "Session.lastActiveAt":
+		if e.ComplexityRoot.Session.LastActiveAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.LastActiveAt(childComplexity), true
+	case "Session.organizationId":
+		if e.ComplexityRoot.Session.OrganizationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.OrganizationID(childComplexity), true
+	case "Session.status":
+		if e.ComplexityRoot.Session.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.State(childComplexity), true
+	case "Session.tasks":
+		if e.ComplexityRoot.Session.Tasks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Tasks(childComplexity), true
+	case "Session.timeline":
+		if e.ComplexityRoot.Session.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Session_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Session.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Session.updatedAt":
+		if e.ComplexityRoot.Session.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.UpdatedAt(childComplexity), true
+	case "Session.userAgent":
+		if e.ComplexityRoot.Session.UserAgent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.UserAgent(childComplexity), true
+	case "Session.userId":
+		if e.ComplexityRoot.Session.UserID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.UserID(childComplexity), true
+	case "Session.version":
+		if e.ComplexityRoot.Session.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Version(childComplexity), true
+
+	case "SessionConnection.edges":
+		if e.ComplexityRoot.SessionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionConnection.Edges(childComplexity), true
+	case "SessionConnection.nodes":
+		if e.ComplexityRoot.SessionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionConnection.Nodes(childComplexity), true
+	case "SessionConnection.pageInfo":
+		if e.ComplexityRoot.SessionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionConnection.PageInfo(childComplexity), true
+	case "SessionConnection.totalCount":
+		if e.ComplexityRoot.SessionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionConnection.TotalCount(childComplexity), true
+
+	case "SessionEdge.cursor":
+		if e.ComplexityRoot.SessionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEdge.Cursor(childComplexity), true
+	case "SessionEdge.node":
+		if e.ComplexityRoot.SessionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEdge.Node(childComplexity), true
 
 	case "StaleVersionProblem.currentVersion":
 		if e.ComplexityRoot.StaleVersionProblem.CurrentVersion == nil {
@@ -1187,6 +1961,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StateProblem.Text(childComplexity), true
+
+	case "TerminateSessionPayload.problems":
+		if e.ComplexityRoot.TerminateSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminateSessionPayload.Problems(childComplexity), true
+	case "TerminateSessionPayload.replayed":
+		if e.ComplexityRoot.TerminateSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminateSessionPayload.Replayed(childComplexity), true
+	case "TerminateSessionPayload.session":
+		if e.ComplexityRoot.TerminateSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminateSessionPayload.Session(childComplexity), true
+
+	case "TouchSessionPayload.problems":
+		if e.ComplexityRoot.TouchSessionPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TouchSessionPayload.Problems(childComplexity), true
+	case "TouchSessionPayload.replayed":
+		if e.ComplexityRoot.TouchSessionPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TouchSessionPayload.Replayed(childComplexity), true
+	case "TouchSessionPayload.session":
+		if e.ComplexityRoot.TouchSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TouchSessionPayload.Session(childComplexity), true
 
 	case "UpdateInvitationSecretPayload.invitation":
 		if e.ComplexityRoot.UpdateInvitationSecretPayload.Invitation == nil {
@@ -1303,19 +2115,35 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputCompleteInvitationInput,
+		ec.unmarshalInputCompleteSessionTaskInput,
+		ec.unmarshalInputCreateClientTokenInput,
 		ec.unmarshalInputCreateInvitationInput,
+		ec.unmarshalInputCreateSessionInput,
+		ec.unmarshalInputCreateSessionTokenInput,
 		ec.unmarshalInputDateTimeWhere,
 		ec.unmarshalInputDeleteInvitationInput,
+		ec.unmarshalInputDeleteJwtTemplateInput,
 		ec.unmarshalInputEmailAddressWhere,
+		ec.unmarshalInputEndOtherSessionsInput,
+		ec.unmarshalInputEndSessionInput,
 		ec.unmarshalInputIDWhere,
 		ec.unmarshalInputIntWhere,
 		ec.unmarshalInputInvitationOrder,
 		ec.unmarshalInputInvitationStateWhere,
 		ec.unmarshalInputInvitationTypeWhere,
 		ec.unmarshalInputInvitationWhere,
+		ec.unmarshalInputPreviewJwtTemplateInput,
+		ec.unmarshalInputRemoveSessionInput,
 		ec.unmarshalInputResendInvitationInput,
+		ec.unmarshalInputResumeSessionInput,
 		ec.unmarshalInputRevokeInvitationInput,
+		ec.unmarshalInputSaveJwtTemplateInput,
+		ec.unmarshalInputSessionOrder,
+		ec.unmarshalInputSessionStatusWhere,
+		ec.unmarshalInputSessionWhere,
+		ec.unmarshalInputTerminateSessionInput,
 		ec.unmarshalInputTextWhere,
+		ec.unmarshalInputTouchSessionInput,
 		ec.unmarshalInputUpdateInvitationSecretInput,
 		ec.unmarshalInputUriWhere,
 		ec.unmarshalInputVerifyInvitationInput,
@@ -1393,7 +2221,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/invitation.graphqls"
+//go:embed "schema/invitation.graphqls" "schema/session.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -1410,6 +2238,9 @@ An instant: RFC 3339, as in ` + "`" + `2026-03-01T09:30:00Z` + "`" + `. Answers 
 """
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
+"A JSON object."
+scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
+
 """
 What the server asks of a value beyond its type. A value that breaks it is told as a ` + "`" + `FieldProblem` + "`" + ` with the code
 ` + "`" + `INVALID_INPUT` + "`" + `, in the payload of a mutation.
@@ -1425,9 +2256,16 @@ directive @constraint(
   max: Int
   """
   What the text must look like: ` + "`" + `email` + "`" + ` is a mailbox, one ` + "`" + `@` + "`" + ` with something on both sides and no white space;
-  ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank.
+  ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank; ` + "`" + `clientId` + "`" + ` has letters,
+  digits and ` + "`" + `-_:.~$` + "`" + `; ` + "`" + `templateName` + "`" + ` has letters, digits, dots, hyphens and underscores; ` + "`" + `ip` + "`" + ` is an IP address.
   """
   format: String
+  "The list has at most so many entries."
+  maxItems: Int
+  "The list names nothing twice."
+  unique: Boolean
+  "Each text is one of these."
+  oneOf: [String!]
 ) on INPUT_FIELD_DEFINITION | ARGUMENT_DEFINITION
 
 "What the server can be asked."
@@ -1500,6 +2338,8 @@ interface Lifecycle {
 enum LifecycleKind {
   "` + "`" + `Invitation` + "`" + `"
   INVITATION
+  "` + "`" + `Session` + "`" + `"
+  SESSION
 }
 
 "Whether you may do something with a record now."
@@ -1520,7 +2360,10 @@ type LifecycleEvent implements Node {
   id: ID!
   "The place in the feed of all events: where a subscriber goes on from."
   cursor: String!
-  "The mutation's name; verb and subject where time made the transition, as in ` + "`" + `expireInvitation` + "`" + `."
+  """
+  The mutation's name; verb and subject where time made the transition, as in ` + "`" + `expireInvitation` + "`" + `, or another mutation as
+  a part of its work, as in ` + "`" + `replaceSession` + "`" + `.
+  """
   name: String!
   "The state before, in the words of the kind's state enumeration; null for a new record."
   from: String
@@ -1602,7 +2445,9 @@ type LifecycleState {
 
 "A transition of a life."
 type LifecycleTransition {
-  "The mutation's name; verb and subject where time makes the transition."
+  """
+  The mutation's name; verb and subject where time makes the transition, or another mutation does as a part of its work.
+  """
   name: String!
   "The states in which it is open; none for the creation."
   from: [String!]!
@@ -1620,6 +2465,8 @@ enum LifecycleRole {
   INVITER
   "Presents the invitation's secret, and is not the inviter."
   INVITEE
+  "The user it belongs to."
+  OWNER
   "Owns the account, or owns or signs for the organization, that the invitation leads to."
   TARGET
   "Holds ` + "`" + `admin/write` + "`" + ` or ` + "`" + `admin/full` + "`" + `."
@@ -1801,6 +2648,20 @@ enum ProblemCode {
   INVITEE_NOT_VERIFIED
   "The secret and the id do not match an open invitation."
   INVITATION_VERIFICATION_FAILED
+  "This cannot be done to a session in this state."
+  INVALID_ACTION_FOR_SESSION
+  "The session is over and gives no tokens."
+  SIGNED_OUT
+  "The session has ended; ended sessions cannot be revived."
+  SESSION_TERMINATED
+  "The session is too old to be resumed."
+  SESSION_LIFETIME_EXCEEDED
+  "Another session has this handle."
+  SESSION_HANDLE_TAKEN
+  "A JWT template cannot define this claim."
+  JWT_TEMPLATE_RESERVED_CLAIM
+  "There is no such organization, or the user has no part in it."
+  ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED
 }
 
 """
@@ -1882,6 +2743,7 @@ input IntWhere {
 }
 `, BuiltIn: false},
 	{Name: "schema/invitation.graphqls", Input: sourceData("schema/invitation.graphqls"), BuiltIn: false},
+	{Name: "schema/session.graphqls", Input: sourceData("schema/session.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -1903,6 +2765,22 @@ func (ec *executionContext) childFields_Action(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Action", field.Name)
 }
 
+func (ec *executionContext) childFields_Client(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Client_id(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Client_sessions(ctx, field)
+	case "lastActiveSession":
+		return ec.fieldContext_Client_lastActiveSession(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Client_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Client_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Client", field.Name)
+}
+
 func (ec *executionContext) childFields_CompleteInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -1913,6 +2791,32 @@ func (ec *executionContext) childFields_CompleteInvitationPayload(ctx context.Co
 		return ec.fieldContext_CompleteInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompleteInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CompleteSessionTaskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_CompleteSessionTaskPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_CompleteSessionTaskPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CompleteSessionTaskPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompleteSessionTaskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateClientTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_CreateClientTokenPayload_client(ctx, field)
+	case "jwt":
+		return ec.fieldContext_CreateClientTokenPayload_jwt(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateClientTokenPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateClientTokenPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateClientTokenPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1927,6 +2831,30 @@ func (ec *executionContext) childFields_CreateInvitationPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateInvitationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_CreateSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateSessionTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "jwt":
+		return ec.fieldContext_CreateSessionTokenPayload_jwt(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateSessionTokenPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateSessionTokenPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSessionTokenPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -1939,6 +2867,44 @@ func (ec *executionContext) childFields_DeleteInvitationPayload(ctx context.Cont
 		return ec.fieldContext_DeleteInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedName":
+		return ec.fieldContext_DeleteJwtTemplatePayload_deletedName(ctx, field)
+	case "problems":
+		return ec.fieldContext_DeleteJwtTemplatePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteJwtTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteJwtTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EndOtherSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_EndOtherSessionsPayload_session(ctx, field)
+	case "endedSessions":
+		return ec.fieldContext_EndOtherSessionsPayload_endedSessions(ctx, field)
+	case "problems":
+		return ec.fieldContext_EndOtherSessionsPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EndOtherSessionsPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndOtherSessionsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EndSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_EndSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_EndSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EndSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2031,6 +2997,24 @@ func (ec *executionContext) childFields_InvitationPreview(ctx context.Context, f
 		return ec.fieldContext_InvitationPreview_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InvitationPreview", field.Name)
+}
+
+func (ec *executionContext) childFields_JwtTemplate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_JwtTemplate_name(ctx, field)
+	case "claims":
+		return ec.fieldContext_JwtTemplate_claims(ctx, field)
+	case "lifetime":
+		return ec.fieldContext_JwtTemplate_lifetime(ctx, field)
+	case "allowedClockSkew":
+		return ec.fieldContext_JwtTemplate_allowedClockSkew(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_JwtTemplate_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_JwtTemplate_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JwtTemplate", field.Name)
 }
 
 func (ec *executionContext) childFields_LifecycleEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2137,6 +3121,30 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_PreviewJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "claims":
+		return ec.fieldContext_PreviewJwtTemplatePayload_claims(ctx, field)
+	case "problems":
+		return ec.fieldContext_PreviewJwtTemplatePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PreviewJwtTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PreviewJwtTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_RemoveSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_RemoveSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RemoveSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResendInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -2149,6 +3157,18 @@ func (ec *executionContext) childFields_ResendInvitationPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type ResendInvitationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ResumeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_ResumeSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_ResumeSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ResumeSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -2159,6 +3179,112 @@ func (ec *executionContext) childFields_RevokeInvitationPayload(ctx context.Cont
 		return ec.fieldContext_RevokeInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SaveJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "jwtTemplate":
+		return ec.fieldContext_SaveJwtTemplatePayload_jwtTemplate(ctx, field)
+	case "problems":
+		return ec.fieldContext_SaveJwtTemplatePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SaveJwtTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SaveJwtTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Session_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Session_status(ctx, field)
+	case "userId":
+		return ec.fieldContext_Session_userId(ctx, field)
+	case "client":
+		return ec.fieldContext_Session_client(ctx, field)
+	case "lastActiveAt":
+		return ec.fieldContext_Session_lastActiveAt(ctx, field)
+	case "expireAt":
+		return ec.fieldContext_Session_expireAt(ctx, field)
+	case "abandonAt":
+		return ec.fieldContext_Session_abandonAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Session_endedAt(ctx, field)
+	case "endReason":
+		return ec.fieldContext_Session_endReason(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_Session_endedBy(ctx, field)
+	case "ipAddress":
+		return ec.fieldContext_Session_ipAddress(ctx, field)
+	case "userAgent":
+		return ec.fieldContext_Session_userAgent(ctx, field)
+	case "deviceName":
+		return ec.fieldContext_Session_deviceName(ctx, field)
+	case "tasks":
+		return ec.fieldContext_Session_tasks(ctx, field)
+	case "organizationId":
+		return ec.fieldContext_Session_organizationId(ctx, field)
+	case "version":
+		return ec.fieldContext_Session_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Session_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Session_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Session_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Session_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SessionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SessionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SessionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_SessionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_SessionEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_SessionEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TerminateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_TerminateSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_TerminateSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_TerminateSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TerminateSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_TouchSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_TouchSessionPayload_session(ctx, field)
+	case "problems":
+		return ec.fieldContext_TouchSessionPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_TouchSessionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TouchSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateInvitationSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

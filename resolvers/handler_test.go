@@ -271,6 +271,8 @@ func (b broken) PartOf(context.Context, string) ([]string, []string, error) {
 	return nil, nil, b.fail()
 }
 
+func (b broken) Customer(context.Context, string) (*domain.Customer, error) { return nil, b.fail() }
+
 func TestIncidents(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -261,6 +261,9 @@ func exactScalar(name string, value any) bool {
 	case "ID":
 		_, err := strconv.ParseInt(number.String(), 10, 64)
 		return isText || isNumber && err == nil
+	case "JSON":
+		_, ok := value.(map[string]any)
+		return ok && finite(value)
 	case "DateTime":
 		var at time.Time
 		return isText && at.UnmarshalText([]byte(text)) == nil
@@ -272,15 +275,19 @@ func exactScalar(name string, value any) bool {
 // costs says what the fields cost that are more than one value.
 func costs() graph.ComplexityRoot {
 	var c graph.ComplexityRoot
-	verbs := len(domain.Lifecycles()[0].Transitions)
 	c.Query.Invitations = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.InvitationWhere, _ []*graph.InvitationOrder) int {
 		return listCost(child, first, last)
 	}
-	c.Query.Nodes = func(child int, ids []string) int { return times(child+1, max(1, len(ids))) }
-	c.Invitation.Timeline = func(child int, first *int, _ *string, last *int, _ *string) int {
+	c.Query.Sessions = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.SessionWhere, _ []*graph.SessionOrder) int {
 		return listCost(child, first, last)
 	}
-	c.Invitation.Actions = func(child int) int { return times(child+1, verbs) }
+	c.Query.Nodes = func(child int, ids []string) int { return times(child+1, max(1, len(ids))) }
+	timeline := func(child int, first *int, _ *string, last *int, _ *string) int { return listCost(child, first, last) }
+	c.Invitation.Timeline, c.Session.Timeline = timeline, timeline
+	c.Invitation.Actions, c.Session.Actions = actionsCost(domain.KindInvitation), actionsCost(domain.KindSession)
+	// Lists without pages: seldom longer than a page is by default.
+	some := func(child int) int { return times(child+1, defaultPage) }
+	c.Client.Sessions, c.EndOtherSessionsPayload.EndedSessions, c.Query.JwtTemplates = some, some, some
 	return c
 }
 
@@ -289,6 +296,18 @@ const (
 	defaultPage = 20
 	maxPage     = 100
 )
+
+// actionsCost is that of the actions of a record: one for each mutation of its kind.
+func actionsCost(kind domain.Kind) func(child int) int {
+	m, _ := domain.Lifecycle(kind)
+	verbs := 0
+	for _, t := range m.Transitions {
+		if !t.Clock && t.Within == "" {
+			verbs++
+		}
+	}
+	return func(child int) int { return times(child+1, verbs) }
+}
 
 // listCost is that of a page. A size that is out of range is refused later, and costs no more than the largest.
 func listCost(child int, first, last *int) int {

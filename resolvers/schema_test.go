@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -48,12 +49,43 @@ func operations() map[string]string {
 	out := map[string]string{}
 	for _, m := range domain.Lifecycles() {
 		for _, move := range m.Moves() {
-			if !move.Clock {
+			if !move.Clock && move.Within == "" {
 				out[move.Operation] = m.Name
 			}
 		}
 	}
 	return out
+}
+
+// besides are the mutations that are no transition of one record: what the payload has beside problems and replayed.
+var besides = map[string]map[string]string{
+	"touchSession":       {"session": "Session"},
+	"endOtherSessions":   {"session": "Session", "endedSessions": "[Session!]"},
+	"createSessionToken": {"jwt": "String"},
+	"createClientToken":  {"client": "Client", "jwt": "String"},
+	"saveJwtTemplate":    {"jwtTemplate": "JwtTemplate"},
+	"deleteJwtTemplate":  {"deletedName": "String"},
+	"previewJwtTemplate": {"claims": "JSON"},
+}
+
+// mutations lists all of them, with what the payload has beside problems and replayed.
+func mutations() map[string]map[string]string {
+	out := maps.Clone(besides)
+	for name, subject := range operations() {
+		out[name] = map[string]string{subject: upper(subject)}
+	}
+	return out
+}
+
+// lists are the lists that can be selected from, by the type of their records.
+var lists = map[string]listing.Schema{"Invitation": domain.InvitationSchema, "Session": domain.SessionSchema}
+
+// stateMember is what the schema calls the state of a record.
+func stateMember(typename string) string {
+	if typename == "Session" {
+		return "status"
+	}
+	return "state"
 }
 
 func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
@@ -87,18 +119,30 @@ type %[2]sPayload {
 		in := f.Arguments.ForName("input")
 		if len(f.Arguments) != 1 || in == nil || in.Type.String() != upper(name)+"Input!" || f.Type.String() != upper(name)+"Payload" {
 			t.Errorf("%s has not the form %s(input: %sInput!): %sPayload", name, name, upper(name), upper(name))
+		}
+	}
+	all := mutations()
+	for _, f := range s.Mutation.Fields {
+		if all[f.Name] == nil {
+			t.Errorf("no machine has the operation %s", f.Name)
+			continue
+		}
+		if f.Type.String() != upper(f.Name)+"Payload" {
+			t.Errorf("%s has not the form %s(input: %sInput!): %sPayload", f.Name, f.Name, upper(f.Name), upper(f.Name))
 			continue
 		}
 		payload := s.Types[f.Type.Name()]
-		for member, want := range map[string]string{subject: upper(subject), "problems": "[Problem!]!", "replayed": "Boolean!"} {
+		want := map[string]string{"problems": "[Problem!]!", "replayed": "Boolean!"}
+		maps.Copy(want, all[f.Name])
+		for member, want := range want {
 			if got := payload.Fields.ForName(member); got == nil || got.Type.String() != want {
 				t.Errorf("%s has not the member %s: %s", payload.Name, member, want)
 			}
 		}
 	}
-	for _, f := range s.Mutation.Fields {
-		if asked[f.Name] == "" {
-			t.Errorf("no machine has the operation %s", f.Name)
+	for name := range besides {
+		if s.Mutation.Fields.ForName(name) == nil {
+			t.Errorf("the schema lacks the mutation %s", name)
 		}
 	}
 }
@@ -142,8 +186,12 @@ func constraint(f reflect.StructField) string {
 		kind = f.Type.Elem().Kind()
 	}
 	least, most := "min", "max"
-	if kind == reflect.String {
+	switch kind {
+	case reflect.String:
 		least, most = "minLength", "maxLength"
+	case reflect.Slice:
+		least, most = "minItems", "maxItems"
+	default:
 	}
 	args := map[string]string{}
 	for _, rule := range strings.Split(f.Tag.Get("validate"), ",") {
@@ -155,9 +203,15 @@ func constraint(f reflect.StructField) string {
 			args[most] = value
 		case "mailbox":
 			args["format"] = `"email"`
-		case "printable", "line":
+		case "printable", "line", "clientId", "templateName", "ip":
 			args["format"] = strconv.Quote(name)
-		case "", "required", "omitempty", "oneof":
+		case "unique":
+			args["unique"] = "true"
+		case "oneof":
+			if kind == reflect.Slice { // a single word is an enumeration
+				args["oneOf"] = "[" + strings.Join(mapped(strings.Fields(value), strconv.Quote), ",") + "]"
+			}
+		case "", "required", "omitempty", "dive":
 		default:
 			return " the tests do not know the rule " + name
 		}
@@ -180,7 +234,7 @@ func arguments(args map[string]string) string {
 func TestInputsShowTheirConstraints(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
-	for operation := range operations() {
+	for operation := range mutations() {
 		input, ok := inputOf(operation)
 		if !ok {
 			t.Errorf("domain.Service has no method %s(ctx, input)", upper(operation))
@@ -213,7 +267,7 @@ func TestInputsShowTheirConstraints(t *testing.T) {
 				t.Errorf("%s.%s shows%q, and the rules say%q", def.Name, name, got, want)
 			}
 			for _, rule := range rules {
-				if list, ok := strings.CutPrefix(rule, "oneof="); ok {
+				if list, ok := strings.CutPrefix(rule, "oneof="); ok && s.Types[shown.Type.Name()].Kind == gql.Enum {
 					same(t, def.Name+"."+name, enum(s, shown.Type.Name()), mapped(strings.Fields(list), word))
 				}
 			}
@@ -261,7 +315,7 @@ func TestEnumerationsAreTheWordsOfTheRules(t *testing.T) {
 		for _, state := range m.States {
 			states = append(states, word(state.Name))
 		}
-		same(t, m.Name, enum(s, upper(m.Name)+"State"), states)
+		same(t, m.Name, enum(s, upper(m.Name)+upper(stateMember(upper(m.Name)))), states)
 		for _, move := range m.Moves() {
 			for _, role := range move.By {
 				if !slices.Contains(roles, word(role)) {
@@ -274,9 +328,11 @@ func TestEnumerationsAreTheWordsOfTheRules(t *testing.T) {
 		}
 	}
 	same(t, "LifecycleKind", enum(s, "LifecycleKind"), kinds)
-	for _, f := range domain.InvitationSchema.Fields {
-		if f.Type == listing.Enum {
-			same(t, f.Name, enum(s, "Invitation"+upper(f.Name)), mapped(f.Values, word))
+	for typename, list := range lists {
+		for _, f := range list.Fields {
+			if f.Type == listing.Enum {
+				same(t, f.Name, enum(s, typename+upper(shownAs(typename, f.Name))), mapped(f.Values, word))
+			}
 		}
 	}
 }
@@ -302,18 +358,31 @@ func TestProblemCodes(t *testing.T) {
 func TestOrderAndWhereAreTheFieldsOfTheList(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
-	var sortable []string
-	where := s.Types["InvitationWhere"]
-	for _, f := range domain.InvitationSchema.Fields {
-		name := strings.TrimPrefix(f.Name, "_")
-		if !f.Hidden {
-			sortable = append(sortable, word(name))
+	for typename, list := range lists {
+		var sortable []string
+		where := s.Types[typename+"Where"]
+		for _, f := range list.Fields {
+			name := shownAs(typename, f.Name)
+			if !f.Hidden {
+				sortable = append(sortable, word(name))
+			}
+			if where.Fields.ForName(name) == nil && !slices.Contains([]string{"emailAddressFolded", "accountId", "organizationId"}, name) {
+				t.Errorf("%s lacks %s", where.Name, name)
+			}
 		}
-		if where.Fields.ForName(name) == nil && !slices.Contains([]string{"emailAddressFolded", "accountId", "organizationId"}, name) {
-			t.Errorf("InvitationWhere lacks %s", name)
-		}
+		same(t, typename+"OrderField", enum(s, typename+"OrderField"), sortable)
 	}
-	same(t, "InvitationOrderField", enum(s, "InvitationOrderField"), sortable)
+}
+
+// shownAs is what the schema calls a field of a list.
+func shownAs(typename, field string) string {
+	switch field {
+	case "_id":
+		return "id"
+	case "state":
+		return stateMember(typename)
+	}
+	return field
 }
 
 func TestEverythingIsDescribed(t *testing.T) {

@@ -33,27 +33,11 @@ func whereInvitation(s *domain.Service, w *graph.InvitationWhere) (listing.Predi
 }
 
 func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predicate {
-	if w == nil || c.err != nil {
+	if w == nil || !c.goesOn(depth) {
 		return listing.True
 	}
-	if depth > listing.MaxNesting {
-		c.refuse("where is nested deeper than the server goes.")
-		return listing.False
-	}
 	all := &conjunction{compiler: c}
-	for _, one := range w.And {
-		all.add(c.invitation(one, depth+1))
-	}
-	if w.Or != nil {
-		var anyOf []listing.Predicate
-		for _, one := range w.Or {
-			anyOf = append(anyOf, c.invitation(one, depth+1))
-		}
-		all.add(listing.Any(anyOf...))
-	}
-	if w.Not != nil {
-		all.add(listing.Negate(c.invitation(w.Not, depth+1)))
-	}
+	nested(all, c.invitation, depth, w.And, w.Or, w.Not)
 	if w.Search != nil {
 		p, err := listing.ParseSearch(domain.InvitationSchema, *w.Search)
 		c.fail(err)
@@ -86,6 +70,57 @@ func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predi
 	all.number("verificationCount", w.VerificationCount)
 	all.number("resendCount", w.ResendCount)
 	return listing.All(all.of...)
+}
+
+func whereSession(w *graph.SessionWhere) (listing.Predicate, error) {
+	c := &compiler{}
+	p := c.session(w, 1)
+	return p, c.err
+}
+
+func (c *compiler) session(w *graph.SessionWhere, depth int) listing.Predicate {
+	if w == nil || !c.goesOn(depth) {
+		return listing.True
+	}
+	all := &conjunction{compiler: c}
+	nested(all, c.session, depth, w.And, w.Or, w.Not)
+	all.id("_id", w.ID)
+	if s := w.Status; s != nil {
+		words(all, "state", s.Eq, s.Ne, s.In)
+	}
+	all.id("userId", w.UserID)
+	all.id("clientId", w.ClientID)
+	all.instant("createdAt", w.CreatedAt)
+	all.instant("updatedAt", w.UpdatedAt)
+	all.instant("lastActiveAt", w.LastActiveAt)
+	all.instant("expireAt", w.ExpireAt)
+	all.instant("abandonAt", w.AbandonAt)
+	return listing.All(all.of...)
+}
+
+// goesOn reports whether there is more to compile; not after something that cannot be meant.
+func (c *compiler) goesOn(depth int) bool {
+	if depth > listing.MaxNesting {
+		c.refuse("where is nested deeper than the server goes.")
+	}
+	return c.err == nil
+}
+
+// nested adds the conditions that are made of others.
+func nested[W any](all *conjunction, compile func(*W, int) listing.Predicate, depth int, and, or []*W, not *W) {
+	for _, one := range and {
+		all.add(compile(one, depth+1))
+	}
+	if or != nil {
+		var anyOf []listing.Predicate
+		for _, one := range or {
+			anyOf = append(anyOf, compile(one, depth+1))
+		}
+		all.add(listing.Any(anyOf...))
+	}
+	if not != nil {
+		all.add(listing.Negate(compile(not, depth+1)))
+	}
 }
 
 func (c *compiler) refuse(text string) {

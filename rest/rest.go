@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/rest/clientsessions"
+	"github.com/gatehouse/gatehouse/rest/customersessions"
 	"github.com/gatehouse/gatehouse/rest/invitations"
 )
 
@@ -24,6 +26,10 @@ type Options struct {
 	Now func() time.Time
 	// RequireIfMatch refuses updates and actions without If-Match.
 	RequireIfMatch bool
+	// AllowedOrigins are the browser origins that may call with cookies.
+	AllowedOrigins []string
+	// Development lets browsers call that keep no cookie of this server.
+	Development bool
 }
 
 // dialect is one documented API.
@@ -37,6 +43,14 @@ type dialect struct {
 var dialects = []dialect{
 	{invitations.Prefix, func(o Options) http.Handler {
 		return invitations.New(invitations.Options{Service: o.Service, Now: o.Now, Log: o.Log, RequireIfMatch: o.RequireIfMatch})
+	}},
+	{customersessions.Prefix, func(o Options) http.Handler {
+		return customersessions.New(customersessions.Options{Service: o.Service, Now: o.Now, Log: o.Log})
+	}},
+	{clientsessions.Prefix, func(o Options) http.Handler {
+		return clientsessions.New(clientsessions.Options{
+			Service: o.Service, Now: o.Now, Log: o.Log, AllowedOrigins: o.AllowedOrigins, Development: o.Development,
+		})
 	}},
 }
 

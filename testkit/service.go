@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -87,12 +88,13 @@ func New(t testing.TB, url string) *Kit {
 		t.Fatal(err)
 	}
 	return &Kit{DB: d, Clock: clock, Service: &domain.Service{
-		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Keyed: d.Keyed, Now: clock.Now,
+		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
 			AcceptURL:     "http://gatehouse.test/invite?invitationId={invitationId}&key={key}",
 			InvitationTTL: 720 * time.Hour, InvitationResendLimit: 5, InvitationMaxFailed: 5,
 			VerifyRate: domain.Rate{Limit: 20, Per: time.Minute}, VerifyBlock: 10 * time.Minute,
+			SessionIdleTimeout: 15 * time.Minute, SessionMaxLifetime: 12 * time.Hour, SessionTokenTTL: time.Minute,
 		},
 	}}
 }
@@ -125,4 +127,39 @@ func (k *Kit) Invite(t testing.TB) *domain.Invitation {
 		t.Fatal(err)
 	}
 	return out.Record
+}
+
+// Login signs a user in on a client; on none where it is empty.
+func (k *Kit) Login(t testing.TB, user, client string) *domain.Session {
+	t.Helper()
+	in := domain.CreateSessionInput{UserID: user}
+	if client != "" {
+		in.ClientID = &client
+	}
+	out, err := k.CreateSession(Admin(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Record
+}
+
+// Signer makes tokens that anybody can read: the kind, a colon, and the claims as JSON.
+type Signer struct{}
+
+// Sign makes a token.
+func (Signer) Sign(_ context.Context, kind domain.TokenKind, claims map[string]any) (string, error) {
+	text, err := json.Marshal(claims)
+	return string(kind) + ":" + string(text), err
+}
+
+// OpenClientToken reads a token of a client.
+func (Signer) OpenClientToken(_ context.Context, token string) (string, error) {
+	text, ok := strings.CutPrefix(token, string(domain.TokenClient)+":")
+	var claims struct {
+		ID string `json:"id"`
+	}
+	if !ok || json.Unmarshal([]byte(text), &claims) != nil || claims.ID == "" {
+		return "", domain.ErrMissing
+	}
+	return claims.ID, nil
 }

@@ -60,13 +60,40 @@ func lists(t *testing.T, fresh Fresh) {
 	for range 60 {
 		all = append(all, s.create(t, anyInvitation(r)))
 	}
-	schema, read := domain.InvitationSchema, listing.Reader[domain.Invitation](domain.InvitationValue)
+	agree(t, s.Invitations(), guesser[domain.Invitation]{
+		schema: domain.InvitationSchema, read: domain.InvitationValue, all: all, gone: func(i *domain.Invitation) { i.ID += "x" },
+	})
+}
+
+// sessionLists is the same for sessions.
+func sessionLists(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // test data
+	machine, _ := domain.Lifecycle(domain.KindSession)
+	at := func() time.Time { return epoch.Add(time.Duration(r.IntN(4)) * time.Microsecond) }
+	var all []*domain.Session
+	for range 60 {
+		one := &domain.Session{
+			Meta:  domain.Meta{ID: domain.NewID("sess", at()), Version: 1, CreatedAt: at(), UpdatedAt: at()},
+			State: domain.SessionState(machine.States[r.IntN(len(machine.States))].Name), UserID: word(r), ClientID: maybe(r),
+			LastActiveAt: at(), AbandonAt: at(), ExpireAt: at(), IPAddress: maybe(r), UserAgent: maybe(r),
+		}
+		all = append(all, s.login(t, one))
+	}
+	agree(t, s.Sessions(), guesser[domain.Session]{
+		schema: domain.SessionSchema, read: domain.SessionValue, all: all, gone: func(r *domain.Session) { r.ID += "x" },
+	})
+}
+
+func agree[R any](t *testing.T, shelf domain.Shelf[R], g guesser[R]) {
+	t.Helper()
+	schema, read := g.schema, g.read
 	plain := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		g := guesser{rt: rt, all: all}
+		g.rt = rt
 		q := g.query()
-		var matched []*domain.Invitation
-		for _, i := range all {
+		var matched []*R
+		for _, i := range g.all {
 			if listing.Match(schema, q.Where, read, i) {
 				matched = append(matched, i)
 			}
@@ -75,11 +102,11 @@ func lists(t *testing.T, fresh Fresh) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		got, err := s.Invitations().List(t.Context(), q)
+		got, err := shelf.List(t.Context(), q)
 		if err != nil {
 			rt.Fatalf("%+v: %v", q, err)
 		}
-		if g, w := shape(got), shape(want); g != w {
+		if g, w := shape(read, got), shape(read, want); g != w {
 			rt.Fatalf("%+v\n got %s\nwant %s", q, g, w)
 		}
 		if _, rest := listing.Split(schema, q.Where); rest == listing.True && listing.PlainOrder(schema, q.Order) {
@@ -91,24 +118,28 @@ func lists(t *testing.T, fresh Fresh) {
 	}
 }
 
-func shape(p listing.Page[domain.Invitation]) string {
-	var ids []string
+func shape[R any](read listing.Reader[R], p listing.Page[R]) string {
+	var ids []listing.Value
 	for _, i := range p.Items {
-		ids = append(ids, i.ID)
+		ids = append(ids, read(i, listing.IDField))
 	}
 	return fmt.Sprint(ids, p.Cursors, p.Count, p.HasPrevious, p.HasNext)
 }
 
 // guesser makes queries.
-type guesser struct {
-	rt  *rapid.T
-	all []*domain.Invitation
+type guesser[R any] struct {
+	rt     *rapid.T
+	schema listing.Schema
+	read   listing.Reader[R]
+	all    []*R
+	// gone makes the record one that is not stored.
+	gone func(*R)
 }
 
-func (g guesser) int(n int) int { return rapid.IntRange(0, n-1).Draw(g.rt, "n") }
+func (g guesser[R]) int(n int) int { return rapid.IntRange(0, n-1).Draw(g.rt, "n") }
 
-func (g guesser) field(only func(listing.Field) bool) listing.Field {
-	fields := domain.InvitationSchema.Fields
+func (g guesser[R]) field(only func(listing.Field) bool) listing.Field {
+	fields := g.schema.Fields
 	if only != nil {
 		fields = slices.DeleteFunc(slices.Clone(fields), func(f listing.Field) bool { return !only(f) })
 	}
@@ -116,7 +147,7 @@ func (g guesser) field(only func(listing.Field) bool) listing.Field {
 }
 
 // literal is usually the value of a record.
-func (g guesser) literal(f listing.Field) listing.Value {
+func (g guesser[R]) literal(f listing.Field) listing.Value {
 	switch g.int(8) {
 	case 0:
 		return nil
@@ -130,10 +161,10 @@ func (g guesser) literal(f listing.Field) listing.Value {
 			return append(slices.Clone(words), "a\x00", "\xff", "Ä@X", "B@x")[g.int(len(words)+4)]
 		}
 	}
-	return domain.InvitationValue(g.all[g.int(len(g.all))], f.Name)
+	return g.read(g.all[g.int(len(g.all))], f.Name)
 }
 
-func (g guesser) predicate(depth int) listing.Predicate {
+func (g guesser[R]) predicate(depth int) listing.Predicate {
 	of := func() (out []listing.Predicate) {
 		for range g.int(4) {
 			out = append(out, g.predicate(depth-1))
@@ -183,11 +214,11 @@ func (g guesser) predicate(depth int) listing.Predicate {
 	return listing.Compare{Op: g.op(), Left: listing.Operand{Field: f.Name}, Right: listing.Operand{Value: g.literal(f)}}
 }
 
-func (g guesser) op() listing.Op {
+func (g guesser[R]) op() listing.Op {
 	return []listing.Op{listing.EQ, listing.NE, listing.LT, listing.LE, listing.GT, listing.GE}[g.int(6)]
 }
 
-func (g guesser) query() listing.Query {
+func (g guesser[R]) query() listing.Query {
 	q := listing.Query{Where: g.predicate(3), WithCount: g.int(2) == 0}
 	if g.int(6) == 0 {
 		q.Where = nil
@@ -196,7 +227,7 @@ func (g guesser) query() listing.Query {
 		f := g.field(nil)
 		if g.int(4) > 0 {
 			f = g.field(func(f listing.Field) bool {
-				return listing.PlainOrder(domain.InvitationSchema, []listing.Order{{Field: f.Name}})
+				return listing.PlainOrder(g.schema, []listing.Order{{Field: f.Name}})
 			})
 		}
 		q.Order = append(q.Order, listing.Order{Field: f.Name, Desc: g.int(2) == 0})
@@ -207,9 +238,9 @@ func (g guesser) query() listing.Query {
 		}
 		i := *g.all[g.int(len(g.all))]
 		if g.int(4) == 0 {
-			i.ID += "x" // of a record that is gone
+			g.gone(&i)
 		}
-		return listing.EncodeCursor(domain.InvitationSchema, q.Order, domain.InvitationValue, &i)
+		return listing.EncodeCursor(g.schema, q.Order, g.read, &i)
 	}
 	size := func() *int {
 		if g.int(2) == 0 {

@@ -43,6 +43,20 @@ func states(t *testing.T, fresh Fresh) {
 	if err := s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err == nil {
 		t.Error("a message in a state that there is not was written")
 	}
+	sessions, ok := domain.Lifecycle(domain.KindSession)
+	if !ok || len(sessions.States) != 8 {
+		t.Fatal("there is no machine of sessions")
+	}
+	lost := session(s.now())
+	lost.State = "lost"
+	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: lost}}, Seen: []domain.Sighting{{ClientID: "browser", At: s.now()}}}); err == nil {
+		t.Error("a session in a state that there is not was written")
+	}
+	for _, state := range sessions.States {
+		r := session(s.now())
+		r.State = domain.SessionState(state.Name)
+		s.login(t, r)
+	}
 }
 
 func starters(t *testing.T, fresh Fresh) {
@@ -70,8 +84,10 @@ func starters(t *testing.T, fresh Fresh) {
 	if n := count(t, url, "decoys"); n != 64 {
 		t.Errorf("the migration ran more than once: %d decoys", n)
 	}
-	if n := count(t, url, "bun_migrations"); n != 1 {
-		t.Errorf("%d migrations are marked as applied, want 1", n)
+	status, err := all[0].Status(t.Context())
+	must(t, err)
+	if n := count(t, url, "bun_migrations"); n != len(status) {
+		t.Errorf("%d migrations are marked as applied, want %d", n, len(status))
 	}
 }
 
@@ -112,6 +128,12 @@ func sealed(t *testing.T, fresh Fresh) {
 	i.EmailAddress, i.FirstName, i.LastName, i.Identification, i.InviterFullName = "Findme.Mail@example.net", ptr("Findme-First"), ptr("Findme-Last"), ptr("Findme-Ident"), "Findme Inviter"
 	m := message(i.ID, s.now())
 	m.To, m.Values = "findme.mail@example.net", map[string]string{"link": "findme-link"}
+	r := session(s.now())
+	r.IPAddress, r.UserAgent = ptr("findme-address"), ptr("Findme/Browser")
+	s.login(t, r)
+	c := customer("dora", s.now())
+	c.Username, c.Email, c.Phone, c.Jurisdiction = "Findme-User", "findme.customer@example.net", "findme-phone", "findme-land"
+	must(t, s.ImportBatch(t.Context(), []any{c}))
 	must(t, s.Commit(t.Context(), &domain.Unit{
 		Changes: []domain.Change{{Record: i}}, Messages: []*domain.Message{m}, Events: []*domain.LifecycleEvent{event(i, "createInvitation", s.now())},
 	}))
@@ -152,6 +174,8 @@ func stored(t *testing.T, url string) map[string][]byte {
 		"invitations":      "email_address || first_name || last_name || identification || inviter_full_name",
 		"messages":         "payload",
 		"lifecycle_events": "CAST('' AS BYTEA)",
+		"sessions":         "ip_address || user_agent || handle_hash",
+		"customers":        "username || email || phone || jurisdiction || username_index || email_index || phone_index",
 	}
 	for table := range bytesOf {
 		// As text, and once more with its bytes as text where they are one.
@@ -176,6 +200,15 @@ func oddTexts(t *testing.T, fresh Fresh) {
 		}
 		if got, err := s.Invitations().GetMany(t.Context(), []string{odd}); err != nil || len(got) != 0 {
 			t.Errorf("%q: %v, %v", odd, got, err)
+		}
+		_, err1 := s.Sessions().Get(t.Context(), odd)
+		_, err2 := s.Client(t.Context(), odd)
+		_, err3 := s.JwtTemplate(t.Context(), odd)
+		_, err4 := s.Customer(t.Context(), odd)
+		for _, err := range []error{err1, err2, err3, err4} {
+			if !errors.Is(err, domain.ErrMissing) {
+				t.Errorf("%q: %v", odd, err)
+			}
 		}
 		if _, _, err := s.PartOf(t.Context(), odd); err != nil {
 			t.Errorf("%q: %v", odd, err)

@@ -32,6 +32,7 @@ CREATE TABLE accounts (
 CREATE TABLE account_owners (
   account_id {{.Text}} NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
   user_id {{.Text}} NOT NULL,
+  granted {{.Bool}} NOT NULL DEFAULT FALSE,
   PRIMARY KEY (account_id, user_id)
 );
 
@@ -51,6 +52,7 @@ CREATE TABLE organization_parts (
   organization_id {{.Text}} NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
   user_id {{.Text}} NOT NULL,
   role {{.Text}} NOT NULL CHECK (role IN ('owner', 'signer')),
+  granted {{.Bool}} NOT NULL DEFAULT FALSE,
   PRIMARY KEY (organization_id, user_id, role)
 );
 

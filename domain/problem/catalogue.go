@@ -356,3 +356,73 @@ var (
 		Remedy:  "Name an organization that the user owns or signs for.",
 	})
 )
+
+// Client session API: what only its door can meet, before an operation is reached. No other door tells them.
+var (
+	OriginAndAuthorization = define(Definition{
+		Code: "originAuthorizationHeadersConflict", Type: "origin_authorization_headers_conflict", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Title:   "Origin and Authorization Headers Conflict",
+		Message: "A request has either the header Origin or the header Authorization.",
+		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
+	})
+	RequestHeaderMissing = define(Definition{
+		Code: "requestHeaderMissing", Type: "request_header_missing", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Title:   "Request Header Missing",
+		Message: "A header that says who calls is missing.",
+		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
+	})
+	SeveralOrigins = define(Definition{
+		Code: "multipleOriginHeaderValuesForbidden", Type: "multiple_origin_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Title:   "Multiple Origin Header Values Forbidden",
+		Message: "The header Origin came more than once.",
+		Remedy:  "Send one header Origin with one value.",
+	})
+	SeveralAuthorizations = define(Definition{
+		Code: "multipleAuthorizationHeaderValuesForbidden", Type: "multiple_authorization_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Title:   "Multiple Authorization Header Values Forbidden",
+		Message: "The header Authorization came more than once.",
+		Remedy:  "Send one header Authorization with one value.",
+	})
+	OriginInvalid = define(Definition{
+		Code: "originInvalid", Type: "origin_invalid", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Title:   "Invalid Origin",
+		Message: "Pages of this origin may not call.",
+		Remedy:  "Call from an origin that the institution allows.",
+	})
+	APIVersionInvalid = define(Definition{
+		Code: "apiVersionInvalid", Type: "api_version_invalid", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §2",
+		Title:   "Invalid API Version",
+		Message: "The API version is not the date of a version, or it is given twice.",
+		Remedy:  "Give the date of a published version, as a parameter or as a header, or none.",
+	})
+	MalformedParameters = define(Definition{
+		Code: "malformedRequestParameters", Type: "malformed_request_parameters", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
+		Title:   "Malformed Request Parameters",
+		Message: "The parameters of the request cannot be read.",
+		Remedy:  "Encode the parameters as application/x-www-form-urlencoded, in UTF-8.",
+	})
+	FormParameterUnknown = define(Definition{
+		Code: "formParamUnknown", Type: "form_param_unknown", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
+		Title:   "Unknown Parameter",
+		Message: "The operation has no such parameter.",
+		Remedy:  "Send the parameters of the operation only.",
+	})
+	FormParameterTwice = define(Definition{
+		Code: "formParamDuplicate", Type: "form_param_duplicate", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
+		Title:   "Duplicate Parameter",
+		Message: "A parameter came more than once.",
+		Remedy:  "Send each parameter once.",
+	})
+	AuthorizationMalformed = define(Definition{
+		Code: "authorizationHeaderFormatInvalid", Type: "authorization_header_format_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §6",
+		Title:   "Invalid Authorization Header Format",
+		Message: "The header Authorization is not a client token, with or without the word Bearer.",
+		Remedy:  "Send back the text that the header Authorization of an answer had.",
+	})
+	DevBrowserUnknown = define(Definition{
+		Code: "devBrowserUnauthenticated", Type: "dev_browser_unauthenticated", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
+		Title:   "Browser Unauthenticated",
+		Message: "The token of the development browser is not known.",
+		Remedy:  "Make a new one with POST /v1/dev_browser.",
+	})
+)

@@ -1,0 +1,256 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/app"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/examples"
+	"github.com/gatehouse/gatehouse/testkit"
+)
+
+// load imports lines, and gives what was reported.
+func load(t *testing.T, k *testkit.Kit, lines ...string) (app.Imported, []string) {
+	t.Helper()
+	importer := &app.Importer{Rules: k.Service, Store: k.DB}
+	var reasons []string
+	done, err := importer.Import(t.Context(), strings.NewReader(strings.Join(lines, "\n")), func(line int, reason string) {
+		reasons = append(reasons, fmt.Sprintf("%d: %s", line, reason))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done, reasons
+}
+
+// loaded imports lines that are all good.
+func loaded(t *testing.T, k *testkit.Kit, lines ...string) {
+	t.Helper()
+	if done, reasons := load(t, k, lines...); done.Loaded != len(lines) {
+		t.Fatalf("loaded %d of %d: %v", done.Loaded, len(lines), reasons)
+	}
+}
+
+func TestABadLineIsReportedAndLeftOut(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	cases := []struct{ line, reason string }{
+		{`{"kind":"customer","username":"dora"}`, "id is missing"},
+		{`{"kind":"customer","id":"do ra"}`, "id: an id has 1 to 128 characters, no white space and no control characters"},
+		{`{"kind":"customer","id":"dora","emial":"x@secret.example"}`, `there is no member "emial"`},
+		{`{"kind":"customer","id":"dora","email":"secret"}`, "email is an e-mail address: one @ with something on both sides and no white space"},
+		{`{"kind":"customer","id":"dora","pin":2580}`, "pin has the wrong type"},
+		{`{"kind":"customer","id":"dora","emailVerified":"yes"}`, "emailVerified has the wrong type"},
+		{`{"kind":"customer","id":"dora","username":"a\u0000b","phone":"\n"}`, "username has printable characters only; phone has printable characters only"},
+		{`{"kind":"account","id":"acc-dora","onwers":["dora"]}`, `there is no member "onwers"`},
+		{`{"kind":"session","id":"h"}`, "userId is required"},
+		{`{"kind":"session","id":"","userId":"dora"}`, "id has at least 1 characters"},
+		{`{"kind":"session","id":"` + strings.Repeat("ä", 129) + `","userId":"dora"}`, "id has at most 128 characters"},
+		{`{"kind":"session","userId":"dora","createdAt":"yesterday","lastActiveAt":"12:00"}`, "createdAt is not a time in the form of RFC 3339; lastActiveAt is not a time in the form of RFC 3339"},
+		{`{"kind":"session","userId":"dora","createdAt":"2026-03-01T09:02:00Z"}`, "createdAt lies in the future"},
+		{`{"kind":"session","userId":"dora","createdAt":"2026-03-01T08:00:00Z","lastActiveAt":"2026-03-01T10:00:00Z"}`, "lastActiveAt lies in the future"},
+		{`{"kind":"session","userId":"dora","createdAt":"2026-03-01T08:00:00Z","lastActiveAt":"2026-03-01T07:00:00Z"}`, "lastActiveAt lies before createdAt"},
+		{`{"kind":"session","userId":"dora","clientId":"no spaces"}`, "clientId has 1 to 48 of the characters -_:.~$, letters and digits"},
+		{`{"kind":"session","userId":"dora","ipAddress":"localhost"}`, "ipAddress is an IP address"},
+		{`{"kind":"session","userId":"dora","state":"active"}`, `there is no member "state"`},
+		{`{"kind":"jwtTemplate","claims":{}}`, "name is required"},
+		{`{"kind":"jwtTemplate","name":"x"}`, "claims is required"},
+		{`{"kind":"jwtTemplate","name":"x","claims":[]}`, "claims has the wrong type"},
+		{`{"kind":"jwtTemplate","name":"x","claims":{"sid":"s"}}`, "A template cannot define the claim sid"},
+		{`{"kind":"jwtTemplate","name":"x","claims":{},"lifetime":29}`, "lifetime is at least 30"},
+		{`{"kind":"jwtTemplate","name":"x","claims":{},"allowedClockSkew":301}`, "allowedClockSkew is at most 300"},
+		{`{"kind":"jwtTemplate","name":"x/y","claims":{}}`, "name has letters, digits, dots, hyphens and underscores"},
+		{`{"kind":"jwtTemplate","id":"y","name":"x","claims":{}}`, "id: a jwtTemplate is known by its name"},
+		{`{"kind":"starship","id":"enterprise"}`, `kind "starship" is not known`},
+		{`{"kind":"customer","id":"dora"} {}`, "is not one JSON object"},
+	}
+	var lines, want []string
+	for i, c := range cases {
+		lines = append(lines, c.line)
+		want = append(want, fmt.Sprintf("%d: %s", i+1, c.reason))
+	}
+	lines = append(lines, `{"kind":"customer","id":"dora"}`)
+	done, reasons := load(t, k, lines...)
+	for i := range reasons {
+		reasons[i] = strings.ReplaceAll(reasons[i], "\n", "; ")
+	}
+	if !reflect.DeepEqual(reasons, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(reasons, "\n"), strings.Join(want, "\n"))
+	}
+	if done.Loaded != 1 || done.Bad != len(cases) {
+		t.Errorf("got %+v", done)
+	}
+}
+
+func TestImportedCustomers(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	const dora = `{"kind":"customer","id":"dora","username":"Dora","email":"dora@example.net","emailVerified":true,"phone":"+12025550104","pin":"0042","password":"pass phrase","jurisdiction":"US"}`
+	find := func() *domain.Customer {
+		t.Helper()
+		c, err := k.DB.Customer(t.Context(), "dora")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	verify := func(secret, hash string, want bool) {
+		t.Helper()
+		if ok, err := k.Hasher.Verify(t.Context(), secret, hash); err != nil || ok != want {
+			t.Errorf("%q is accepted: %t, %v", secret, ok, err)
+		}
+	}
+	loaded(t, k, dora)
+	first := find()
+	if first.Username != "Dora" || first.Email != "dora@example.net" || !first.EmailVerified || first.PhoneVerified ||
+		first.Jurisdiction != "US" || !first.CreatedAt.Equal(k.Clock.Now()) {
+		t.Errorf("got %+v", first)
+	}
+	verify("0042", first.PINHash, true)
+	verify("pass phrase", first.PasswordHash, true)
+	verify("42", first.PINHash, false)
+
+	k.Clock.Pass(time.Hour)
+	loaded(t, k, dora)
+	if again := find(); *again != *first {
+		t.Errorf("the same line changes %+v to %+v", first, again)
+	}
+	// Several lines of one customer: the last one counts, also where it says what was stored before.
+	other := strings.Replace(dora, "0042", "0043", 1)
+	loaded(t, k, other, dora)
+	verify("0042", find().PINHash, true)
+	loaded(t, k, dora, other, `{"kind":"customer","id":"bob","pin":"1111"}`)
+	second := find()
+	verify("0043", second.PINHash, true)
+	if second.PasswordHash != first.PasswordHash || !second.UpdatedAt.Equal(k.Clock.Now()) || second.CreatedAt != first.CreatedAt {
+		t.Errorf("got %+v", second)
+	}
+	loaded(t, k, `{"kind":"customer","id":"dora"}`)
+	if bare := find(); bare.PINHash != "" || bare.Email != "" || bare.EmailVerified {
+		t.Errorf("a line replaces what was said before: %+v", bare)
+	}
+}
+
+func TestImportedSessions(t *testing.T) {
+	t.Parallel()
+	for _, database := range testkit.Databases {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			k := testkit.New(t, database.URL(t))
+			k.Clock.Pass(time.Second / 2)
+			lines := []string{
+				`{"kind":"session","id":"sess_of_alice","userId":"alice","clientId":"browser-1","createdAt":"2026-03-01T09:50:00.1234567+01:00","lastActiveAt":"2026-03-01T08:59:00Z","userAgent":"Browser","ipAddress":"192.0.2.1"}`,
+				`{"kind":"session","id":"a foreign handle\u0000 ä","userId":"alice","clientId":"browser-1","createdAt":"2026-03-01T08:30:00Z"}`,
+				`{"kind":"session","id":"old","userId":"alice","createdAt":"2024-03-01T08:30:00Z"}`,
+			}
+			for range 2 {
+				loaded(t, k, lines...)
+			}
+			mine, err := k.Session(testkit.As("alice"), "sess_of_alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			created := time.Date(2026, 3, 1, 8, 50, 0, 123456000, time.UTC)
+			if mine.State != domain.SessionActive || mine.CreatedAt != created || mine.ExpireAt != created.Add(12*time.Hour) ||
+				mine.LastActiveAt != time.Date(2026, 3, 1, 8, 59, 0, 0, time.UTC) || mine.AbandonAt != mine.LastActiveAt.Add(15*time.Minute) ||
+				*mine.UserAgent != "Browser" || *mine.IPAddress != "192.0.2.1" || *mine.ClientID != "browser-1" || mine.HandleHash != nil {
+				t.Errorf("got %+v", mine)
+			}
+			foreign, err := k.Session(testkit.As("alice"), "a foreign handle\x00 ä")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(foreign.ID, "sess_") || foreign.State != domain.SessionAbandoned {
+				t.Errorf("got %+v", foreign)
+			}
+			if old, err := k.Session(testkit.As("alice"), "old"); err != nil || old.State != domain.SessionExpired {
+				t.Errorf("one that was over long ago: %+v, %v", old, err)
+			}
+			page, err := k.Sessions(testkit.As("alice"), listing.Query{Limit: 10, WithCount: true})
+			if err != nil || page.Count != 3 {
+				t.Errorf("%d sessions, %v", page.Count, err)
+			}
+			for _, r := range []*domain.Session{mine, foreign} {
+				events, err := k.Timeline(testkit.Admin(), r, domain.Paging{})
+				if err != nil || len(events.Items) != 1 || events.Items[0].Name != "createSession" || events.Items[0].OccurredAt != r.CreatedAt ||
+					!reflect.DeepEqual(events.Items[0].Concerns, []string{"alice"}) {
+					t.Errorf("the journal: %+v, %v", events, err)
+				}
+			}
+			if _, err := k.DB.Client(t.Context(), "browser-1"); err != nil {
+				t.Errorf("the client: %v", err)
+			}
+			// What became of a session is not undone by the next import.
+			if _, err := k.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: foreign.ID}); err != nil {
+				t.Fatal(err)
+			}
+			loaded(t, k, lines...)
+			if foreign, err = k.Session(testkit.As("alice"), foreign.ID); err != nil || foreign.State != domain.SessionRevoked {
+				t.Errorf("got %+v, %v", foreign, err)
+			}
+			loaded(t, k, `{"kind":"session","userId":"alice"}`, `{"kind":"session","userId":"alice"}`)
+			if n, err := k.Sweep(context.Background()); err != nil || n != 1 {
+				t.Errorf("%d were settled, %v", n, err)
+			}
+		})
+	}
+}
+
+func TestImportedTemplates(t *testing.T) {
+	t.Parallel()
+	for _, database := range testkit.Databases {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			k := testkit.New(t, database.URL(t))
+			find := func() *domain.JwtTemplate {
+				t.Helper()
+				found, err := k.DB.JwtTemplate(t.Context(), "backend")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return found
+			}
+			const line = `{"kind":"jwtTemplate","name":"backend","claims":{"aud":"x","n":12345678901234567890,"a":[{"b":"{{user.id}}"}]},"lifetime":300}`
+			loaded(t, k, line)
+			first := find()
+			if fmt.Sprint(first.Claims) != "map[a:[map[b:{{user.id}}]] aud:x n:12345678901234567890]" || first.Lifetime != 300 || first.AllowedClockSkew != 5 {
+				t.Errorf("got %+v", first)
+			}
+			k.Clock.Pass(time.Hour)
+			loaded(t, k, line)
+			if again := find(); !reflect.DeepEqual(again, first) {
+				t.Errorf("the same line changes %+v to %+v", first, again)
+			}
+			loaded(t, k, strings.Replace(line, "300", "301", 1))
+			if changed := find(); changed.Lifetime != 301 || changed.CreatedAt != first.CreatedAt || changed.UpdatedAt != k.Clock.Now() {
+				t.Errorf("got %+v", changed)
+			}
+		})
+	}
+}
+
+func TestTheDemonstrationHasNoBadLine(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	importer := &app.Importer{Rules: k.Service, Store: k.DB}
+	if _, err := importer.Import(t.Context(), strings.NewReader(string(examples.Demo)), func(line int, reason string) {
+		t.Errorf("%d: %s", line, reason)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := k.Sessions(testkit.As("alice"), listing.Query{Where: listing.Eq("state", "active"), Limit: 10})
+	if err != nil || len(page.Items) != 2 {
+		t.Errorf("alice has %d sessions, %v", len(page.Items), err)
+	}
+	template := "backend"
+	_, token, err := k.CreateSessionToken(testkit.As("alice"), domain.CreateSessionTokenInput{SessionID: "sess_demo_alice_laptop", Template: &template})
+	if err != nil || !strings.Contains(token, `"email":"alice@example.com","email_verified":true`) {
+		t.Errorf("got %v, %v", token, err)
+	}
+}

@@ -1,0 +1,126 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse/gatehouse/auth"
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// keyStore joins the signer with the table of its keys.
+type keyStore struct{ *db.DB }
+
+func (k keyStore) SigningKeys(ctx context.Context) ([]auth.StoredKey, error) {
+	rows, err := k.DB.SigningKeys(ctx)
+	out := make([]auth.StoredKey, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, auth.StoredKey(r))
+	}
+	return out, err
+}
+
+func (k keyStore) ChangeSigningKeys(ctx context.Context, c auth.KeyChange) error {
+	change := db.SigningKeyChange{Drop: c.Drop, Retire: c.Retire, Promote: c.Promote, At: c.At, Forget: c.Forget}
+	for _, key := range c.Add {
+		change.Add = append(change.Add, db.SigningKey(key))
+	}
+	return k.DB.ChangeSigningKeys(ctx, change)
+}
+
+func newSigner(c *Config, store *db.DB, log *slog.Logger) *auth.Signer {
+	return auth.NewSigner(auth.SignerConfig{Store: keyStore{store}, Keyed: store.Keyed, Algorithm: c.SessionTokenAlg, Now: now, Log: log})
+}
+
+// jwksAge is how long a verifier may keep the public keys before it asks again.
+const jwksAge = 60 * time.Second
+
+// publicKeys serves the JWKS to everybody.
+func publicKeys(signer *auth.Signer, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeKeys(w, r, signer, log, "public") })
+}
+
+// serverKeys serves the JWKS as the vendor's server kits ask for it: with the secret key, which here is an API key, as
+// the bearer token (client session API, verifiers to satisfy). The header API-Key and an administrator's access token
+// do as well.
+func serverKeys(authenticator *auth.Authenticator, signer *auth.Signer, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor := domain.ActorFrom(r.Context())
+		if known := actor.APIKey != "" || actor.Known() && actor.SeesAll(); !known {
+			name, err := authenticator.BearerKey(r)
+			if why := actor.Refused; err == nil && why != nil && why.Definition == problem.ServiceUnavailable {
+				err = why
+			}
+			switch {
+			case err != nil:
+				log.ErrorContext(r.Context(), "caller of the key set not known", "error", err)
+				keysProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Try again later.")
+				return
+			case name == "":
+				w.Header().Set("WWW-Authenticate", `Bearer realm="jwks"`)
+				keysProblem(w, http.StatusUnauthorized, "authentication_invalid", "Invalid authentication", "Send an API key as the bearer token.")
+				return
+			}
+		}
+		writeKeys(w, r, signer, log, "private")
+	})
+}
+
+func writeKeys(w http.ResponseWriter, r *http.Request, signer *auth.Signer, log *slog.Logger, whose string) {
+	document, err := signer.JWKS(r.Context())
+	if err != nil {
+		log.ErrorContext(r.Context(), "signing keys not read", "error", err)
+		keysProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Try again later.")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprintf("%s, max-age=%d", whose, int(jwksAge/time.Second)))
+	_, _ = w.Write(document)
+}
+
+// keysProblem answers in the words of the client session API.
+func keysProblem(w http.ResponseWriter, status int, code, message, long string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"errors":[{"message":%q,"long_message":%q,"code":%q}]}`+"\n", message, long, code)
+}
+
+// SigningKey is a key of session tokens as the commands show it.
+type SigningKey = auth.StoredKey
+
+// ErrRotated says that somebody else changed the keys at the same moment.
+var ErrRotated = auth.ErrRotated
+
+// verifierCache is how long verifiers keep a JWKS (client session API, verifiers to satisfy: up to an hour).
+const verifierCache = time.Hour
+
+// SigningKeys lists the keys that are published.
+func (d *Database) SigningKeys(ctx context.Context, c *Config) ([]SigningKey, error) {
+	return newSigner(c, d.DB, nil).Keys(ctx)
+}
+
+// RotateSigningKeys makes the next key the current one. A key that was published so recently that a verifier may not
+// know it yet is worth a word, which goes to words.
+func (d *Database) RotateSigningKeys(ctx context.Context, c *Config, words io.Writer) (SigningKey, error) {
+	key, err := newSigner(c, d.DB, nil).Rotate(ctx)
+	if age := now().Sub(key.CreatedAt); err == nil && age < verifierCache {
+		fmt.Fprintf(words, "note: this key was published %s ago; a verifier that keeps keys longer than that, and does not ask again for one it does not know, refuses its tokens meanwhile\n", age.Round(time.Second))
+	}
+	return key, err
+}
+
+// ClientToken gives a token of the client, a browser or device, and makes the client where it is new. It needs no
+// running server, and no issuer: these tokens are always our own.
+func (d *Database) ClientToken(ctx context.Context, c *Config, clientID string) (string, error) {
+	service := newService(c, d.DB, seal.NewHasher(seal.CostLow), newSigner(c, d.DB, nil), "")
+	_, token, err := service.IssueClientToken(ctx, clientID)
+	return token, err
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gatehouse/gatehouse/app"
+)
+
+type keysCommand struct {
+	List   keysList   `cmd:"" help:"List the keys that are published."`
+	Rotate keysRotate `cmd:"" help:"Sign with the next key from now on."`
+}
+
+// Help is the example of --help.
+func (keysCommand) Help() string { return "Example:\n\n  gatehouse keys list" }
+
+type keysList struct{}
+
+// Help is the example of --help.
+func (keysList) Help() string {
+	return "Example:\n\n  gatehouse keys list\n\nThe next key is published before it signs; an old one until its last token is over."
+}
+
+// Run lists keys.
+func (keysList) Run(r *run) error {
+	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
+		keys, err := d.SigningKeys(r, &r.root.Config)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(r.stdout, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(w, "KID\tALG\tROLE\tCREATED\tSIGNS FROM\tPUBLISHED UNTIL")
+		for _, k := range keys {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Algorithm, k.Role, moment(k.CreatedAt), moment(k.SignsFrom), moment(k.PublishedUntil()))
+		}
+		return w.Flush()
+	})
+}
+
+// moment is a time in a table; a hyphen where there is none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+type keysRotate struct{}
+
+// Help is the example of --help.
+func (keysRotate) Help() string {
+	return "Example:\n\n  gatehouse keys rotate\n\nThe next key, which verifiers know already, becomes the current one, and a new next one is published.\n" +
+		"The old key stays in the JWKS until its last token is over. Running servers follow within a second. Prints the key that signs now."
+}
+
+// Run rotates the keys.
+func (keysRotate) Run(r *run) error {
+	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
+		key, err := d.RotateSigningKeys(r, &r.root.Config, r.stderr)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(r.stdout, key.ID)
+		return err
+	})
+}

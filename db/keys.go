@@ -1,0 +1,141 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// SigningKey is a key that signs session and template tokens. The private half is sealed, and is gone once the key
+// is old.
+type SigningKey struct {
+	ID        string
+	Algorithm string
+	// Role is next, current or old. At most one key is next, and at most one current.
+	Role string
+	// Public and Private are JWKs.
+	Public, Private []byte
+	CreatedAt       time.Time
+	// SignsFrom, RetiredAt and LastExpiry are zero while there is no such time.
+	SignsFrom, RetiredAt, LastExpiry time.Time
+}
+
+// SigningKeyChange moves keys from one role to the next.
+type SigningKeyChange struct {
+	// Drop removes a next key, Retire makes the current key an old one, Promote makes a next key the current one.
+	Drop, Retire, Promote string
+	Add                   []SigningKey
+	At                    time.Time
+	// Forget removes old keys that were retired, and whose tokens were over, at this time.
+	Forget time.Time
+}
+
+// signingKeyRow is a signing key.
+type signingKeyRow struct {
+	bun.BaseModel `bun:"table:signing_keys"`
+
+	ID         string `bun:"id,pk"`
+	Algorithm  string `bun:"algorithm"`
+	Role       string `bun:"role"`
+	PublicKey  string `bun:"public_key"`
+	PrivateKey []byte `bun:"private_key"`
+	CreatedAt  int64  `bun:"created_at"`
+	SignsFrom  *int64 `bun:"signs_from"`
+	RetiredAt  *int64 `bun:"retired_at"`
+	LastExpiry *int64 `bun:"last_expiry"`
+}
+
+// record opens the row.
+func (r *signingKeyRow) record(keys *seal.Keyring) (SigningKey, error) {
+	k := SigningKey{
+		ID: r.ID, Algorithm: r.Algorithm, Role: r.Role, Public: []byte(r.PublicKey), CreatedAt: instant(r.CreatedAt),
+		SignsFrom: maybeInstant(r.SignsFrom), RetiredAt: maybeInstant(r.RetiredAt), LastExpiry: maybeInstant(r.LastExpiry),
+	}
+	if r.PrivateKey == nil {
+		return k, nil
+	}
+	var err error
+	k.Private, err = keys.Open(r.PrivateKey, "signing_keys", r.ID, "private_key")
+	return k, err
+}
+
+// signingKeyRowOf seals the private half.
+func signingKeyRowOf(keys *seal.Keyring, k SigningKey) (*signingKeyRow, error) {
+	sealed, err := keys.Seal(k.Private, "signing_keys", k.ID, "private_key")
+	return &signingKeyRow{
+		ID: k.ID, Algorithm: k.Algorithm, Role: k.Role, PublicKey: string(k.Public), PrivateKey: sealed, CreatedAt: micros(k.CreatedAt),
+		SignsFrom: maybeMicros(k.SignsFrom), RetiredAt: maybeMicros(k.RetiredAt), LastExpiry: maybeMicros(k.LastExpiry),
+	}, err
+}
+
+// SigningKeys gives all signing keys, the newest first.
+func (d *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []signingKeyRow
+	if err := d.query(ctx, &rows, "SELECT "+tableOf[signingKeyRow](d).columns+" FROM signing_keys ORDER BY created_at DESC, id DESC"); err != nil {
+		return nil, err
+	}
+	out := make([]SigningKey, 0, len(rows))
+	for i := range rows {
+		k, err := rows[i].record(keys)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// ChangeSigningKeys fails with domain.ErrStale, and changes nothing, where a key is not in the role that the change
+// expects, or where the role of an added key is taken: of several who change the keys at once, one succeeds.
+func (d *DB) ChangeSigningKeys(ctx context.Context, c SigningKeyChange) error {
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return err
+	}
+	steps := []step{{
+		text: "DELETE FROM signing_keys WHERE role = 'old' AND retired_at <= ? AND (last_expiry IS NULL OR last_expiry <= ?)",
+		args: []any{micros(c.Forget), micros(c.Forget)},
+	}}
+	if c.Drop != "" {
+		steps = append(steps, step{
+			text: "DELETE FROM signing_keys WHERE id = ? AND role = 'next'", args: []any{c.Drop}, miss: domain.ErrStale,
+		})
+	}
+	if c.Retire != "" {
+		steps = append(steps, step{
+			text: "UPDATE signing_keys SET role = 'old', private_key = NULL, retired_at = ? WHERE id = ? AND role = 'current'",
+			args: []any{micros(c.At), c.Retire}, miss: domain.ErrStale,
+		})
+	}
+	if c.Promote != "" {
+		steps = append(steps, step{
+			text: "UPDATE signing_keys SET role = 'current', signs_from = ? WHERE id = ? AND role = 'next'",
+			args: []any{micros(c.At), c.Promote}, miss: domain.ErrStale,
+		})
+	}
+	for _, k := range c.Add {
+		row, err := signingKeyRowOf(keys, k)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, tableOf[signingKeyRow](d).inserting(row, domain.ErrStale))
+	}
+	return d.run(ctx, steps)
+}
+
+// ExtendSigningKey notes that tokens of the key live until then at least; domain.ErrMissing where there is no such key.
+func (d *DB) ExtendSigningKey(ctx context.Context, id string, lastExpiry time.Time) error {
+	at := micros(lastExpiry)
+	return d.run(ctx, []step{{
+		text: "UPDATE signing_keys SET last_expiry = CASE WHEN last_expiry > ? THEN last_expiry ELSE ? END WHERE id = ?",
+		args: []any{at, at, id}, miss: domain.ErrMissing,
+	}})
+}

@@ -1,0 +1,216 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// sessionRow is a session at rest. Address and browser of the login are sealed.
+type sessionRow struct {
+	bun.BaseModel `bun:"table:sessions"`
+
+	ID             string  `bun:"id,pk"`
+	Version        int     `bun:"version"`
+	CreatedAt      int64   `bun:"created_at"`
+	UpdatedAt      int64   `bun:"updated_at"`
+	State          string  `bun:"state"`
+	UserID         string  `bun:"user_id"`
+	ClientID       *string `bun:"client_id"`
+	HandleHash     []byte  `bun:"handle_hash"`
+	Tasks          string  `bun:"tasks"`
+	LastActiveAt   int64   `bun:"last_active_at"`
+	AbandonAt      int64   `bun:"abandon_at"`
+	ExpireAt       int64   `bun:"expire_at"`
+	EndedAt        *int64  `bun:"ended_at"`
+	EndReason      *string `bun:"end_reason"`
+	EndedBy        *string `bun:"ended_by"`
+	OrganizationID *string `bun:"organization_id"`
+	IPAddress      []byte  `bun:"ip_address"`
+	UserAgent      []byte  `bun:"user_agent"`
+}
+
+const sessionsTable = "sessions"
+
+// sessionRowOf seals.
+func sessionRowOf(keys *seal.Keyring, r *domain.Session) (*sessionRow, error) {
+	s := sealer{keys: keys, table: sessionsTable, id: r.ID}
+	tasks, err := json.Marshal(r.Tasks)
+	if err != nil {
+		return nil, err
+	}
+	row := &sessionRow{
+		ID: r.ID, Version: r.Version, CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt),
+		State: string(r.State), UserID: r.UserID, ClientID: r.ClientID, HandleHash: r.HandleHash, Tasks: string(tasks),
+		LastActiveAt: micros(r.LastActiveAt), AbandonAt: micros(r.AbandonAt), ExpireAt: micros(r.ExpireAt),
+		EndReason: r.EndReason, EndedBy: r.EndedBy, OrganizationID: r.OrganizationID,
+		IPAddress: s.seal("ip_address", r.IPAddress), UserAgent: s.seal("user_agent", r.UserAgent),
+	}
+	if r.EndedAt != nil {
+		row.EndedAt = maybeMicros(*r.EndedAt)
+	}
+	return row, s.err
+}
+
+// sessionRecord opens.
+func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error) {
+	s := sealer{keys: keys, table: sessionsTable, id: row.ID}
+	r := &domain.Session{
+		Meta: domain.Meta{
+			ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt),
+		},
+		State: domain.SessionState(row.State), UserID: row.UserID, ClientID: row.ClientID, HandleHash: row.HandleHash,
+		LastActiveAt: instant(row.LastActiveAt), AbandonAt: instant(row.AbandonAt), ExpireAt: instant(row.ExpireAt),
+		EndReason: row.EndReason, EndedBy: row.EndedBy, OrganizationID: row.OrganizationID,
+		IPAddress: s.open("ip_address", row.IPAddress), UserAgent: s.open("user_agent", row.UserAgent),
+	}
+	if row.EndedAt != nil {
+		at := instant(*row.EndedAt)
+		r.EndedAt = &at
+	}
+	return r, errors.Join(s.err, json.Unmarshal([]byte(row.Tasks), &r.Tasks))
+}
+
+// Sessions is the shelf of sessions.
+func (d *DB) Sessions() domain.Shelf[domain.Session] { return d.sessions() }
+
+func (d *DB) sessions() *shelf[domain.Session, sessionRow] {
+	return &shelf[domain.Session, sessionRow]{
+		db: d, table: tableOf[sessionRow](d), schema: domain.SessionSchema, read: domain.SessionValue,
+		record: sessionRecord, columns: sessionColumns,
+		due: []deadline{{at: "abandon_at", where: sessionLive}, {at: "expire_at", where: "state = 'abandoned'"}},
+	}
+}
+
+// sessionLive is the condition of the index that the sweeper uses, word for word.
+const sessionLive = "state IN ('active', 'pending')"
+
+var sessionColumns = map[string]column{
+	"_id":          {name: "id"},
+	"state":        {name: "state"},
+	"userId":       {name: "user_id"},
+	"clientId":     {name: "client_id", null: true},
+	"createdAt":    {name: "created_at"},
+	"updatedAt":    {name: "updated_at"},
+	"lastActiveAt": {name: "last_active_at"},
+	"expireAt":     {name: "expire_at"},
+	"abandonAt":    {name: "abandon_at"},
+}
+
+// sessionSteps write a session. What activity moves it may have moved since the session was read: that stays, and
+// keeps nobody from ending the session. But one whose idle time was over when that was decided, and which was used
+// just before, is stale.
+func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change) ([]step, error) {
+	row, err := sessionRowOf(keys, r)
+	if err != nil {
+		return nil, err
+	}
+	t := tableOf[sessionRow](d)
+	if c.Was == 0 || c.Erase {
+		return changing(t, row, r.ID, c), nil
+	}
+	var set []string
+	var args []any
+	for i, value := range values(row, t.set) {
+		switch name := t.set[i].Name; name {
+		case "organization_id": // activity alone writes it
+		case "last_active_at", "abandon_at":
+			set = append(set, fmt.Sprintf("%s = CASE WHEN %s > ? THEN %s ELSE ? END", name, name, name))
+			args = append(args, value, value)
+		default:
+			set, args = append(set, name+" = ?"), append(args, value)
+		}
+	}
+	text := "UPDATE " + t.name + " SET " + strings.Join(set, ", ") + " WHERE id = ? AND version = ?"
+	args = append(args, r.ID, c.Was)
+	if !r.UpdatedAt.Before(r.AbandonAt) {
+		text, args = text+" AND abandon_at <= ?", append(args, row.AbandonAt)
+	}
+	return []step{{text: text, args: args, miss: domain.ErrStale}}, nil
+}
+
+// nullable is an argument that may be missing.
+func nullable(s *string) any {
+	if s == nil {
+		return nil
+	}
+	return *s
+}
+
+// SessionByHandle finds the session with a foreign handle.
+func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
+	var ids []string
+	if err := d.query(ctx, &ids, "SELECT id FROM sessions WHERE handle_hash = ?", hash); err != nil {
+		return "", err
+	}
+	if len(ids) == 0 {
+		return "", domain.ErrMissing
+	}
+	return ids[0], nil
+}
+
+const (
+	// touchClientText comes first, for units write clients before sessions too: two transactions that wait for one
+	// another would wait for ever.
+	touchClientText = `UPDATE clients SET last_active_session_id = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END
+  WHERE id = (SELECT client_id FROM sessions WHERE id = ?)`
+	// touchText is the one guarded statement. Nothing that it writes goes back, whichever touch comes last.
+	touchText = `UPDATE sessions SET last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END,
+  abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END`
+	touchOrganizationText = `, organization_id = ?`
+	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ? RETURNING `
+)
+
+// TouchSession notes activity.
+func (d *DB) TouchSession(
+	ctx context.Context, id string, now time.Time, idle time.Duration, foremost bool, organization *string,
+) (*domain.Session, error) {
+	if !storable(id) || organization != nil && !storable(*organization) {
+		return nil, domain.ErrStale
+	}
+	sessions := d.sessions()
+	at, until := micros(now), micros(now.Add(idle))
+	text, args := touchText, []any{at, at, until, until, until}
+	if organization != nil {
+		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*organization)))
+	}
+	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
+	var rows []sessionRow
+	var err error
+	if foremost {
+		err = d.write(ctx, func(t tx) error {
+			rows = nil // a transaction may be tried again
+			if _, err := t.exec(touchClientText, id, at, at, id); err != nil {
+				return err
+			}
+			if err := t.query(&rows, text, args...); err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				return domain.ErrStale
+			}
+			return nil
+		})
+	} else {
+		err = d.writeOne(ctx, &rows, text, args...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, domain.ErrStale
+	}
+	touched, err := sessions.records(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return touched[0], nil
+}

@@ -1,0 +1,28 @@
+package db
+
+import (
+	"errors"
+	"net/url"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// CheckURL reports what is wrong with a database URL, without the text of it, which may hold a password.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err == nil && u.Scheme == "sqlite":
+		if u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("an embedded database is named by sqlite:// and an absolute path: sqlite:///var/lib/gatehouse.db")
+		}
+		return nil
+	case err == nil && u.Scheme != "postgres" && u.Scheme != "postgresql":
+		return errors.New("a database URL begins with sqlite:/// or postgres://")
+	}
+	// Several hosts are beyond net/url; pgx has the last word.
+	if _, err := pgxpool.ParseConfig(text); err != nil {
+		return errors.New("the database URL is malformed")
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package clientsessions
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+const (
+	// clientCookie holds the client token of a browser.
+	clientCookie = "__client"
+	// cookieLife is a year, in seconds: a client token is long-lived, and browsers keep no cookie much longer.
+	cookieLife = 365 * 24 * 60 * 60
+)
+
+// versions are the published dates of the API. Clients already send later ones, and those are let in.
+var versions = []string{"2021-02-05", "2024-10-01", "2025-03-12", "2025-04-10", "2025-11-10", "2026-05-12"}
+
+// caller is what the headers and the query say of who calls. Nothing in it is believed yet.
+type caller struct {
+	// native is set for a native application, which authenticates by header.
+	native bool
+	// origin is the browser origin; an allowed one, or empty.
+	origin string
+	// credential is the client token as it came; empty for none.
+	credential string
+	// authorization is set where the credential stood in the header, development where it is that of a development
+	// browser.
+	authorization, development bool
+	// method is what a POST stands for; empty: itself.
+	method string
+	// session is the one that acts outside of /client.
+	session string
+}
+
+// read applies the rules about headers, in the order of the contract, and the one about the version.
+func (a *api) read(r *http.Request) (caller, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return caller{}, problem.New(problem.MalformedParameters)
+	}
+	origins, authorizations := r.Header.Values("Origin"), r.Header.Values("Authorization")
+	flag := query.Get("_is_native")
+	c := caller{native: flag == "1" || flag == "true", session: query.Get("_clerk_session_id")}
+	switch { // neither value ever holds a comma: one that does was two headers once
+	case len(origins) > 1 || strings.Contains(strings.Join(origins, ""), ","):
+		return c, problem.New(problem.SeveralOrigins)
+	case len(authorizations) > 1 || strings.Contains(strings.Join(authorizations, ""), ","):
+		return c, problem.New(problem.SeveralAuthorizations)
+	case len(origins) > 0 && len(authorizations) > 0:
+		return c, problem.New(problem.OriginAndAuthorization)
+	case c.native && len(authorizations) == 0:
+		return c, problem.New(problem.RequestHeaderMissing).Because("A native application sends the header Authorization.")
+	case len(origins) > 0 && !slices.Contains(a.AllowedOrigins, origins[0]):
+		return c, problem.New(problem.OriginInvalid)
+	}
+	if len(origins) > 0 {
+		c.origin = origins[0]
+	}
+	a.credential(&c, r, query)
+	// What carries a browser's credential is a browser's call. A browser leaves Origin out of a read of its own server,
+	// and says so in a header that no page can set (docs/dialects/client-sessions.md, a call without Origin).
+	own := safe(r.Method) && r.Header.Get("Sec-Fetch-Site") == "same-origin"
+	if !c.native && c.credential != "" && c.origin == "" && !own {
+		return c, problem.New(problem.RequestHeaderMissing).Because("A browser sends the header Origin.")
+	}
+	if !versioned(query["__clerk_api_version"], r.Header.Values("Clerk-API-Version")) {
+		return c, problem.New(problem.APIVersionInvalid)
+	}
+	switch method := query["_method"]; {
+	case r.Method != http.MethodPost || len(method) == 0: // a link must not sign anybody out
+	case len(method) == 1 && slices.Contains([]string{http.MethodDelete, http.MethodPatch, http.MethodPut}, strings.ToUpper(method[0])):
+		c.method = strings.ToUpper(method[0])
+	default:
+		return c, problem.New(problem.MalformedParameters).Because("The parameter _method is one of DELETE, PATCH and PUT.").With("name", "_method")
+	}
+	return c, nil
+}
+
+func safe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// credential finds the client token where this kind of caller carries it.
+func (a *api) credential(c *caller, r *http.Request, query url.Values) {
+	if c.native {
+		c.credential, c.authorization = strings.TrimSpace(r.Header.Get("Authorization")), true
+		return
+	}
+	if a.Development {
+		for _, name := range []string{"__clerk_db_jwt", "__dev_session"} {
+			if token := query.Get(name); token != "" {
+				c.credential, c.development = token, true
+				return
+			}
+		}
+	}
+	if cookie, err := r.Cookie(clientCookie); err == nil {
+		c.credential = cookie.Value
+	}
+}
+
+// versioned reports whether the version that a request names, if it does, is one.
+func versioned(query, header []string) bool {
+	said := slices.Concat(query, header)
+	if len(said) == 0 {
+		return true
+	}
+	_, err := time.Parse(time.DateOnly, said[0])
+	return len(said) == 1 && err == nil && (slices.Contains(versions, said[0]) || said[0] > versions[len(versions)-1])
+}
+
+// identify puts the client that calls into the context.
+func (a *api) identify(r *http.Request, c caller) (context.Context, error) {
+	ctx, token := r.Context(), c.credential
+	if c.authorization {
+		scheme, rest, two := strings.Cut(token, " ")
+		switch {
+		case strings.EqualFold(token, "Bearer"):
+			token = ""
+		case two && (!strings.EqualFold(scheme, "Bearer") || strings.Contains(strings.TrimSpace(rest), " ")):
+			return ctx, problem.New(problem.AuthorizationMalformed)
+		case two:
+			token = strings.TrimSpace(rest)
+		}
+	}
+	if token == "" {
+		return ctx, signedOut()
+	}
+	ctx, err := a.Service.WithClient(ctx, token)
+	if c.development && problem.Has(err, problem.ClientTokenInvalid) {
+		return ctx, problem.New(problem.DevBrowserUnknown)
+	}
+	return ctx, err
+}
+
+// exposed are the headers that a page may read.
+const exposed = "Authorization, Clerk-Db-Jwt, Retry-After, X-Country, Idempotent-Replayed, X-Request-Id"
+
+// cors lets the pages of the allowed origins in, with their credentials, and answers their preflights.
+func (a *api) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
+	header := w.Header()
+	if !slices.Contains(header.Values("Vary"), "Origin") {
+		header.Add("Vary", "Origin")
+	}
+	origins := r.Header.Values("Origin")
+	if len(origins) != 1 || !slices.Contains(a.AllowedOrigins, origins[0]) {
+		return false
+	}
+	header.Set("Access-Control-Allow-Origin", origins[0])
+	header.Set("Access-Control-Allow-Credentials", "true")
+	header.Set("Access-Control-Expose-Headers", exposed)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	header.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Clerk-API-Version, Idempotency-Key, X-Request-Id")
+	header.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// acting is the session that speaks for a customer outside of /client: the one that is named, else the client's
+// active one, else its first live one.
+func (a *api) acting(c *call) (context.Context, error) {
+	id := c.caller.session
+	if id == "" {
+		client, listed, err := a.Service.ClientSessions(c.Context(), c.clientID())
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range listed {
+			if r.State.Live() && (id == "" || client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID) {
+				id = r.ID
+			}
+		}
+		if id == "" {
+			return nil, signedOut()
+		}
+	}
+	ctx, err := a.Service.WithSessionUser(c.Context(), id)
+	return ctx, told(err, "act for", id)
+}

@@ -1,0 +1,194 @@
+package clientsessions
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+// word is what the contract calls a refusal.
+type word struct {
+	code   string
+	status int
+}
+
+// ofTheirOwn are the refusals that differ from those of their kind.
+var ofTheirOwn = map[*problem.Definition]word{
+	problem.MalformedBody:         {"request_body_invalid", http.StatusBadRequest},
+	problem.InvalidParameter:      {"malformed_request_parameters", http.StatusBadRequest},
+	problem.InvalidParameterValue: {"form_param_value_invalid", http.StatusUnprocessableEntity},
+	problem.SessionNotLive:        {"invalid_action_for_session", http.StatusBadRequest},
+	problem.SignedOut:             {"signed_out", http.StatusUnauthorized},
+	problem.NoSuchClient:          {"client_not_found", http.StatusBadRequest},
+	problem.UnknownOrganization:   {"organization_not_found_or_unauthorized", http.StatusNotFound},
+	problem.IdempotencyKeyReused:  {"idempotency_key_reused", http.StatusUnprocessableEntity},
+	problem.MethodNotAllowed:      {"method_not_allowed", http.StatusMethodNotAllowed},
+	problem.UnsupportedMediaType:  {"unsupported_content_type", http.StatusUnsupportedMediaType},
+	problem.RequestBodyTooLarge:   {"request_body_too_large", http.StatusRequestEntityTooLarge},
+}
+
+// ofTheirKind are the names that all other refusals of a kind share.
+var ofTheirKind = map[problem.Kind]string{
+	problem.Invalid:         "bad_request",
+	problem.Unauthenticated: "authentication_invalid",
+	problem.Denied:          "authorization_invalid",
+	problem.Missing:         "resource_not_found",
+	problem.Conflict:        "bad_request",
+	problem.Gone:            "bad_request",
+	problem.Stale:           "bad_request",
+	problem.Required:        "bad_request",
+	problem.Unprocessable:   "form_param_value_invalid",
+	problem.Limited:         "too_many_requests",
+	problem.Unavailable:     "service_unavailable",
+	problem.Internal:        "internal_clerk_error",
+	problem.Protocol:        "bad_request",
+}
+
+// wordOf names a refusal. A definition whose type is a word of this contract is called by it.
+func wordOf(p *problem.Problem) word {
+	if w, ok := ofTheirOwn[p.Definition]; ok {
+		return w
+	}
+	w := word{ofTheirKind[p.Kind], wire.StatusOf(p)}
+	if strings.Contains(p.Type, "_") {
+		w.code = p.Type
+	} else if w.code == "bad_request" {
+		w.status = http.StatusBadRequest
+	}
+	return w
+}
+
+// envelope of errors.
+type errorResponse struct {
+	Errors  []fault `json:"errors"`
+	TraceID string  `json:"clerk_trace_id"`
+}
+
+type fault struct {
+	Message     string            `json:"message"`
+	LongMessage string            `json:"long_message"`
+	Code        string            `json:"code"`
+	Meta        map[string]string `json:"meta,omitempty"`
+}
+
+func faultOf(p *problem.Problem) fault {
+	out := fault{Message: sentence(p.Title), LongMessage: p.Text(), Code: wordOf(p).code}
+	meta := func(name, value string) {
+		if out.Meta == nil {
+			out.Meta = map[string]string{}
+		}
+		out.Meta[name] = value
+	}
+	if len(p.Path) > 0 && strings.HasPrefix(out.Code, "form_param_") {
+		meta("param_name", p.Path[len(p.Path)-1])
+	}
+	if id, ok := p.Attributes["sessionId"].(string); ok {
+		meta("session_id", id)
+	}
+	return out
+}
+
+// sentence is a title as the contract writes it: "JWT template not found".
+func sentence(title string) string {
+	words := strings.Fields(title)
+	for i, word := range words {
+		if i > 0 && word != strings.ToUpper(word) {
+			words[i] = strings.ToLower(word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// signedOut is what a caller hears who is no client, or whose session is over.
+func signedOut() *problem.Problem {
+	return problem.New(problem.SignedOut).Because("You are signed out")
+}
+
+// refuse writes a refusal, and tells the log what the caller must not see.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	body := errorResponse{TraceID: traceID(w.Header().Get("X-Request-Id"))}
+	for _, cause := range p.Causes {
+		body.Errors = append(body.Errors, faultOf(cause))
+	}
+	if len(body.Errors) == 0 {
+		body.Errors = append(body.Errors, faultOf(p))
+	}
+	status := wordOf(p).status
+	wire.SetHeaders(w, r, p, status, a.Now())
+	if status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	document, _ := json.Marshal(body) // texts and maps of texts always are JSON
+	write(w, status, document)
+	switch {
+	case r.Context().Err() != nil: // the caller has gone, and that is what went wrong
+	case p.Kind == problem.Internal:
+		a.log(r, slog.LevelError, body.TraceID, p)
+	case p.Kind == problem.Unavailable:
+		a.log(r, slog.LevelWarn, body.TraceID, p)
+	}
+}
+
+func (a *api) log(r *http.Request, level slog.Level, trace string, p *problem.Problem) {
+	a.Log.LogAttrs(r.Context(), level, "client sessions: a request failed", slog.String("trace_id", trace),
+		slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.String("error", p.Error()))
+}
+
+// traceID is the id of the request in the log where that has the form of the contract, 32 hexadecimal digits, and else
+// made of it.
+func traceID(requestID string) string {
+	const size = 16
+	if raw, err := hex.DecodeString(requestID); err == nil && len(raw) == size {
+		return strings.ToLower(requestID)
+	}
+	if requestID == "" {
+		var raw [size]byte
+		_, _ = rand.Read(raw[:])
+		return hex.EncodeToString(raw[:])
+	}
+	sum := sha256.Sum256([]byte(requestID))
+	return hex.EncodeToString(sum[:size])
+}
+
+// told puts a refusal about a session into the words of the contract, which name the action and the id.
+func told(err error, action, id string) error {
+	p := problem.Of(err)
+	if p == nil {
+		return nil
+	}
+	switch p.Definition {
+	case problem.NoSuchSession:
+		return problem.New(p.Definition).Because("No session was found with id %s", cut(id))
+	case problem.SessionNotLive:
+		state, _ := p.Attributes["currentState"].(string)
+		if state == "" {
+			return problem.New(p.Definition).Because("Unable to %s session %s.", action, id).With("sessionId", id)
+		}
+		return problem.New(p.Definition).Because("Unable to %s session %s: it is %s.", action, id, state).With("sessionId", id)
+	case problem.SignedOut:
+		return signedOut()
+	case problem.UnknownOrganization:
+		return problem.New(p.Definition)
+	}
+	return err
+}
+
+// reference is the session that the path names. Only an id is one here: a foreign handle is a secret of the login
+// service, and what cannot be an id is not asked for.
+func reference(c *call) (string, error) {
+	id := c.PathValue("session_id")
+	if !strings.HasPrefix(id, "sess_") || len(id) > maxID {
+		return "", told(problem.New(problem.NoSuchSession), "", id)
+	}
+	return id, nil
+}
+
+// maxID is the length of the longest id, in bytes (domain.SessionInput).
+const maxID = 128

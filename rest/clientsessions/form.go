@@ -1,0 +1,96 @@
+package clientsessions
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+const (
+	formType = "application/x-www-form-urlencoded"
+	// maxForm is far above any form of this API, a token in it included.
+	maxForm = 64 << 10
+)
+
+// form is the body of a request.
+type form map[string]string
+
+// optional gives a parameter; nil where it is absent. An empty one is null in the words of the clients.
+func (f form) optional(name string) *string {
+	if v, ok := f[name]; ok {
+		return &v
+	}
+	return nil
+}
+
+// readForm reads a body that has some of the parameters, each at most once. A body may be empty, and an empty one need
+// not say what it is.
+func readForm(r *http.Request, takes []string) (form, error) {
+	if len(r.Header.Values("Content-Type")) > 0 && !formTyped(r) {
+		return nil, problem.New(problem.UnsupportedMediaType)
+	}
+	tooLarge := problem.New(problem.RequestBodyTooLarge).With("limit", maxForm)
+	if r.ContentLength > maxForm {
+		return nil, tooLarge
+	}
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	var outer *http.MaxBytesError
+	switch {
+	case errors.As(err, &outer), len(text) > maxForm:
+		return nil, tooLarge
+	case err != nil:
+		return nil, problem.New(problem.MalformedBody).Because("The request body ends too early.").From(err)
+	case len(text) > 0 && !formTyped(r):
+		return nil, problem.New(problem.UnsupportedMediaType)
+	}
+	values, err := url.ParseQuery(string(text))
+	if err != nil {
+		return nil, problem.New(problem.MalformedBody).Because("The request body is not a form.")
+	}
+	out := form{}
+	var wrong []*problem.Problem
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !utf8.ValidString(name + values[name][0]):
+			return nil, problem.New(problem.MalformedBody).Because("The request body is not UTF-8.")
+		case !slices.Contains(takes, name):
+			wrong = append(wrong, problem.New(problem.FormParameterUnknown).At(cut(name)).Because("%s is not a parameter of this operation.", cut(name)))
+		case len(values[name]) > 1:
+			wrong = append(wrong, problem.New(problem.FormParameterTwice).At(name).Because("%s came more than once.", name))
+		default:
+			out[name] = values[name][0]
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, problem.New(wrong[0].Definition).Join(wrong...)
+	}
+	return out, nil
+}
+
+// cut keeps what a caller made up short.
+func cut(text string) string {
+	const most = 128
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// formTyped reports whether the body is said to be a form in UTF-8.
+func formTyped(r *http.Request) bool {
+	said, coding := r.Header.Values("Content-Type"), r.Header.Get("Content-Encoding")
+	if len(said) != 1 || coding != "" && !strings.EqualFold(coding, "identity") {
+		return false
+	}
+	media, parameters, err := mime.ParseMediaType(said[0])
+	charset, given := parameters["charset"]
+	return err == nil && media == formType && (!given || strings.EqualFold(charset, "utf-8"))
+}

@@ -1,0 +1,206 @@
+package customersessions
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+// mediaType is that of every error.
+const mediaType = "application/problem+json"
+
+// typePage and typeVersion stand around the name of a type: together they are its URI.
+const (
+	typePage    = "https://production.api.apiture.com/errors/"
+	typeVersion = "/v1.0.0"
+)
+
+// apiProblem is the schema of that name; on the outside it is problemResponse, which has the same members.
+type apiProblem struct {
+	Type       string         `json:"type"`
+	Title      string         `json:"title"`
+	Status     int            `json:"status"`
+	Detail     string         `json:"detail"`
+	Instance   string         `json:"instance,omitempty"`
+	ID         string         `json:"id,omitempty"`
+	OccurredAt string         `json:"occurredAt,omitempty"`
+	Problems   []apiProblem   `json:"problems,omitempty"`
+	Attributes map[string]any `json:"attributes,omitempty"`
+}
+
+// word is what the document calls a refusal.
+type word struct {
+	name, title string
+	// status is where the document differs from wire.StatusOf; 0 where it does not.
+	status int
+}
+
+// ofTheirOwn are the refusals that have a name of their own. An unknown id and a wrong state are both 422 here.
+var ofTheirOwn = map[*problem.Definition]word{
+	problem.NoSuchSession:           {"invalidSessionId", "Invalid Session", http.StatusUnprocessableEntity},
+	problem.SessionTerminated:       {"sessionTerminated", "Session Terminated", http.StatusUnprocessableEntity},
+	problem.SessionLifetimeExceeded: {"sessionLifetimeExceeded", "Session Lifetime Exceeded", http.StatusUnprocessableEntity},
+	problem.SessionExpired:          {"sessionExpired", "Session Expired", 0},
+	problem.IdempotencyKeyReused:    {"idempotencyKeyReused", "Idempotency Key Reused", 0},
+}
+
+// ofTheirKind are the names that all other refusals of a kind share.
+var ofTheirKind = map[problem.Kind]word{
+	problem.Invalid:         {"badRequest", "Bad Request", 0},
+	problem.Unauthenticated: {"unauthorized", "Unauthorized", 0},
+	problem.Denied:          {"forbidden", "Forbidden", 0},
+	problem.Missing:         {"notFound", "Not Found", 0},
+	problem.Conflict:        {"unprocessableEntity", "Unprocessable Entity", http.StatusUnprocessableEntity},
+	problem.Gone:            {"unprocessableEntity", "Unprocessable Entity", http.StatusUnprocessableEntity},
+	problem.Stale:           {"preconditionFailed", "Precondition Failed", 0},
+	problem.Unprocessable:   {"unprocessableEntity", "Unprocessable Entity", 0},
+	problem.Limited:         {"tooManyRequests", "Too Many Requests", 0},
+	problem.Unavailable:     {"serviceUnavailable", "Service Unavailable", 0},
+	problem.Internal:        {"internalError", "Internal Error", 0},
+}
+
+// wordOf finds what a refusal is called here: by itself, by its kind, or, for what the door turns away and the
+// document does not know, as in the catalogue.
+func wordOf(p *problem.Problem) word {
+	w, ok := ofTheirOwn[p.Definition]
+	if !ok {
+		w, ok = ofTheirKind[p.Kind]
+	}
+	if !ok {
+		w = word{name: p.Type, title: p.Title}
+	}
+	if w.status == 0 {
+		w.status = wire.StatusOf(p)
+	}
+	return w
+}
+
+// refuse writes a refusal, and tells the log what the caller must not see.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	now := a.Now()
+	out := render(p)
+	out.ID = newUUID()
+	out.Instance = a.resource(r) + "#" + out.ID
+	out.OccurredAt = now.UTC().Format("2006-01-02T15:04:05.000Z")
+	wire.SetHeaders(w, r, p, out.Status, now)
+	header := w.Header()
+	if out.Status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", `Bearer realm="system"`)
+	}
+	header.Set("Content-Type", mediaType)
+	header.Set("Cache-Control", "no-store")
+	body, err := json.Marshal(out)
+	if err != nil { // only an attribute can be unwritable, and a problem must be told all the same
+		out.Attributes, out.Problems = nil, nil
+		body, _ = json.Marshal(out)
+	}
+	w.WriteHeader(out.Status)
+	_, _ = w.Write(body) // nobody is left to be told that the caller has gone
+	switch {
+	case r.Context().Err() != nil: // the caller has gone, and that is what went wrong
+	case p.Kind == problem.Internal:
+		a.log(r, slog.LevelError, out.ID, p)
+	case p.Kind == problem.Unavailable:
+		a.log(r, slog.LevelWarn, out.ID, p)
+	}
+}
+
+func (a *api) log(r *http.Request, level slog.Level, id string, p *problem.Problem) {
+	a.Log.LogAttrs(r.Context(), level, "customer sessions: a request failed", slog.String("error_id", id),
+		slog.String("method", r.Method), slog.String("resource", a.resource(r)), slog.String("error", p.Error()))
+}
+
+// resource is the URI of what a request is about. A path that is not one of ours is not repeated: somebody may have
+// written the id of a session into it.
+func (a *api) resource(r *http.Request) string {
+	if slices.Contains(a.paths, r.URL.Path) {
+		return r.URL.Path
+	}
+	return Prefix
+}
+
+// render gives a refusal the members that say what it is. Of an internal one the caller sees a fixed sentence.
+func render(p *problem.Problem) apiProblem {
+	w := wordOf(p)
+	out := apiProblem{Type: typePage + w.name + typeVersion, Title: w.title, Status: w.status, Detail: p.Text()}
+	if p.Kind == problem.Internal {
+		out.Detail = p.Message
+		return out
+	}
+	out.Attributes = attributes(p)
+	var sentences []string
+	for _, cause := range p.Causes {
+		nested := render(cause)
+		if len(cause.Path) > 0 && nested.Attributes["name"] == nil {
+			nested.Attributes = map[string]any{"name": strings.Join(cause.Path, ".")}
+		}
+		sentences = append(sentences, nested.Detail)
+		out.Problems = append(out.Problems, nested)
+	}
+	if len(sentences) > 0 && p.Detail == "" { // the members that are wrong say more than that some are
+		out.Detail = strings.Join(sentences, " ")
+	}
+	return out
+}
+
+// attributes are the extras of a refusal in the words of this document: its sessions know three states.
+func attributes(p *problem.Problem) map[string]any {
+	if len(p.Attributes) == 0 {
+		return nil
+	}
+	out := make(map[string]any, len(p.Attributes))
+	for name, v := range p.Attributes {
+		if at, ok := v.(time.Time); ok {
+			v = at.UTC().Format("2006-01-02T15:04:05.000Z")
+		}
+		out[name] = v
+	}
+	if p.Definition == problem.SessionTerminated || p.Definition == problem.SessionLifetimeExceeded {
+		state := problem.StateProblem{Problem: p}
+		if is := state.CurrentState(); is != "" {
+			out["currentState"] = stateWord(is)
+		}
+		if p.Definition == problem.SessionLifetimeExceeded {
+			delete(out, "allowedStates") // it is in one of them, only for too long
+		} else if allowed := state.AllowedStates(); allowed != nil {
+			words := make([]string, 0, len(allowed))
+			for _, s := range allowed {
+				if w := stateWord(s); !slices.Contains(words, w) {
+					words = append(words, w)
+				}
+			}
+			out["allowedStates"] = words
+		}
+	}
+	return out
+}
+
+// stateWord is the state of a session as this document has it.
+func stateWord(state string) string {
+	switch domain.SessionState(state) {
+	case domain.SessionActive, domain.SessionPending:
+		return "active"
+	case domain.SessionAbandoned, domain.SessionExpired:
+		return "expired"
+	default:
+		return "terminated"
+	}
+}
+
+// newUUID is a random UUID (RFC 9562, version 4), the correlation id of one problem.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
