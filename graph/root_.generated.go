@@ -1425,7 +1425,8 @@ directive @constraint(
   max: Int
   """
   What the text must look like: ` + "`" + `email` + "`" + ` is a mailbox, one ` + "`" + `@` + "`" + ` with something on both sides and no white space;
-  ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank.
+  ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank;
+  ` + "`" + `text` + "`" + ` is anything but the character U+0000.
   """
   format: String
 ) on INPUT_FIELD_DEFINITION | ARGUMENT_DEFINITION

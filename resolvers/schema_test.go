@@ -155,7 +155,7 @@ func constraint(f reflect.StructField) string {
 			args[most] = value
 		case "mailbox":
 			args["format"] = `"email"`
-		case "printable", "line":
+		case "printable", "line", "text":
 			args["format"] = strconv.Quote(name)
 		case "", "required", "omitempty", "oneof":
 		default:
