@@ -47,6 +47,22 @@ type Kit struct {
 	*domain.Service
 	DB    *db.DB
 	Clock *Clock
+
+	url string
+	key seal.Key
+}
+
+// Another gives a second instance over the same database, with connections of its own and the same clock.
+func (k *Kit) Another(t testing.TB) *Kit {
+	t.Helper()
+	d, err := db.Open(context.Background(), db.Options{URL: k.url, Key: k.key, Now: k.Clock.Now, Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	rules := *k.Service
+	rules.Store, rules.Directory, rules.Limiter, rules.Keyed = d, d, d, d.Keyed
+	return &Kit{DB: d, Clock: k.Clock, Service: &rules, url: k.url, key: k.key}
 }
 
 // SQLite gives the URL of a database file of the test's own.
@@ -67,8 +83,8 @@ var Databases = []struct {
 func New(t testing.TB, url string) *Kit {
 	t.Helper()
 	ctx := context.Background()
-	clock := NewClock()
-	d, err := db.Open(ctx, db.Options{URL: url, Key: seal.NewKey(), Now: clock.Now, Timeout: 30 * time.Second}) // a busy machine is no outage
+	clock, key := NewClock(), seal.NewKey()
+	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: clock.Now, Timeout: 30 * time.Second}) // a busy machine is no outage
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +103,7 @@ func New(t testing.TB, url string) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Kit{DB: d, Clock: clock, Service: &domain.Service{
+	return &Kit{DB: d, Clock: clock, url: url, key: key, Service: &domain.Service{
 		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
