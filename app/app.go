@@ -201,6 +201,8 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 			InvitationTTL: c.InvitationTTL, InvitationResendLimit: c.InvitationResendLimit,
 			InvitationMaxFailed: c.InvitationMaxFailedVerification,
 			VerifyRate:          domain.Rate(c.VerifyRate), VerifyBlock: c.VerifyBlock,
+			EmailTokenTTL: c.EmailTokenTTL, PhoneCodeTTL: c.PhoneCodeTTL, ChallengeTTL: c.ChallengeTTL, TwoFactorTTL: c.TwoFactorTTL,
+			CodeSendLimit: domain.Rate(c.CodeSendLimit), CodeTryLimit: domain.Rate(c.CodeTryLimit), CodeRate: domain.Rate(c.CodeRate),
 			SessionIdleTimeout: c.SessionIdleTimeout, SessionMaxLifetime: c.SessionMaxLifetime, SessionTokenTTL: c.SessionTokenTTL,
 			CompleteRequiresVerification: c.CompleteRequiresVerification,
 		},
