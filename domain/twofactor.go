@@ -313,22 +313,32 @@ func (s *Service) documented(ctx context.Context, operation string, on TwoFactor
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
-	a := ActorFrom(ctx)
-	var p *problem.Problem
-	switch {
-	case in.ClientID == nil || *in.ClientID == "":
-		p = problem.New(problem.MissingClientID)
-	case a.ClientID != "" && a.ClientID != *in.ClientID:
-		p = problem.New(problem.ClientMismatch)
-	case in.ChallengeID == "":
-		p = problem.New(problem.MissingChallenge)
-	case in.Signature == "":
-		p = problem.New(problem.MissingSignature)
+	client := ""
+	if in.ClientID != nil {
+		client = *in.ClientID
 	}
-	if p != nil {
-		return Outcome[TwoFactorRequest]{}, p
+	if err := s.FromApplication(ctx, client); err != nil {
+		return Outcome[TwoFactorRequest]{}, err
+	}
+	switch {
+	case in.ChallengeID == "":
+		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingChallenge)
+	case in.Signature == "":
+		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingSignature)
 	}
 	return s.decideTwoFactor(ctx, operation, on, in, in)
+}
+
+// FromApplication says whether the caller may call as the application.
+// Refuses with MissingClientID (it is empty) and ClientMismatch (the token was issued to another one).
+func (s *Service) FromApplication(ctx context.Context, clientID string) error {
+	switch a := ActorFrom(ctx); {
+	case clientID == "":
+		return problem.New(problem.MissingClientID)
+	case a.ClientID != "" && a.ClientID != clientID:
+		return problem.New(problem.ClientMismatch)
+	}
+	return nil
 }
 
 // decideTwoFactor is the order of the document (User Sessions, device challenge and signature): token and scope,
