@@ -625,7 +625,7 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (Outcome
 		}
 	}
 	if !known {
-		return refused(ctx, s, verifyingEmail, a, c, problem.New(problem.InvalidToken), s.wrongFrom(a))
+		return refused(ctx, s, verifyingEmail, a, c, problem.New(problem.InvalidToken).At("token"), s.wrongFrom(a))
 	}
 	c.id = page.Items[0].ID
 	out, err := apply(ctx, s, verifyingEmail, c, EmailVerify, func(_ context.Context, ch *change[EmailVerification]) (EmailVerificationState, error) {
@@ -700,7 +700,7 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (Outcome
 		if err := s.Hasher.Burn(ctx, in.Code); err != nil {
 			return Outcome[PhoneVerification]{}, err
 		}
-		return refused(ctx, s, phoneVerifications, a, c, problem.New(problem.InvalidCode), counters...)
+		return refused(ctx, s, phoneVerifications, a, c, problem.New(problem.InvalidCode).At("code"), counters...)
 	}
 	c.id = r.ID
 	right, compared := false, false
@@ -720,7 +720,7 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (Outcome
 			return PhoneVerified, nil
 		}
 		ch.Record.Attempts++
-		ch.tell(problem.New(problem.InvalidCode))
+		ch.tell(problem.New(problem.InvalidCode).At("code"))
 		if ch.Record.Attempts >= phoneCodeTries {
 			return PhoneLocked, nil
 		}

@@ -484,7 +484,7 @@ func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) 
 	}
 	challenge, err := s.Store.UseChallenge(context.WithoutCancel(ctx), use)
 	if errors.Is(err, ErrMissing) {
-		return problem.New(problem.InvalidChallenge), nil
+		return problem.New(problem.InvalidChallenge).At("challengeId"), nil
 	}
 	if err != nil {
 		return nil, err
@@ -499,7 +499,7 @@ func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) 
 		return nil, err
 	}
 	if err != nil || device.State != DeviceRegistered || device.CustomerID != d.actor.ID || !d.signedBy(device, name) {
-		return problem.New(problem.InvalidSignature), nil
+		return problem.New(problem.InvalidSignature).At("signature"), nil
 	}
 	d.device = device
 	return d.factors(ctx)
@@ -544,18 +544,19 @@ func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
 	}
 	for _, f := range []struct {
 		factor         SecondFactor
+		member         string
 		said           *string
 		hash           string
 		missing, wrong *problem.Definition
 	}{
-		{FactorPIN, d.in.PIN, customer.PINHash, problem.MissingPIN, problem.InvalidPIN},
-		{FactorPassword, d.in.Password, customer.PasswordHash, problem.MissingPassword, problem.InvalidPassword},
+		{FactorPIN, "pin", d.in.PIN, customer.PINHash, problem.MissingPIN, problem.InvalidPIN},
+		{FactorPassword, "password", d.in.Password, customer.PasswordHash, problem.MissingPassword, problem.InvalidPassword},
 	} {
 		if !slices.Contains(policy, f.factor) {
 			continue
 		}
 		if f.said == nil || *f.said == "" {
-			return problem.New(f.missing), nil
+			return problem.New(f.missing).At(f.member), nil
 		}
 		right := false
 		if f.hash == "" {
@@ -571,7 +572,7 @@ func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
 			return nil, err
 		}
 		if !right {
-			return problem.New(f.wrong), nil
+			return problem.New(f.wrong).At(f.member), nil
 		}
 	}
 	return nil, nil
