@@ -140,8 +140,10 @@ func (c *Config) Check() error {
 			return bad("SMTP_URL", "%v", err)
 		}
 	}
-	if err := checkScheme(c.SMSURL, "twilio"); err != nil {
-		return bad("SMS_URL", "%v", err)
+	if c.SMSURL != "" {
+		if _, err := notify.NewTwilio(c.SMSURL, nil); err != nil {
+			return bad("SMS_URL", "%v", err)
+		}
 	}
 	if !oneOf(c.Demo, "true", "false", "auto") {
 		return bad("DEMO", "expected true, false or auto")

@@ -28,17 +28,17 @@ type Twilio struct {
 	sid, token string
 	from       string
 	client     *http.Client
-	words      *Words
+	compose    *Composer
 }
 
-// NewTwilio reads the URL. Its errors name what is wrong and never repeat the URL, which holds a token.
+// NewTwilio reads the URL; without a composer it only checks it. Its errors name what is wrong and never repeat the URL, which holds a token.
 func NewTwilio(rawURL string, c *Composer) (*Twilio, error) {
 	wrong := errors.New("not a URL of the form twilio://SID:TOKEN@from?base=…")
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "twilio" || u.User == nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
 		return nil, wrong
 	}
-	t := &Twilio{sid: u.User.Username(), from: u.Host, words: c.words}
+	t := &Twilio{sid: u.User.Username(), from: u.Host, compose: c}
 	t.token, _ = u.User.Password()
 	if t.sid == "" || t.token == "" || strings.ContainsAny(t.sid, "/?#") {
 		return nil, wrong
@@ -66,7 +66,7 @@ func NewTwilio(rawURL string, c *Composer) (*Twilio, error) {
 
 // Send hands over one text message.
 func (t *Twilio) Send(ctx context.Context, m *domain.Message) error {
-	text, err := t.words.sms(m)
+	text, err := t.compose.words.sms(m)
 	if err != nil {
 		return err
 	}
