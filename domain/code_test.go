@@ -371,6 +371,53 @@ func TestWhoSeesAndDecides(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatChanged(t *testing.T) {
+	t.Parallel()
+	p := newProving(t, testkit.SQLite(t))
+	token, code := p.MailedToken(t, "alice"), p.TextedCode(t, "alice")
+	moved, err := p.ImportedCustomer(context.Background(), domain.ImportCustomerInput{
+		ID: "alice", Username: new("alice"), Email: new("alice@example.org"), Phone: new("+19105550199"),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.DB.ImportBatch(context.Background(), []any{moved}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.VerifyEmail(context.Background(), domain.VerifyEmailInput{Token: token}); !problem.Has(err, problem.InvalidToken) {
+		t.Errorf("a token of the old address: %v", err)
+	}
+	if _, err := p.VerifyPhone(alice, domain.VerifyPhoneInput{Code: code}); !problem.Has(err, problem.InvalidCode) {
+		t.Errorf("a code of the old number: %v", err)
+	}
+	if _, err := p.VerifyPhone(alice, domain.VerifyPhoneInput{Code: p.TextedCode(t, "alice")}); err != nil {
+		t.Errorf("a code of the new number: %v", err)
+	}
+}
+
+func TestNamesToSign(t *testing.T) {
+	t.Parallel()
+	p := newProving(t, testkit.SQLite(t))
+	for _, c := range []struct {
+		actor domain.Actor
+		want  string
+	}{
+		{domain.Actor{ID: "alice", Username: "alicia"}, "alicia"}, // the token's
+		{domain.Actor{ID: "alice"}, "alice"},                      // the directory's
+		{domain.Actor{ID: "stranger"}, "stranger"},                // the subject
+	} {
+		ctx := domain.WithActor(context.Background(), c.actor)
+		d := testkit.NewDevice("ed25519", 0)
+		if _, err := p.RegisterDevice(ctx, domain.RegisterDeviceInput{PublicKey: d.PublicKey()}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.CreateDeviceChallenge(ctx, domain.CreateDeviceChallengeInput{DeviceID: d.ID()})
+		if err != nil || out.Record.Username != c.want {
+			t.Errorf("%+v: %+v, %v", c.actor, out.Record, err)
+		}
+	}
+}
+
 func TestKeysOfDevices(t *testing.T) {
 	t.Parallel()
 	p := newProving(t, testkit.SQLite(t))
