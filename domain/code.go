@@ -2,14 +2,13 @@ package domain
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"math/big"
 	"net/url"
 	"strings"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 	"github.com/gatehouse/gatehouse/domain/listing"

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -17,8 +18,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"crypto"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 	"github.com/gatehouse/gatehouse/domain/listing"
