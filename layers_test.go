@@ -48,6 +48,7 @@ var layers = map[string]layer{
 	"rest/clientsessions":   {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest/customersessions": {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest/invitations":      {ours: []string{"domain/...", "rest/wire", "rest/hal"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
+	"rest/usersessions":     {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest":                  {ours: []string{"domain", "rest/..."}, others: []string{"*"}, why: "it mounts the dialects"},
 	"pages":                 {ours: []string{"domain/..."}, others: []string{"*"}, why: "each form is one call of a rule"},
 	"examples":              {why: "sample files and their embedding"},

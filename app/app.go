@@ -201,6 +201,8 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 			InvitationTTL: c.InvitationTTL, InvitationResendLimit: c.InvitationResendLimit,
 			InvitationMaxFailed: c.InvitationMaxFailedVerification,
 			VerifyRate:          domain.Rate(c.VerifyRate), VerifyBlock: c.VerifyBlock,
+			EmailTokenTTL: c.EmailTokenTTL, PhoneCodeTTL: c.PhoneCodeTTL, ChallengeTTL: c.ChallengeTTL, TwoFactorTTL: c.TwoFactorTTL,
+			CodeSendLimit: domain.Rate(c.CodeSendLimit), CodeTryLimit: domain.Rate(c.CodeTryLimit), CodeRate: domain.Rate(c.CodeRate),
 			SessionIdleTimeout: c.SessionIdleTimeout, SessionMaxLifetime: c.SessionMaxLifetime, SessionTokenTTL: c.SessionTokenTTL,
 			CompleteRequiresVerification: c.CompleteRequiresVerification,
 		},
@@ -238,6 +240,13 @@ func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, p
 		}
 		senders[domain.ChannelEmail] = smtp
 	}
+	if c.SMSURL != "" {
+		texts, err := notify.NewTwilio(c.SMSURL, mails)
+		if err != nil {
+			return nil, fmt.Errorf("GATEHOUSE_SMS_URL: %w", err)
+		}
+		senders[domain.ChannelSMS] = texts
+	}
 	return notify.NewDeliverer(notify.Options{
 		Outbox: store, Senders: senders, Now: now, Log: log,
 		Observe: func(channel, outcome string) { counted.delivered.WithLabelValues(channel, outcome).Inc() },
@@ -258,9 +267,11 @@ func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL st
 	}))
 	dialects := rest.New(rest.Options{
 		Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),
+		Version: build.Version,
 	})
 	mux.Handle("/", dialects)
 	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
+	mux.Handle("/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
 	if c.Development() {
 		console := pages.Playground(pages.PlaygroundOptions{GraphiQL: playground.Handler("Gatehouse", "/graphql")})
 		mux.Handle("/{$}", console)

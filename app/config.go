@@ -57,6 +57,14 @@ type Config struct {
 	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation mail, with {invitationId} and {key}. Default: the public URL and /invite?invitationId={invitationId}&key={key}."`
 	CompleteRequiresVerification    bool          `default:"false" env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
 	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file of GraphQL documents by id; then only these are served."`
+	EmailTokenTTL                   time.Duration `name:"email-token-ttl" default:"24h" env:"GATEHOUSE_EMAIL_TOKEN_TTL" help:"How long the token of a verification mail may be used."`
+	PhoneCodeTTL                    time.Duration `name:"phone-code-ttl" default:"10m" env:"GATEHOUSE_PHONE_CODE_TTL" help:"How long the code of a text message may be used."`
+	ChallengeTTL                    time.Duration `name:"challenge-ttl" default:"5m" env:"GATEHOUSE_CHALLENGE_TTL" help:"How long the challenge of a device may be used."`
+	TwoFactorTTL                    time.Duration `name:"two-factor-ttl" default:"5m" env:"GATEHOUSE_TWO_FACTOR_TTL" help:"How long a two-factor request may be decided."`
+	CodeSendLimit                   Rate          `default:"5/1h" env:"GATEHOUSE_CODE_SEND_LIMIT" help:"Mails or texts with a code, per customer and per address or number, as N/duration."`
+	CodeTryLimit                    Rate          `default:"20/24h" env:"GATEHOUSE_CODE_TRY_LIMIT" help:"Wrong phone codes per customer, across re-sends, as N/duration."`
+	CodeRate                        Rate          `default:"100/10m" env:"GATEHOUSE_CODE_RATE" help:"Wrong e-mail tokens and phone codes per client address, as N/duration."`
+	SMSURL                          string        `name:"sms-url" env:"GATEHOUSE_SMS_URL" secret:"url" help:"Provider of text messages: twilio://SID:TOKEN@from?base=…. Default: the development outbox."`
 	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of slow hashes: default, or low (tests; not with an external issuer)."`
 }
 
@@ -132,6 +140,11 @@ func (c *Config) Check() error {
 			return bad("SMTP_URL", "%v", err)
 		}
 	}
+	if c.SMSURL != "" {
+		if _, err := notify.NewTwilio(c.SMSURL, nil); err != nil {
+			return bad("SMS_URL", "%v", err)
+		}
+	}
 	if !oneOf(c.Demo, "true", "false", "auto") {
 		return bad("DEMO", "expected true, false or auto")
 	}
@@ -162,6 +175,14 @@ func (c *Config) Check() error {
 		return bad("INVITATION_RESEND_LIMIT", "is negative")
 	case c.InvitationMaxFailedVerification < 0:
 		return bad("INVITATION_MAX_FAILED_VERIFICATIONS", "is negative")
+	case c.EmailTokenTTL <= 0:
+		return bad("EMAIL_TOKEN_TTL", "is not positive")
+	case c.PhoneCodeTTL <= 0:
+		return bad("PHONE_CODE_TTL", "is not positive")
+	case c.ChallengeTTL <= 0:
+		return bad("CHALLENGE_TTL", "is not positive")
+	case c.TwoFactorTTL <= 0:
+		return bad("TWO_FACTOR_TTL", "is not positive")
 	case c.VerifyBlock < 0:
 		return bad("VERIFY_BLOCK", "is negative")
 	case c.SessionIdleTimeout <= 0:

@@ -262,6 +262,8 @@ func (im *Importer) record(text []byte, strict bool) (any, error) {
 			return nil, err
 		}
 		return in.ImportCustomerInput, inWords(in.Check())
+	case "device", "application", "jurisdiction":
+		return im.code(*head.Kind, *head.ID, text)
 	}
 	return nil, fmt.Errorf("kind %q is not known", clip(*head.Kind))
 }

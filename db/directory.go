@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gatehouse/gatehouse/domain"
 )
@@ -155,7 +154,11 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 				}
 			}
 		default:
-			return fmt.Errorf("db: records of type %T are not imported", record)
+			some, err := d.importCode(keys, record)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, some...)
 		}
 	}
 	return d.run(ctx, append(seen(sightings), steps...))

@@ -10,6 +10,8 @@ const (
 	keepSent = 30 * 24 * time.Hour
 	// keepDecoys is as good as any; nobody reads them.
 	keepDecoys = time.Hour
+	// keepChallenges is how long a repeat of the call that made a challenge finds it: as long as an idempotency key.
+	keepChallenges = 24 * time.Hour
 	// purgeSize keeps each transaction short.
 	purgeSize = 1000
 )
@@ -23,6 +25,7 @@ func (d *DB) Purge(ctx context.Context, now time.Time) error {
 		{"idempotency_keys", "key", "expires_at <= ?", []any{micros(now)}},
 		{"limits", "key", "keep_until <= ? AND blocked_until <= ?", []any{micros(now), micros(now)}},
 		{"messages", "id", "state = 'sent' AND ended_at <= ?", []any{micros(now.Add(-keepSent))}},
+		{"device_challenges", "id", "expires_at <= ?", []any{micros(now.Add(-keepChallenges))}},
 		{"decoy_events", "seq", "occurred_at <= ?", []any{micros(now.Add(-keepDecoys))}},
 	} {
 		text := "DELETE FROM " + of.table + " WHERE " + of.key + " IN (SELECT " + of.key + " FROM " + of.table +

@@ -100,7 +100,7 @@ func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
 	case *domain.Session:
 		return d.sessionSteps(keys, r, c)
 	}
-	return nil, fmt.Errorf("db: records of type %T have no table", c.Record)
+	return d.codeChange(keys, c)
 }
 
 func changing(t *table, row any, id string, c domain.Change) []step {

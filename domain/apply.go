@@ -48,6 +48,8 @@ type call struct {
 	// late leaves the version to the effect while the transition is open: a stale version would tell a stranger that
 	// the record is there.
 	late bool
+	// looked is set where the input does not name the record by id: which one was looked up is no part of the input.
+	looked bool
 }
 
 // reading is a record as it is now: the clock transitions that were due have been made, but not yet written.
@@ -260,6 +262,9 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	for _, one := range of(
 		func() (int, error) { return sweep(ctx, s, invitations) },
 		func() (int, error) { return sweep(ctx, s, sessions) },
+		func() (int, error) { return sweep(ctx, s, emailVerifications) },
+		func() (int, error) { return sweep(ctx, s, phoneVerifications) },
+		func() (int, error) { return sweep(ctx, s, twoFactorRequests) },
 	) {
 		n, err := one()
 		total += n

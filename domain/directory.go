@@ -27,6 +27,7 @@ type Directory interface {
 	PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error)
 	// Customer finds a customer by the subject of its tokens; ErrMissing where there is none.
 	Customer(ctx context.Context, id string) (*Customer, error)
+	Policies
 }
 
 // Customer is a person as the bank knows it. All of it is personal data.

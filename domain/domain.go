@@ -52,6 +52,13 @@ type Settings struct {
 	SessionIdleTimeout, SessionMaxLifetime time.Duration
 	// SessionTokenTTL is the life of a session token.
 	SessionTokenTTL time.Duration
+	// EmailTokenTTL, PhoneCodeTTL, ChallengeTTL and TwoFactorTTL are how long each may be used.
+	EmailTokenTTL, PhoneCodeTTL, ChallengeTTL, TwoFactorTTL time.Duration
+	// CodeSendLimit bounds mails or texts with a code, per customer and per address or number.
+	CodeSendLimit Rate
+	// CodeTryLimit bounds wrong phone codes per customer, across re-sends; CodeRate wrong tokens and codes per client
+	// address.
+	CodeTryLimit, CodeRate Rate
 	// CompleteRequiresVerification asks that the accepting user has passed identity verification.
 	CompleteRequiresVerification bool
 }
@@ -102,6 +109,7 @@ type Store interface {
 	// DeleteJwtTemplate removes a template; ErrMissing where there is none.
 	DeleteJwtTemplate(ctx context.Context, name string) error
 	Events() Shelf[LifecycleEvent]
+	CodeStore
 	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
 	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)
 }
@@ -184,6 +192,8 @@ type Limiter interface {
 	// Take counts one call of the key. Over the rate, the key is blocked for the block, or until the window ends
 	// where block is 0; then ok is false and availableAt says until when.
 	Take(ctx context.Context, key []byte, rate Rate, block time.Duration) (ok bool, availableAt time.Time, err error)
+	// Peek says whether the rate leaves a call of the key, and else until when not. It counts nothing.
+	Peek(ctx context.Context, key []byte, rate Rate) (ok bool, availableAt time.Time, err error)
 }
 
 // Hasher hashes secrets that people choose: slowly, with a salt.
@@ -223,6 +233,11 @@ type Kind string
 const (
 	KindInvitation Kind = "invitation"
 	KindSession    Kind = "session"
+
+	KindEmailVerification Kind = "emailVerification"
+	KindPhoneVerification Kind = "phoneVerification"
+	KindDevice            Kind = "device"
+	KindTwoFactorRequest  Kind = "twoFactorRequest"
 )
 
 // Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same

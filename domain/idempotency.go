@@ -30,7 +30,11 @@ func (s *Service) fingerprint(c call) []byte {
 	if c.guard.ExpectedVersion != nil {
 		version = strconv.Itoa(*c.guard.ExpectedVersion)
 	}
-	return s.Keyed("idempotency input", append([]string{c.operation, c.id, version}, c.parts...)...)
+	id := c.id
+	if c.looked {
+		id = ""
+	}
+	return s.Keyed("idempotency input", append([]string{c.operation, id, version}, c.parts...)...)
 }
 
 // memory is what the unit of a call remembers; nil where the call has no key.

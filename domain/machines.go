@@ -4,7 +4,10 @@ import "github.com/gatehouse/gatehouse/domain/lifecycle"
 
 // Lifecycles gives every machine as plain text, in the order of the documentation.
 func Lifecycles() []lifecycle.Map {
-	return []lifecycle.Map{invitationMachine.Map(), sessionMachine.Map()}
+	return []lifecycle.Map{
+		invitationMachine.Map(), sessionMachine.Map(),
+		emailMachine.Map(), phoneMachine.Map(), deviceMachine.Map(), twoFactorMachine.Map(),
+	}
 }
 
 // Lifecycle gives the machine of a kind as plain text.
@@ -26,6 +29,7 @@ type RoleHelp struct {
 // Roles explains every role, for the documentation.
 func Roles() []RoleHelp {
 	return []RoleHelp{
+		{RoleAnyone, "Everybody whom the scopes let in; what is presented is the credential."},
 		{RoleInviter, "Created the invitation."},
 		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
 		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on."},

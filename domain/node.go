@@ -16,6 +16,9 @@ func (m *Meta) NodeID() string { return m.ID }
 // NodeID is the event's id.
 func (e *LifecycleEvent) NodeID() string { return e.ID }
 
+// uuids stands among the prefixes for ids that are UUIDs and have none.
+const uuids = "uuid"
+
 // sources says where the records of an id's prefix are found, many at once. What the caller may not see is left out.
 var sources = map[string]func(context.Context, *Service, []string) ([]Node, error){
 	"inv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
@@ -31,6 +34,18 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 			out = append(out, c)
 		}
 		return out, err
+	},
+	"emv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, emailVerifications, "emailVerification", ids)
+	},
+	"phv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, phoneVerifications, "phoneVerification", ids)
+	},
+	"dev": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, devices, "device", ids)
+	},
+	uuids: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, twoFactorRequests, "twoFactorRequest", ids)
 	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
@@ -58,6 +73,9 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 	places := map[string]map[string][]int{} // by prefix and id
 	for i, id := range ids {
 		prefix, _, _ := strings.Cut(id, "_")
+		if isUUID(id) {
+			prefix = uuids
+		}
 		if sources[prefix] == nil || !plausibleID(id) {
 			continue
 		}

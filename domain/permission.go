@@ -24,6 +24,7 @@ var (
 	bankingWrite  = permission{scopes: of(ScopeBankingWrite, ScopeBankingFull)}
 	trusted       = permission{scopes: of(ScopeAdminWrite, ScopeAdminFull)}
 	own           = permission{client: true}
+	signup        = permission{scopes: of(ScopeSignup)}
 	bankingDelete = permission{scopes: of(ScopeBankingDelete, ScopeBankingFull)}
 )
 
@@ -52,6 +53,23 @@ var permissions = map[string]permission{
 	"deleteJwtTemplate":   trusted,
 	"previewJwtTemplate":  trusted,
 	"jwtTemplates":        {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
+
+	"emailVerification":        {},
+	"phoneVerification":        {},
+	"requestEmailVerification": {}, // for another customer an administrator: the rule says so
+	"requestPhoneVerification": {},
+	"verifyEmail":              {open: true},
+	"verifyPhone":              {},
+	"device":                   {},
+	"devices":                  {},
+	"registerDevice":           {},
+	"revokeDevice":             {},
+	"createDeviceChallenge":    {},
+	"twoFactorRequest":         {},
+	"twoFactorRequests":        {},
+	"openTwoFactorRequest":     trusted,
+	"approveTwoFactorRequest":  signup,
+	"rejectTwoFactorRequest":   signup,
 
 	"invitation":             bankingRead,
 	"invitations":            bankingRead,

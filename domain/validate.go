@@ -20,7 +20,7 @@ var validate = newValidate()
 func newValidate() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
-	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName} {
+	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName, "digits": digits} {
 		must(v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return ok(fl.Field().String()) }))
 	}
 	return v
@@ -90,6 +90,9 @@ func templateName(s string) bool {
 	return strings.Trim(s, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
+// digits has digits only.
+func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
 // violation says in words what a tag asks for.
 func violation(member string, e validator.FieldError) string {
 	chars := e.Kind() == reflect.String
@@ -122,6 +125,8 @@ func violation(member string, e validator.FieldError) string {
 		return member + " names nothing twice."
 	case "text":
 		return member + " has a character that cannot be stored."
+	case "digits":
+		return member + " has digits only."
 	case "line":
 		return member + " is one line of printable text and not blank."
 	}

@@ -12,6 +12,16 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
+// What came of approveTwoFactorRequest.
+type ApproveTwoFactorRequestPayload struct {
+	// The request as it is now; null where there is none that you may see.
+	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of completeInvitation.
 type CompleteInvitationPayload struct {
 	// The invitation as it is now; null where there is none that you may see.
@@ -38,6 +48,16 @@ type CreateClientTokenPayload struct {
 	Client *domain.Client `json:"client,omitempty"`
 	// Its credential, which is not kept: a repeat makes another. Null where there is a problem.
 	Jwt *string `json:"jwt,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createDeviceChallenge.
+type CreateDeviceChallengePayload struct {
+	// The challenge; null where there is a problem.
+	DeviceChallenge *domain.DeviceChallenge `json:"deviceChallenge,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -108,6 +128,64 @@ type DeleteJwtTemplatePayload struct {
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
 	Replayed bool `json:"replayed"`
+}
+
+// A page of devices.
+type DeviceConnection struct {
+	// The devices of the page, each with its cursor.
+	Edges []*DeviceEdge `json:"edges"`
+	// The devices of the page.
+	Nodes []*domain.Device `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many devices there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// A device in a list.
+type DeviceEdge struct {
+	// The device.
+	Node *domain.Device `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of devices.
+type DeviceOrder struct {
+	// What to sort by.
+	Field DeviceOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on the status of a device. All that are given must hold.
+type DeviceStatusWhere struct {
+	// It is this one.
+	Eq *domain.DeviceState `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.DeviceState `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.DeviceState `json:"in,omitempty"`
+}
+
+// Conditions on a device. All that are given must hold; at most 200 in one query.
+type DeviceWhere struct {
+	// All of these hold.
+	And []*DeviceWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*DeviceWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *DeviceWhere `json:"not,omitempty"`
+	// The id.
+	ID *IDWhere `json:"id,omitempty"`
+	// Where it stands.
+	Status *DeviceStatusWhere `json:"status,omitempty"`
+	// The id of the customer.
+	CustomerID *IDWhere `json:"customerId,omitempty"`
+	// The digest of the public key.
+	Fingerprint *IDWhere `json:"fingerprint,omitempty"`
+	// When it was registered.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
 // Conditions on an e-mail address, all in upper or lower case. All that are given must hold.
@@ -291,6 +369,16 @@ type LifecycleEventEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+// What came of openTwoFactorRequest.
+type OpenTwoFactorRequestPayload struct {
+	// The new request; null where there is a problem.
+	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // Where a page stands in its list.
 type PageInfo struct {
 	// Whether there is more after the page.
@@ -313,10 +401,50 @@ type PreviewJwtTemplatePayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What came of registerDevice.
+type RegisterDevicePayload struct {
+	// The new device; null where there is a problem.
+	Device *domain.Device `json:"device,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of rejectTwoFactorRequest.
+type RejectTwoFactorRequestPayload struct {
+	// The request as it is now; null where there is none that you may see.
+	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of removeSession.
 type RemoveSessionPayload struct {
 	// The session as it is now; null where there is none that you may see.
 	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of requestEmailVerification.
+type RequestEmailVerificationPayload struct {
+	// The new verification; null where there is a problem.
+	EmailVerification *domain.EmailVerification `json:"emailVerification,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of requestPhoneVerification.
+type RequestPhoneVerificationPayload struct {
+	// The new verification; null where there is a problem.
+	PhoneVerification *domain.PhoneVerification `json:"phoneVerification,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -337,6 +465,16 @@ type ResendInvitationPayload struct {
 type ResumeSessionPayload struct {
 	// The session as it is now; null where there is none that you may see.
 	Session *domain.Session `json:"session,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of revokeDevice.
+type RevokeDevicePayload struct {
+	// The device as it is now; null where there is none that you may see.
+	Device *domain.Device `json:"device,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -465,6 +603,68 @@ type TouchSessionPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A page of requests.
+type TwoFactorRequestConnection struct {
+	// The requests of the page, each with its cursor.
+	Edges []*TwoFactorRequestEdge `json:"edges"`
+	// The requests of the page.
+	Nodes []*domain.TwoFactorRequest `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many requests there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// A request in a list.
+type TwoFactorRequestEdge struct {
+	// The request.
+	Node *domain.TwoFactorRequest `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of requests.
+type TwoFactorRequestOrder struct {
+	// What to sort by.
+	Field TwoFactorRequestOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on the status of a request. All that are given must hold.
+type TwoFactorRequestStatusWhere struct {
+	// It is this one.
+	Eq *domain.TwoFactorRequestState `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.TwoFactorRequestState `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.TwoFactorRequestState `json:"in,omitempty"`
+}
+
+// Conditions on a request. All that are given must hold; at most 200 in one query.
+type TwoFactorRequestWhere struct {
+	// All of these hold.
+	And []*TwoFactorRequestWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*TwoFactorRequestWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *TwoFactorRequestWhere `json:"not,omitempty"`
+	// The id; ids sort by time.
+	ID *IDWhere `json:"id,omitempty"`
+	// Where it stands.
+	Status *TwoFactorRequestStatusWhere `json:"status,omitempty"`
+	// The id of the customer.
+	CustomerID *IDWhere `json:"customerId,omitempty"`
+	// The application.
+	ClientID *IDWhere `json:"clientId,omitempty"`
+	// When it was opened.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+	// When the last transition was.
+	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
+	// Until when it can be decided.
+	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
+}
+
 // What came of updateInvitationSecret.
 type UpdateInvitationSecretPayload struct {
 	// The invitation as it is now; null where there is none that you may see.
@@ -483,6 +683,16 @@ type URIWhere struct {
 	In []string `json:"in,omitempty"`
 }
 
+// What came of verifyEmail.
+type VerifyEmailPayload struct {
+	// The verification; null where the token is not accepted.
+	EmailVerification *domain.EmailVerification `json:"emailVerification,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of verifyInvitation.
 type VerifyInvitationPayload struct {
 	// The accepted invitation; null where there is a problem.
@@ -491,6 +701,69 @@ type VerifyInvitationPayload struct {
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
+}
+
+// What came of verifyPhone.
+type VerifyPhonePayload struct {
+	// The verification; null where the code is not accepted.
+	PhoneVerification *domain.PhoneVerification `json:"phoneVerification,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What devices can be sorted by.
+type DeviceOrderField string
+
+const (
+	// The id.
+	DeviceOrderFieldID DeviceOrderField = "ID"
+	// Where it stands.
+	DeviceOrderFieldStatus DeviceOrderField = "STATUS"
+	// The id of the customer.
+	DeviceOrderFieldCustomerID DeviceOrderField = "CUSTOMER_ID"
+	// The digest of the public key.
+	DeviceOrderFieldFingerprint DeviceOrderField = "FINGERPRINT"
+	// When it was registered.
+	DeviceOrderFieldCreatedAt DeviceOrderField = "CREATED_AT"
+)
+
+var AllDeviceOrderField = []DeviceOrderField{
+	DeviceOrderFieldID,
+	DeviceOrderFieldStatus,
+	DeviceOrderFieldCustomerID,
+	DeviceOrderFieldFingerprint,
+	DeviceOrderFieldCreatedAt,
+}
+
+func (e DeviceOrderField) IsValid() bool {
+	switch e {
+	case DeviceOrderFieldID, DeviceOrderFieldStatus, DeviceOrderFieldCustomerID, DeviceOrderFieldFingerprint, DeviceOrderFieldCreatedAt:
+		return true
+	}
+	return false
+}
+
+func (e DeviceOrderField) String() string {
+	return string(e)
+}
+
+func (e *DeviceOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DeviceOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DeviceOrderField", str)
+	}
+	return nil
+}
+
+func (e DeviceOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
 // What invitations can be sorted by.
@@ -688,5 +961,64 @@ func (e *SessionOrderField) UnmarshalGQL(v any) error {
 }
 
 func (e SessionOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What requests can be sorted by.
+type TwoFactorRequestOrderField string
+
+const (
+	// The id; ids sort by time.
+	TwoFactorRequestOrderFieldID TwoFactorRequestOrderField = "ID"
+	// Where it stands.
+	TwoFactorRequestOrderFieldStatus TwoFactorRequestOrderField = "STATUS"
+	// The id of the customer.
+	TwoFactorRequestOrderFieldCustomerID TwoFactorRequestOrderField = "CUSTOMER_ID"
+	// The application.
+	TwoFactorRequestOrderFieldClientID TwoFactorRequestOrderField = "CLIENT_ID"
+	// When it was opened.
+	TwoFactorRequestOrderFieldCreatedAt TwoFactorRequestOrderField = "CREATED_AT"
+	// When the last transition was.
+	TwoFactorRequestOrderFieldUpdatedAt TwoFactorRequestOrderField = "UPDATED_AT"
+	// Until when it can be decided.
+	TwoFactorRequestOrderFieldExpiresAt TwoFactorRequestOrderField = "EXPIRES_AT"
+)
+
+var AllTwoFactorRequestOrderField = []TwoFactorRequestOrderField{
+	TwoFactorRequestOrderFieldID,
+	TwoFactorRequestOrderFieldStatus,
+	TwoFactorRequestOrderFieldCustomerID,
+	TwoFactorRequestOrderFieldClientID,
+	TwoFactorRequestOrderFieldCreatedAt,
+	TwoFactorRequestOrderFieldUpdatedAt,
+	TwoFactorRequestOrderFieldExpiresAt,
+}
+
+func (e TwoFactorRequestOrderField) IsValid() bool {
+	switch e {
+	case TwoFactorRequestOrderFieldID, TwoFactorRequestOrderFieldStatus, TwoFactorRequestOrderFieldCustomerID, TwoFactorRequestOrderFieldClientID, TwoFactorRequestOrderFieldCreatedAt, TwoFactorRequestOrderFieldUpdatedAt, TwoFactorRequestOrderFieldExpiresAt:
+		return true
+	}
+	return false
+}
+
+func (e TwoFactorRequestOrderField) String() string {
+	return string(e)
+}
+
+func (e *TwoFactorRequestOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TwoFactorRequestOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TwoFactorRequestOrderField", str)
+	}
+	return nil
+}
+
+func (e TwoFactorRequestOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }

@@ -25,15 +25,19 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Action() ActionResolver
 	Client() ClientResolver
+	Device() DeviceResolver
+	EmailVerification() EmailVerificationResolver
 	Invitation() InvitationResolver
 	LifecycleEvent() LifecycleEventResolver
 	LifecycleMap() LifecycleMapResolver
 	LifecycleState() LifecycleStateResolver
 	LifecycleTransition() LifecycleTransitionResolver
 	Mutation() MutationResolver
+	PhoneVerification() PhoneVerificationResolver
 	Query() QueryResolver
 	Session() SessionResolver
 	StateProblem() StateProblemResolver
+	TwoFactorRequest() TwoFactorRequestResolver
 	Viewer() ViewerResolver
 }
 
@@ -53,6 +57,12 @@ type ComplexityRoot struct {
 		AvailableAt func(childComplexity int) int
 		Name        func(childComplexity int) int
 		Problem     func(childComplexity int) int
+	}
+
+	ApproveTwoFactorRequestPayload struct {
+		Problems         func(childComplexity int) int
+		Replayed         func(childComplexity int) int
+		TwoFactorRequest func(childComplexity int) int
 	}
 
 	Client struct {
@@ -80,6 +90,12 @@ type ComplexityRoot struct {
 		Jwt      func(childComplexity int) int
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
+	}
+
+	CreateDeviceChallengePayload struct {
+		DeviceChallenge func(childComplexity int) int
+		Problems        func(childComplexity int) int
+		Replayed        func(childComplexity int) int
 	}
 
 	CreateInvitationPayload struct {
@@ -118,6 +134,54 @@ type ComplexityRoot struct {
 		Path    func(childComplexity int) int
 		Remedy  func(childComplexity int) int
 		Text    func(childComplexity int) int
+	}
+
+	Device struct {
+		Actions     func(childComplexity int) int
+		Algorithm   func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		CustomerID  func(childComplexity int) int
+		Fingerprint func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Name        func(childComplexity int) int
+		RevokedAt   func(childComplexity int) int
+		State       func(childComplexity int) int
+		Timeline    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt   func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	DeviceChallenge struct {
+		CreatedAt func(childComplexity int) int
+		DeviceID  func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Username  func(childComplexity int) int
+	}
+
+	DeviceConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DeviceEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	EmailVerification struct {
+		Actions    func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Delivery   func(childComplexity int) int
+		ExpiresAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		State      func(childComplexity int) int
+		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt  func(childComplexity int) int
+		VerifiedAt func(childComplexity int) int
+		Version    func(childComplexity int) int
 	}
 
 	EndOtherSessionsPayload struct {
@@ -250,26 +314,36 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CompleteInvitation     func(childComplexity int, input domain.CompleteInvitationInput) int
-		CompleteSessionTask    func(childComplexity int, input domain.CompleteSessionTaskInput) int
-		CreateClientToken      func(childComplexity int, input domain.CreateClientTokenInput) int
-		CreateInvitation       func(childComplexity int, input domain.CreateInvitationInput) int
-		CreateSession          func(childComplexity int, input domain.CreateSessionInput) int
-		CreateSessionToken     func(childComplexity int, input domain.CreateSessionTokenInput) int
-		DeleteInvitation       func(childComplexity int, input domain.DeleteInvitationInput) int
-		DeleteJwtTemplate      func(childComplexity int, input domain.DeleteJwtTemplateInput) int
-		EndOtherSessions       func(childComplexity int, input domain.EndOtherSessionsInput) int
-		EndSession             func(childComplexity int, input domain.SessionInput) int
-		PreviewJwtTemplate     func(childComplexity int, input domain.PreviewJwtTemplateInput) int
-		RemoveSession          func(childComplexity int, input domain.SessionInput) int
-		ResendInvitation       func(childComplexity int, input domain.ResendInvitationInput) int
-		ResumeSession          func(childComplexity int, input domain.SessionInput) int
-		RevokeInvitation       func(childComplexity int, input domain.RevokeInvitationInput) int
-		SaveJwtTemplate        func(childComplexity int, input domain.SaveJwtTemplateInput) int
-		TerminateSession       func(childComplexity int, input domain.SessionInput) int
-		TouchSession           func(childComplexity int, input domain.TouchSessionInput) int
-		UpdateInvitationSecret func(childComplexity int, input domain.UpdateInvitationSecretInput) int
-		VerifyInvitation       func(childComplexity int, input domain.VerifyInvitationInput) int
+		ApproveTwoFactorRequest  func(childComplexity int, input domain.ApproveTwoFactorRequestInput) int
+		CompleteInvitation       func(childComplexity int, input domain.CompleteInvitationInput) int
+		CompleteSessionTask      func(childComplexity int, input domain.CompleteSessionTaskInput) int
+		CreateClientToken        func(childComplexity int, input domain.CreateClientTokenInput) int
+		CreateDeviceChallenge    func(childComplexity int, input domain.CreateDeviceChallengeInput) int
+		CreateInvitation         func(childComplexity int, input domain.CreateInvitationInput) int
+		CreateSession            func(childComplexity int, input domain.CreateSessionInput) int
+		CreateSessionToken       func(childComplexity int, input domain.CreateSessionTokenInput) int
+		DeleteInvitation         func(childComplexity int, input domain.DeleteInvitationInput) int
+		DeleteJwtTemplate        func(childComplexity int, input domain.DeleteJwtTemplateInput) int
+		EndOtherSessions         func(childComplexity int, input domain.EndOtherSessionsInput) int
+		EndSession               func(childComplexity int, input domain.SessionInput) int
+		OpenTwoFactorRequest     func(childComplexity int, input domain.OpenTwoFactorRequestInput) int
+		PreviewJwtTemplate       func(childComplexity int, input domain.PreviewJwtTemplateInput) int
+		RegisterDevice           func(childComplexity int, input domain.RegisterDeviceInput) int
+		RejectTwoFactorRequest   func(childComplexity int, input domain.RejectTwoFactorRequestInput) int
+		RemoveSession            func(childComplexity int, input domain.SessionInput) int
+		RequestEmailVerification func(childComplexity int, input domain.RequestEmailVerificationInput) int
+		RequestPhoneVerification func(childComplexity int, input domain.RequestPhoneVerificationInput) int
+		ResendInvitation         func(childComplexity int, input domain.ResendInvitationInput) int
+		ResumeSession            func(childComplexity int, input domain.SessionInput) int
+		RevokeDevice             func(childComplexity int, input domain.RevokeDeviceInput) int
+		RevokeInvitation         func(childComplexity int, input domain.RevokeInvitationInput) int
+		SaveJwtTemplate          func(childComplexity int, input domain.SaveJwtTemplateInput) int
+		TerminateSession         func(childComplexity int, input domain.SessionInput) int
+		TouchSession             func(childComplexity int, input domain.TouchSessionInput) int
+		UpdateInvitationSecret   func(childComplexity int, input domain.UpdateInvitationSecretInput) int
+		VerifyEmail              func(childComplexity int, input domain.VerifyEmailInput) int
+		VerifyInvitation         func(childComplexity int, input domain.VerifyInvitationInput) int
+		VerifyPhone              func(childComplexity int, input domain.VerifyPhoneInput) int
 	}
 
 	NotFoundProblem struct {
@@ -279,11 +353,31 @@ type ComplexityRoot struct {
 		Text    func(childComplexity int) int
 	}
 
+	OpenTwoFactorRequestPayload struct {
+		Problems         func(childComplexity int) int
+		Replayed         func(childComplexity int) int
+		TwoFactorRequest func(childComplexity int) int
+	}
+
 	PageInfo struct {
 		EndCursor       func(childComplexity int) int
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	PhoneVerification struct {
+		Actions    func(childComplexity int) int
+		Attempts   func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Delivery   func(childComplexity int) int
+		ExpiresAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		State      func(childComplexity int) int
+		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt  func(childComplexity int) int
+		VerifiedAt func(childComplexity int) int
+		Version    func(childComplexity int) int
 	}
 
 	PreviewJwtTemplatePayload struct {
@@ -293,6 +387,7 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
+		Devices           func(childComplexity int, first *int, after *string, last *int, before *string, where *DeviceWhere, orderBy []*DeviceOrder) int
 		Invitation        func(childComplexity int, id string) int
 		InvitationPreview func(childComplexity int, invitationID string, key string) int
 		Invitations       func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
@@ -302,14 +397,40 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []string) int
 		Session           func(childComplexity int, id string) int
 		Sessions          func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
+		TwoFactorRequest  func(childComplexity int, id string) int
+		TwoFactorRequests func(childComplexity int, first *int, after *string, last *int, before *string, where *TwoFactorRequestWhere, orderBy []*TwoFactorRequestOrder) int
 		Version           func(childComplexity int) int
 		Viewer            func(childComplexity int) int
+	}
+
+	RegisterDevicePayload struct {
+		Device   func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
+	RejectTwoFactorRequestPayload struct {
+		Problems         func(childComplexity int) int
+		Replayed         func(childComplexity int) int
+		TwoFactorRequest func(childComplexity int) int
 	}
 
 	RemoveSessionPayload struct {
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Session  func(childComplexity int) int
+	}
+
+	RequestEmailVerificationPayload struct {
+		EmailVerification func(childComplexity int) int
+		Problems          func(childComplexity int) int
+		Replayed          func(childComplexity int) int
+	}
+
+	RequestPhoneVerificationPayload struct {
+		PhoneVerification func(childComplexity int) int
+		Problems          func(childComplexity int) int
+		Replayed          func(childComplexity int) int
 	}
 
 	ResendInvitationPayload struct {
@@ -322,6 +443,12 @@ type ComplexityRoot struct {
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Session  func(childComplexity int) int
+	}
+
+	RevokeDevicePayload struct {
+		Device   func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
 	}
 
 	RevokeInvitationPayload struct {
@@ -400,16 +527,57 @@ type ComplexityRoot struct {
 		Session  func(childComplexity int) int
 	}
 
+	TwoFactorRequest struct {
+		Actions         func(childComplexity int) int
+		ClientID        func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		CustomerID      func(childComplexity int) int
+		DecidedAt       func(childComplexity int) int
+		DecidedBy       func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		State           func(childComplexity int) int
+		Statement       func(childComplexity int) int
+		StatementSigned func(childComplexity int) int
+		Timeline        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt       func(childComplexity int) int
+		Version         func(childComplexity int) int
+	}
+
+	TwoFactorRequestConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	TwoFactorRequestEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	UpdateInvitationSecretPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
 	}
 
+	VerifyEmailPayload struct {
+		EmailVerification func(childComplexity int) int
+		Problems          func(childComplexity int) int
+		Replayed          func(childComplexity int) int
+	}
+
 	VerifyInvitationPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	VerifyPhonePayload struct {
+		PhoneVerification func(childComplexity int) int
+		Problems          func(childComplexity int) int
+		Replayed          func(childComplexity int) int
 	}
 
 	Version struct {
@@ -493,6 +661,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Action.Problem(childComplexity), true
+
+	case "ApproveTwoFactorRequestPayload.problems":
+		if e.ComplexityRoot.ApproveTwoFactorRequestPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApproveTwoFactorRequestPayload.Problems(childComplexity), true
+	case "ApproveTwoFactorRequestPayload.replayed":
+		if e.ComplexityRoot.ApproveTwoFactorRequestPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApproveTwoFactorRequestPayload.Replayed(childComplexity), true
+	case "ApproveTwoFactorRequestPayload.twoFactorRequest":
+		if e.ComplexityRoot.ApproveTwoFactorRequestPayload.TwoFactorRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApproveTwoFactorRequestPayload.TwoFactorRequest(childComplexity), true
 
 	case "Client.createdAt":
 		if e.ComplexityRoot.Client.CreatedAt == nil {
@@ -587,6 +774,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateClientTokenPayload.Replayed(childComplexity), true
+
+	case "CreateDeviceChallengePayload.deviceChallenge":
+		if e.ComplexityRoot.CreateDeviceChallengePayload.DeviceChallenge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateDeviceChallengePayload.DeviceChallenge(childComplexity), true
+	case "CreateDeviceChallengePayload.problems":
+		if e.ComplexityRoot.CreateDeviceChallengePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateDeviceChallengePayload.Problems(childComplexity), true
+	case "CreateDeviceChallengePayload.replayed":
+		if e.ComplexityRoot.CreateDeviceChallengePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateDeviceChallengePayload.Replayed(childComplexity), true
 
 	case "CreateInvitationPayload.invitation":
 		if e.ComplexityRoot.CreateInvitationPayload.Invitation == nil {
@@ -713,6 +919,219 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DependencyProblem.Text(childComplexity), true
+
+	case "Device.actions":
+		if e.ComplexityRoot.Device.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Actions(childComplexity), true
+	case "Device.algorithm":
+		if e.ComplexityRoot.Device.Algorithm == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Algorithm(childComplexity), true
+	case "Device.createdAt":
+		if e.ComplexityRoot.Device.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.CreatedAt(childComplexity), true
+	case "Device.customerId":
+		if e.ComplexityRoot.Device.CustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.CustomerID(childComplexity), true
+	case "Device.fingerprint":
+		if e.ComplexityRoot.Device.Fingerprint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Fingerprint(childComplexity), true
+	case "Device.id":
+		if e.ComplexityRoot.Device.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ID(childComplexity), true
+	case "Device.name":
+		if e.ComplexityRoot.Device.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Name(childComplexity), true
+	case "Device.revokedAt":
+		if e.ComplexityRoot.Device.RevokedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.RevokedAt(childComplexity), true
+	case "Device.status":
+		if e.ComplexityRoot.Device.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.State(childComplexity), true
+	case "Device.timeline":
+		if e.ComplexityRoot.Device.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Device_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Device.updatedAt":
+		if e.ComplexityRoot.Device.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.UpdatedAt(childComplexity), true
+	case "Device.version":
+		if e.ComplexityRoot.Device.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Version(childComplexity), true
+
+	case "DeviceChallenge.createdAt":
+		if e.ComplexityRoot.DeviceChallenge.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceChallenge.CreatedAt(childComplexity), true
+	case "DeviceChallenge.deviceId":
+		if e.ComplexityRoot.DeviceChallenge.DeviceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceChallenge.DeviceID(childComplexity), true
+	case "DeviceChallenge.expiresAt":
+		if e.ComplexityRoot.DeviceChallenge.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceChallenge.ExpiresAt(childComplexity), true
+	case "DeviceChallenge.id":
+		if e.ComplexityRoot.DeviceChallenge.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceChallenge.ID(childComplexity), true
+	case "DeviceChallenge.username":
+		if e.ComplexityRoot.DeviceChallenge.Username == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceChallenge.Username(childComplexity), true
+
+	case "DeviceConnection.edges":
+		if e.ComplexityRoot.DeviceConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConnection.Edges(childComplexity), true
+	case "DeviceConnection.nodes":
+		if e.ComplexityRoot.DeviceConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConnection.Nodes(childComplexity), true
+	case "DeviceConnection.pageInfo":
+		if e.ComplexityRoot.DeviceConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConnection.PageInfo(childComplexity), true
+	case "DeviceConnection.totalCount":
+		if e.ComplexityRoot.DeviceConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConnection.TotalCount(childComplexity), true
+
+	case "DeviceEdge.cursor":
+		if e.ComplexityRoot.DeviceEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceEdge.Cursor(childComplexity), true
+	case "DeviceEdge.node":
+		if e.ComplexityRoot.DeviceEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceEdge.Node(childComplexity), true
+
+	case "EmailVerification.actions":
+		if e.ComplexityRoot.EmailVerification.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.Actions(childComplexity), true
+	case "EmailVerification.createdAt":
+		if e.ComplexityRoot.EmailVerification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.CreatedAt(childComplexity), true
+	case "EmailVerification.delivery":
+		if e.ComplexityRoot.EmailVerification.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.Delivery(childComplexity), true
+	case "EmailVerification.expiresAt":
+		if e.ComplexityRoot.EmailVerification.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.ExpiresAt(childComplexity), true
+	case "EmailVerification.id":
+		if e.ComplexityRoot.EmailVerification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.ID(childComplexity), true
+	case "EmailVerification.status":
+		if e.ComplexityRoot.EmailVerification.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.State(childComplexity), true
+	case "EmailVerification.timeline":
+		if e.ComplexityRoot.EmailVerification.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_EmailVerification_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EmailVerification.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "EmailVerification.updatedAt":
+		if e.ComplexityRoot.EmailVerification.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.UpdatedAt(childComplexity), true
+	case "EmailVerification.verifiedAt":
+		if e.ComplexityRoot.EmailVerification.VerifiedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.VerifiedAt(childComplexity), true
+	case "EmailVerification.version":
+		if e.ComplexityRoot.EmailVerification.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailVerification.Version(childComplexity), true
 
 	case "EndOtherSessionsPayload.endedSessions":
 		if e.ComplexityRoot.EndOtherSessionsPayload.EndedSessions == nil {
@@ -1238,6 +1657,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LimitProblem.Text(childComplexity), true
 
+	case "Mutation.approveTwoFactorRequest":
+		if e.ComplexityRoot.Mutation.ApproveTwoFactorRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_approveTwoFactorRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ApproveTwoFactorRequest(childComplexity, args["input"].(domain.ApproveTwoFactorRequestInput)), true
 	case "Mutation.completeInvitation":
 		if e.ComplexityRoot.Mutation.CompleteInvitation == nil {
 			break
@@ -1271,6 +1701,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateClientToken(childComplexity, args["input"].(domain.CreateClientTokenInput)), true
+	case "Mutation.createDeviceChallenge":
+		if e.ComplexityRoot.Mutation.CreateDeviceChallenge == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createDeviceChallenge_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateDeviceChallenge(childComplexity, args["input"].(domain.CreateDeviceChallengeInput)), true
 	case "Mutation.createInvitation":
 		if e.ComplexityRoot.Mutation.CreateInvitation == nil {
 			break
@@ -1348,6 +1789,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EndSession(childComplexity, args["input"].(domain.SessionInput)), true
+	case "Mutation.openTwoFactorRequest":
+		if e.ComplexityRoot.Mutation.OpenTwoFactorRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_openTwoFactorRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.OpenTwoFactorRequest(childComplexity, args["input"].(domain.OpenTwoFactorRequestInput)), true
 	case "Mutation.previewJwtTemplate":
 		if e.ComplexityRoot.Mutation.PreviewJwtTemplate == nil {
 			break
@@ -1359,6 +1811,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PreviewJwtTemplate(childComplexity, args["input"].(domain.PreviewJwtTemplateInput)), true
+	case "Mutation.registerDevice":
+		if e.ComplexityRoot.Mutation.RegisterDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_registerDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RegisterDevice(childComplexity, args["input"].(domain.RegisterDeviceInput)), true
+	case "Mutation.rejectTwoFactorRequest":
+		if e.ComplexityRoot.Mutation.RejectTwoFactorRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rejectTwoFactorRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RejectTwoFactorRequest(childComplexity, args["input"].(domain.RejectTwoFactorRequestInput)), true
 	case "Mutation.removeSession":
 		if e.ComplexityRoot.Mutation.RemoveSession == nil {
 			break
@@ -1370,6 +1844,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveSession(childComplexity, args["input"].(domain.SessionInput)), true
+	case "Mutation.requestEmailVerification":
+		if e.ComplexityRoot.Mutation.RequestEmailVerification == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestEmailVerification_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestEmailVerification(childComplexity, args["input"].(domain.RequestEmailVerificationInput)), true
+	case "Mutation.requestPhoneVerification":
+		if e.ComplexityRoot.Mutation.RequestPhoneVerification == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestPhoneVerification_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestPhoneVerification(childComplexity, args["input"].(domain.RequestPhoneVerificationInput)), true
 	case "Mutation.resendInvitation":
 		if e.ComplexityRoot.Mutation.ResendInvitation == nil {
 			break
@@ -1392,6 +1888,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResumeSession(childComplexity, args["input"].(domain.SessionInput)), true
+	case "Mutation.revokeDevice":
+		if e.ComplexityRoot.Mutation.RevokeDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeDevice(childComplexity, args["input"].(domain.RevokeDeviceInput)), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -1447,6 +1954,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateInvitationSecret(childComplexity, args["input"].(domain.UpdateInvitationSecretInput)), true
+	case "Mutation.verifyEmail":
+		if e.ComplexityRoot.Mutation.VerifyEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_verifyEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.VerifyEmail(childComplexity, args["input"].(domain.VerifyEmailInput)), true
 	case "Mutation.verifyInvitation":
 		if e.ComplexityRoot.Mutation.VerifyInvitation == nil {
 			break
@@ -1458,6 +1976,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.VerifyInvitation(childComplexity, args["input"].(domain.VerifyInvitationInput)), true
+	case "Mutation.verifyPhone":
+		if e.ComplexityRoot.Mutation.VerifyPhone == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_verifyPhone_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.VerifyPhone(childComplexity, args["input"].(domain.VerifyPhoneInput)), true
 
 	case "NotFoundProblem.code":
 		if e.ComplexityRoot.NotFoundProblem.GraphQL == nil {
@@ -1484,6 +2013,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.NotFoundProblem.Text(childComplexity), true
 
+	case "OpenTwoFactorRequestPayload.problems":
+		if e.ComplexityRoot.OpenTwoFactorRequestPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OpenTwoFactorRequestPayload.Problems(childComplexity), true
+	case "OpenTwoFactorRequestPayload.replayed":
+		if e.ComplexityRoot.OpenTwoFactorRequestPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OpenTwoFactorRequestPayload.Replayed(childComplexity), true
+	case "OpenTwoFactorRequestPayload.twoFactorRequest":
+		if e.ComplexityRoot.OpenTwoFactorRequestPayload.TwoFactorRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OpenTwoFactorRequestPayload.TwoFactorRequest(childComplexity), true
+
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
 			break
@@ -1509,6 +2057,78 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "PhoneVerification.actions":
+		if e.ComplexityRoot.PhoneVerification.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.Actions(childComplexity), true
+	case "PhoneVerification.attempts":
+		if e.ComplexityRoot.PhoneVerification.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.Attempts(childComplexity), true
+	case "PhoneVerification.createdAt":
+		if e.ComplexityRoot.PhoneVerification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.CreatedAt(childComplexity), true
+	case "PhoneVerification.delivery":
+		if e.ComplexityRoot.PhoneVerification.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.Delivery(childComplexity), true
+	case "PhoneVerification.expiresAt":
+		if e.ComplexityRoot.PhoneVerification.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.ExpiresAt(childComplexity), true
+	case "PhoneVerification.id":
+		if e.ComplexityRoot.PhoneVerification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.ID(childComplexity), true
+	case "PhoneVerification.status":
+		if e.ComplexityRoot.PhoneVerification.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.State(childComplexity), true
+	case "PhoneVerification.timeline":
+		if e.ComplexityRoot.PhoneVerification.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_PhoneVerification_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.PhoneVerification.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "PhoneVerification.updatedAt":
+		if e.ComplexityRoot.PhoneVerification.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.UpdatedAt(childComplexity), true
+	case "PhoneVerification.verifiedAt":
+		if e.ComplexityRoot.PhoneVerification.VerifiedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.VerifiedAt(childComplexity), true
+	case "PhoneVerification.version":
+		if e.ComplexityRoot.PhoneVerification.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhoneVerification.Version(childComplexity), true
+
 	case "PreviewJwtTemplatePayload.claims":
 		if e.ComplexityRoot.PreviewJwtTemplatePayload.Claims == nil {
 			break
@@ -1527,6 +2147,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PreviewJwtTemplatePayload.Replayed(childComplexity), true
+
+	case "Query.devices":
+		if e.ComplexityRoot.Query.Devices == nil {
+			break
+		}
+
+		args, err := ec.field_Query_devices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*DeviceWhere), args["orderBy"].([]*DeviceOrder)), true
 
 	case "Query.invitation":
 		if e.ComplexityRoot.Query.Invitation == nil {
@@ -1622,6 +2254,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Sessions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*SessionWhere), args["orderBy"].([]*SessionOrder)), true
+	case "Query.twoFactorRequest":
+		if e.ComplexityRoot.Query.TwoFactorRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Query_twoFactorRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.TwoFactorRequest(childComplexity, args["id"].(string)), true
+	case "Query.twoFactorRequests":
+		if e.ComplexityRoot.Query.TwoFactorRequests == nil {
+			break
+		}
+
+		args, err := ec.field_Query_twoFactorRequests_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.TwoFactorRequests(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*TwoFactorRequestWhere), args["orderBy"].([]*TwoFactorRequestOrder)), true
 	case "Query.version":
 		if e.ComplexityRoot.Query.Version == nil {
 			break
@@ -1634,6 +2288,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RegisterDevicePayload.device":
+		if e.ComplexityRoot.RegisterDevicePayload.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegisterDevicePayload.Device(childComplexity), true
+	case "RegisterDevicePayload.problems":
+		if e.ComplexityRoot.RegisterDevicePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegisterDevicePayload.Problems(childComplexity), true
+	case "RegisterDevicePayload.replayed":
+		if e.ComplexityRoot.RegisterDevicePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegisterDevicePayload.Replayed(childComplexity), true
+
+	case "RejectTwoFactorRequestPayload.problems":
+		if e.ComplexityRoot.RejectTwoFactorRequestPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RejectTwoFactorRequestPayload.Problems(childComplexity), true
+	case "RejectTwoFactorRequestPayload.replayed":
+		if e.ComplexityRoot.RejectTwoFactorRequestPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RejectTwoFactorRequestPayload.Replayed(childComplexity), true
+	case "RejectTwoFactorRequestPayload.twoFactorRequest":
+		if e.ComplexityRoot.RejectTwoFactorRequestPayload.TwoFactorRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RejectTwoFactorRequestPayload.TwoFactorRequest(childComplexity), true
 
 	case "RemoveSessionPayload.problems":
 		if e.ComplexityRoot.RemoveSessionPayload.Problems == nil {
@@ -1653,6 +2345,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemoveSessionPayload.Session(childComplexity), true
+
+	case "RequestEmailVerificationPayload.emailVerification":
+		if e.ComplexityRoot.RequestEmailVerificationPayload.EmailVerification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestEmailVerificationPayload.EmailVerification(childComplexity), true
+	case "RequestEmailVerificationPayload.problems":
+		if e.ComplexityRoot.RequestEmailVerificationPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestEmailVerificationPayload.Problems(childComplexity), true
+	case "RequestEmailVerificationPayload.replayed":
+		if e.ComplexityRoot.RequestEmailVerificationPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestEmailVerificationPayload.Replayed(childComplexity), true
+
+	case "RequestPhoneVerificationPayload.phoneVerification":
+		if e.ComplexityRoot.RequestPhoneVerificationPayload.PhoneVerification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPhoneVerificationPayload.PhoneVerification(childComplexity), true
+	case "RequestPhoneVerificationPayload.problems":
+		if e.ComplexityRoot.RequestPhoneVerificationPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPhoneVerificationPayload.Problems(childComplexity), true
+	case "RequestPhoneVerificationPayload.replayed":
+		if e.ComplexityRoot.RequestPhoneVerificationPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPhoneVerificationPayload.Replayed(childComplexity), true
 
 	case "ResendInvitationPayload.invitation":
 		if e.ComplexityRoot.ResendInvitationPayload.Invitation == nil {
@@ -1691,6 +2421,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResumeSessionPayload.Session(childComplexity), true
+
+	case "RevokeDevicePayload.device":
+		if e.ComplexityRoot.RevokeDevicePayload.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeDevicePayload.Device(childComplexity), true
+	case "RevokeDevicePayload.problems":
+		if e.ComplexityRoot.RevokeDevicePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeDevicePayload.Problems(childComplexity), true
+	case "RevokeDevicePayload.replayed":
+		if e.ComplexityRoot.RevokeDevicePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeDevicePayload.Replayed(childComplexity), true
 
 	case "RevokeInvitationPayload.invitation":
 		if e.ComplexityRoot.RevokeInvitationPayload.Invitation == nil {
@@ -2000,6 +2749,134 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TouchSessionPayload.Session(childComplexity), true
 
+	case "TwoFactorRequest.actions":
+		if e.ComplexityRoot.TwoFactorRequest.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.Actions(childComplexity), true
+	case "TwoFactorRequest.clientId":
+		if e.ComplexityRoot.TwoFactorRequest.ClientID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.ClientID(childComplexity), true
+	case "TwoFactorRequest.openedAt", "TwoFactorRequest.createdAt":
+		if e.ComplexityRoot.TwoFactorRequest.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.CreatedAt(childComplexity), true
+	case "TwoFactorRequest.customerId":
+		if e.ComplexityRoot.TwoFactorRequest.CustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.CustomerID(childComplexity), true
+	case "TwoFactorRequest.decidedAt":
+		if e.ComplexityRoot.TwoFactorRequest.DecidedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.DecidedAt(childComplexity), true
+	case "TwoFactorRequest.decidedBy":
+		if e.ComplexityRoot.TwoFactorRequest.DecidedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.DecidedBy(childComplexity), true
+	case "TwoFactorRequest.expiresAt":
+		if e.ComplexityRoot.TwoFactorRequest.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.ExpiresAt(childComplexity), true
+	case "TwoFactorRequest.id":
+		if e.ComplexityRoot.TwoFactorRequest.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.ID(childComplexity), true
+	case "TwoFactorRequest.status":
+		if e.ComplexityRoot.TwoFactorRequest.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.State(childComplexity), true
+	case "TwoFactorRequest.statement":
+		if e.ComplexityRoot.TwoFactorRequest.Statement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.Statement(childComplexity), true
+	case "TwoFactorRequest.statementSigned":
+		if e.ComplexityRoot.TwoFactorRequest.StatementSigned == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.StatementSigned(childComplexity), true
+	case "TwoFactorRequest.timeline":
+		if e.ComplexityRoot.TwoFactorRequest.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_TwoFactorRequest_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "TwoFactorRequest.updatedAt":
+		if e.ComplexityRoot.TwoFactorRequest.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.UpdatedAt(childComplexity), true
+	case "TwoFactorRequest.version":
+		if e.ComplexityRoot.TwoFactorRequest.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequest.Version(childComplexity), true
+
+	case "TwoFactorRequestConnection.edges":
+		if e.ComplexityRoot.TwoFactorRequestConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestConnection.Edges(childComplexity), true
+	case "TwoFactorRequestConnection.nodes":
+		if e.ComplexityRoot.TwoFactorRequestConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestConnection.Nodes(childComplexity), true
+	case "TwoFactorRequestConnection.pageInfo":
+		if e.ComplexityRoot.TwoFactorRequestConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestConnection.PageInfo(childComplexity), true
+	case "TwoFactorRequestConnection.totalCount":
+		if e.ComplexityRoot.TwoFactorRequestConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestConnection.TotalCount(childComplexity), true
+
+	case "TwoFactorRequestEdge.cursor":
+		if e.ComplexityRoot.TwoFactorRequestEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestEdge.Cursor(childComplexity), true
+	case "TwoFactorRequestEdge.node":
+		if e.ComplexityRoot.TwoFactorRequestEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwoFactorRequestEdge.Node(childComplexity), true
+
 	case "UpdateInvitationSecretPayload.invitation":
 		if e.ComplexityRoot.UpdateInvitationSecretPayload.Invitation == nil {
 			break
@@ -2019,6 +2896,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateInvitationSecretPayload.Replayed(childComplexity), true
 
+	case "VerifyEmailPayload.emailVerification":
+		if e.ComplexityRoot.VerifyEmailPayload.EmailVerification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyEmailPayload.EmailVerification(childComplexity), true
+	case "VerifyEmailPayload.problems":
+		if e.ComplexityRoot.VerifyEmailPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyEmailPayload.Problems(childComplexity), true
+	case "VerifyEmailPayload.replayed":
+		if e.ComplexityRoot.VerifyEmailPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyEmailPayload.Replayed(childComplexity), true
+
 	case "VerifyInvitationPayload.invitation":
 		if e.ComplexityRoot.VerifyInvitationPayload.Invitation == nil {
 			break
@@ -2037,6 +2933,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.VerifyInvitationPayload.Replayed(childComplexity), true
+
+	case "VerifyPhonePayload.phoneVerification":
+		if e.ComplexityRoot.VerifyPhonePayload.PhoneVerification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyPhonePayload.PhoneVerification(childComplexity), true
+	case "VerifyPhonePayload.problems":
+		if e.ComplexityRoot.VerifyPhonePayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyPhonePayload.Problems(childComplexity), true
+	case "VerifyPhonePayload.replayed":
+		if e.ComplexityRoot.VerifyPhonePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyPhonePayload.Replayed(childComplexity), true
 
 	case "Version.commit":
 		if e.ComplexityRoot.Version.Commit == nil {
@@ -2114,15 +3029,20 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputApproveTwoFactorRequestInput,
 		ec.unmarshalInputCompleteInvitationInput,
 		ec.unmarshalInputCompleteSessionTaskInput,
 		ec.unmarshalInputCreateClientTokenInput,
+		ec.unmarshalInputCreateDeviceChallengeInput,
 		ec.unmarshalInputCreateInvitationInput,
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputCreateSessionTokenInput,
 		ec.unmarshalInputDateTimeWhere,
 		ec.unmarshalInputDeleteInvitationInput,
 		ec.unmarshalInputDeleteJwtTemplateInput,
+		ec.unmarshalInputDeviceOrder,
+		ec.unmarshalInputDeviceStatusWhere,
+		ec.unmarshalInputDeviceWhere,
 		ec.unmarshalInputEmailAddressWhere,
 		ec.unmarshalInputEndOtherSessionsInput,
 		ec.unmarshalInputEndSessionInput,
@@ -2132,10 +3052,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInvitationStateWhere,
 		ec.unmarshalInputInvitationTypeWhere,
 		ec.unmarshalInputInvitationWhere,
+		ec.unmarshalInputOpenTwoFactorRequestInput,
 		ec.unmarshalInputPreviewJwtTemplateInput,
+		ec.unmarshalInputRegisterDeviceInput,
+		ec.unmarshalInputRejectTwoFactorRequestInput,
 		ec.unmarshalInputRemoveSessionInput,
+		ec.unmarshalInputRequestEmailVerificationInput,
+		ec.unmarshalInputRequestPhoneVerificationInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputResumeSessionInput,
+		ec.unmarshalInputRevokeDeviceInput,
 		ec.unmarshalInputRevokeInvitationInput,
 		ec.unmarshalInputSaveJwtTemplateInput,
 		ec.unmarshalInputSessionOrder,
@@ -2144,9 +3070,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTerminateSessionInput,
 		ec.unmarshalInputTextWhere,
 		ec.unmarshalInputTouchSessionInput,
+		ec.unmarshalInputTwoFactorRequestOrder,
+		ec.unmarshalInputTwoFactorRequestStatusWhere,
+		ec.unmarshalInputTwoFactorRequestWhere,
 		ec.unmarshalInputUpdateInvitationSecretInput,
 		ec.unmarshalInputUriWhere,
+		ec.unmarshalInputVerifyEmailInput,
 		ec.unmarshalInputVerifyInvitationInput,
+		ec.unmarshalInputVerifyPhoneInput,
 	)
 	first := true
 
@@ -2221,7 +3152,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/invitation.graphqls" "schema/session.graphqls"
+//go:embed "schema/code.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -2341,6 +3272,14 @@ enum LifecycleKind {
   INVITATION
   "` + "`" + `Session` + "`" + `"
   SESSION
+  "` + "`" + `EmailVerification` + "`" + `"
+  EMAIL_VERIFICATION
+  "` + "`" + `PhoneVerification` + "`" + `"
+  PHONE_VERIFICATION
+  "` + "`" + `Device` + "`" + `"
+  DEVICE
+  "` + "`" + `TwoFactorRequest` + "`" + `"
+  TWO_FACTOR_REQUEST
 }
 
 "Whether you may do something with a record now."
@@ -2663,6 +3602,44 @@ enum ProblemCode {
   JWT_TEMPLATE_RESERVED_CLAIM
   "There is no such organization, or the user has no part in it."
   ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED
+  "The token of the mail is not accepted."
+  INVALID_TOKEN
+  "The code is not accepted."
+  INVALID_CODE
+  "The token of the mail is too old."
+  TOKEN_EXPIRED
+  "The code is too old."
+  CODE_EXPIRED
+  "The address or the number is verified already."
+  ALREADY_VERIFIED
+  "The customer has no such address or number."
+  NOTHING_TO_VERIFY
+  "The application asks for the PIN."
+  MISSING_PIN
+  "The application asks for the password."
+  MISSING_PASSWORD
+  "The challenge cannot be used: it is unknown, used, too old, or somebody else's."
+  INVALID_CHALLENGE
+  "The signature is not that of a registered device of the customer."
+  INVALID_SIGNATURE
+  "The PIN is wrong."
+  INVALID_PIN
+  "The password is wrong."
+  INVALID_PASSWORD
+  "There is no such device."
+  DEVICE_NOT_FOUND
+  "The key is a registered device of the customer already."
+  DEVICE_ALREADY_REGISTERED
+  "The device is revoked already."
+  DEVICE_REVOKED
+  "There is no such two-factor request."
+  REQUEST_NOT_FOUND
+  "The request is decided already."
+  ALREADY_DECIDED
+  "Nobody decided the request in time."
+  REQUEST_EXPIRED
+  "Several requests are pending, and none was named."
+  AMBIGUOUS_REQUEST
 }
 
 """
@@ -2743,6 +3720,7 @@ input IntWhere {
   lte: Int
 }
 `, BuiltIn: false},
+	{Name: "schema/code.graphqls", Input: sourceData("schema/code.graphqls"), BuiltIn: false},
 	{Name: "schema/invitation.graphqls", Input: sourceData("schema/invitation.graphqls"), BuiltIn: false},
 	{Name: "schema/session.graphqls", Input: sourceData("schema/session.graphqls"), BuiltIn: false},
 }
@@ -2764,6 +3742,18 @@ func (ec *executionContext) childFields_Action(ctx context.Context, field graphq
 		return ec.fieldContext_Action_availableAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Action", field.Name)
+}
+
+func (ec *executionContext) childFields_ApproveTwoFactorRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "twoFactorRequest":
+		return ec.fieldContext_ApproveTwoFactorRequestPayload_twoFactorRequest(ctx, field)
+	case "problems":
+		return ec.fieldContext_ApproveTwoFactorRequestPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ApproveTwoFactorRequestPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApproveTwoFactorRequestPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Client(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2818,6 +3808,18 @@ func (ec *executionContext) childFields_CreateClientTokenPayload(ctx context.Con
 		return ec.fieldContext_CreateClientTokenPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateClientTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateDeviceChallengePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deviceChallenge":
+		return ec.fieldContext_CreateDeviceChallengePayload_deviceChallenge(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateDeviceChallengePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateDeviceChallengePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateDeviceChallengePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2880,6 +3882,102 @@ func (ec *executionContext) childFields_DeleteJwtTemplatePayload(ctx context.Con
 		return ec.fieldContext_DeleteJwtTemplatePayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteJwtTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Device_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Device_status(ctx, field)
+	case "customerId":
+		return ec.fieldContext_Device_customerId(ctx, field)
+	case "name":
+		return ec.fieldContext_Device_name(ctx, field)
+	case "fingerprint":
+		return ec.fieldContext_Device_fingerprint(ctx, field)
+	case "algorithm":
+		return ec.fieldContext_Device_algorithm(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_Device_revokedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Device_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Device_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Device_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Device_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Device_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceChallenge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DeviceChallenge_id(ctx, field)
+	case "deviceId":
+		return ec.fieldContext_DeviceChallenge_deviceId(ctx, field)
+	case "username":
+		return ec.fieldContext_DeviceChallenge_username(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_DeviceChallenge_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_DeviceChallenge_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceChallenge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeviceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeviceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeviceConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_DeviceConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_DeviceEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_DeviceEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EmailVerification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_EmailVerification_id(ctx, field)
+	case "status":
+		return ec.fieldContext_EmailVerification_status(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_EmailVerification_expiresAt(ctx, field)
+	case "verifiedAt":
+		return ec.fieldContext_EmailVerification_verifiedAt(ctx, field)
+	case "delivery":
+		return ec.fieldContext_EmailVerification_delivery(ctx, field)
+	case "version":
+		return ec.fieldContext_EmailVerification_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_EmailVerification_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_EmailVerification_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_EmailVerification_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_EmailVerification_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EmailVerification", field.Name)
 }
 
 func (ec *executionContext) childFields_EndOtherSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3108,6 +4206,18 @@ func (ec *executionContext) childFields_LifecycleTransition(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type LifecycleTransition", field.Name)
 }
 
+func (ec *executionContext) childFields_OpenTwoFactorRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "twoFactorRequest":
+		return ec.fieldContext_OpenTwoFactorRequestPayload_twoFactorRequest(ctx, field)
+	case "problems":
+		return ec.fieldContext_OpenTwoFactorRequestPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_OpenTwoFactorRequestPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OpenTwoFactorRequestPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -3122,6 +4232,34 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_PhoneVerification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_PhoneVerification_id(ctx, field)
+	case "status":
+		return ec.fieldContext_PhoneVerification_status(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_PhoneVerification_expiresAt(ctx, field)
+	case "verifiedAt":
+		return ec.fieldContext_PhoneVerification_verifiedAt(ctx, field)
+	case "attempts":
+		return ec.fieldContext_PhoneVerification_attempts(ctx, field)
+	case "delivery":
+		return ec.fieldContext_PhoneVerification_delivery(ctx, field)
+	case "version":
+		return ec.fieldContext_PhoneVerification_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_PhoneVerification_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_PhoneVerification_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_PhoneVerification_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_PhoneVerification_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PhoneVerification", field.Name)
+}
+
 func (ec *executionContext) childFields_PreviewJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "claims":
@@ -3134,6 +4272,30 @@ func (ec *executionContext) childFields_PreviewJwtTemplatePayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type PreviewJwtTemplatePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegisterDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_RegisterDevicePayload_device(ctx, field)
+	case "problems":
+		return ec.fieldContext_RegisterDevicePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RegisterDevicePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegisterDevicePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RejectTwoFactorRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "twoFactorRequest":
+		return ec.fieldContext_RejectTwoFactorRequestPayload_twoFactorRequest(ctx, field)
+	case "problems":
+		return ec.fieldContext_RejectTwoFactorRequestPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RejectTwoFactorRequestPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RejectTwoFactorRequestPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -3144,6 +4306,30 @@ func (ec *executionContext) childFields_RemoveSessionPayload(ctx context.Context
 		return ec.fieldContext_RemoveSessionPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemoveSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestEmailVerificationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "emailVerification":
+		return ec.fieldContext_RequestEmailVerificationPayload_emailVerification(ctx, field)
+	case "problems":
+		return ec.fieldContext_RequestEmailVerificationPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RequestEmailVerificationPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestEmailVerificationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestPhoneVerificationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "phoneVerification":
+		return ec.fieldContext_RequestPhoneVerificationPayload_phoneVerification(ctx, field)
+	case "problems":
+		return ec.fieldContext_RequestPhoneVerificationPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RequestPhoneVerificationPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestPhoneVerificationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ResendInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3168,6 +4354,18 @@ func (ec *executionContext) childFields_ResumeSessionPayload(ctx context.Context
 		return ec.fieldContext_ResumeSessionPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResumeSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_RevokeDevicePayload_device(ctx, field)
+	case "problems":
+		return ec.fieldContext_RevokeDevicePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RevokeDevicePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeDevicePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3288,6 +4486,66 @@ func (ec *executionContext) childFields_TouchSessionPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type TouchSessionPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_TwoFactorRequest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_TwoFactorRequest_id(ctx, field)
+	case "status":
+		return ec.fieldContext_TwoFactorRequest_status(ctx, field)
+	case "customerId":
+		return ec.fieldContext_TwoFactorRequest_customerId(ctx, field)
+	case "clientId":
+		return ec.fieldContext_TwoFactorRequest_clientId(ctx, field)
+	case "statement":
+		return ec.fieldContext_TwoFactorRequest_statement(ctx, field)
+	case "openedAt":
+		return ec.fieldContext_TwoFactorRequest_openedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_TwoFactorRequest_expiresAt(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_TwoFactorRequest_decidedAt(ctx, field)
+	case "decidedBy":
+		return ec.fieldContext_TwoFactorRequest_decidedBy(ctx, field)
+	case "statementSigned":
+		return ec.fieldContext_TwoFactorRequest_statementSigned(ctx, field)
+	case "version":
+		return ec.fieldContext_TwoFactorRequest_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_TwoFactorRequest_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_TwoFactorRequest_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_TwoFactorRequest_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_TwoFactorRequest_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TwoFactorRequest", field.Name)
+}
+
+func (ec *executionContext) childFields_TwoFactorRequestConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TwoFactorRequestConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TwoFactorRequestConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TwoFactorRequestConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_TwoFactorRequestConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TwoFactorRequestConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TwoFactorRequestEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_TwoFactorRequestEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_TwoFactorRequestEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TwoFactorRequestEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateInvitationSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -3300,6 +4558,18 @@ func (ec *executionContext) childFields_UpdateInvitationSecretPayload(ctx contex
 	return nil, fmt.Errorf("no field named %q was found under type UpdateInvitationSecretPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_VerifyEmailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "emailVerification":
+		return ec.fieldContext_VerifyEmailPayload_emailVerification(ctx, field)
+	case "problems":
+		return ec.fieldContext_VerifyEmailPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_VerifyEmailPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerifyEmailPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_VerifyInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -3310,6 +4580,18 @@ func (ec *executionContext) childFields_VerifyInvitationPayload(ctx context.Cont
 		return ec.fieldContext_VerifyInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type VerifyInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_VerifyPhonePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "phoneVerification":
+		return ec.fieldContext_VerifyPhonePayload_phoneVerification(ctx, field)
+	case "problems":
+		return ec.fieldContext_VerifyPhonePayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_VerifyPhonePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerifyPhonePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Version(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -224,6 +224,10 @@ func (d *Deliverer) deliver(m *domain.Message) {
 }
 
 func (d *Deliverer) send(m *domain.Message) (err error) {
+	// A code that is over helps nobody, and a late one confuses.
+	if until, err := time.Parse(time.RFC3339, m.Values["expires"]); err == nil && m.Template != "invitation" && !d.o.Now().Before(until) {
+		return &Failure{Stage: "expired", Reason: "its content is over", Permanent: true}
+	}
 	sender := d.o.Senders[m.Channel]
 	if sender == nil {
 		return &Failure{Stage: "channel", Reason: "not known to this instance"}

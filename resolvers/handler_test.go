@@ -272,6 +272,13 @@ func (b broken) PartOf(context.Context, string) ([]string, []string, error) {
 }
 
 func (b broken) Customer(context.Context, string) (*domain.Customer, error) { return nil, b.fail() }
+func (b broken) Application(context.Context, string) (*domain.Application, error) {
+	return nil, b.fail()
+}
+
+func (b broken) Jurisdiction(context.Context, string) (*domain.Jurisdiction, error) {
+	return nil, b.fail()
+}
 
 func TestIncidents(t *testing.T) {
 	t.Parallel()

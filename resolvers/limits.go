@@ -285,6 +285,15 @@ func costs() graph.ComplexityRoot {
 	timeline := func(child int, first *int, _ *string, last *int, _ *string) int { return listCost(child, first, last) }
 	c.Invitation.Timeline, c.Session.Timeline = timeline, timeline
 	c.Invitation.Actions, c.Session.Actions = actionsCost(domain.KindInvitation), actionsCost(domain.KindSession)
+	c.Query.Devices = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.DeviceWhere, _ []*graph.DeviceOrder) int {
+		return listCost(child, first, last)
+	}
+	c.Query.TwoFactorRequests = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.TwoFactorRequestWhere, _ []*graph.TwoFactorRequestOrder) int {
+		return listCost(child, first, last)
+	}
+	c.EmailVerification.Timeline, c.PhoneVerification.Timeline, c.Device.Timeline, c.TwoFactorRequest.Timeline = timeline, timeline, timeline, timeline
+	c.EmailVerification.Actions, c.PhoneVerification.Actions = actionsCost(domain.KindEmailVerification), actionsCost(domain.KindPhoneVerification)
+	c.Device.Actions, c.TwoFactorRequest.Actions = actionsCost(domain.KindDevice), actionsCost(domain.KindTwoFactorRequest)
 	// Lists without pages: seldom longer than a page is by default.
 	some := func(child int) int { return times(child+1, defaultPage) }
 	c.Client.Sessions, c.EndOtherSessionsPayload.EndedSessions, c.Query.JwtTemplates = some, some, some

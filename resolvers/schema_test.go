@@ -59,13 +59,14 @@ func operations() map[string]string {
 
 // besides are the mutations that are no transition of one record: what the payload has beside problems and replayed.
 var besides = map[string]map[string]string{
-	"touchSession":       {"session": "Session"},
-	"endOtherSessions":   {"session": "Session", "endedSessions": "[Session!]"},
-	"createSessionToken": {"jwt": "String"},
-	"createClientToken":  {"client": "Client", "jwt": "String"},
-	"saveJwtTemplate":    {"jwtTemplate": "JwtTemplate"},
-	"deleteJwtTemplate":  {"deletedName": "String"},
-	"previewJwtTemplate": {"claims": "JSON"},
+	"touchSession":          {"session": "Session"},
+	"endOtherSessions":      {"session": "Session", "endedSessions": "[Session!]"},
+	"createSessionToken":    {"jwt": "String"},
+	"createClientToken":     {"client": "Client", "jwt": "String"},
+	"saveJwtTemplate":       {"jwtTemplate": "JwtTemplate"},
+	"createDeviceChallenge": {"deviceChallenge": "DeviceChallenge"},
+	"deleteJwtTemplate":     {"deletedName": "String"},
+	"previewJwtTemplate":    {"claims": "JSON"},
 }
 
 // mutations lists all of them, with what the payload has beside problems and replayed.
@@ -78,11 +79,15 @@ func mutations() map[string]map[string]string {
 }
 
 // lists are the lists that can be selected from, by the type of their records.
-var lists = map[string]listing.Schema{"Invitation": domain.InvitationSchema, "Session": domain.SessionSchema}
+var lists = map[string]listing.Schema{
+	"Invitation": domain.InvitationSchema, "Session": domain.SessionSchema,
+	"Device": domain.DeviceSchema, "TwoFactorRequest": domain.TwoFactorRequestSchema,
+}
 
 // stateMember is what the schema calls the state of a record.
 func stateMember(typename string) string {
-	if typename == "Session" {
+	switch typename {
+	case "Session", "EmailVerification", "PhoneVerification", "Device", "TwoFactorRequest":
 		return "status"
 	}
 	return "state"
@@ -203,7 +208,7 @@ func constraint(f reflect.StructField) string {
 			args[most] = value
 		case "mailbox":
 			args["format"] = `"email"`
-		case "printable", "line", "clientId", "templateName", "ip", "text":
+		case "printable", "line", "clientId", "templateName", "ip", "text", "digits":
 			args["format"] = strconv.Quote(name)
 		case "unique":
 			args["unique"] = "true"

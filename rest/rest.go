@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/clientsessions"
 	"github.com/gatehouse/gatehouse/rest/customersessions"
 	"github.com/gatehouse/gatehouse/rest/invitations"
+	"github.com/gatehouse/gatehouse/rest/usersessions"
 )
 
 // Options are what the dialects work with.
@@ -26,6 +27,8 @@ type Options struct {
 	Now func() time.Time
 	// RequireIfMatch refuses updates and actions without If-Match.
 	RequireIfMatch bool
+	// Version is that of the program.
+	Version string
 	// AllowedOrigins are the browser origins that may call with cookies.
 	AllowedOrigins []string
 	// Development lets browsers call that keep no cookie of this server.
@@ -51,6 +54,9 @@ var dialects = []dialect{
 		return clientsessions.New(clientsessions.Options{
 			Service: o.Service, Now: o.Now, Log: o.Log, AllowedOrigins: o.AllowedOrigins, Development: o.Development,
 		})
+	}},
+	{usersessions.Prefix, func(o Options) http.Handler {
+		return usersessions.New(usersessions.Options{Service: o.Service, Now: o.Now, Log: o.Log, Version: o.Version})
 	}},
 }
 

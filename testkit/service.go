@@ -110,6 +110,9 @@ func New(t testing.TB, url string) *Kit {
 			AcceptURL:     "http://gatehouse.test/invite?invitationId={invitationId}&key={key}",
 			InvitationTTL: 720 * time.Hour, InvitationResendLimit: 5, InvitationMaxFailed: 5,
 			VerifyRate: domain.Rate{Limit: 20, Per: time.Minute}, VerifyBlock: 10 * time.Minute,
+			EmailTokenTTL: 24 * time.Hour, PhoneCodeTTL: 10 * time.Minute, ChallengeTTL: 5 * time.Minute, TwoFactorTTL: 5 * time.Minute,
+			CodeSendLimit: domain.Rate{Limit: 5, Per: time.Hour}, CodeTryLimit: domain.Rate{Limit: 20, Per: 24 * time.Hour},
+			CodeRate:           domain.Rate{Limit: 100, Per: 10 * time.Minute},
 			SessionIdleTimeout: 15 * time.Minute, SessionMaxLifetime: 12 * time.Hour, SessionTokenTTL: time.Minute,
 		},
 	}}

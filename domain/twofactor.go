@@ -1,0 +1,629 @@
+package domain
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// TwoFactorRequest asks a customer to decide, on a registered device, about a login or another act that an
+// application has begun.
+type TwoFactorRequest struct {
+	// Meta has a UUID as the id.
+	Meta
+	State      TwoFactorRequestState
+	CustomerID string
+	// ClientID is the application that asks.
+	ClientID string
+	// Statement says to people what is decided; personal data.
+	Statement string
+	ExpiresAt time.Time
+	// DecidedAt and DecidedBy, a device, are nil while nobody has decided.
+	DecidedAt *time.Time
+	DecidedBy *string
+	// StatementSigned says that the device signed the statement together with the challenge.
+	StatementSigned bool
+}
+
+// Head gives the part that all records share.
+func (r *TwoFactorRequest) Head() *Meta { return &r.Meta }
+
+// Kind names the machine.
+func (*TwoFactorRequest) Kind() Kind { return KindTwoFactorRequest }
+
+// TwoFactorRequestState is where a request stands.
+type TwoFactorRequestState string
+
+// The states; twoFactorMachine says how each is reached.
+const (
+	TwoFactorPending  TwoFactorRequestState = "pending"
+	TwoFactorApproved TwoFactorRequestState = "approved"
+	TwoFactorRejected TwoFactorRequestState = "rejected"
+	TwoFactorExpired  TwoFactorRequestState = "expired"
+)
+
+// TwoFactorRequestTransition is a verb of the machine.
+type TwoFactorRequestTransition string
+
+// The transitions.
+const (
+	TwoFactorApprove TwoFactorRequestTransition = "approve"
+	TwoFactorReject  TwoFactorRequestTransition = "reject"
+	TwoFactorExpire  TwoFactorRequestTransition = "expire"
+)
+
+type twoFactorRow = lifecycle.Row[TwoFactorRequestState, TwoFactorRequestTransition, Role]
+
+var twoFactorMachine = &lifecycle.Machine[TwoFactorRequestState, TwoFactorRequestTransition, Role]{
+	Name: string(KindTwoFactorRequest), Start: TwoFactorPending, Clock: RoleClock,
+	Create: "openTwoFactorRequest", CreateBy: of(RoleAdmin),
+	States: []lifecycle.State[TwoFactorRequestState]{
+		{Name: TwoFactorPending, Help: "The customer may decide on a registered device, until time is over."},
+		{Name: TwoFactorApproved, Help: "The customer agreed; whoever opened it may go on. Nothing follows."},
+		{Name: TwoFactorRejected, Help: "The customer refused. Nothing follows."},
+		{Name: TwoFactorExpired, Help: "Nobody decided in time. Nothing follows; a new request may be opened."},
+	},
+	Transitions: []twoFactorRow{
+		{On: TwoFactorApprove, From: of(TwoFactorPending), To: of(TwoFactorApproved), By: of(RoleOwner), Else: twoFactorUnlessPending},
+		{On: TwoFactorReject, From: of(TwoFactorPending), To: of(TwoFactorRejected), By: of(RoleOwner), Else: twoFactorUnlessPending},
+		{On: TwoFactorExpire, From: of(TwoFactorPending), To: of(TwoFactorExpired), By: of(RoleClock), Else: twoFactorUnlessPending},
+	},
+}
+
+func twoFactorUnlessPending(state TwoFactorRequestState) *problem.Definition {
+	if state == TwoFactorExpired {
+		return problem.RequestExpired
+	}
+	return problem.AlreadyDecided
+}
+
+var twoFactorRequests = &life[TwoFactorRequest, TwoFactorRequestState, TwoFactorRequestTransition]{
+	kind: KindTwoFactorRequest, machine: twoFactorMachine,
+	shelf: func(s Store) Shelf[TwoFactorRequest] { return s.TwoFactorRequests() },
+	head:  func(r *TwoFactorRequest) *Meta { return &r.Meta },
+	state: func(r *TwoFactorRequest) *TwoFactorRequestState { return &r.State },
+	stand: func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+		return standToCustomer(a, r.CustomerID)
+	},
+	stranger: func() *TwoFactorRequest { return &TwoFactorRequest{} },
+	due: func(r *TwoFactorRequest) (TwoFactorRequestTransition, TwoFactorRequestState, time.Time, bool) {
+		return TwoFactorExpire, TwoFactorExpired, r.ExpiresAt, r.State == TwoFactorPending
+	},
+	concerns: func(r *TwoFactorRequest) []string { return of(r.CustomerID) },
+	missing:  problem.RequestNotFound, denied: problem.AccessDenied,
+}
+
+// TwoFactorRequestSchema is what requests can be selected and ordered by.
+var TwoFactorRequestSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "state", Type: listing.Enum, Values: []string{"pending", "approved", "rejected", "expired"}},
+	{Name: "customerId", Type: listing.ID},
+	{Name: "clientId", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "updatedAt", Type: listing.Time},
+	{Name: "expiresAt", Type: listing.Time},
+}}
+
+// TwoFactorRequestValue reads a field of a request.
+func TwoFactorRequestValue(r *TwoFactorRequest, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "state":
+		return string(r.State)
+	case "customerId":
+		return r.CustomerID
+	case "clientId":
+		return r.ClientID
+	case "createdAt":
+		return r.CreatedAt
+	case "updatedAt":
+		return r.UpdatedAt
+	case "expiresAt":
+		return r.ExpiresAt
+	}
+	return nil
+}
+
+// twoFactorLapse sees a request as expired from the moment that single reads do.
+func twoFactorLapse(state listing.Value, now time.Time) listing.Predicate {
+	pending := listing.Eq("state", string(TwoFactorPending))
+	switch state {
+	case listing.Value(string(TwoFactorPending)):
+		return listing.All(pending, listing.Is(listing.GT, "expiresAt", now))
+	case listing.Value(string(TwoFactorExpired)):
+		return listing.Any(listing.Eq("state", state), listing.All(pending, listing.Is(listing.LE, "expiresAt", now)))
+	}
+	return nil
+}
+
+// SecondFactor is what a device has to present beside its signature.
+type SecondFactor string
+
+// The second factors.
+const (
+	FactorPIN      SecondFactor = "PIN"
+	FactorPassword SecondFactor = "PASSWORD"
+)
+
+// Application is a client application with its policy.
+type Application struct {
+	// ID is the claim client_id.
+	ID string
+	// SecondFactors is the policy; nil where the application has none of its own.
+	SecondFactors []SecondFactor
+}
+
+// Jurisdiction is where customers belong, with its policy for applications that have none.
+type Jurisdiction struct {
+	ID            string
+	SecondFactors []SecondFactor
+}
+
+// Policies is what the bank asks of decisions; it is a part of Directory.
+type Policies interface {
+	// Application finds an application; ErrMissing where there is none.
+	Application(ctx context.Context, id string) (*Application, error)
+	// Jurisdiction finds a jurisdiction; ErrMissing where there is none.
+	Jurisdiction(ctx context.Context, id string) (*Jurisdiction, error)
+}
+
+// policy lists the factors that the application asks for, or else the customer's jurisdiction. The challenge is always
+// asked for and not listed. The customer is nil where the directory knows none.
+func (s *Service) policy(ctx context.Context, clientID string, customer *Customer) ([]SecondFactor, error) {
+	if clientID != "" {
+		application, err := s.Directory.Application(ctx, clientID)
+		if err != nil && !errors.Is(err, ErrMissing) {
+			return nil, err
+		}
+		if err == nil && application.SecondFactors != nil {
+			return application.SecondFactors, nil
+		}
+	}
+	if customer == nil || customer.Jurisdiction == "" {
+		return nil, nil
+	}
+	jurisdiction, err := s.Directory.Jurisdiction(ctx, customer.Jurisdiction)
+	if errors.Is(err, ErrMissing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return jurisdiction.SecondFactors, nil
+}
+
+// OpenTwoFactorRequestInput is what an application asks a customer to decide.
+type OpenTwoFactorRequestInput struct {
+	CustomerID     string  `json:"customerId" validate:"required,max=255,printable"`
+	ClientID       string  `json:"clientId" validate:"required,max=255,printable"`
+	Statement      string  `json:"statement" validate:"required,max=500,line"`
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// OpenTwoFactorRequest asks a customer to decide.
+// Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
+func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
+	const operation = "openTwoFactorRequest"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[TwoFactorRequest]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[TwoFactorRequest]{}, err
+	}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.CustomerID, in.ClientID, in.Statement)}
+	for range tries {
+		if out, done, err := recall(ctx, s, twoFactorRequests, a, c); done {
+			return out, err
+		}
+		now := s.now()
+		r := &TwoFactorRequest{
+			Meta:  Meta{ID: newUUID(now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			State: TwoFactorPending, CustomerID: in.CustomerID, ClientID: in.ClientID, Statement: in.Statement,
+			ExpiresAt: now.Add(s.Settings.TwoFactorTTL),
+		}
+		event := s.event(KindTwoFactorRequest, &r.Meta, operation, "", string(r.State), now, twoFactorRequests.concerns(r))
+		event.ActorID = a.ID
+		err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: of(event), Memory: s.memory(a, c, r.ID, nil, now)})
+		switch {
+		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
+			continue
+		case err != nil:
+			return Outcome[TwoFactorRequest]{}, err
+		}
+		return Outcome[TwoFactorRequest]{Record: r}, nil
+	}
+	return Outcome[TwoFactorRequest]{}, problem.New(problem.ServiceUnavailable)
+}
+
+// Evidence is what a device presents with a decision.
+type Evidence struct {
+	ChallengeID string  `json:"challengeId" validate:"required,max=128"`
+	Signature   string  `json:"signature" validate:"required,max=2048"`
+	PIN         *string `json:"pin" validate:"omitempty,max=64"`
+	Password    *string `json:"password" validate:"omitempty,max=1024"`
+}
+
+// ApproveTwoFactorRequestInput names a request, with what the device presents.
+type ApproveTwoFactorRequestInput struct {
+	TwoFactorRequestID string `json:"twoFactorRequestId" validate:"required,max=128"`
+	Evidence
+	Guard
+}
+
+// RejectTwoFactorRequestInput names a request, with what the device presents.
+type RejectTwoFactorRequestInput struct {
+	TwoFactorRequestID string `json:"twoFactorRequestId" validate:"required,max=128"`
+	Evidence
+	Guard
+}
+
+// ApproveTwoFactorRequest agrees to a request. The device signs the challenge and the customer's username, or these and
+// the digest of the statement.
+// Refuses with AccessDenied, InvalidInput, TooManyAttempts (failed device checks), InvalidChallenge, InvalidSignature,
+// MissingPIN, InvalidPIN, MissingPassword, InvalidPassword, RequestNotFound, StaleVersion, AlreadyDecided,
+// RequestExpired and IdempotencyKeyReused.
+func (s *Service) ApproveTwoFactorRequest(ctx context.Context, in ApproveTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
+	return s.decideTwoFactor(ctx, "approveTwoFactorRequest", TwoFactorApprove, in, TwoFactorDecision{
+		TwoFactorRequestID: &in.TwoFactorRequestID, Evidence: in.Evidence, Guard: in.Guard,
+	})
+}
+
+// RejectTwoFactorRequest refuses a request. It asks for what ApproveTwoFactorRequest asks for, and refuses alike.
+func (s *Service) RejectTwoFactorRequest(ctx context.Context, in RejectTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
+	return s.decideTwoFactor(ctx, "rejectTwoFactorRequest", TwoFactorReject, in, TwoFactorDecision{
+		TwoFactorRequestID: &in.TwoFactorRequestID, Evidence: in.Evidence, Guard: in.Guard,
+	})
+}
+
+// TwoFactorDecision is a decision as the documented API has it: of one application, with the documented signature, and
+// without an id where only one request is pending.
+type TwoFactorDecision struct {
+	// TwoFactorRequestID is nil for the only pending request of the customer and the application.
+	TwoFactorRequestID *string `json:"twoFactorRequestId" validate:"omitempty,max=128"`
+	Evidence
+	Guard
+	// ClientID is the application; nil: that of the token, else that of the request.
+	ClientID *string `json:"-"`
+}
+
+// ApproveTwoFactor is ApproveTwoFactorRequest as the documented API has it.
+// Refuses beside with MissingClientID, ClientMismatch, MissingChallenge, MissingSignature and AmbiguousRequest.
+func (s *Service) ApproveTwoFactor(ctx context.Context, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+	return s.documented(ctx, "approveTwoFactorRequest", TwoFactorApprove, in)
+}
+
+// RejectSecondFactor is RejectTwoFactorRequest as the documented API has it, and refuses as ApproveTwoFactor does.
+func (s *Service) RejectSecondFactor(ctx context.Context, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+	return s.documented(ctx, "rejectTwoFactorRequest", TwoFactorReject, in)
+}
+
+// documented checks in the order of the document what comes before the challenge.
+func (s *Service) documented(ctx context.Context, operation string, on TwoFactorRequestTransition, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[TwoFactorRequest]{}, err
+	}
+	client := ""
+	if in.ClientID != nil {
+		client = *in.ClientID
+	}
+	if err := s.FromApplication(ctx, client); err != nil {
+		return Outcome[TwoFactorRequest]{}, err
+	}
+	switch {
+	case in.ChallengeID == "":
+		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingChallenge)
+	case in.Signature == "":
+		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingSignature)
+	}
+	return s.decideTwoFactor(ctx, operation, on, in, in)
+}
+
+// FromApplication says whether the caller may call as the application.
+// Refuses with MissingClientID (it is empty) and ClientMismatch (the token was issued to another one).
+func (s *Service) FromApplication(ctx context.Context, clientID string) error {
+	switch a := ActorFrom(ctx); {
+	case clientID == "":
+		return problem.New(problem.MissingClientID)
+	case a.ClientID != "" && a.ClientID != clientID:
+		return problem.New(problem.ClientMismatch)
+	}
+	return nil
+}
+
+// decideTwoFactor is the order of the document (User Sessions, device challenge and signature): token and scope,
+// application, shape, challenge, signature, further factors, and only then the request.
+func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+	var none Outcome[TwoFactorRequest]
+	if err := s.Permit(ctx, operation); err != nil {
+		return none, err
+	}
+	d := &decision{s: s, actor: ActorFrom(ctx), in: in}
+	if err := validated(input, d.shape()...); err != nil {
+		return none, err
+	}
+	requested := "-"
+	if in.TwoFactorRequestID != nil {
+		requested = "+" + *in.TwoFactorRequestID
+	}
+	c := call{operation: operation, guard: in.Guard, looked: true, parts: of(
+		requested, optional(in.ClientID), in.ChallengeID, in.Signature, optional(in.PIN), optional(in.Password))}
+	if out, done, err := recall(ctx, s, twoFactorRequests, d.actor, c); done {
+		return out, err
+	}
+	if err := s.unlessFailed(ctx, s.failuresOfCustomer(d.actor.ID)); err != nil {
+		return none, err
+	}
+	if err := d.locate(ctx); err != nil {
+		return none, err
+	}
+	if p, err := d.check(ctx, c); p != nil || err != nil {
+		if err != nil {
+			return none, err
+		}
+		return refused(ctx, s, twoFactorRequests, d.actor, c, p, d.counters...)
+	}
+	id, err := d.request(ctx)
+	if err != nil {
+		if p := problem.Of(err); remembered(p) {
+			return refused(ctx, s, twoFactorRequests, d.actor, c, p)
+		}
+		return none, err
+	}
+	c.id = id
+	return apply(ctx, s, deciding(d.client), c, on, func(_ context.Context, ch *change[TwoFactorRequest]) (TwoFactorRequestState, error) {
+		if !ch.Now.Before(ch.Record.ExpiresAt) {
+			return "", problem.New(problem.RequestExpired)
+		}
+		ch.Record.DecidedAt, ch.Record.DecidedBy, ch.Record.StatementSigned = &ch.Now, &d.device.ID, d.statementSigned
+		if on == TwoFactorApprove {
+			return TwoFactorApproved, nil
+		}
+		return TwoFactorRejected, nil
+	})
+}
+
+// deciding is the life as a customer sees it who decides for one application; for others there is no request. An
+// empty application is any.
+func deciding(clientID string) *life[TwoFactorRequest, TwoFactorRequestState, TwoFactorRequestTransition] {
+	l := *twoFactorRequests
+	l.stand = func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+		if !a.Known() || a.ID != r.CustomerID || clientID != "" && clientID != r.ClientID {
+			return nil, false, nil
+		}
+		return of(RoleOwner), true, nil
+	}
+	return &l
+}
+
+// decision is one call on its way through the checks.
+type decision struct {
+	s     *Service
+	actor Actor
+	in    TwoFactorDecision
+	// signature is what In.Signature decodes to.
+	signature []byte
+	// client is the application whose policy counts; empty where it is not known.
+	client string
+	// named is the request that the input names, where the caller may see it; nil else.
+	named    *TwoFactorRequest
+	device   *Device
+	counters []failures
+	// statementSigned says that the signature covers the statement.
+	statementSigned bool
+}
+
+// shape lists what is malformed beyond the tags.
+func (d *decision) shape() (found []*problem.Problem) {
+	bad := func(member, text string) {
+		found = append(found, problem.New(problem.InvalidInput).Because("%s", text).At(member))
+	}
+	d.in.ChallengeID = strings.ToLower(d.in.ChallengeID)
+	if !isUUID(d.in.ChallengeID) {
+		bad("challengeId", "challengeId is a UUID.")
+	}
+	var err error
+	if d.signature, err = base64.StdEncoding.Strict().DecodeString(d.in.Signature); err != nil {
+		bad("signature", "signature is standard Base64 with padding.")
+	}
+	if id := d.in.TwoFactorRequestID; id != nil {
+		lower := strings.ToLower(*id)
+		d.in.TwoFactorRequestID = &lower
+		if !isUUID(lower) {
+			bad("twoFactorRequestId", "The id of a request is a UUID.")
+		}
+	}
+	return found
+}
+
+// locate finds the request that the input names, to know its application and its statement. That it is not there is
+// told only after the device has been checked.
+func (d *decision) locate(ctx context.Context) error {
+	d.client = d.actor.ClientID
+	if d.in.ClientID != nil {
+		d.client = *d.in.ClientID
+	}
+	if d.in.TwoFactorRequestID == nil {
+		return nil
+	}
+	read, err := find(ctx, d.s, twoFactorRequests, *d.in.TwoFactorRequestID)
+	if errors.Is(err, ErrMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, visible, _ := deciding(d.client).stand(ctx, d.s, d.actor, read.record); visible {
+		d.named = read.record
+		d.client = read.record.ClientID
+	}
+	return nil
+}
+
+// check is steps 3 to 6 of the document. A refusal of it is counted.
+func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) {
+	s := d.s
+	d.counters = of(s.failuresOfCustomer(d.actor.ID))
+	name, err := s.username(ctx, d.actor)
+	if err != nil {
+		return nil, err
+	}
+	use := ChallengeUse{ID: d.in.ChallengeID, CustomerID: d.actor.ID, UsernameHash: s.usernameHash(name), At: s.now()}
+	if key := s.key(d.actor, c); key != nil {
+		use.By = s.Keyed("challenge use", string(key), string(s.fingerprint(c)))
+	}
+	challenge, err := s.Store.UseChallenge(context.WithoutCancel(ctx), use)
+	if errors.Is(err, ErrMissing) {
+		return problem.New(problem.InvalidChallenge).At("challengeId"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ofDevice := s.failuresOfDevice(challenge.DeviceID)
+	if err := s.unlessFailed(ctx, ofDevice); err != nil {
+		return nil, err
+	}
+	d.counters = append(d.counters, ofDevice)
+	device, err := s.Store.Devices().Get(ctx, challenge.DeviceID)
+	if err != nil && !errors.Is(err, ErrMissing) {
+		return nil, err
+	}
+	if err != nil || device.State != DeviceRegistered || device.CustomerID != d.actor.ID || !d.signedBy(device, name) {
+		return problem.New(problem.InvalidSignature).At("signature"), nil
+	}
+	d.device = device
+	return d.factors(ctx)
+}
+
+// signedBy checks the documented string, and beside it, where the caller named a request through an API that allows
+// it, the one that binds the statement.
+func (d *decision) signedBy(device *Device, name string) bool {
+	data := d.in.ChallengeID + ":" + name
+	if device.signed(data, d.signature) {
+		return true
+	}
+	if d.in.ClientID != nil || d.named == nil {
+		return false
+	}
+	d.statementSigned = device.signed(data+":"+StatementDigest(d.named.Statement), d.signature)
+	return d.statementSigned
+}
+
+// StatementDigest is what a device signs of a statement: the lower-case hexadecimal SHA-256 of its UTF-8.
+func StatementDigest(statement string) string {
+	sum := sha256.Sum256([]byte(statement))
+	return hex.EncodeToString(sum[:])
+}
+
+// factors is step 6: what the policy asks for beside the signature, the PIN first.
+func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
+	s := d.s
+	customer, err := s.Directory.Customer(ctx, d.actor.ID)
+	if errors.Is(err, ErrMissing) {
+		customer, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	policy, err := s.policy(ctx, d.client, customer)
+	if err != nil {
+		return nil, err
+	}
+	if customer == nil {
+		customer = &Customer{}
+	}
+	for _, f := range []struct {
+		factor         SecondFactor
+		member         string
+		said           *string
+		hash           string
+		missing, wrong *problem.Definition
+	}{
+		{FactorPIN, "pin", d.in.PIN, customer.PINHash, problem.MissingPIN, problem.InvalidPIN},
+		{FactorPassword, "password", d.in.Password, customer.PasswordHash, problem.MissingPassword, problem.InvalidPassword},
+	} {
+		if !slices.Contains(policy, f.factor) {
+			continue
+		}
+		if f.said == nil || *f.said == "" {
+			return problem.New(f.missing).At(f.member), nil
+		}
+		right := false
+		if f.hash == "" {
+			err = s.Hasher.Burn(ctx, *f.said)
+		} else {
+			right, err = s.Hasher.Verify(ctx, *f.said, f.hash)
+		}
+		if err != nil {
+			return nil, err
+		}
+		// Parallel guesses were all let in before the first was counted: look again before one is told to be right.
+		if err := s.unlessFailed(ctx, d.counters...); err != nil {
+			return nil, err
+		}
+		if !right {
+			return problem.New(f.wrong).At(f.member), nil
+		}
+	}
+	return nil, nil
+}
+
+// request gives the id of the request: the one that is named, or the only pending one of customer and application.
+// Refuses with RequestNotFound and AmbiguousRequest.
+func (d *decision) request(ctx context.Context) (string, error) {
+	if d.in.TwoFactorRequestID != nil {
+		return *d.in.TwoFactorRequestID, nil
+	}
+	where := listing.All(listing.Eq("customerId", d.actor.ID), listing.Eq("clientId", d.client), listing.Eq("state", string(TwoFactorPending)))
+	page, err := d.s.Store.TwoFactorRequests().List(ctx, listing.Query{Limit: 2, Where: settledStates(where, d.s.now(), twoFactorLapse)})
+	switch {
+	case err != nil:
+		return "", err
+	case len(page.Items) == 0:
+		return "", problem.New(problem.RequestNotFound)
+	case len(page.Items) > 1:
+		return "", problem.New(problem.AmbiguousRequest)
+	}
+	return page.Items[0].ID, nil
+}
+
+// TwoFactorRequest finds a request that the caller may see.
+// Refuses with RequestNotFound.
+func (s *Service) TwoFactorRequest(ctx context.Context, id string) (*TwoFactorRequest, error) {
+	if err := s.Permit(ctx, "twoFactorRequest"); err != nil {
+		return nil, err
+	}
+	return show(ctx, s, twoFactorRequests, id)
+}
+
+// TwoFactorRequests lists the caller's requests, and everybody's for who sees all.
+// Refuses with InvalidInput and InvalidParameter.
+func (s *Service) TwoFactorRequests(ctx context.Context, q listing.Query) (listing.Page[TwoFactorRequest], error) {
+	if err := s.Permit(ctx, "twoFactorRequests"); err != nil {
+		return listing.Page[TwoFactorRequest]{}, err
+	}
+	if a := ActorFrom(ctx); !a.SeesAll() {
+		q.Where = listing.All(listing.Eq("customerId", a.ID), q.Where)
+	}
+	q.Where = settledStates(q.Where, s.now(), twoFactorLapse)
+	page, err := s.Store.TwoFactorRequests().List(ctx, q)
+	for i := range page.Items {
+		page.Items[i] = settle(s, twoFactorRequests, page.Items[i]).record
+	}
+	return page, err
+}
+
+// TwoFactorRequestActions says what the caller may do with the request now, and why not else.
+func (s *Service) TwoFactorRequestActions(ctx context.Context, r *TwoFactorRequest) ([]Action, error) {
+	return actions(ctx, s, twoFactorRequests, r, func(TwoFactorRequestTransition, *TwoFactorRequest) *problem.Problem { return nil })
+}

@@ -1,0 +1,157 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // the template of the page
+	"html/template"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// EmailVerifications is what the page asks of the rules; a domain.Service has it.
+type EmailVerifications interface {
+	VerifyEmail(ctx context.Context, in domain.VerifyEmailInput) (domain.Outcome[domain.EmailVerification], error)
+}
+
+// VerifyEmailOptions are what the page works with.
+type VerifyEmailOptions struct {
+	Service EmailVerifications
+	// Institution is the name on the page.
+	Institution string
+	// Now is the one clock.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+//go:embed verify.html
+var verifyHTML string
+
+var verifyTemplate = template.Must(template.New("verify").Parse(verifyHTML))
+
+// VerifyEmail is the page /verify-email?token=…: GET shows one button and asks the rules nothing, POST sends the token.
+// Programs that open the links of a mail before its reader does spend nothing.
+func VerifyEmail(o VerifyEmailOptions) http.Handler {
+	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guard(w.Header(), policy)
+		if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+			return
+		}
+		p := &verifyPage{o: o, r: r, status: http.StatusOK, view: verifyView{Institution: o.Institution, Style: template.CSS(inviteCSS)}} //nolint:gosec // our own file
+		token := r.URL.Query().Get("token")
+		switch {
+		case token == "":
+			p.wrong()
+		case r.Method == http.MethodPost:
+			p.post(token)
+		default:
+			p.view.Form = true
+		}
+		p.write(w)
+	})
+}
+
+// verifyView is what the template shows.
+type verifyView struct {
+	Institution string
+	Style       template.CSS
+	// Form says that the button is there.
+	Form bool
+	// Tone, Heading and Text are the message of the page: error, info or done.
+	Tone, Heading string
+	Text          []string
+	// Reference names an occurrence in the log.
+	Reference string
+}
+
+// Title is what a tab and a screen reader say first.
+func (v verifyView) Title() string {
+	switch {
+	case v.Tone == "error":
+		return "Problem: " + v.Heading
+	case v.Heading != "":
+		return v.Heading
+	}
+	return "Verify your e-mail address"
+}
+
+// verifyPage is one request to the page.
+type verifyPage struct {
+	o      VerifyEmailOptions
+	r      *http.Request
+	view   verifyView
+	status int
+	until  time.Time
+}
+
+func (p *verifyPage) say(status int, tone, heading string, text ...string) {
+	p.status, p.view.Tone, p.view.Heading, p.view.Text = status, tone, heading, text
+}
+
+func (p *verifyPage) wrong() {
+	p.say(http.StatusBadRequest, "error", "Please use the link of the newest mail",
+		"This link verifies nothing. Only the link in the newest mail works; a new mail ends the links of the mails before it.")
+}
+
+func (p *verifyPage) post(token string) {
+	// There is no cookie to ride on; a form on a foreign page is refused all the same, where the browser tells.
+	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(p.r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		p.say(http.StatusUnsupportedMediaType, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		return
+	}
+	_, err := p.o.Service.VerifyEmail(p.r.Context(), domain.VerifyEmailInput{Token: token, Page: true})
+	refusal := problem.Of(err)
+	switch {
+	case err == nil:
+		p.say(http.StatusOK, "done", "Your e-mail address is verified", "There is nothing more to do on this page.")
+	case problem.Has(err, problem.AlreadyVerified):
+		p.say(http.StatusConflict, "info", "Your e-mail address is verified already", "There is nothing more to do on this page.")
+	case problem.Has(err, problem.TokenExpired):
+		p.say(http.StatusGone, "error", "This link is too old", "Ask "+p.o.Institution+" for a new mail.")
+	case problem.Has(err, problem.InvalidToken), problem.Has(err, problem.InvalidInput):
+		p.wrong()
+	case refusal.Kind == problem.Limited:
+		p.until = refusal.AvailableAt
+		when := "Wait a while, then open the link of your mail again."
+		if !p.until.IsZero() {
+			when = "You can try again from " + inWords(p.until) + ", with the link of your mail."
+		}
+		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+when)
+	default:
+		p.view.Reference = domain.NewID("err", p.o.Now())
+		if p.r.Context().Err() == nil {
+			p.o.Log.Error("verification page", "reference", p.view.Reference, "code", refusal.Code, "error", err)
+		}
+		p.until = p.o.Now().Add(5 * time.Second)
+		p.say(http.StatusServiceUnavailable, "error", "We cannot answer at the moment", "Please try again in a few minutes, with the link of your mail.")
+	}
+}
+
+func (p *verifyPage) write(w http.ResponseWriter) {
+	var b bytes.Buffer
+	if err := verifyTemplate.Execute(&b, p.view); err != nil {
+		p.o.Log.Error("verification page", "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	if !p.until.IsZero() {
+		seconds := math.Ceil(p.until.Sub(p.o.Now()).Seconds())
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(seconds))))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(b.Bytes())
+}

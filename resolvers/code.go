@@ -1,0 +1,197 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/graph"
+)
+
+// What the payloads about one kind of record have in common, in their order.
+type (
+	emailAnswer struct {
+		EmailVerification *domain.EmailVerification
+		Problems          []problem.Shape
+		Replayed          bool
+	}
+	phoneAnswer struct {
+		PhoneVerification *domain.PhoneVerification
+		Problems          []problem.Shape
+		Replayed          bool
+	}
+	deviceAnswer struct {
+		Device   *domain.Device
+		Problems []problem.Shape
+		Replayed bool
+	}
+	twoFactorAnswer struct {
+		TwoFactorRequest *domain.TwoFactorRequest
+		Problems         []problem.Shape
+		Replayed         bool
+	}
+)
+
+// emailPayload makes the payload of a mutation out of what the rules answered.
+func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPayload](
+	out domain.Outcome[domain.EmailVerification], err error,
+) (*P, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	payload := P(emailAnswer{EmailVerification: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	return &payload, nil
+}
+
+// phonePayload makes the payload of a mutation out of what the rules answered.
+func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePayload](
+	out domain.Outcome[domain.PhoneVerification], err error,
+) (*P, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	payload := P(phoneAnswer{PhoneVerification: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	return &payload, nil
+}
+
+// devicePayload makes the payload of a mutation out of what the rules answered.
+func devicePayload[P graph.RegisterDevicePayload | graph.RevokeDevicePayload](out domain.Outcome[domain.Device], err error) (*P, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	payload := P(deviceAnswer{Device: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	return &payload, nil
+}
+
+// challengePayload makes the payload of createDeviceChallenge.
+func challengePayload(out domain.Outcome[domain.DeviceChallenge], err error) (*graph.CreateDeviceChallengePayload, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateDeviceChallengePayload{
+		DeviceChallenge: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed,
+	}, nil
+}
+
+// twoFactorPayload makes the payload of a mutation out of what the rules answered.
+func twoFactorPayload[P graph.OpenTwoFactorRequestPayload | graph.ApproveTwoFactorRequestPayload | graph.RejectTwoFactorRequestPayload](
+	out domain.Outcome[domain.TwoFactorRequest], err error,
+) (*P, error) {
+	problems, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+	payload := P(twoFactorAnswer{TwoFactorRequest: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	return &payload, nil
+}
+
+// stateField is a field of a list whose records call their state status.
+func stateField[S ~string](word S) string {
+	if word == "STATUS" {
+		return "state"
+	}
+	return orderField(word)
+}
+
+// devices compiles the arguments to the query.
+func (r *resolver) devices(
+	ctx context.Context, page domain.Paging, where *graph.DeviceWhere, orderBy []*graph.DeviceOrder,
+) (listing.Page[domain.Device], error) {
+	q, err := page.Query()
+	if err != nil {
+		return listing.Page[domain.Device]{}, err
+	}
+	c := &compiler{}
+	q.Where = c.device(where, 1)
+	if c.err != nil {
+		return listing.Page[domain.Device]{}, c.err
+	}
+	for _, o := range orderBy {
+		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
+	}
+	return r.Service.Devices(ctx, q)
+}
+
+func (c *compiler) device(w *graph.DeviceWhere, depth int) listing.Predicate {
+	if w == nil || !c.goesOn(depth) {
+		return listing.True
+	}
+	all := &conjunction{compiler: c}
+	nested(all, c.device, depth, w.And, w.Or, w.Not)
+	all.id("_id", w.ID)
+	if s := w.Status; s != nil {
+		words(all, "state", s.Eq, s.Ne, s.In)
+	}
+	all.id("customerId", w.CustomerID)
+	all.id("fingerprint", w.Fingerprint)
+	all.instant("createdAt", w.CreatedAt)
+	return listing.All(all.of...)
+}
+
+func deviceConnection(page listing.Page[domain.Device], err error) (*graph.DeviceConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &graph.DeviceConnection{
+		Nodes: page.Items, PageInfo: pageInfo(page), TotalCount: page.Count, Edges: make([]*graph.DeviceEdge, len(page.Items)),
+	}
+	for i, item := range page.Items {
+		out.Edges[i] = &graph.DeviceEdge{Node: item, Cursor: page.Cursors[i]}
+	}
+	return out, nil
+}
+
+// twoFactorRequests compiles the arguments to the query.
+func (r *resolver) twoFactorRequests(
+	ctx context.Context, page domain.Paging, where *graph.TwoFactorRequestWhere, orderBy []*graph.TwoFactorRequestOrder,
+) (listing.Page[domain.TwoFactorRequest], error) {
+	q, err := page.Query()
+	if err != nil {
+		return listing.Page[domain.TwoFactorRequest]{}, err
+	}
+	c := &compiler{}
+	q.Where = c.twoFactorRequest(where, 1)
+	if c.err != nil {
+		return listing.Page[domain.TwoFactorRequest]{}, c.err
+	}
+	for _, o := range orderBy {
+		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
+	}
+	return r.Service.TwoFactorRequests(ctx, q)
+}
+
+func (c *compiler) twoFactorRequest(w *graph.TwoFactorRequestWhere, depth int) listing.Predicate {
+	if w == nil || !c.goesOn(depth) {
+		return listing.True
+	}
+	all := &conjunction{compiler: c}
+	nested(all, c.twoFactorRequest, depth, w.And, w.Or, w.Not)
+	all.id("_id", w.ID)
+	if s := w.Status; s != nil {
+		words(all, "state", s.Eq, s.Ne, s.In)
+	}
+	all.id("customerId", w.CustomerID)
+	all.id("clientId", w.ClientID)
+	all.instant("createdAt", w.CreatedAt)
+	all.instant("updatedAt", w.UpdatedAt)
+	all.instant("expiresAt", w.ExpiresAt)
+	return listing.All(all.of...)
+}
+
+func twoFactorConnection(page listing.Page[domain.TwoFactorRequest], err error) (*graph.TwoFactorRequestConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &graph.TwoFactorRequestConnection{
+		Nodes: page.Items, PageInfo: pageInfo(page), TotalCount: page.Count, Edges: make([]*graph.TwoFactorRequestEdge, len(page.Items)),
+	}
+	for i, item := range page.Items {
+		out.Edges[i] = &graph.TwoFactorRequestEdge{Node: item, Cursor: page.Cursors[i]}
+	}
+	return out, nil
+}

@@ -1,0 +1,128 @@
+package usersessions
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+const mediaType = "application/json"
+
+// apiError is the schema "error".
+type apiError struct {
+	Timestamp string `json:"timestamp"`
+	Status    int    `json:"status"`
+	Error     string `json:"error"`
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	Path      string `json:"path"`
+}
+
+// word is what the document calls a refusal.
+type word struct {
+	code string
+	// status is where the document differs from wire.StatusOf; 0 where it does not.
+	status int
+}
+
+// ofTheirOwn is the document's catalogue.
+var ofTheirOwn = map[*problem.Definition]word{
+	problem.MissingClientID:      {"MISSING_CLIENT_ID", 0},
+	problem.MissingChallenge:     {"MISSING_CHALLENGE", 0},
+	problem.MissingSignature:     {"MISSING_SIGNATURE", 0},
+	problem.MissingPIN:           {"MISSING_PIN", 0},
+	problem.MissingPassword:      {"MISSING_PASSWORD", 0},
+	problem.InvalidToken:         {"INVALID_TOKEN", 0},
+	problem.InvalidCode:          {"INVALID_CODE", 0},
+	problem.ClientMismatch:       {"CLIENT_MISMATCH", 0},
+	problem.UsernameMismatch:     {"USERNAME_MISMATCH", 0},
+	problem.InvalidChallenge:     {"INVALID_CHALLENGE", http.StatusForbidden},
+	problem.InvalidSignature:     {"INVALID_SIGNATURE", http.StatusForbidden},
+	problem.InvalidPIN:           {"INVALID_PIN", http.StatusForbidden},
+	problem.InvalidPassword:      {"INVALID_PASSWORD", http.StatusForbidden},
+	problem.DeviceNotFound:       {"DEVICE_NOT_FOUND", 0},
+	problem.RequestNotFound:      {"REQUEST_NOT_FOUND", 0},
+	problem.MethodNotAllowed:     {"METHOD_NOT_ALLOWED", 0},
+	problem.UnsupportedMediaType: {"UNSUPPORTED_MEDIA_TYPE", 0},
+	problem.AlreadyVerified:      {"ALREADY_VERIFIED", 0},
+	problem.AlreadyDecided:       {"ALREADY_DECIDED", 0},
+	problem.AmbiguousRequest:     {"AMBIGUOUS_REQUEST", 0},
+	problem.TokenExpired:         {"TOKEN_EXPIRED", 0},
+	problem.CodeExpired:          {"CODE_EXPIRED", 0},
+	problem.RequestExpired:       {"REQUEST_EXPIRED", 0},
+	problem.IdempotencyKeyReused: {"IDEMPOTENCY_KEY_REUSED", 0},
+}
+
+// wordOf is what all other refusals of a kind share.
+func wordOf(p *problem.Problem) word {
+	if w, ok := ofTheirOwn[p.Definition]; ok {
+		return w
+	}
+	switch p.Kind {
+	case problem.Unauthenticated:
+		return word{"UNAUTHORIZED", 0}
+	case problem.Denied:
+		return word{"INSUFFICIENT_SCOPE", 0}
+	case problem.Missing:
+		return word{"NOT_FOUND", 0}
+	case problem.Limited:
+		return word{"TOO_MANY_ATTEMPTS", 0}
+	case problem.Unavailable:
+		return word{"SERVICE_UNAVAILABLE", 0}
+	case problem.Internal:
+		return word{"INTERNAL_ERROR", 0}
+	case problem.Invalid, problem.Required, problem.Protocol, problem.Conflict, problem.Gone, problem.Stale, problem.Unprocessable:
+	}
+	return word{"INVALID_REQUEST", http.StatusBadRequest}
+}
+
+// refuse writes a refusal, and tells the log what the caller must not see.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	said := wordOf(p)
+	status := said.status
+	if status == 0 {
+		status = wire.StatusOf(p)
+	}
+	wire.SetHeaders(w, r, p, status, a.Now())
+	if said.code == "INSUFFICIENT_SCOPE" {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="signup"`)
+	}
+	message := p.Text()
+	if len(p.Causes) > 0 {
+		texts := make([]string, len(p.Causes))
+		for i, cause := range p.Causes {
+			texts[i] = cause.Text()
+		}
+		message = strings.Join(texts, " ")
+	}
+	body, err := json.Marshal(apiError{
+		Timestamp: a.Now().UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"), Status: status,
+		Error: http.StatusText(status), Code: said.code, Message: message, Path: r.URL.Path,
+	})
+	if err != nil {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", mediaType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	if r.Context().Err() != nil {
+		return // the caller has gone, and that is what went wrong
+	}
+	level := slog.LevelError
+	switch p.Kind {
+	case problem.Unavailable:
+		level = slog.LevelWarn
+	case problem.Internal:
+	default:
+		return
+	}
+	a.Log.LogAttrs(r.Context(), level, "user sessions: a request failed", slog.String("method", r.Method),
+		slog.String("pattern", r.Pattern), slog.String("error", p.Error()))
+}

@@ -1,0 +1,322 @@
+// Package usersessions is the documented REST dialect "User Sessions" under /sessions: tokens of mails, codes of text
+// messages, challenges of devices, and decisions about logins. docs/dialects/user-sessions.md says where its document
+// leaves room and what was chosen.
+//
+// It knows HTTP, the headers and the error codes of the document, and turns a request into one call of the rules and
+// the answer back. It must not know what makes a token, a code or a signature good: that is asked of package domain.
+// What comes in such headers and bodies goes into no answer and no log line.
+package usersessions
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+// Prefix is where the document has the API.
+const Prefix = "/sessions"
+
+// The paths below the prefix. The document names those of challenges and decisions; the others are chosen.
+const (
+	versionPath   = "/version"
+	emailPath     = "/auth/email/verify"
+	phonePath     = "/auth/phone/verify"
+	challengePath = "/challenges"
+	approvePath   = "/auth/two-factor/approve"
+	rejectPath    = "/auth/two-factor/reject"
+	apiDocPath    = "/apiDoc"
+)
+
+// The headers of the document.
+const (
+	headerClientID  = "clientId"
+	headerChallenge = "X-AAZZUR-DEVICE-CHALLENGE"
+	headerSignature = "X-AAZZUR-SIGNATURE"
+	headerPIN       = "X-AAZZUR-PIN"
+	headerPassword  = "X-AAZZUR-PASSWORD" //nolint:gosec // the name of a header
+)
+
+// Options are what the dialect works with.
+type Options struct {
+	// Service is the rules; required.
+	Service *domain.Service
+	// Now is the clock; required.
+	Now func() time.Time
+	// Log gets what a caller must not see of an internal error; nil means slog.Default().
+	Log *slog.Logger
+	// Version is that of the program.
+	Version string
+}
+
+// New gives the handler of everything under Prefix.
+func New(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	a := &api{Options: o}
+	router := wire.NewRouter(Prefix, a.refuse)
+	for _, op := range a.operations() {
+		router.Handle(op.method, op.below, a.serve(op))
+	}
+	return router
+}
+
+type api struct{ Options }
+
+// operation is a row of the document's table of operations.
+type operation struct {
+	id            string
+	method, below string
+	// asks is the operation of the rules whose token is asked for; empty where none is needed.
+	asks string
+	// handle reads the request, calls the rules, and gives the answer or the refusal. It writes nothing.
+	handle func(r *http.Request) (reply, error)
+}
+
+func (a *api) operations() []operation {
+	return []operation{
+		{"getVersion", http.MethodGet, versionPath, "", a.version},
+		{"getApiDoc", http.MethodGet, apiDocPath, "", a.apiDoc},
+		{"verifyEmailToken", http.MethodPost, emailPath, "verifyEmail", a.verifyEmail},
+		{"verifyPhoneCode", http.MethodPost, phonePath, "verifyPhone", a.verifyPhone},
+		{"createChallenge", http.MethodPost, challengePath, "createDeviceChallenge", a.challenge},
+		{"approveTwoFactor", http.MethodPost, approvePath, "approveTwoFactorRequest", a.decide(a.Service.ApproveTwoFactor)},
+		{"rejectSecondFactor", http.MethodPost, rejectPath, "rejectTwoFactorRequest", a.decide(a.Service.RejectSecondFactor)},
+	}
+}
+
+// reply is an answer before it is written.
+type reply struct {
+	status int
+	// body is written as JSON; nil for none.
+	body any
+	// document is a body that is JSON already.
+	document []byte
+	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It counts beside a
+	// refusal too.
+	replayed bool
+}
+
+// serve is the only writer of answers: the token and its scope come first, then what the operation itself checks.
+func (a *api) serve(op operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.answer(op, r)
+		if out.replayed {
+			w.Header().Set("Idempotent-Replayed", "true")
+		}
+		if err == nil && out.body != nil {
+			out.document, err = json.Marshal(out.body)
+		}
+		if err != nil {
+			a.refuse(w, r, problem.Of(err))
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		if out.document != nil {
+			w.Header().Set("Content-Type", mediaType)
+		}
+		w.WriteHeader(out.status)
+		_, _ = w.Write(out.document) // nobody is left to be told that the caller has gone
+	})
+}
+
+func (a *api) answer(op operation, r *http.Request) (reply, error) {
+	if op.asks != "" {
+		if err := a.Service.Permit(r.Context(), op.asks); err != nil {
+			return reply{}, err
+		}
+	}
+	return op.handle(r)
+}
+
+func (a *api) version(*http.Request) (reply, error) {
+	return reply{status: http.StatusOK, body: struct {
+		Version string `json:"version"`
+	}{a.Version}}, nil
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+func (a *api) apiDoc(*http.Request) (reply, error) {
+	return reply{status: http.StatusOK, document: openAPI}, nil
+}
+
+// reading is how bodies are read: no documented one comes near the size.
+var reading = wire.Reading{MediaTypes: []string{mediaType}, MaxBytes: 64 << 10}
+
+func (a *api) verifyEmail(r *http.Request) (reply, error) {
+	if refused := domain.ActorFrom(r.Context()).Refused; refused != nil { // no token will do, a bad one will not
+		return reply{}, refused
+	}
+	var body struct {
+		Token string `json:"token"`
+	}
+	key, err := read(r, &body)
+	if err != nil {
+		return reply{}, err
+	}
+	in := domain.VerifyEmailInput{Token: body.Token}
+	in.IdempotencyKey = key
+	out, err := a.Service.VerifyEmail(r.Context(), in)
+	return reply{status: http.StatusNoContent, replayed: out.Replayed}, err
+}
+
+func (a *api) verifyPhone(r *http.Request) (reply, error) {
+	var body struct {
+		Code string `json:"code"`
+	}
+	key, err := read(r, &body)
+	if err != nil {
+		return reply{}, err
+	}
+	in := domain.VerifyPhoneInput{Code: body.Code}
+	in.IdempotencyKey = key
+	out, err := a.Service.VerifyPhone(r.Context(), in)
+	return reply{status: http.StatusNoContent, replayed: out.Replayed}, err
+}
+
+// read reads the body, and the key of the header.
+func read(r *http.Request, into any) (key *string, err error) {
+	if err := wire.Decode(r, reading, into); err != nil {
+		return nil, err
+	}
+	return wire.IdempotencyKey(r)
+}
+
+func (a *api) challenge(r *http.Request) (reply, error) {
+	body, err := wire.Object(r, reading)
+	if err != nil {
+		return reply{}, err
+	}
+	deviceID, _ := body.String("deviceId")
+	username, _ := body.String("username")
+	if deviceID == "" || strings.Trim(deviceID, "0123456789abcdef") != "" || len(deviceID) != 64 {
+		body.Refuse("deviceId", "deviceId is the lower-case hexadecimal SHA-256 of the public key.")
+	}
+	if n := len([]rune(username)); n < 1 || n > 254 {
+		body.Refuse("username", "username has 1 to 254 characters.")
+	}
+	if err := body.Err(); err != nil {
+		return reply{}, err
+	}
+	in := domain.CreateDeviceChallengeInput{DeviceID: deviceID, Username: &username}
+	if in.IdempotencyKey, err = wire.IdempotencyKey(r); err != nil {
+		return reply{}, err
+	}
+	out, err := a.Service.CreateDeviceChallenge(r.Context(), in)
+	if err != nil {
+		return reply{replayed: out.Replayed}, err
+	}
+	return reply{status: http.StatusCreated, replayed: out.Replayed, body: struct {
+		ChallengeID string    `json:"challengeId"`
+		ExpiresAt   time.Time `json:"expiresAt"`
+	}{out.Record.ID, out.Record.ExpiresAt}}, nil
+}
+
+// decide is a decision about a login: token and scope, application, headers, body, and then the rules.
+func (a *api) decide(do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error)) func(*http.Request) (reply, error) {
+	return func(r *http.Request) (reply, error) {
+		in, err := a.decision(r)
+		if err != nil {
+			return reply{}, err
+		}
+		out, err := do(r.Context(), in)
+		if err != nil {
+			return reply{replayed: out.Replayed}, err
+		}
+		return reply{status: http.StatusOK, replayed: out.Replayed, body: struct {
+			ID        string     `json:"id"`
+			ClientID  string     `json:"clientId"`
+			Status    string     `json:"status"`
+			DecidedAt *time.Time `json:"decidedAt"`
+		}{out.Record.ID, out.Record.ClientID, strings.ToUpper(string(out.Record.State)), out.Record.DecidedAt}}, nil
+	}
+}
+
+func (a *api) decision(r *http.Request) (domain.TwoFactorDecision, error) {
+	var in domain.TwoFactorDecision
+	client, err := one(r, headerClientID)
+	if err != nil {
+		return in, err
+	}
+	if client == "" {
+		client = r.URL.Query().Get(headerClientID)
+	}
+	if err := a.Service.FromApplication(r.Context(), client); err != nil {
+		return in, err
+	}
+	in.ClientID = &client
+	var pin, password string
+	for _, h := range []struct {
+		name string
+		to   *string
+	}{{headerChallenge, &in.ChallengeID}, {headerSignature, &in.Signature}, {headerPIN, &pin}, {headerPassword, &password}} {
+		if *h.to, err = one(r, h.name); err != nil {
+			return in, err
+		}
+	}
+	if pin != "" {
+		in.PIN = &pin
+	}
+	if password != "" {
+		in.Password = &password
+	}
+	switch {
+	case in.ChallengeID == "":
+		return in, problem.New(problem.MissingChallenge)
+	case in.Signature == "":
+		return in, problem.New(problem.MissingSignature)
+	}
+	if sent(r) {
+		body, err := wire.Object(r, reading)
+		if err != nil {
+			return in, err
+		}
+		if id, ok := body.String("id"); ok {
+			in.TwoFactorRequestID = &id
+		}
+		if err := body.Err(); err != nil {
+			return in, err
+		}
+	}
+	in.IdempotencyKey, err = wire.IdempotencyKey(r)
+	return in, err
+}
+
+// sent reports whether the request has a body, which may be absent here.
+func sent(r *http.Request) bool {
+	if r.Body == nil || r.ContentLength == 0 {
+		return false
+	}
+	body := bufio.NewReader(r.Body)
+	_, err := body.Peek(1)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+	return !errors.Is(err, io.EOF)
+}
+
+// one gives a header that may come once; empty where it is absent.
+func one(r *http.Request, name string) (string, error) {
+	values := r.Header.Values(name)
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return strings.TrimSpace(values[0]), nil
+	}
+	return "", problem.New(problem.InvalidParameter).Because("The header %s came more than once.", name).With("name", name)
+}
