@@ -3,6 +3,8 @@ package usersessions_test
 import (
 	"bytes"
 	"flag"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +16,8 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -77,6 +81,31 @@ func codes(description string) []string {
 		return []string{""}
 	}
 	return out
+}
+
+// TestEveryProblem renders the whole catalogue in this dialect.
+func TestEveryProblem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testkit.SQLite(t))
+	var out bytes.Buffer
+	for _, d := range problem.All() {
+		p := problem.New(d).Until(testkit.Epoch.Add(90 * time.Second))
+		// A token that was refused for this reason is the shortest way to have a problem written.
+		r := httptest.NewRequest(http.MethodPost, "/sessions/auth/phone/verify", http.NoBody)
+		recorder := httptest.NewRecorder()
+		w.handler().ServeHTTP(recorder, r.WithContext(domain.WithActor(r.Context(), domain.Actor{Refused: p})))
+		out.WriteString("-- " + d.Code + " --\n" + exchange{status: recorder.Code, header: recorder.Header(), body: recorder.Body.String()}.String())
+	}
+	const file = "testdata/problems.golden"
+	if *update {
+		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want, err := os.ReadFile(file); err != nil || !bytes.Equal(want, out.Bytes()) {
+		t.Errorf("the problems differ (-update rewrites them): %v\n%s", err, out.String())
+	}
 }
 
 func stories(t *testing.T, all *told) {
