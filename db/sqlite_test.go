@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -34,15 +35,20 @@ func TestSQLiteHeldByAnother(t *testing.T) {
 	t.Parallel()
 	at := testkit.SQLite(t)
 	o := options(at)
-	o.Timeout = 300 * time.Millisecond
+	o.Timeout = 30 * time.Second // to migrate
+	first, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(first.Migrate(t.Context()), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	o.Timeout = 2 * time.Second
 	d, err := db.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	other, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(at, "sqlite://"))
 	if err != nil {
 		t.Fatal(err)
