@@ -249,6 +249,7 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	for _, one := range of(
 		func() (int, error) { return sweep(ctx, s, invitations) },
 		func() (int, error) { return sweep(ctx, s, sessions) },
+		func() (int, error) { return sweep(ctx, s, quizzes) },
 	) {
 		n, err := one()
 		total += n

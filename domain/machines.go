@@ -4,7 +4,10 @@ import "github.com/gatehouse/gatehouse/domain/lifecycle"
 
 // Lifecycles gives every machine as plain text, in the order of the documentation.
 func Lifecycles() []lifecycle.Map {
-	return []lifecycle.Map{invitationMachine.Map(), sessionMachine.Map()}
+	return []lifecycle.Map{
+		invitationMachine.Map(), sessionMachine.Map(),
+		contactMachine.Map(), reportMachine.Map(), quizMachine.Map(), approvalMachine.Map(),
+	}
 }
 
 // Lifecycle gives the machine of a kind as plain text.
@@ -28,10 +31,12 @@ func Roles() []RoleHelp {
 	return []RoleHelp{
 		{RoleInviter, "Created the invitation."},
 		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
-		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on."},
+		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on. What is about a person belongs to its creator and to the contact's own user."},
 		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
 		{RoleAdmin, "Holds the scope admin/write or admin/full."},
 		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},
+		{RoleAnyone, "Every caller whom the scopes let in."},
+		{RoleProvider, "The provider of quizzes, once it has scored the answers."},
 		{RoleClock, "Time itself. A reader sees the transition at once, a sweeper writes it within a second or so."},
 	}
 }

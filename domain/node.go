@@ -32,6 +32,18 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 		}
 		return out, err
 	},
+	"contact": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, contacts, "contact", ids)
+	},
+	"frr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, reports, "fraudRiskReport", ids)
+	},
+	"quiz": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, quizzes, "quiz", ids)
+	},
+	"appr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, approvals, "approval", ids)
+	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
 		var out []Node
