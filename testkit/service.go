@@ -87,7 +87,7 @@ func New(t testing.TB, url string) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Kit{DB: d, Clock: clock, Service: &domain.Service{
+	kit := &Kit{DB: d, Clock: clock, Service: &domain.Service{
 		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
@@ -95,8 +95,11 @@ func New(t testing.TB, url string) *Kit {
 			InvitationTTL: 720 * time.Hour, InvitationResendLimit: 5, InvitationMaxFailed: 5,
 			VerifyRate: domain.Rate{Limit: 20, Per: time.Minute}, VerifyBlock: 10 * time.Minute,
 			SessionIdleTimeout: 15 * time.Minute, SessionMaxLifetime: 12 * time.Hour, SessionTokenTTL: time.Minute,
+			QuizTTL: 15 * time.Minute, QuizLimit: domain.Rate{Limit: 5, Per: 24 * time.Hour},
 		},
 	}}
+	kit.providers(t)
+	return kit
 }
 
 // As gives the context of a user with scopes, from an address of the user's own.
