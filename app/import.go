@@ -258,6 +258,9 @@ func (im *Importer) record(text []byte) (any, error) {
 		}
 		return in.ImportCustomerInput, inWords(in.Check())
 	}
+	if record, ok, err := im.identityKind(*head.Kind, *head.ID, text); ok {
+		return record, err
+	}
 	return nil, fmt.Errorf("kind %q is not known", clip(*head.Kind))
 }
 

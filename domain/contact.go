@@ -255,6 +255,9 @@ func (s *Service) ContactID(reference string) string {
 	return reference
 }
 
+// ContactOfURI reads the id out of a contact's URI, relative or absolute; empty where it is none.
+func (s *Service) ContactOfURI(uri string) string { return s.target(uri, contactsPath) }
+
 // Contact finds a contact that the caller may see.
 // Refuses with NoSuchContact.
 func (s *Service) Contact(ctx context.Context, id string) (*Contact, error) {

@@ -240,7 +240,7 @@ func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Q
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Quiz]{}, err
 	}
-	if err := validated(in); err != nil { // the key before it is looked up
+	if err := in.checked(s.now()); err != nil {
 		return Outcome[Quiz]{}, err
 	}
 	c := in.call(operation)

@@ -3,6 +3,7 @@ package domain
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -166,18 +167,20 @@ type subject struct {
 	userID    *string
 }
 
-// subject finds the person (Identity, inputs).
-// Refuses with InvalidInput, InvalidContactLink and IncompleteIdentity.
-func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error) {
-	more := in.check(s.now())
+// checked is what can be said of the input by itself (Identity, inputs).
+func (in SubjectInput) checked(now time.Time) error {
+	more := in.check(now)
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
 			more = append(more, problem.New(problem.InvalidInput).Because("%s is required where no contact is named.", name).At(name))
 		}
 	}
-	if err := validated(in, more...); err != nil {
-		return nil, err
-	}
+	return validated(in, more...)
+}
+
+// subject finds the person (Identity, inputs).
+// Refuses with InvalidContactLink and IncompleteIdentity.
+func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error) {
 	if in.ContactID == nil {
 		return &subject{identity: in.Identity}, nil
 	}
@@ -203,7 +206,7 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 		return Outcome[FraudRiskReport]{}, err
 	}
 	c := in.call(operation)
-	if err := validated(in); err != nil { // the key before it is looked up
+	if err := in.checked(s.now()); err != nil {
 		return Outcome[FraudRiskReport]{}, err
 	}
 	if out, done, err := recall(ctx, s, reports, a, c); done {

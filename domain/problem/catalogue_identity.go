@@ -68,4 +68,10 @@ var (
 		Message: "The provider cannot be reached, and nothing was changed.",
 		Remedy:  "Try again later.",
 	})
+	InvalidParameterWord = define(Definition{
+		Code: "invalidParameterWord", Type: "invalidParameterValue", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "identity, contact verification and approvals",
+		Title:   "Invalid Parameter Value",
+		Message: "A parameter has a value that is not one of those allowed.",
+		Remedy:  "Use one of the documented values.",
+	})
 )
