@@ -33,9 +33,8 @@ func TestAGrantOutlivesTheImport(t *testing.T) {
 	s.invite(dora)
 	load(`"alice","dora"`) // now the bank knows it
 	load(`"alice"`)        // and takes it back
-	r := s.gql(dora, `{ viewer { id } }`, nil)
 	body, _ := json.Marshal(map[string]any{"query": createMutation, "variables": map[string]any{"secret": testkit.Secret}})
-	if r = s.send("POST", "/graphql", string(body), "Authorization: Bearer "+dora); r.at(t, "errors", 0, "extensions", "code") != "FORBIDDEN" {
+	if r := s.send("POST", "/graphql", string(body), "Authorization: Bearer "+dora); r.at(t, "errors", 0, "extensions", "code") != "FORBIDDEN" {
 		t.Errorf("an import that names an owner and then does not takes the right: %s", r.body)
 	}
 }
@@ -127,7 +126,7 @@ func TestNoRedirects(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).serve()
 	key := "API-Key: " + s.must("apikey", "create", "--name", "t")
-	for _, path := range []string{"/invitations//invitations", "/invitations/./", "//invitations/", "/invitations/../graphql"} {
+	for _, path := range []string{"/invitations//invitations", "/invitations/./", "/invitations/../graphql"} {
 		req, _ := http.NewRequest("POST", s.url, strings.NewReader("{}"))
 		req.URL.Opaque = path
 		req.Header.Set("Content-Type", "application/json")

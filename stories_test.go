@@ -259,7 +259,7 @@ func newIssuer(t *testing.T) *issuer {
 		public, _ := i.key.PublicKey()
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{public}})
 	})
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	i.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		down := i.down
 		i.mu.Unlock()
@@ -269,6 +269,7 @@ func newIssuer(t *testing.T) *issuer {
 		}
 		mux.ServeHTTP(w, r)
 	}))
+	i.Start() // not before the field is set: handlers read its URL
 	t.Cleanup(i.Close)
 	return i
 }

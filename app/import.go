@@ -94,7 +94,12 @@ func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line in
 		}
 		var record any
 		if err == nil {
-			record, err = im.record(text)
+			record, err = im.record(text, true)
+		}
+		var unknown unknownMember
+		if errors.As(err, &unknown) { // misspelt, or somebody else's: told, and no reason to lose the rest
+			report(number, err.Error()+"; it was ignored")
+			record, err = im.record(text, false)
 		}
 		if err != nil {
 			done.Bad++
@@ -197,7 +202,7 @@ type line struct {
 }
 
 // record reads one line. Its errors are for the operator who wrote the file; they name members, not values.
-func (im *Importer) record(text []byte) (any, error) {
+func (im *Importer) record(text []byte, strict bool) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("is not UTF-8")
 	}
@@ -209,9 +214,9 @@ func (im *Importer) record(text []byte) (any, error) {
 	case head.Kind == nil:
 		return nil, errors.New("kind is missing")
 	case *head.Kind == "session":
-		return im.session(text)
+		return im.session(text, strict)
 	case *head.Kind == "jwtTemplate":
-		return im.template(text)
+		return im.template(text, strict)
 	case head.ID == nil:
 		return nil, errors.New("id is missing")
 	}
@@ -226,7 +231,7 @@ func (im *Importer) record(text []byte) (any, error) {
 			MaxOwners          *int     `json:"maxOwners"`
 			Owners             []string `json:"owners"`
 		}
-		if err := decodeObject(text, &in, true); err != nil {
+		if err := decodeObject(text, &in, strict); err != nil {
 			return nil, err
 		}
 		if in.MaxOwners != nil && *in.MaxOwners < 1 {
@@ -243,7 +248,7 @@ func (im *Importer) record(text []byte) (any, error) {
 			Owners  []string `json:"owners"`
 			Signers []string `json:"signers"`
 		}
-		if err := decodeObject(text, &in, true); err != nil {
+		if err := decodeObject(text, &in, strict); err != nil {
 			return nil, err
 		}
 		o := &domain.Organization{ID: *head.ID, Owners: in.Owners, Signers: in.Signers}
@@ -253,7 +258,7 @@ func (im *Importer) record(text []byte) (any, error) {
 			Kind *string `json:"kind"`
 			domain.ImportCustomerInput
 		}
-		if err := decodeObject(text, &in, true); err != nil {
+		if err := decodeObject(text, &in, strict); err != nil {
 			return nil, err
 		}
 		return in.ImportCustomerInput, inWords(in.Check())
@@ -264,7 +269,7 @@ func (im *Importer) record(text []byte) (any, error) {
 	return nil, fmt.Errorf("kind %q is not known", clip(*head.Kind))
 }
 
-func (im *Importer) session(text []byte) (any, error) {
+func (im *Importer) session(text []byte, strict bool) (any, error) {
 	var in struct {
 		line
 		UserID       string  `json:"userId"`
@@ -274,7 +279,7 @@ func (im *Importer) session(text []byte) (any, error) {
 		UserAgent    *string `json:"userAgent"`
 		IPAddress    *string `json:"ipAddress"`
 	}
-	if err := decodeObject(text, &in, true); err != nil {
+	if err := decodeObject(text, &in, strict); err != nil {
 		return nil, err
 	}
 	createdAt, err1 := goodTime("createdAt", in.CreatedAt)
@@ -289,12 +294,12 @@ func (im *Importer) session(text []byte) (any, error) {
 	return r, inWords(err)
 }
 
-func (im *Importer) template(text []byte) (any, error) {
+func (im *Importer) template(text []byte, strict bool) (any, error) {
 	var in struct {
 		line
 		domain.SaveJwtTemplateInput
 	}
-	if err := decodeObject(text, &in, true); err != nil {
+	if err := decodeObject(text, &in, strict); err != nil {
 		return nil, err
 	}
 	if in.ID != nil && *in.ID != in.Name {
@@ -325,7 +330,7 @@ func inWords(err error) error {
 }
 
 // decodeObject reads one JSON object; numbers of no certain type stay as they are written. A strict one has no
-// members but those that are asked for: one that is misspelt must not be lost in silence.
+// members but those that are asked for: one that is misspelt must not be lost in silence (unknownMember).
 func decodeObject(text []byte, into any, strict bool) error {
 	notOne := errors.New("is not one JSON object")
 	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
@@ -352,10 +357,15 @@ func decodeObject(text []byte, into any, strict bool) error {
 		return nil
 	}
 	if _, name, ok := strings.Cut(err.Error(), "unknown field "); ok {
-		return fmt.Errorf("there is no member %s", clip(name))
+		return unknownMember(clip(name))
 	}
 	return notOne
 }
+
+// unknownMember is a member that no record of the kind has.
+type unknownMember string
+
+func (u unknownMember) Error() string { return "there is no member " + string(u) }
 
 // goodTime reads a time; nil where there is none.
 func goodTime(member string, text *string) (*time.Time, error) {

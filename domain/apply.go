@@ -31,7 +31,12 @@ type life[R any, S, T ~string] struct {
 	concerns func(*R) []string
 	missing  *problem.Definition
 	denied   *problem.Definition
+	// member is the input's member that names the record.
+	member string
 }
+
+// gone is the refusal for a record that is not there, or that the caller may not know of.
+func (l *life[R, S, T]) gone() *problem.Problem { return problem.New(l.missing).At(l.member) }
 
 // call is one request for a transition.
 type call struct {
@@ -40,6 +45,9 @@ type call struct {
 	guard     Guard
 	// parts are the members of the input, in a fixed order: what a repeat with the same idempotency key must repeat.
 	parts []string
+	// late leaves the version to the effect while the transition is open: a stale version would tell a stranger that
+	// the record is there.
+	late bool
 }
 
 // reading is a record as it is now: the clock transitions that were due have been made, but not yet written.
@@ -104,7 +112,7 @@ func apply[R any, S, T ~string](
 			if refusal.Definition == l.missing || refusal.Kind == problem.Denied {
 				return Outcome[R]{}, err // the record is not the caller's to see, or not his to act on
 			}
-			return Outcome[R]{Record: read.record}, err
+			return Outcome[R]{Record: read.record, ID: c.id}, err
 		}
 		switch err := s.Store.Commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
@@ -112,7 +120,8 @@ func apply[R any, S, T ~string](
 		case err != nil:
 			return Outcome[R]{}, err
 		}
-		out := Outcome[R]{Record: unit.Changes[0].Record.(*R)}
+		record := unit.Changes[0].Record.(*R)
+		out := Outcome[R]{Record: record, ID: l.head(record).ID}
 		if told != nil {
 			return out, told
 		}
@@ -132,14 +141,14 @@ func decide[R any, S, T ~string](
 		return nil, nil, err
 	}
 	if !visible {
-		return nil, nil, problem.New(l.missing)
+		return nil, nil, l.gone()
 	}
 	row := l.machine.Row(on)
 	if !row.Grants(roles) {
 		return nil, nil, problem.New(l.denied)
 	}
 	head := l.head(read.record)
-	if want := c.guard.ExpectedVersion; want != nil && *want != head.Version {
+	if want := c.guard.ExpectedVersion; want != nil && *want != head.Version && (!c.late || !row.Has(state)) {
 		return nil, nil, problem.New(problem.StaleVersion).With("currentVersion", head.Version)
 	}
 	if c.guard.VersionRequired && c.guard.ExpectedVersion == nil {
@@ -160,9 +169,10 @@ func decide[R any, S, T ~string](
 	next := l.head(&record)
 	next.Version++
 	next.UpdatedAt = ch.Now
+	next.Unsettled = false
 	*l.state(&record) = to
 	event := s.event(l.kind, next, l.machine.OperationName(on), string(state), string(to), ch.Now, l.concerns(&record))
-	event.ActorID, event.Reason = actor.ID, ch.Reason
+	event.ActorID, event.Reason = ch.Actor.ID, ch.Reason
 	if row.Erases {
 		event.To = ""
 	}
@@ -198,6 +208,7 @@ func settle[R any, S, T ~string](s *Service, l *life[R, S, T], r *R) *reading[R]
 		*l.state(r) = to
 		head.Version++
 		head.UpdatedAt = at
+		head.Unsettled = true
 		if l.settled != nil {
 			l.settled(r, to, at)
 		}
@@ -275,7 +286,7 @@ func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 		return nil, err
 	}
 	if !visible {
-		return nil, problem.New(l.missing)
+		return nil, l.gone()
 	}
 	return read.record, nil
 }
@@ -285,7 +296,7 @@ func absent[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, 
 	if _, _, err := l.stand(ctx, s, actor, l.stranger()); err != nil {
 		return err
 	}
-	return problem.New(l.missing)
+	return l.gone()
 }
 
 // Action says whether the caller may do something with a record now, and else why not and from when.

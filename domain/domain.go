@@ -227,6 +227,8 @@ type Meta struct {
 	Version int
 	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
 	CreatedAt, UpdatedAt time.Time
+	// Unsettled is set where time has moved the record and the sweeper has not written that yet.
+	Unsettled bool
 }
 
 // Record is any lifecycle record.
@@ -254,7 +256,9 @@ const (
 // Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same
 // idempotency key. It is meaningful beside an error too.
 type Outcome[R any] struct {
-	Record   *R
+	Record *R
+	// ID is the record's, also where it has been erased meanwhile, or may not be seen any more.
+	ID       string
 	Replayed bool
 }
 

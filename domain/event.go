@@ -92,6 +92,11 @@ func EventValue(e *LifecycleEvent, field string) listing.Value {
 
 // Timeline lists the events of a record that the caller was shown, oldest first.
 func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.Page[LifecycleEvent], error) {
+	if r.Head().Unsettled { // the journal must not lag behind what the caller sees
+		if _, err := s.Sweep(ctx); err != nil {
+			return listing.Page[LifecycleEvent]{}, err
+		}
+	}
 	q := page.query()
 	q.Where = listing.Eq("subjectId", r.Head().ID)
 	q.Order = []listing.Order{{Field: "seq"}}

@@ -92,11 +92,18 @@ func recall[R any, S, T ~string](
 		return out, true, problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
 	}
 	out.Replayed = true
+	out.ID = m.SubjectID
 	if m.SubjectID != "" {
 		read, err := find(ctx, s, l, m.SubjectID)
 		switch {
 		case err == nil:
-			out.Record = read.record
+			_, visible, err := l.stand(ctx, s, a, read.record)
+			if err != nil {
+				return out, true, err
+			}
+			if visible || a.ClientKey != "" { // a user may have lost the right since; a client has no others than its own
+				out.Record = read.record
+			}
 		case !errors.Is(err, ErrMissing):
 			return out, true, err
 		}

@@ -264,7 +264,7 @@ func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	unit.Memory = s.memory(a, c, head.ID, nil, head.CreatedAt)
 	switch err := s.Store.Commit(ctx, unit); {
 	case err == nil:
-		return Outcome[R]{Record: r}, nil
+		return Outcome[R]{Record: r, ID: head.ID}, nil
 	case errors.Is(err, ErrRemembered):
 		if out, done, again := recall(ctx, s, l, a, c); done {
 			return out, again

@@ -151,7 +151,7 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 		}
 		return out
 	},
-	missing: problem.NoSuchInvitation, denied: problem.InvitationAccessDenied,
+	missing: problem.NoSuchInvitation, denied: problem.InvitationAccessDenied, member: "invitationId",
 }
 
 // standToInvitation is the table "Who sees what" of the document.
@@ -288,15 +288,15 @@ func InvitationValue(i *Invitation, field string) listing.Value {
 // CreateInvitationInput is what an inviter says. Lengths are in characters.
 type CreateInvitationInput struct {
 	EmailAddress    string         `json:"emailAddress" validate:"required,mailbox,max=254"`
-	SharedSecret    string         `json:"sharedSecret" validate:"required,min=8,max=100"`
+	SharedSecret    string         `json:"sharedSecret" validate:"required,min=8,max=100,text"`
 	Type            InvitationType `json:"type" validate:"required,oneof=joint authorizedSigner"`
 	InviterFullName string         `json:"inviterFullName" validate:"required,min=1,max=128,line"`
 	AccountURI      *string        `json:"accountUri" validate:"omitempty,max=512"`
 	OrganizationURI *string        `json:"organizationUri" validate:"omitempty,max=512"`
 	Role            *string        `json:"role" validate:"omitempty,max=128,printable"`
-	FirstName       *string        `json:"firstName" validate:"omitempty,max=128"`
-	LastName        *string        `json:"lastName" validate:"omitempty,max=128"`
-	Identification  *string        `json:"identification" validate:"omitempty,max=128"`
+	FirstName       *string        `json:"firstName" validate:"omitempty,max=256,text"`
+	LastName        *string        `json:"lastName" validate:"omitempty,max=256,text"`
+	Identification  *string        `json:"identification" validate:"omitempty,max=4096,text"`
 	IdempotencyKey  *string        `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
@@ -399,7 +399,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 	if err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	return Outcome[Invitation]{Record: i}, nil
+	return Outcome[Invitation]{Record: i, ID: i.ID}, nil
 }
 
 // replay answers a call whose key another call took first.
@@ -497,7 +497,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput
 // UpdateInvitationSecretInput is the new secret, which the inviter tells the invitee again.
 type UpdateInvitationSecretInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`
-	SharedSecret string `json:"sharedSecret" validate:"required,min=8,max=100"`
+	SharedSecret string `json:"sharedSecret" validate:"required,min=8,max=100,text"`
 	Guard
 }
 
@@ -579,7 +579,7 @@ func (s *Service) DeleteInvitation(ctx context.Context, in DeleteInvitationInput
 // VerifyInvitationInput is what an invitee presents.
 type VerifyInvitationInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`
-	SharedSecret string `json:"sharedSecret" validate:"required,min=8"`
+	SharedSecret string `json:"sharedSecret" validate:"required,min=8,text"`
 	Guard
 	// MailKey is the key of the newest mail. With it the invitee need not be signed in; only the page sets it.
 	MailKey *string `json:"-"`
@@ -609,7 +609,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	if len(secret) > maxSecretRead {
 		secret = secret[:maxSecretRead]
 	}
-	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: of(in.SharedSecret)}
+	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: of(in.SharedSecret), late: true}
 	if out, done, err := recall(ctx, s, invitations, a, c); done {
 		return hideRefused(out, err)
 	}
@@ -627,14 +627,11 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	if err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	// The version is looked at only after the secret: a stale version would tell a stranger that the id exists.
-	want := c.guard.ExpectedVersion
-	c.guard.ExpectedVersion = nil
 	right, compared := false, ""
 	out, err := apply(ctx, s, verifying, c, InvitationVerify, func(ctx context.Context, ch *change[Invitation]) (InvitationState, error) {
 		i := ch.Record
 		if !s.opens(in.MailKey, i) {
-			return "", problem.New(problem.InvitationVerificationFailed)
+			return "", verifying.gone()
 		}
 		if compared != i.SecretHash { // again only where the secret changed during a lost race
 			ok, err := s.Hasher.Verify(ctx, secret, i.SecretHash)
@@ -645,7 +642,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 		}
 		i.VerificationCount++
 		if right {
-			if want != nil && *want != i.Version {
+			if want := in.ExpectedVersion; want != nil && *want != i.Version {
 				return "", problem.New(problem.StaleVersion).With("currentVersion", i.Version)
 			}
 			if a.ID != "" {
@@ -654,7 +651,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 			return InvitationAccepted, nil
 		}
 		i.FailedCount++
-		ch.tell(problem.New(problem.InvitationVerificationFailed))
+		ch.tell(verifying.gone())
 		if limit := s.Settings.InvitationMaxFailed; limit > 0 && i.FailedCount >= limit {
 			return InvitationFailed, nil
 		}
@@ -665,7 +662,9 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 
 // verifying is the life as an invitee sees it: whoever holds the secret may ask, except the inviter; there is
 // nothing to see before.
-var verifying = func() *life[Invitation, InvitationState, InvitationTransition] {
+var verifying = makeVerifying()
+
+func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
 	l := *invitations
 	l.missing = problem.InvitationVerificationFailed
 	l.stand = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
@@ -675,7 +674,7 @@ var verifying = func() *life[Invitation, InvitationState, InvitationTransition] 
 		return of(RoleInvitee), true, nil
 	}
 	return &l
-}()
+}
 
 // opens reports whether the key is that of the newest mail; a call without a key needs none.
 func (s *Service) opens(key *string, i *Invitation) bool {
@@ -687,7 +686,7 @@ func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret str
 	if err := s.Hasher.Burn(ctx, secret); err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	p := problem.New(problem.InvitationVerificationFailed)
+	p := verifying.gone()
 	err := s.Store.Commit(ctx, &Unit{Decoy: true, Memory: s.memory(a, c, "", p, s.now())})
 	if errors.Is(err, ErrRemembered) {
 		return s.replay(ctx, a, c, nil)

@@ -471,3 +471,65 @@ func counts(n int, call func(int) error, one, other *problem.Definition) (ones, 
 	})
 	return int(a.Load()), int(b.Load())
 }
+
+// TestVerifyRepeatsWithAVersion: a verification that names a version is remembered like any other.
+func TestVerifyRepeatsWithAVersion(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	for _, c := range []struct {
+		claim, secret string
+		version       int
+		want          *problem.Definition
+	}{
+		{"a wrong secret", "a wrong secret", 1, problem.InvitationVerificationFailed},
+		{"the right secret at an old version", testkit.Secret, 7, problem.StaleVersion},
+		{"the right secret", testkit.Secret, 1, nil},
+	} {
+		i := k.Invite(t)
+		in := domain.VerifyInvitationInput{InvitationID: i.ID, SharedSecret: c.secret, Guard: domain.Guard{ExpectedVersion: &c.version, IdempotencyKey: &c.claim}}
+		first, err1 := k.VerifyInvitation(testkit.As("dora"), in)
+		again, err2 := k.VerifyInvitation(testkit.As("dora"), in)
+		if c.want != nil && (!problem.Has(err1, c.want) || !problem.Has(err2, c.want)) || c.want == nil && (err1 != nil || err2 != nil) {
+			t.Errorf("%s: %v, then %v", c.claim, err1, err2)
+		}
+		if first.Replayed || !again.Replayed {
+			t.Errorf("%s: the second is the replay: %v %v", c.claim, first.Replayed, again.Replayed)
+		}
+	}
+	// Where the state is told anyway, a stale version is told before it.
+	i := in(t, k, domain.InvitationRevoked)
+	one := 1
+	_, err := k.VerifyInvitation(testkit.As("dora"), domain.VerifyInvitationInput{InvitationID: i.ID, SharedSecret: testkit.Secret, Guard: domain.Guard{ExpectedVersion: &one}})
+	wants(t, err, problem.StaleVersion)
+}
+
+// TestReplaysShowOnlyWhatMayBeSeen: who has lost the right since hears that it was done, and no more.
+func TestReplaysShowOnlyWhatMayBeSeen(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	i := in(t, k, domain.InvitationAccepted)
+	key := "once"
+	guard := domain.Guard{IdempotencyKey: &key}
+	if _, err := k.CompleteInvitation(testkit.Admin(), domain.CompleteInvitationInput{InvitationID: i.ID, Guard: guard}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := k.CompleteInvitation(testkit.As("root"), domain.CompleteInvitationInput{InvitationID: i.ID, Guard: guard})
+	if err != nil || !out.Replayed || out.Record != nil || out.ID != i.ID {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
+// TestTheJournalDoesNotLag: who sees an expired invitation sees the line of the journal, whether the sweeper came or not.
+func TestTheJournalDoesNotLag(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	i := k.Invite(t)
+	k.Clock.Pass(k.Settings.InvitationTTL)
+	now, err := k.Service.Invitation(testkit.As("alice"), i.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events := journal(t, k, now); events[len(events)-1].To != "expired" {
+		t.Errorf("%+v", events[len(events)-1])
+	}
+}

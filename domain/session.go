@@ -149,7 +149,7 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 		}
 	},
 	concerns: func(r *Session) []string { return of(r.UserID) },
-	missing:  problem.NoSuchSession, denied: problem.AccessDenied,
+	missing:  problem.NoSuchSession, denied: problem.AccessDenied, member: "sessionId",
 }
 
 // over notes how a session ended. What ended it first stays: a removal of what is over is no second end.
@@ -444,6 +444,9 @@ func (s *Service) step(ctx context.Context, operation string, in SessionInput, o
 // finish is the effect of a transition that ends a session.
 func finish(to SessionState) func(*change[Session]) (SessionState, error) {
 	return func(ch *change[Session]) (SessionState, error) {
+		if ch.Actor.ClientKey != "" { // the browser or device acts for its user
+			ch.Actor.ID = ch.Record.UserID
+		}
 		ch.Record.over(ch.Now, ch.Actor.ID, ch.Reason)
 		if ch.Record.ClientID != nil {
 			ch.Seen = append(ch.Seen, Sighting{ClientID: *ch.Record.ClientID, SessionID: ch.Record.ID, At: ch.Now, Gone: true})
@@ -637,7 +640,7 @@ func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reas
 		read.record.Version++
 		read.record.UpdatedAt = now
 		event := s.event(KindSession, &read.record.Meta, operation, string(from), string(to), now, sessions.concerns(read.record))
-		event.ActorID, event.Reason = a.ID, ch.Reason
+		event.ActorID, event.Reason = ch.Actor.ID, ch.Reason
 		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
 		unit.Events = append(unit.Events, event)
 		ended = append(ended, read.record)

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
 
@@ -19,7 +20,7 @@ var validate = newValidate()
 func newValidate() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
-	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "clientId": plausibleClientID, "templateName": templateName, "birthdate": birthdate} {
+	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName, "birthdate": birthdate} {
 		must(v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return ok(fl.Field().String()) }))
 	}
 	return v
@@ -49,6 +50,9 @@ func printable(s string) bool {
 	}
 	return true
 }
+
+// text is what both databases can hold: UTF-8 without U+0000.
+func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // line is printable and not blank.
 func line(s string) bool { return printable(s) && strings.TrimSpace(s) != "" }
@@ -88,17 +92,17 @@ func templateName(s string) bool {
 
 // violation says in words what a tag asks for.
 func violation(member string, e validator.FieldError) string {
-	text := e.Kind() == reflect.String
+	chars := e.Kind() == reflect.String
 	switch e.Tag() {
 	case "required":
 		return member + " is required."
 	case "min":
-		if text {
+		if chars {
 			return fmt.Sprintf("%s has at least %s characters.", member, e.Param())
 		}
 		return fmt.Sprintf("%s is at least %s.", member, e.Param())
 	case "max":
-		if text {
+		if chars {
 			return fmt.Sprintf("%s has at most %s characters.", member, e.Param())
 		}
 		return fmt.Sprintf("%s is at most %s.", member, e.Param())
@@ -120,6 +124,8 @@ func violation(member string, e validator.FieldError) string {
 		return member + " is a day of the calendar, yyyy-mm-dd."
 	case "ipv4":
 		return member + " is an IPv4 address."
+	case "text":
+		return member + " has a character that cannot be stored."
 	case "line":
 		return member + " is one line of printable text and not blank."
 	}

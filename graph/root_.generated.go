@@ -2257,7 +2257,8 @@ directive @constraint(
   """
   What the text must look like: ` + "`" + `email` + "`" + ` is a mailbox, one ` + "`" + `@` + "`" + ` with something on both sides and no white space;
   ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank; ` + "`" + `clientId` + "`" + ` has letters,
-  digits and ` + "`" + `-_:.~$` + "`" + `; ` + "`" + `templateName` + "`" + ` has letters, digits, dots, hyphens and underscores; ` + "`" + `ip` + "`" + ` is an IP address.
+  digits and ` + "`" + `-_:.~$` + "`" + `; ` + "`" + `templateName` + "`" + ` has letters, digits, dots, hyphens and underscores; ` + "`" + `ip` + "`" + ` is an IP address;
+  ` + "`" + `text` + "`" + ` is anything but the character U+0000.
   """
   format: String
   "The list has at most so many entries."

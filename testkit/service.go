@@ -68,7 +68,7 @@ func New(t testing.TB, url string) *Kit {
 	t.Helper()
 	ctx := context.Background()
 	clock := NewClock()
-	d, err := db.Open(ctx, db.Options{URL: url, Key: seal.NewKey(), Now: clock.Now})
+	d, err := db.Open(ctx, db.Options{URL: url, Key: seal.NewKey(), Now: clock.Now, Timeout: 30 * time.Second}) // a busy machine is no outage
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -188,11 +188,12 @@ func blocks(t *testing.T, fresh Fresh) {
 	take("long", time.Hour, false, began.Add(time.Hour+30*time.Second))
 	take("short", time.Second, false, began.Add(31*time.Second))
 	take("none", 0, false, began.Add(time.Minute))
-	s.pass(time.Second) // the short block is over, the window is not
-	take("short", time.Second, false, began.Add(32*time.Second))
-	s.pass(29 * time.Second) // now the window is
-	take("long", time.Hour, false, began.Add(time.Hour+30*time.Second))
+	s.pass(time.Second) // the short block is over: as it said, the key is heard again, from the beginning
 	take("short", time.Second, true, never)
+	take("short", time.Second, true, never)
+	take("short", time.Second, false, began.Add(32*time.Second))
+	s.pass(29 * time.Second) // now the window is over too
+	take("long", time.Hour, false, began.Add(time.Hour+30*time.Second))
 	take("none", 0, true, never)
 	s.pass(time.Hour)
 	take("long", time.Hour, true, never)

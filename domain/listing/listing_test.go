@@ -668,6 +668,14 @@ var (
 	someOp = rapid.SampledFrom([]listing.Op{listing.EQ, listing.NE, listing.LT, listing.LE, listing.GT, listing.GE})
 )
 
+// A generator names itself at its first use and remembers the name without a lock; tests that run side by side share
+// these, so they are named before.
+func init() {
+	for _, g := range []fmt.Stringer{someText, someDay, someGuest, someGuests, someOrders, someOp} {
+		_ = g.String()
+	}
+}
+
 func literalOf(t *rapid.T, field string) listing.Value {
 	switch field {
 	case "state":

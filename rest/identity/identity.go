@@ -404,6 +404,9 @@ func (a *api) questions(r *http.Request) (reply, error) {
 	if err != nil {
 		return answer, atPath(err)
 	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchQuiz)
+	}
 	token, err := a.Service.QuizToken(r.Context(), out.Record)
 	if err != nil {
 		return answer, err
@@ -534,6 +537,9 @@ func (a *api) approve(r *http.Request) (reply, error) {
 	answer := reply{status: http.StatusCreated, replayed: out.Replayed}
 	if err != nil {
 		return answer, err
+	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchApproval)
 	}
 	answer.resource, answer.etag = a.approvalResource(out.Record), wire.ETag(out.Record.ID, out.Record.Version)
 	answer.location = approvalsPath + "/" + out.Record.ID

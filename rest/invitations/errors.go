@@ -28,6 +28,8 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 		a.log(r, slog.LevelError, shown.ID, p)
 	case p.Kind == problem.Unavailable:
 		a.log(r, slog.LevelWarn, shown.ID, p)
+	default: // so that a caller who quotes the id is understood; the text may name what was sent, and stays out
+		a.Log.LogAttrs(r.Context(), slog.LevelInfo, "invitations: refused", slog.String("error_id", shown.ID), slog.String("type", p.Type))
 	}
 }
 

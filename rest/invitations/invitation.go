@@ -47,6 +47,12 @@ type invitation struct {
 	CustomerGroup     *string `json:"customerGroup,omitempty"`
 }
 
+// erased is what is left to show of an invitation that is there no more.
+type erased struct {
+	hal.Resource
+	ID string `json:"_id"`
+}
+
 // actionLinks are the transitions that the document has links for. Verifying has none, because the invitee cannot
 // fetch the invitation before; a new secret and deleting are methods of self.
 var actionLinks = map[string]struct{ rel, path string }{
@@ -61,8 +67,7 @@ func (a *api) resource(ctx context.Context, i *domain.Invitation, secret string)
 	if err != nil {
 		return nil, err
 	}
-	links := hal.Links{}
-	links.Add("self", location(i.ID))
+	links := self(i.ID)
 	if i.AccountURI != nil {
 		links.Add("apiture:account", *i.AccountURI)
 	}
@@ -91,15 +96,22 @@ func (a *api) resource(ctx context.Context, i *domain.Invitation, secret string)
 
 func location(id string) string { return collectionPath + "/" + id }
 
-// one is the answer that carries a single invitation. A replay may come after the invitation was erased; then there
-// is nothing left to show.
+func self(id string) hal.Links {
+	links := hal.Links{}
+	links.Add("self", location(id))
+	return links
+}
+
+// one is the answer that carries a single invitation. A replay may come after the invitation was erased, or when the
+// caller may not see it any more; then only its address is left to show.
 func (a *api) one(r *http.Request, status int, out domain.Outcome[domain.Invitation], secret string, err error) (reply, error) {
 	answer := reply{status: status, replayed: out.Replayed}
 	if err != nil {
 		return answer, err
 	}
-	if out.Record == nil {
-		return answer, problem.New(problem.NoSuchInvitation)
+	if out.Record == nil { // the status and the address are those of the first answer
+		answer.resource = erased{Resource: hal.Resource{Profile: invitationProfile, Links: self(out.ID)}, ID: out.ID}
+		return answer, nil
 	}
 	resource, err := a.resource(r.Context(), out.Record, secret)
 	if err != nil {
@@ -208,7 +220,7 @@ func (a *api) create(r *http.Request) (reply, error) {
 	})
 	answer, err := a.one(r, http.StatusCreated, out, in.SharedSecret, err)
 	if err == nil {
-		answer.location = location(out.Record.ID)
+		answer.location = location(out.ID)
 	}
 	return answer, err
 }

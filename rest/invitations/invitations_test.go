@@ -326,9 +326,9 @@ func TestDocumentAndRulesAgree(t *testing.T) {
 		},
 		"organizationUri": {false: {"/organizations/organizations/o-2001"}},
 		"role":            {false: {"Accountant"}},
-		"firstName":       {true: {"", long(128)}, false: {long(129), 1}},
-		"lastName":        {true: {"", long(128)}, false: {long(129), true}},
-		"identification":  {true: {"6789", "anything at all"}, false: {6789}},
+		"firstName":       {true: {"", long(256)}, false: {long(257), 1}},
+		"lastName":        {true: {"", long(256)}, false: {long(257), true}},
+		"identification":  {true: {"6789", "anything at all", long(500)}, false: {6789}},
 		"unknown":         {true: {1}},
 		"_id":             {true: {"mine"}},
 	} {
