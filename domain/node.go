@@ -16,6 +16,9 @@ func (m *Meta) NodeID() string { return m.ID }
 // NodeID is the event's id.
 func (e *LifecycleEvent) NodeID() string { return e.ID }
 
+// imported stands for ids that are not ours: contacts keep the id they are imported with.
+const imported = ""
+
 // sources says where the records of an id's prefix are found, many at once. What the caller may not see is left out.
 var sources = map[string]func(context.Context, *Service, []string) ([]Node, error){
 	"inv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
@@ -44,6 +47,12 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 	"appr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		return showMany(ctx, s, approvals, "approval", ids)
 	},
+	imported: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		if s.Permit(ctx, "contact") != nil {
+			return nil, nil // an id of no known form is simply not there
+		}
+		return showMany(ctx, s, contacts, "contact", ids)
+	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
 		var out []Node
@@ -70,8 +79,11 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 	places := map[string]map[string][]int{} // by prefix and id
 	for i, id := range ids {
 		prefix, _, _ := strings.Cut(id, "_")
-		if sources[prefix] == nil || !plausibleID(id) {
+		if !plausibleID(id) {
 			continue
+		}
+		if sources[prefix] == nil {
+			prefix = imported
 		}
 		if places[prefix] == nil {
 			places[prefix] = map[string][]int{}

@@ -203,7 +203,7 @@ func constraint(f reflect.StructField) string {
 			args[most] = value
 		case "mailbox":
 			args["format"] = `"email"`
-		case "printable", "line", "clientId", "templateName", "ip", "text":
+		case "printable", "line", "clientId", "templateName", "ip", "text", "ipv4", "birthdate":
 			args["format"] = strconv.Quote(name)
 		case "unique":
 			args["unique"] = "true"
