@@ -93,6 +93,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	}
 
 	var background sync.WaitGroup
+	attester := addProviders(work, c, service, store, log, background.Go)
 	verifier, err := newVerifier(work, c, log, &background)
 	if err != nil {
 		return err
@@ -119,6 +120,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerReady(w, r, store, &draining) })
 	mux.Handle("GET /.well-known/jwks.json", publicKeys(signer, log))
+	mux.Handle("GET /.well-known/verification-keys.json", verificationKeys(attester, log))
 	mux.Handle("GET /v1/jwks", authenticator.Middleware(serverKeys(authenticator, signer, log)))
 	mux.Handle("/", authenticator.Middleware(doors))
 	entry := unredirected(mux, authenticator.Middleware(doors))

@@ -66,6 +66,13 @@ type Config struct {
 	CodeRate                        Rate          `default:"100/10m" env:"GATEHOUSE_CODE_RATE" help:"Wrong e-mail tokens and phone codes per client address, as N/duration."`
 	SMSURL                          string        `name:"sms-url" env:"GATEHOUSE_SMS_URL" secret:"url" help:"Provider of text messages: twilio://SID:TOKEN@from?base=…. Default: the development outbox."`
 	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of slow hashes: default, or low (tests; not with an external issuer)."`
+	QuizTTL                         time.Duration `name:"quiz-ttl" default:"15m" env:"GATEHOUSE_QUIZ_TTL" help:"Time for the answers of a quiz."`
+	QuizLimit                       Rate          `default:"5/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Quizzes of one person whose questions were shown and that were not passed, as N/duration; then no more questions are made."`
+	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of right answers that passes a quiz of the local provider."`
+	OFACDir                         string        `name:"ofac-dir" env:"GATEHOUSE_OFAC_DIR" help:"Folder with the public SDN files (SDN.CSV, ALT.CSV), read again when they change. Default: none."`
+	NameMatch                       float64       `default:"0.90" env:"GATEHOUSE_NAME_MATCH" help:"Similarity from which a name counts as listed, 0 to 1."`
+	RiskURL                         string        `name:"risk-url" env:"GATEHOUSE_RISK_URL" secret:"url" help:"HTTP provider of fraud-risk reports. Default: the local one."`
+	QuizURL                         string        `name:"quiz-url" env:"GATEHOUSE_QUIZ_URL" secret:"url" help:"HTTP provider of quizzes. Default: the local one."`
 }
 
 // Rate is N/duration.
@@ -197,6 +204,9 @@ func (c *Config) Check() error {
 		return bad("INSTITUTION_NAME", "expected one line of text")
 	case !strings.Contains(c.MailFrom, "@"):
 		return bad("MAIL_FROM", "expected an e-mail address")
+	}
+	if err := c.checkIdentity(bad); err != nil {
+		return err
 	}
 	for _, origin := range c.Origins("") {
 		u, err := url.Parse(origin)

@@ -46,7 +46,7 @@ func machinesPage() string {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, yes(s.Final), s.Help)
 		}
 		b.WriteString("\n| operation | from | to | who |\n|---|---|---|---|\n")
-		fmt.Fprintf(&b, "| `%s` | | `%s` | %s |\n", m.Create, m.Start, strings.Join(m.CreateBy, ", "))
+		fmt.Fprintf(&b, "| `%s` | | %s | %s |\n", m.Create, ticks(m.Starts), strings.Join(m.CreateBy, ", "))
 		for _, row := range m.Transitions {
 			from := ticks(row.From)
 			if len(row.From) == len(m.States) {

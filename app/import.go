@@ -265,6 +265,9 @@ func (im *Importer) record(text []byte, strict bool) (any, error) {
 	case "device", "application", "jurisdiction":
 		return im.code(*head.Kind, *head.ID, text)
 	}
+	if record, ok, err := im.identityKind(*head.Kind, *head.ID, text); ok {
+		return record, err
+	}
 	return nil, fmt.Errorf("kind %q is not known", clip(*head.Kind))
 }
 

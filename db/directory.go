@@ -94,6 +94,7 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 	}
 	var steps []step
 	var sightings []domain.Sighting
+	listed := false
 	for _, record := range records {
 		switch r := record.(type) {
 		case *domain.Customer:
@@ -154,9 +155,18 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 				}
 			}
 		default:
-			some, err := d.importCode(keys, record)
-			if err != nil {
+			some, ok, err := importIdentity(keys, record)
+			switch _, entry := record.(*domain.ListEntry); {
+			case !ok:
+				if some, err = d.importCode(keys, record); err != nil {
+					return err
+				}
+			case err != nil:
 				return err
+			case entry && !listed:
+				listed = true
+				// First, or two imports could wait for one another.
+				steps = append([]step{{text: importSeqText}}, steps...)
 			}
 			steps = append(steps, some...)
 		}
@@ -168,6 +178,7 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 func (d *DB) Empty(ctx context.Context) (bool, error) {
 	var empty bool
 	err := d.query(ctx, &empty, "SELECT NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM organizations) "+
-		"AND NOT EXISTS (SELECT 1 FROM customers) AND NOT EXISTS (SELECT 1 FROM invitations) AND NOT EXISTS (SELECT 1 FROM sessions)")
+		"AND NOT EXISTS (SELECT 1 FROM customers) AND NOT EXISTS (SELECT 1 FROM invitations) AND NOT EXISTS (SELECT 1 FROM sessions) "+
+		"AND NOT EXISTS (SELECT 1 FROM contacts) AND NOT EXISTS (SELECT 1 FROM identity_records) AND NOT EXISTS (SELECT 1 FROM list_entries)")
 	return empty, err
 }

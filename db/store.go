@@ -81,6 +81,9 @@ func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
 		}
 		steps = append(steps, one)
 	}
+	for _, t := range u.Turns {
+		steps = append(steps, turning(t))
+	}
 	if u.Memory != nil {
 		one, err := d.remember(u.Memory)
 		if err != nil {
@@ -99,6 +102,9 @@ func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
 		return changing(tableOf[invitationRow](d), row, r.ID, c), err
 	case *domain.Session:
 		return d.sessionSteps(keys, r, c)
+	}
+	if steps, ok, err := d.changeIdentity(keys, c); ok {
+		return steps, err
 	}
 	return d.codeChange(keys, c)
 }

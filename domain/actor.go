@@ -20,6 +20,8 @@ const (
 	RoleAdmin   Role = "admin"   // holds admin/write or admin/full
 	RoleAuditor Role = "auditor" // holds admin/read: sees what an admin sees and does nothing
 	RoleClock   Role = "clock"   // time itself; no caller ever has it
+
+	RoleProvider Role = "provider" // the provider of quizzes, when it has scored; no caller ever has it
 )
 
 // The scopes of an access token. X/full includes read, write and delete of X; write does not imply read.

@@ -265,6 +265,7 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 		func() (int, error) { return sweep(ctx, s, emailVerifications) },
 		func() (int, error) { return sweep(ctx, s, phoneVerifications) },
 		func() (int, error) { return sweep(ctx, s, twoFactorRequests) },
+		func() (int, error) { return sweep(ctx, s, quizzes) },
 	) {
 		n, err := one()
 		total += n

@@ -12,10 +12,15 @@ type lapse func(state listing.Value, now time.Time) listing.Predicate
 
 // settledStates rewrites what a predicate asks of the field state so that a list agrees with single reads.
 func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicate {
+	return settledStatesOf("state", p, now, l)
+}
+
+// settledStatesOf is settledStates for a field of another name.
+func settledStatesOf(field string, p listing.Predicate, now time.Time, l lapse) listing.Predicate {
 	each := func(in []listing.Predicate) []listing.Predicate {
 		out := make([]listing.Predicate, len(in))
 		for i, q := range in {
-			out[i] = settledStates(q, now, l)
+			out[i] = settledStatesOf(field, q, now, l)
 		}
 		return out
 	}
@@ -25,9 +30,9 @@ func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicat
 	case listing.Or:
 		return listing.Any(each(p.Of)...)
 	case listing.Not:
-		return listing.Negate(settledStates(p.Of, now, l))
+		return listing.Negate(settledStatesOf(field, p.Of, now, l))
 	case listing.In:
-		if p.Field != "state" {
+		if p.Field != field {
 			return p
 		}
 		// States that time does not touch stay in one In, which an index serves.
@@ -41,11 +46,11 @@ func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicat
 			}
 		}
 		if len(kept) > 0 {
-			rest = append(rest, listing.OneOf("state", kept...))
+			rest = append(rest, listing.OneOf(field, kept...))
 		}
 		return listing.Any(rest...)
 	case listing.Compare:
-		if p.Left.Field != "state" || !p.Right.Literal() {
+		if p.Left.Field != field || !p.Right.Literal() {
 			return p
 		}
 		is := l(p.Right.Value, now)

@@ -28,6 +28,11 @@ type Service struct {
 	Now func() time.Time
 	// Verified says whether a user has passed identity verification. Nil: nobody has.
 	Verified func(ctx context.Context, userID string) (bool, error)
+	// Screening and Quizmaster are the providers of reports and quizzes.
+	Screening  Screening
+	Quizmaster Quizmaster
+	// Attest signs the claims of a verification token, with a key of its own. Nil: there are no such tokens.
+	Attest   func(ctx context.Context, claims map[string]any) (string, error)
 	Settings Settings
 }
 
@@ -61,6 +66,10 @@ type Settings struct {
 	CodeTryLimit, CodeRate Rate
 	// CompleteRequiresVerification asks that the accepting user has passed identity verification.
 	CompleteRequiresVerification bool
+	// QuizTTL is the time for the answers of a quiz.
+	QuizTTL time.Duration
+	// QuizLimit is how many quizzes of one person are asked without one that is passed.
+	QuizLimit Rate
 }
 
 // Rate is so many in so long.
@@ -108,6 +117,12 @@ type Store interface {
 	SaveJwtTemplate(ctx context.Context, t *JwtTemplate) (*JwtTemplate, error)
 	// DeleteJwtTemplate removes a template; ErrMissing where there is none.
 	DeleteJwtTemplate(ctx context.Context, name string) error
+	Contacts() Shelf[Contact]
+	FraudRiskReports() Shelf[FraudRiskReport]
+	Quizzes() Shelf[Quiz]
+	Approvals() Shelf[Approval]
+	// Turn reads the turn of a key, for a unit that shall be stale where another one with the key was written since.
+	Turn(ctx context.Context, key []byte) (Turn, error)
 	Events() Shelf[LifecycleEvent]
 	CodeStore
 	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
@@ -135,6 +150,8 @@ type Unit struct {
 	// Seen are clients that the unit makes or moves, before the changes.
 	Seen   []Sighting
 	Memory *Memory
+	// Turns make the unit stale where another unit with the same key was written since the turn was read.
+	Turns []Turn
 	// Decoy asks for the work of a real unit (a row changed, a row added, one commit) that leaves no trace a
 	// caller can see: so that a refusal for an unknown record takes the time of one for a known record.
 	Decoy bool
@@ -167,6 +184,12 @@ type Sighting struct {
 	Gone      bool
 	SoleOf    string
 	At        time.Time
+}
+
+// Turn is how many units of a key have been written.
+type Turn struct {
+	Key []byte
+	Was int64
 }
 
 // Memory is what an idempotency key stands for. It holds no input and nothing secret.
@@ -238,6 +261,10 @@ const (
 	KindPhoneVerification Kind = "phoneVerification"
 	KindDevice            Kind = "device"
 	KindTwoFactorRequest  Kind = "twoFactorRequest"
+	KindContact           Kind = "contact"
+	KindFraudRiskReport   Kind = "fraudRiskReport"
+	KindQuiz              Kind = "quiz"
+	KindApproval          Kind = "approval"
 )
 
 // Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same

@@ -7,6 +7,7 @@ func Lifecycles() []lifecycle.Map {
 	return []lifecycle.Map{
 		invitationMachine.Map(), sessionMachine.Map(),
 		emailMachine.Map(), phoneMachine.Map(), deviceMachine.Map(), twoFactorMachine.Map(),
+		contactMachine.Map(), reportMachine.Map(), quizMachine.Map(), approvalMachine.Map(),
 	}
 }
 
@@ -32,10 +33,12 @@ func Roles() []RoleHelp {
 		{RoleAnyone, "Everybody whom the scopes let in; what is presented is the credential."},
 		{RoleInviter, "Created the invitation."},
 		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
-		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on."},
+		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on. What is about a person belongs to its creator and to the contact's own user."},
 		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
 		{RoleAdmin, "Holds the scope admin/write or admin/full."},
 		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},
+		{RoleAnyone, "Every caller whom the scopes let in."},
+		{RoleProvider, "The provider of quizzes, once it has scored the answers."},
 		{RoleClock, "Time itself. A reader sees the transition at once, a sweeper writes it within a second or so."},
 	}
 }

@@ -19,6 +19,9 @@ func (e *LifecycleEvent) NodeID() string { return e.ID }
 // uuids stands among the prefixes for ids that are UUIDs and have none.
 const uuids = "uuid"
 
+// imported stands for ids that are not ours: contacts keep the id they are imported with.
+const imported = ""
+
 // sources says where the records of an id's prefix are found, many at once. What the caller may not see is left out.
 var sources = map[string]func(context.Context, *Service, []string) ([]Node, error){
 	"inv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
@@ -46,6 +49,24 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 	},
 	uuids: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		return showMany(ctx, s, twoFactorRequests, "twoFactorRequest", ids)
+	},
+	"contact": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, contacts, "contact", ids)
+	},
+	"frr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, reports, "fraudRiskReport", ids)
+	},
+	"quiz": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, quizzes, "quiz", ids)
+	},
+	"appr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		return showMany(ctx, s, approvals, "approval", ids)
+	},
+	imported: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+		if s.Permit(ctx, "contact") != nil {
+			return nil, nil // an id of no known form is simply not there
+		}
+		return showMany(ctx, s, contacts, "contact", ids)
 	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
@@ -76,8 +97,11 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 		if isUUID(id) {
 			prefix = uuids
 		}
-		if sources[prefix] == nil || !plausibleID(id) {
+		if !plausibleID(id) {
 			continue
+		}
+		if sources[prefix] == nil {
+			prefix = imported
 		}
 		if places[prefix] == nil {
 			places[prefix] = map[string][]int{}

@@ -26,6 +26,8 @@ var (
 	own           = permission{client: true}
 	signup        = permission{scopes: of(ScopeSignup)}
 	bankingDelete = permission{scopes: of(ScopeBankingDelete, ScopeBankingFull)}
+	profilesRead  = permission{scopes: of(ScopeProfilesRead, ScopeProfilesFull), sees: true}
+	profilesWrite = permission{scopes: of(ScopeProfilesWrite, ScopeProfilesFull)}
 )
 
 // permissions has a line for every operation, whichever door it comes through.
@@ -80,6 +82,23 @@ var permissions = map[string]permission{
 	"verifyInvitation":       bankingWrite,
 	"completeInvitation":     bankingWrite, // and an administrator: the table of the machine says so, so that the refusal is that of the record
 	"deleteInvitation":       bankingDelete,
+
+	"contact":               profilesRead,
+	"contacts":              profilesRead,
+	"createContact":         profilesWrite,
+	"updateContact":         profilesWrite,
+	"fraudRiskReport":       profilesRead,
+	"fraudRiskReports":      profilesRead,
+	"createFraudRiskReport": profilesWrite,
+	"quiz":                  profilesRead,
+	"quizzes":               profilesRead,
+	"createQuiz":            profilesWrite,
+	"createQuizQuestions":   profilesWrite,
+	"scoreQuiz":             profilesWrite,
+	"contactVerification":   profilesRead,
+	"approval":              profilesRead,
+	"approvals":             {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
+	"createApproval":        profilesWrite, // and an administrator
 }
 
 // Permit says whether the caller's token is good for the operation, before anything else is looked at.

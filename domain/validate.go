@@ -20,7 +20,7 @@ var validate = newValidate()
 func newValidate() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
-	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName, "digits": digits} {
+	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName, "digits": digits, "birthdate": birthdate} {
 		must(v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return ok(fl.Field().String()) }))
 	}
 	return v
@@ -123,6 +123,10 @@ func violation(member string, e validator.FieldError) string {
 		return member + " is an IP address."
 	case "unique":
 		return member + " names nothing twice."
+	case "birthdate":
+		return member + " is a day of the calendar, yyyy-mm-dd."
+	case "ipv4":
+		return member + " is an IPv4 address."
 	case "text":
 		return member + " has a character that cannot be stored."
 	case "digits":

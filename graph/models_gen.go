@@ -10,7 +10,56 @@ import (
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
 )
+
+// A page of approvals.
+type ApprovalConnection struct {
+	// The entries of the page, each with its cursor.
+	Edges []*ApprovalEdge `json:"edges"`
+	// The entries of the page.
+	Nodes []*domain.Approval `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// An entry of a list.
+type ApprovalEdge struct {
+	// The entry.
+	Node *domain.Approval `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of approvals.
+type ApprovalOrder struct {
+	// What to sort by.
+	Field ApprovalOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on an approval. All that are given must hold; at most 200 in one query.
+type ApprovalWhere struct {
+	// All of these hold.
+	And []*ApprovalWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*ApprovalWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *ApprovalWhere `json:"not,omitempty"`
+	// Its id.
+	ID *IDWhere `json:"id,omitempty"`
+	// What the administrator approves in place of.
+	Method *VerificationTypeWhere `json:"method,omitempty"`
+	// The contact.
+	ContactID *IDWhere `json:"contactId,omitempty"`
+	// The administrator.
+	ApprovedBy *IDWhere `json:"approvedBy,omitempty"`
+	// When it was made.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+}
 
 // What came of approveTwoFactorRequest.
 type ApproveTwoFactorRequestPayload struct {
@@ -42,12 +91,80 @@ type CompleteSessionTaskPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A page of contacts.
+type ContactConnection struct {
+	// The entries of the page, each with its cursor.
+	Edges []*ContactEdge `json:"edges"`
+	// The entries of the page.
+	Nodes []*domain.Contact `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// An entry of a list.
+type ContactEdge struct {
+	// The entry.
+	Node *domain.Contact `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of contacts.
+type ContactOrder struct {
+	// What to sort by.
+	Field ContactOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on a contact; nothing that is personal. All that are given must hold; at most 200 in one query.
+type ContactWhere struct {
+	// All of these hold.
+	And []*ContactWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*ContactWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *ContactWhere `json:"not,omitempty"`
+	// Its id.
+	ID *IDWhere `json:"id,omitempty"`
+	// The user whom it is.
+	UserID *IDWhere `json:"userId,omitempty"`
+	// The user who made it.
+	CreatedBy *IDWhere `json:"createdBy,omitempty"`
+	// When it was made.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+	// When it was changed.
+	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
+}
+
+// What came of createApproval.
+type CreateApprovalPayload struct {
+	// The new record; null where there is a problem.
+	Approval *domain.Approval `json:"approval,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of createClientToken.
 type CreateClientTokenPayload struct {
 	// The client; null where there is a problem.
 	Client *domain.Client `json:"client,omitempty"`
 	// Its credential, which is not kept: a repeat makes another. Null where there is a problem.
 	Jwt *string `json:"jwt,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createContact.
+type CreateContactPayload struct {
+	// The new record; null where there is a problem.
+	Contact *domain.Contact `json:"contact,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -64,10 +181,42 @@ type CreateDeviceChallengePayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What came of createFraudRiskReport.
+type CreateFraudRiskReportPayload struct {
+	// The new record; null where there is a problem.
+	FraudRiskReport *domain.FraudRiskReport `json:"fraudRiskReport,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of createInvitation.
 type CreateInvitationPayload struct {
 	// The new invitation; null where there is a problem.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createQuiz.
+type CreateQuizPayload struct {
+	// The new record; null where there is a problem.
+	Quiz *domain.Quiz `json:"quiz,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of createQuizQuestions.
+type CreateQuizQuestionsPayload struct {
+	// It as it is now; null where there is none that you may see.
+	Quiz *domain.Quiz `json:"quiz,omitempty"`
+	// The questions; null where there is a problem, and for a repeat once the quiz is no longer `ASKED`.
+	Questions []*domain.QuizQuestion `json:"questions,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
@@ -218,6 +367,74 @@ type EndSessionPayload struct {
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
+}
+
+// Conditions on the categories of a report. All that are given must hold.
+type FraudRiskCategoryTypeWhere struct {
+	// One of them is this one.
+	Eq *risk.Category `json:"eq,omitempty"`
+	// One of them is one of these.
+	In []risk.Category `json:"in,omitempty"`
+}
+
+// A page of fraudRiskReports.
+type FraudRiskReportConnection struct {
+	// The entries of the page, each with its cursor.
+	Edges []*FraudRiskReportEdge `json:"edges"`
+	// The entries of the page.
+	Nodes []*domain.FraudRiskReport `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// An entry of a list.
+type FraudRiskReportEdge struct {
+	// The entry.
+	Node *domain.FraudRiskReport `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of reports.
+type FraudRiskReportOrder struct {
+	// What to sort by.
+	Field FraudRiskReportOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on what a report came to. All that are given must hold.
+type FraudRiskReportStateWhere struct {
+	// It is this one.
+	Eq *domain.FraudRiskReportState `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.FraudRiskReportState `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.FraudRiskReportState `json:"in,omitempty"`
+}
+
+// Conditions on a report; nothing that is personal. All that are given must hold; at most 200 in one query.
+type FraudRiskReportWhere struct {
+	// All of these hold.
+	And []*FraudRiskReportWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*FraudRiskReportWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *FraudRiskReportWhere `json:"not,omitempty"`
+	// Its id.
+	ID *IDWhere `json:"id,omitempty"`
+	// What it came to.
+	State *FraudRiskReportStateWhere `json:"state,omitempty"`
+	// One of its categories.
+	Category *FraudRiskCategoryTypeWhere `json:"category,omitempty"`
+	// The contact it was made from.
+	ContactID *IDWhere `json:"contactId,omitempty"`
+	// The user who made it.
+	CreatedBy *IDWhere `json:"createdBy,omitempty"`
+	// When it was made.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
 // Conditions on an id. All that are given must hold.
@@ -401,6 +618,66 @@ type PreviewJwtTemplatePayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A page of quizzes.
+type QuizConnection struct {
+	// The entries of the page, each with its cursor.
+	Edges []*QuizEdge `json:"edges"`
+	// The entries of the page.
+	Nodes []*domain.Quiz `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// An entry of a list.
+type QuizEdge struct {
+	// The entry.
+	Node *domain.Quiz `json:"node"`
+	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	Cursor string `json:"cursor"`
+}
+
+// A key of the order of quizzes.
+type QuizOrder struct {
+	// What to sort by.
+	Field QuizOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on the state of a quiz. All that are given must hold.
+type QuizStateWhere struct {
+	// It is this one.
+	Eq *domain.QuizState `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.QuizState `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.QuizState `json:"in,omitempty"`
+}
+
+// Conditions on a quiz; nothing that is personal. All that are given must hold; at most 200 in one query.
+type QuizWhere struct {
+	// All of these hold.
+	And []*QuizWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*QuizWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *QuizWhere `json:"not,omitempty"`
+	// Its id.
+	ID *IDWhere `json:"id,omitempty"`
+	// Where it stands.
+	State *QuizStateWhere `json:"state,omitempty"`
+	// The contact it was made from.
+	ContactID *IDWhere `json:"contactId,omitempty"`
+	// The user who made it.
+	CreatedBy *IDWhere `json:"createdBy,omitempty"`
+	// When it was made.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+	// When its time is over.
+	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
+}
+
 // What came of registerDevice.
 type RegisterDevicePayload struct {
 	// The new device; null where there is a problem.
@@ -498,6 +775,16 @@ type SaveJwtTemplatePayload struct {
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
+// What came of scoreQuiz.
+type ScoreQuizPayload struct {
+	// It as it is now; null where there is none that you may see.
+	Quiz *domain.Quiz `json:"quiz,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
@@ -665,6 +952,16 @@ type TwoFactorRequestWhere struct {
 	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
 }
 
+// What came of updateContact.
+type UpdateContactPayload struct {
+	// It as it is now; null where there is none that you may see.
+	Contact *domain.Contact `json:"contact,omitempty"`
+	// Why it was not done; empty where it was.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the answer of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // What came of updateInvitationSecret.
 type UpdateInvitationSecretPayload struct {
 	// The invitation as it is now; null where there is none that you may see.
@@ -681,6 +978,16 @@ type URIWhere struct {
 	Eq *string `json:"eq,omitempty"`
 	// It is one of these, at most 100.
 	In []string `json:"in,omitempty"`
+}
+
+// Conditions on a way to verify. All that are given must hold.
+type VerificationTypeWhere struct {
+	// It is this one.
+	Eq *domain.VerificationType `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.VerificationType `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.VerificationType `json:"in,omitempty"`
 }
 
 // What came of verifyEmail.
@@ -711,6 +1018,112 @@ type VerifyPhonePayload struct {
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the answer of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
+}
+
+// What approvals can be sorted by.
+type ApprovalOrderField string
+
+const (
+	// The id; ids sort by time.
+	ApprovalOrderFieldID ApprovalOrderField = "ID"
+	// What the administrator approves in place of.
+	ApprovalOrderFieldMethod ApprovalOrderField = "METHOD"
+	// The administrator.
+	ApprovalOrderFieldApprovedBy ApprovalOrderField = "APPROVED_BY"
+	// The contact.
+	ApprovalOrderFieldContactID ApprovalOrderField = "CONTACT_ID"
+	// When it was made.
+	ApprovalOrderFieldCreatedAt ApprovalOrderField = "CREATED_AT"
+)
+
+var AllApprovalOrderField = []ApprovalOrderField{
+	ApprovalOrderFieldID,
+	ApprovalOrderFieldMethod,
+	ApprovalOrderFieldApprovedBy,
+	ApprovalOrderFieldContactID,
+	ApprovalOrderFieldCreatedAt,
+}
+
+func (e ApprovalOrderField) IsValid() bool {
+	switch e {
+	case ApprovalOrderFieldID, ApprovalOrderFieldMethod, ApprovalOrderFieldApprovedBy, ApprovalOrderFieldContactID, ApprovalOrderFieldCreatedAt:
+		return true
+	}
+	return false
+}
+
+func (e ApprovalOrderField) String() string {
+	return string(e)
+}
+
+func (e *ApprovalOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ApprovalOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ApprovalOrderField", str)
+	}
+	return nil
+}
+
+func (e ApprovalOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What contacts can be sorted by.
+type ContactOrderField string
+
+const (
+	// The id; ids sort by time.
+	ContactOrderFieldID ContactOrderField = "ID"
+	// The user whom it is.
+	ContactOrderFieldUserID ContactOrderField = "USER_ID"
+	// The user who made it.
+	ContactOrderFieldCreatedBy ContactOrderField = "CREATED_BY"
+	// When it was made.
+	ContactOrderFieldCreatedAt ContactOrderField = "CREATED_AT"
+	// When it was changed.
+	ContactOrderFieldUpdatedAt ContactOrderField = "UPDATED_AT"
+)
+
+var AllContactOrderField = []ContactOrderField{
+	ContactOrderFieldID,
+	ContactOrderFieldUserID,
+	ContactOrderFieldCreatedBy,
+	ContactOrderFieldCreatedAt,
+	ContactOrderFieldUpdatedAt,
+}
+
+func (e ContactOrderField) IsValid() bool {
+	switch e {
+	case ContactOrderFieldID, ContactOrderFieldUserID, ContactOrderFieldCreatedBy, ContactOrderFieldCreatedAt, ContactOrderFieldUpdatedAt:
+		return true
+	}
+	return false
+}
+
+func (e ContactOrderField) String() string {
+	return string(e)
+}
+
+func (e *ContactOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ContactOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ContactOrderField", str)
+	}
+	return nil
+}
+
+func (e ContactOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
 // What devices can be sorted by.
@@ -763,6 +1176,53 @@ func (e *DeviceOrderField) UnmarshalGQL(v any) error {
 }
 
 func (e DeviceOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What reports can be sorted by.
+type FraudRiskReportOrderField string
+
+const (
+	// The id; ids sort by time.
+	FraudRiskReportOrderFieldID FraudRiskReportOrderField = "ID"
+	// When it was made.
+	FraudRiskReportOrderFieldCreatedAt FraudRiskReportOrderField = "CREATED_AT"
+	// What it came to.
+	FraudRiskReportOrderFieldState FraudRiskReportOrderField = "STATE"
+)
+
+var AllFraudRiskReportOrderField = []FraudRiskReportOrderField{
+	FraudRiskReportOrderFieldID,
+	FraudRiskReportOrderFieldCreatedAt,
+	FraudRiskReportOrderFieldState,
+}
+
+func (e FraudRiskReportOrderField) IsValid() bool {
+	switch e {
+	case FraudRiskReportOrderFieldID, FraudRiskReportOrderFieldCreatedAt, FraudRiskReportOrderFieldState:
+		return true
+	}
+	return false
+}
+
+func (e FraudRiskReportOrderField) String() string {
+	return string(e)
+}
+
+func (e *FraudRiskReportOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = FraudRiskReportOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid FraudRiskReportOrderField", str)
+	}
+	return nil
+}
+
+func (e FraudRiskReportOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
@@ -896,6 +1356,56 @@ func (e *OrderDirection) UnmarshalGQL(v any) error {
 }
 
 func (e OrderDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What quizzes can be sorted by.
+type QuizOrderField string
+
+const (
+	// The id; ids sort by time.
+	QuizOrderFieldID QuizOrderField = "ID"
+	// When it was made.
+	QuizOrderFieldCreatedAt QuizOrderField = "CREATED_AT"
+	// When its time is over.
+	QuizOrderFieldExpiresAt QuizOrderField = "EXPIRES_AT"
+	// Where it stands.
+	QuizOrderFieldState QuizOrderField = "STATE"
+)
+
+var AllQuizOrderField = []QuizOrderField{
+	QuizOrderFieldID,
+	QuizOrderFieldCreatedAt,
+	QuizOrderFieldExpiresAt,
+	QuizOrderFieldState,
+}
+
+func (e QuizOrderField) IsValid() bool {
+	switch e {
+	case QuizOrderFieldID, QuizOrderFieldCreatedAt, QuizOrderFieldExpiresAt, QuizOrderFieldState:
+		return true
+	}
+	return false
+}
+
+func (e QuizOrderField) String() string {
+	return string(e)
+}
+
+func (e *QuizOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = QuizOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid QuizOrderField", str)
+	}
+	return nil
+}
+
+func (e QuizOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 

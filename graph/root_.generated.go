@@ -24,9 +24,12 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Action() ActionResolver
+	Approval() ApprovalResolver
 	Client() ClientResolver
+	Contact() ContactResolver
 	Device() DeviceResolver
 	EmailVerification() EmailVerificationResolver
+	FraudRiskReport() FraudRiskReportResolver
 	Invitation() InvitationResolver
 	LifecycleEvent() LifecycleEventResolver
 	LifecycleMap() LifecycleMapResolver
@@ -35,6 +38,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	PhoneVerification() PhoneVerificationResolver
 	Query() QueryResolver
+	Quiz() QuizResolver
 	Session() SessionResolver
 	StateProblem() StateProblemResolver
 	TwoFactorRequest() TwoFactorRequestResolver
@@ -57,6 +61,33 @@ type ComplexityRoot struct {
 		AvailableAt func(childComplexity int) int
 		Name        func(childComplexity int) int
 		Problem     func(childComplexity int) int
+	}
+
+	Approval struct {
+		Actions    func(childComplexity int) int
+		ApprovedBy func(childComplexity int) int
+		Contact    func(childComplexity int) int
+		ContactID  func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Method     func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		State      func(childComplexity int) int
+		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	ApprovalConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ApprovalEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	ApproveTwoFactorRequestPayload struct {
@@ -85,9 +116,62 @@ type ComplexityRoot struct {
 		Session  func(childComplexity int) int
 	}
 
+	Contact struct {
+		Actions    func(childComplexity int) int
+		Address1   func(childComplexity int) int
+		Address2   func(childComplexity int) int
+		Birthdate  func(childComplexity int) int
+		City       func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		CreatedBy  func(childComplexity int) int
+		Email      func(childComplexity int) int
+		FirstName  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		IPAddress  func(childComplexity int) int
+		LastName   func(childComplexity int) int
+		Phone      func(childComplexity int) int
+		PostalCode func(childComplexity int) int
+		Region     func(childComplexity int) int
+		State      func(childComplexity int) int
+		TaxID      func(childComplexity int) int
+		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt  func(childComplexity int) int
+		UserID     func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	ContactConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ContactEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ContactVerification struct {
+		Contact       func(childComplexity int) int
+		Verifications func(childComplexity int) int
+	}
+
+	CreateApprovalPayload struct {
+		Approval func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
 	CreateClientTokenPayload struct {
 		Client   func(childComplexity int) int
 		Jwt      func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
+	CreateContactPayload struct {
+		Contact  func(childComplexity int) int
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 	}
@@ -98,10 +182,29 @@ type ComplexityRoot struct {
 		Replayed        func(childComplexity int) int
 	}
 
+	CreateFraudRiskReportPayload struct {
+		FraudRiskReport func(childComplexity int) int
+		Problems        func(childComplexity int) int
+		Replayed        func(childComplexity int) int
+	}
+
 	CreateInvitationPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	CreateQuizPayload struct {
+		Problems func(childComplexity int) int
+		Quiz     func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
+	CreateQuizQuestionsPayload struct {
+		Problems  func(childComplexity int) int
+		Questions func(childComplexity int) int
+		Quiz      func(childComplexity int) int
+		Replayed  func(childComplexity int) int
 	}
 
 	CreateSessionPayload struct {
@@ -204,30 +307,80 @@ type ComplexityRoot struct {
 		Text    func(childComplexity int) int
 	}
 
+	FraudRiskCategory struct {
+		Description func(childComplexity int) int
+		Evidence    func(childComplexity int) int
+		Type        func(childComplexity int) int
+	}
+
+	FraudRiskReport struct {
+		Actions    func(childComplexity int) int
+		Categories func(childComplexity int) int
+		Contact    func(childComplexity int) int
+		ContactID  func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		CreatedBy  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Identity   func(childComplexity int) int
+		State      func(childComplexity int) int
+		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Token      func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	FraudRiskReportConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	FraudRiskReportEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Identity struct {
+		Address1   func(childComplexity int) int
+		Address2   func(childComplexity int) int
+		Birthdate  func(childComplexity int) int
+		City       func(childComplexity int) int
+		Email      func(childComplexity int) int
+		FirstName  func(childComplexity int) int
+		IPAddress  func(childComplexity int) int
+		LastName   func(childComplexity int) int
+		Phone      func(childComplexity int) int
+		PostalCode func(childComplexity int) int
+		Region     func(childComplexity int) int
+		TaxID      func(childComplexity int) int
+	}
+
 	Invitation struct {
-		AcceptedBy        func(childComplexity int) int
-		AccountURI        func(childComplexity int) int
-		Actions           func(childComplexity int) int
-		CreatedAt         func(childComplexity int) int
-		CreatedBy         func(childComplexity int) int
-		CustomerGroup     func(childComplexity int) int
-		CustomerID        func(childComplexity int) int
-		EmailAddress      func(childComplexity int) int
-		ExpiresAt         func(childComplexity int) int
-		FirstName         func(childComplexity int) int
-		ID                func(childComplexity int) int
-		Identification    func(childComplexity int) int
-		InviterFullName   func(childComplexity int) int
-		LastName          func(childComplexity int) int
-		OrganizationRole  func(childComplexity int) int
-		OrganizationURI   func(childComplexity int) int
-		ResendCount       func(childComplexity int) int
-		State             func(childComplexity int) int
-		Timeline          func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Type              func(childComplexity int) int
-		UpdatedAt         func(childComplexity int) int
-		VerificationCount func(childComplexity int) int
-		Version           func(childComplexity int) int
+		AcceptedBy          func(childComplexity int) int
+		AccountURI          func(childComplexity int) int
+		Actions             func(childComplexity int) int
+		CreatedAt           func(childComplexity int) int
+		CreatedBy           func(childComplexity int) int
+		CustomerGroup       func(childComplexity int) int
+		CustomerID          func(childComplexity int) int
+		EmailAddress        func(childComplexity int) int
+		ExpiresAt           func(childComplexity int) int
+		FirstName           func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Identification      func(childComplexity int) int
+		InviteeVerification func(childComplexity int) int
+		InviterFullName     func(childComplexity int) int
+		LastName            func(childComplexity int) int
+		OrganizationRole    func(childComplexity int) int
+		OrganizationURI     func(childComplexity int) int
+		ResendCount         func(childComplexity int) int
+		State               func(childComplexity int) int
+		Timeline            func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Type                func(childComplexity int) int
+		UpdatedAt           func(childComplexity int) int
+		VerificationCount   func(childComplexity int) int
+		Version             func(childComplexity int) int
 	}
 
 	InvitationConnection struct {
@@ -317,9 +470,14 @@ type ComplexityRoot struct {
 		ApproveTwoFactorRequest  func(childComplexity int, input domain.ApproveTwoFactorRequestInput) int
 		CompleteInvitation       func(childComplexity int, input domain.CompleteInvitationInput) int
 		CompleteSessionTask      func(childComplexity int, input domain.CompleteSessionTaskInput) int
+		CreateApproval           func(childComplexity int, input domain.CreateApprovalInput) int
 		CreateClientToken        func(childComplexity int, input domain.CreateClientTokenInput) int
+		CreateContact            func(childComplexity int, input domain.CreateContactInput) int
 		CreateDeviceChallenge    func(childComplexity int, input domain.CreateDeviceChallengeInput) int
+		CreateFraudRiskReport    func(childComplexity int, input domain.SubjectInput) int
 		CreateInvitation         func(childComplexity int, input domain.CreateInvitationInput) int
+		CreateQuiz               func(childComplexity int, input domain.SubjectInput) int
+		CreateQuizQuestions      func(childComplexity int, input domain.CreateQuizQuestionsInput) int
 		CreateSession            func(childComplexity int, input domain.CreateSessionInput) int
 		CreateSessionToken       func(childComplexity int, input domain.CreateSessionTokenInput) int
 		DeleteInvitation         func(childComplexity int, input domain.DeleteInvitationInput) int
@@ -338,8 +496,10 @@ type ComplexityRoot struct {
 		RevokeDevice             func(childComplexity int, input domain.RevokeDeviceInput) int
 		RevokeInvitation         func(childComplexity int, input domain.RevokeInvitationInput) int
 		SaveJwtTemplate          func(childComplexity int, input domain.SaveJwtTemplateInput) int
+		ScoreQuiz                func(childComplexity int, input domain.ScoreQuizInput) int
 		TerminateSession         func(childComplexity int, input domain.SessionInput) int
 		TouchSession             func(childComplexity int, input domain.TouchSessionInput) int
+		UpdateContact            func(childComplexity int, input domain.UpdateContactInput) int
 		UpdateInvitationSecret   func(childComplexity int, input domain.UpdateInvitationSecretInput) int
 		VerifyEmail              func(childComplexity int, input domain.VerifyEmailInput) int
 		VerifyInvitation         func(childComplexity int, input domain.VerifyInvitationInput) int
@@ -387,20 +547,64 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Devices           func(childComplexity int, first *int, after *string, last *int, before *string, where *DeviceWhere, orderBy []*DeviceOrder) int
-		Invitation        func(childComplexity int, id string) int
-		InvitationPreview func(childComplexity int, invitationID string, key string) int
-		Invitations       func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
-		JwtTemplates      func(childComplexity int) int
-		Lifecycle         func(childComplexity int, of domain.Kind) int
-		Node              func(childComplexity int, id string) int
-		Nodes             func(childComplexity int, ids []string) int
-		Session           func(childComplexity int, id string) int
-		Sessions          func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
-		TwoFactorRequest  func(childComplexity int, id string) int
-		TwoFactorRequests func(childComplexity int, first *int, after *string, last *int, before *string, where *TwoFactorRequestWhere, orderBy []*TwoFactorRequestOrder) int
-		Version           func(childComplexity int) int
-		Viewer            func(childComplexity int) int
+		Approval            func(childComplexity int, id string) int
+		Approvals           func(childComplexity int, first *int, after *string, last *int, before *string, where *ApprovalWhere, orderBy []*ApprovalOrder) int
+		Contact             func(childComplexity int, id string) int
+		ContactVerification func(childComplexity int, contactID string, typeArg []domain.VerificationType) int
+		Contacts            func(childComplexity int, first *int, after *string, last *int, before *string, where *ContactWhere, orderBy []*ContactOrder, taxID *string, email *string) int
+		Devices             func(childComplexity int, first *int, after *string, last *int, before *string, where *DeviceWhere, orderBy []*DeviceOrder) int
+		FraudRiskReport     func(childComplexity int, id string) int
+		FraudRiskReports    func(childComplexity int, first *int, after *string, last *int, before *string, where *FraudRiskReportWhere, orderBy []*FraudRiskReportOrder) int
+		Invitation          func(childComplexity int, id string) int
+		InvitationPreview   func(childComplexity int, invitationID string, key string) int
+		Invitations         func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
+		JwtTemplates        func(childComplexity int) int
+		Lifecycle           func(childComplexity int, of domain.Kind) int
+		Node                func(childComplexity int, id string) int
+		Nodes               func(childComplexity int, ids []string) int
+		Quiz                func(childComplexity int, id string) int
+		Quizzes             func(childComplexity int, first *int, after *string, last *int, before *string, where *QuizWhere, orderBy []*QuizOrder) int
+		Session             func(childComplexity int, id string) int
+		Sessions            func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
+		TwoFactorRequest    func(childComplexity int, id string) int
+		TwoFactorRequests   func(childComplexity int, first *int, after *string, last *int, before *string, where *TwoFactorRequestWhere, orderBy []*TwoFactorRequestOrder) int
+		Version             func(childComplexity int) int
+		Viewer              func(childComplexity int) int
+	}
+
+	Quiz struct {
+		Actions       func(childComplexity int) int
+		Contact       func(childComplexity int) int
+		ContactID     func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		CreatedBy     func(childComplexity int) int
+		ExpiresAt     func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Identity      func(childComplexity int) int
+		QuestionCount func(childComplexity int) int
+		State         func(childComplexity int) int
+		Timeline      func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Token         func(childComplexity int) int
+		UpdatedAt     func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	QuizConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	QuizEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	QuizQuestion struct {
+		Choices  func(childComplexity int) int
+		ID       func(childComplexity int) int
+		Question func(childComplexity int) int
 	}
 
 	RegisterDevicePayload struct {
@@ -461,6 +665,12 @@ type ComplexityRoot struct {
 		JwtTemplate func(childComplexity int) int
 		Problems    func(childComplexity int) int
 		Replayed    func(childComplexity int) int
+	}
+
+	ScoreQuizPayload struct {
+		Problems func(childComplexity int) int
+		Quiz     func(childComplexity int) int
+		Replayed func(childComplexity int) int
 	}
 
 	Session struct {
@@ -556,10 +766,23 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	UpdateContactPayload struct {
+		Contact  func(childComplexity int) int
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
 	UpdateInvitationSecretPayload struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	Verification struct {
+		Source     func(childComplexity int) int
+		State      func(childComplexity int) int
+		Type       func(childComplexity int) int
+		VerifiedAt func(childComplexity int) int
 	}
 
 	VerifyEmailPayload struct {
@@ -662,6 +885,122 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Action.Problem(childComplexity), true
 
+	case "Approval.actions":
+		if e.ComplexityRoot.Approval.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Actions(childComplexity), true
+	case "Approval.approvedBy":
+		if e.ComplexityRoot.Approval.ApprovedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.ApprovedBy(childComplexity), true
+	case "Approval.contact":
+		if e.ComplexityRoot.Approval.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Contact(childComplexity), true
+	case "Approval.contactId":
+		if e.ComplexityRoot.Approval.ContactID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.ContactID(childComplexity), true
+	case "Approval.createdAt":
+		if e.ComplexityRoot.Approval.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.CreatedAt(childComplexity), true
+	case "Approval.id":
+		if e.ComplexityRoot.Approval.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.ID(childComplexity), true
+	case "Approval.method":
+		if e.ComplexityRoot.Approval.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Method(childComplexity), true
+	case "Approval.reason":
+		if e.ComplexityRoot.Approval.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Reason(childComplexity), true
+	case "Approval.state":
+		if e.ComplexityRoot.Approval.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.State(childComplexity), true
+	case "Approval.timeline":
+		if e.ComplexityRoot.Approval.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Approval_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Approval.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Approval.updatedAt":
+		if e.ComplexityRoot.Approval.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.UpdatedAt(childComplexity), true
+	case "Approval.version":
+		if e.ComplexityRoot.Approval.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Version(childComplexity), true
+
+	case "ApprovalConnection.edges":
+		if e.ComplexityRoot.ApprovalConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalConnection.Edges(childComplexity), true
+	case "ApprovalConnection.nodes":
+		if e.ComplexityRoot.ApprovalConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalConnection.Nodes(childComplexity), true
+	case "ApprovalConnection.pageInfo":
+		if e.ComplexityRoot.ApprovalConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalConnection.PageInfo(childComplexity), true
+	case "ApprovalConnection.totalCount":
+		if e.ComplexityRoot.ApprovalConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalConnection.TotalCount(childComplexity), true
+
+	case "ApprovalEdge.cursor":
+		if e.ComplexityRoot.ApprovalEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalEdge.Cursor(childComplexity), true
+	case "ApprovalEdge.node":
+		if e.ComplexityRoot.ApprovalEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApprovalEdge.Node(childComplexity), true
+
 	case "ApproveTwoFactorRequestPayload.problems":
 		if e.ComplexityRoot.ApproveTwoFactorRequestPayload.Problems == nil {
 			break
@@ -750,6 +1089,208 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompleteSessionTaskPayload.Session(childComplexity), true
 
+	case "Contact.actions":
+		if e.ComplexityRoot.Contact.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Actions(childComplexity), true
+	case "Contact.address1":
+		if e.ComplexityRoot.Contact.Address1 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Address1(childComplexity), true
+	case "Contact.address2":
+		if e.ComplexityRoot.Contact.Address2 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Address2(childComplexity), true
+	case "Contact.birthdate":
+		if e.ComplexityRoot.Contact.Birthdate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Birthdate(childComplexity), true
+	case "Contact.city":
+		if e.ComplexityRoot.Contact.City == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.City(childComplexity), true
+	case "Contact.createdAt":
+		if e.ComplexityRoot.Contact.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.CreatedAt(childComplexity), true
+	case "Contact.createdBy":
+		if e.ComplexityRoot.Contact.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.CreatedBy(childComplexity), true
+	case "Contact.email":
+		if e.ComplexityRoot.Contact.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Email(childComplexity), true
+	case "Contact.firstName":
+		if e.ComplexityRoot.Contact.FirstName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.FirstName(childComplexity), true
+	case "Contact.id":
+		if e.ComplexityRoot.Contact.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.ID(childComplexity), true
+	case "Contact.ipAddress":
+		if e.ComplexityRoot.Contact.IPAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.IPAddress(childComplexity), true
+	case "Contact.lastName":
+		if e.ComplexityRoot.Contact.LastName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.LastName(childComplexity), true
+	case "Contact.phone":
+		if e.ComplexityRoot.Contact.Phone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Phone(childComplexity), true
+	case "Contact.postalCode":
+		if e.ComplexityRoot.Contact.PostalCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.PostalCode(childComplexity), true
+	case "Contact.region":
+		if e.ComplexityRoot.Contact.Region == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Region(childComplexity), true
+	case "Contact.state":
+		if e.ComplexityRoot.Contact.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.State(childComplexity), true
+	case "Contact.taxId":
+		if e.ComplexityRoot.Contact.TaxID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.TaxID(childComplexity), true
+	case "Contact.timeline":
+		if e.ComplexityRoot.Contact.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Contact_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Contact.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Contact.updatedAt":
+		if e.ComplexityRoot.Contact.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.UpdatedAt(childComplexity), true
+	case "Contact.userId":
+		if e.ComplexityRoot.Contact.UserID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.UserID(childComplexity), true
+	case "Contact.version":
+		if e.ComplexityRoot.Contact.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Version(childComplexity), true
+
+	case "ContactConnection.edges":
+		if e.ComplexityRoot.ContactConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactConnection.Edges(childComplexity), true
+	case "ContactConnection.nodes":
+		if e.ComplexityRoot.ContactConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactConnection.Nodes(childComplexity), true
+	case "ContactConnection.pageInfo":
+		if e.ComplexityRoot.ContactConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactConnection.PageInfo(childComplexity), true
+	case "ContactConnection.totalCount":
+		if e.ComplexityRoot.ContactConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactConnection.TotalCount(childComplexity), true
+
+	case "ContactEdge.cursor":
+		if e.ComplexityRoot.ContactEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactEdge.Cursor(childComplexity), true
+	case "ContactEdge.node":
+		if e.ComplexityRoot.ContactEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactEdge.Node(childComplexity), true
+
+	case "ContactVerification.contact":
+		if e.ComplexityRoot.ContactVerification.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactVerification.Contact(childComplexity), true
+	case "ContactVerification.verifications":
+		if e.ComplexityRoot.ContactVerification.Verifications == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactVerification.Verifications(childComplexity), true
+
+	case "CreateApprovalPayload.approval":
+		if e.ComplexityRoot.CreateApprovalPayload.Approval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateApprovalPayload.Approval(childComplexity), true
+	case "CreateApprovalPayload.problems":
+		if e.ComplexityRoot.CreateApprovalPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateApprovalPayload.Problems(childComplexity), true
+	case "CreateApprovalPayload.replayed":
+		if e.ComplexityRoot.CreateApprovalPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateApprovalPayload.Replayed(childComplexity), true
+
 	case "CreateClientTokenPayload.client":
 		if e.ComplexityRoot.CreateClientTokenPayload.Client == nil {
 			break
@@ -775,6 +1316,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateClientTokenPayload.Replayed(childComplexity), true
 
+	case "CreateContactPayload.contact":
+		if e.ComplexityRoot.CreateContactPayload.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactPayload.Contact(childComplexity), true
+	case "CreateContactPayload.problems":
+		if e.ComplexityRoot.CreateContactPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactPayload.Problems(childComplexity), true
+	case "CreateContactPayload.replayed":
+		if e.ComplexityRoot.CreateContactPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactPayload.Replayed(childComplexity), true
+
 	case "CreateDeviceChallengePayload.deviceChallenge":
 		if e.ComplexityRoot.CreateDeviceChallengePayload.DeviceChallenge == nil {
 			break
@@ -794,6 +1354,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateDeviceChallengePayload.Replayed(childComplexity), true
 
+	case "CreateFraudRiskReportPayload.fraudRiskReport":
+		if e.ComplexityRoot.CreateFraudRiskReportPayload.FraudRiskReport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateFraudRiskReportPayload.FraudRiskReport(childComplexity), true
+	case "CreateFraudRiskReportPayload.problems":
+		if e.ComplexityRoot.CreateFraudRiskReportPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateFraudRiskReportPayload.Problems(childComplexity), true
+	case "CreateFraudRiskReportPayload.replayed":
+		if e.ComplexityRoot.CreateFraudRiskReportPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateFraudRiskReportPayload.Replayed(childComplexity), true
+
 	case "CreateInvitationPayload.invitation":
 		if e.ComplexityRoot.CreateInvitationPayload.Invitation == nil {
 			break
@@ -812,6 +1391,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateInvitationPayload.Replayed(childComplexity), true
+
+	case "CreateQuizPayload.problems":
+		if e.ComplexityRoot.CreateQuizPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizPayload.Problems(childComplexity), true
+	case "CreateQuizPayload.quiz":
+		if e.ComplexityRoot.CreateQuizPayload.Quiz == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizPayload.Quiz(childComplexity), true
+	case "CreateQuizPayload.replayed":
+		if e.ComplexityRoot.CreateQuizPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizPayload.Replayed(childComplexity), true
+
+	case "CreateQuizQuestionsPayload.problems":
+		if e.ComplexityRoot.CreateQuizQuestionsPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizQuestionsPayload.Problems(childComplexity), true
+	case "CreateQuizQuestionsPayload.questions":
+		if e.ComplexityRoot.CreateQuizQuestionsPayload.Questions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizQuestionsPayload.Questions(childComplexity), true
+	case "CreateQuizQuestionsPayload.quiz":
+		if e.ComplexityRoot.CreateQuizQuestionsPayload.Quiz == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizQuestionsPayload.Quiz(childComplexity), true
+	case "CreateQuizQuestionsPayload.replayed":
+		if e.ComplexityRoot.CreateQuizQuestionsPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQuizQuestionsPayload.Replayed(childComplexity), true
 
 	case "CreateSessionPayload.problems":
 		if e.ComplexityRoot.CreateSessionPayload.Problems == nil {
@@ -1202,6 +1825,220 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FieldProblem.Text(childComplexity), true
 
+	case "FraudRiskCategory.description":
+		if e.ComplexityRoot.FraudRiskCategory.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskCategory.Description(childComplexity), true
+	case "FraudRiskCategory.evidence":
+		if e.ComplexityRoot.FraudRiskCategory.Evidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskCategory.Evidence(childComplexity), true
+	case "FraudRiskCategory.type":
+		if e.ComplexityRoot.FraudRiskCategory.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskCategory.Type(childComplexity), true
+
+	case "FraudRiskReport.actions":
+		if e.ComplexityRoot.FraudRiskReport.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Actions(childComplexity), true
+	case "FraudRiskReport.categories":
+		if e.ComplexityRoot.FraudRiskReport.Categories == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Categories(childComplexity), true
+	case "FraudRiskReport.contact":
+		if e.ComplexityRoot.FraudRiskReport.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Contact(childComplexity), true
+	case "FraudRiskReport.contactId":
+		if e.ComplexityRoot.FraudRiskReport.ContactID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.ContactID(childComplexity), true
+	case "FraudRiskReport.createdAt":
+		if e.ComplexityRoot.FraudRiskReport.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.CreatedAt(childComplexity), true
+	case "FraudRiskReport.createdBy":
+		if e.ComplexityRoot.FraudRiskReport.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.CreatedBy(childComplexity), true
+	case "FraudRiskReport.id":
+		if e.ComplexityRoot.FraudRiskReport.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.ID(childComplexity), true
+	case "FraudRiskReport.identity":
+		if e.ComplexityRoot.FraudRiskReport.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Identity(childComplexity), true
+	case "FraudRiskReport.state":
+		if e.ComplexityRoot.FraudRiskReport.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.State(childComplexity), true
+	case "FraudRiskReport.timeline":
+		if e.ComplexityRoot.FraudRiskReport.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_FraudRiskReport_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "FraudRiskReport.token":
+		if e.ComplexityRoot.FraudRiskReport.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Token(childComplexity), true
+	case "FraudRiskReport.updatedAt":
+		if e.ComplexityRoot.FraudRiskReport.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.UpdatedAt(childComplexity), true
+	case "FraudRiskReport.version":
+		if e.ComplexityRoot.FraudRiskReport.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Version(childComplexity), true
+
+	case "FraudRiskReportConnection.edges":
+		if e.ComplexityRoot.FraudRiskReportConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportConnection.Edges(childComplexity), true
+	case "FraudRiskReportConnection.nodes":
+		if e.ComplexityRoot.FraudRiskReportConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportConnection.Nodes(childComplexity), true
+	case "FraudRiskReportConnection.pageInfo":
+		if e.ComplexityRoot.FraudRiskReportConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportConnection.PageInfo(childComplexity), true
+	case "FraudRiskReportConnection.totalCount":
+		if e.ComplexityRoot.FraudRiskReportConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportConnection.TotalCount(childComplexity), true
+
+	case "FraudRiskReportEdge.cursor":
+		if e.ComplexityRoot.FraudRiskReportEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportEdge.Cursor(childComplexity), true
+	case "FraudRiskReportEdge.node":
+		if e.ComplexityRoot.FraudRiskReportEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReportEdge.Node(childComplexity), true
+
+	case "Identity.address1":
+		if e.ComplexityRoot.Identity.Address1 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Address1(childComplexity), true
+	case "Identity.address2":
+		if e.ComplexityRoot.Identity.Address2 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Address2(childComplexity), true
+	case "Identity.birthdate":
+		if e.ComplexityRoot.Identity.Birthdate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Birthdate(childComplexity), true
+	case "Identity.city":
+		if e.ComplexityRoot.Identity.City == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.City(childComplexity), true
+	case "Identity.email":
+		if e.ComplexityRoot.Identity.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Email(childComplexity), true
+	case "Identity.firstName":
+		if e.ComplexityRoot.Identity.FirstName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.FirstName(childComplexity), true
+	case "Identity.ipAddress":
+		if e.ComplexityRoot.Identity.IPAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.IPAddress(childComplexity), true
+	case "Identity.lastName":
+		if e.ComplexityRoot.Identity.LastName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.LastName(childComplexity), true
+	case "Identity.phone":
+		if e.ComplexityRoot.Identity.Phone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Phone(childComplexity), true
+	case "Identity.postalCode":
+		if e.ComplexityRoot.Identity.PostalCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.PostalCode(childComplexity), true
+	case "Identity.region":
+		if e.ComplexityRoot.Identity.Region == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Region(childComplexity), true
+	case "Identity.taxId":
+		if e.ComplexityRoot.Identity.TaxID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.TaxID(childComplexity), true
+
 	case "Invitation.acceptedBy":
 		if e.ComplexityRoot.Invitation.AcceptedBy == nil {
 			break
@@ -1274,6 +2111,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.Identification(childComplexity), true
+	case "Invitation.inviteeVerification":
+		if e.ComplexityRoot.Invitation.InviteeVerification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.InviteeVerification(childComplexity), true
 	case "Invitation.inviterFullName":
 		if e.ComplexityRoot.Invitation.InviterFullName == nil {
 			break
@@ -1690,6 +2533,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteSessionTask(childComplexity, args["input"].(domain.CompleteSessionTaskInput)), true
+	case "Mutation.createApproval":
+		if e.ComplexityRoot.Mutation.CreateApproval == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createApproval_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateApproval(childComplexity, args["input"].(domain.CreateApprovalInput)), true
 	case "Mutation.createClientToken":
 		if e.ComplexityRoot.Mutation.CreateClientToken == nil {
 			break
@@ -1701,6 +2555,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateClientToken(childComplexity, args["input"].(domain.CreateClientTokenInput)), true
+	case "Mutation.createContact":
+		if e.ComplexityRoot.Mutation.CreateContact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createContact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateContact(childComplexity, args["input"].(domain.CreateContactInput)), true
 	case "Mutation.createDeviceChallenge":
 		if e.ComplexityRoot.Mutation.CreateDeviceChallenge == nil {
 			break
@@ -1712,6 +2577,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateDeviceChallenge(childComplexity, args["input"].(domain.CreateDeviceChallengeInput)), true
+	case "Mutation.createFraudRiskReport":
+		if e.ComplexityRoot.Mutation.CreateFraudRiskReport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createFraudRiskReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateFraudRiskReport(childComplexity, args["input"].(domain.SubjectInput)), true
 	case "Mutation.createInvitation":
 		if e.ComplexityRoot.Mutation.CreateInvitation == nil {
 			break
@@ -1723,6 +2599,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateInvitation(childComplexity, args["input"].(domain.CreateInvitationInput)), true
+	case "Mutation.createQuiz":
+		if e.ComplexityRoot.Mutation.CreateQuiz == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createQuiz_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateQuiz(childComplexity, args["input"].(domain.SubjectInput)), true
+	case "Mutation.createQuizQuestions":
+		if e.ComplexityRoot.Mutation.CreateQuizQuestions == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createQuizQuestions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateQuizQuestions(childComplexity, args["input"].(domain.CreateQuizQuestionsInput)), true
 	case "Mutation.createSession":
 		if e.ComplexityRoot.Mutation.CreateSession == nil {
 			break
@@ -1921,6 +2819,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveJwtTemplate(childComplexity, args["input"].(domain.SaveJwtTemplateInput)), true
+	case "Mutation.scoreQuiz":
+		if e.ComplexityRoot.Mutation.ScoreQuiz == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_scoreQuiz_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ScoreQuiz(childComplexity, args["input"].(domain.ScoreQuizInput)), true
 	case "Mutation.terminateSession":
 		if e.ComplexityRoot.Mutation.TerminateSession == nil {
 			break
@@ -1943,6 +2852,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.TouchSession(childComplexity, args["input"].(domain.TouchSessionInput)), true
+	case "Mutation.updateContact":
+		if e.ComplexityRoot.Mutation.UpdateContact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateContact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateContact(childComplexity, args["input"].(domain.UpdateContactInput)), true
 	case "Mutation.updateInvitationSecret":
 		if e.ComplexityRoot.Mutation.UpdateInvitationSecret == nil {
 			break
@@ -2148,6 +3068,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PreviewJwtTemplatePayload.Replayed(childComplexity), true
 
+	case "Query.approval":
+		if e.ComplexityRoot.Query.Approval == nil {
+			break
+		}
+
+		args, err := ec.field_Query_approval_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Approval(childComplexity, args["id"].(string)), true
+	case "Query.approvals":
+		if e.ComplexityRoot.Query.Approvals == nil {
+			break
+		}
+
+		args, err := ec.field_Query_approvals_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Approvals(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*ApprovalWhere), args["orderBy"].([]*ApprovalOrder)), true
+	case "Query.contact":
+		if e.ComplexityRoot.Query.Contact == nil {
+			break
+		}
+
+		args, err := ec.field_Query_contact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Contact(childComplexity, args["id"].(string)), true
+	case "Query.contactVerification":
+		if e.ComplexityRoot.Query.ContactVerification == nil {
+			break
+		}
+
+		args, err := ec.field_Query_contactVerification_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ContactVerification(childComplexity, args["contactId"].(string), args["type"].([]domain.VerificationType)), true
+	case "Query.contacts":
+		if e.ComplexityRoot.Query.Contacts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_contacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*ContactWhere), args["orderBy"].([]*ContactOrder), args["taxId"].(*string), args["email"].(*string)), true
 	case "Query.devices":
 		if e.ComplexityRoot.Query.Devices == nil {
 			break
@@ -2159,6 +3134,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Devices(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*DeviceWhere), args["orderBy"].([]*DeviceOrder)), true
+	case "Query.fraudRiskReport":
+		if e.ComplexityRoot.Query.FraudRiskReport == nil {
+			break
+		}
+
+		args, err := ec.field_Query_fraudRiskReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FraudRiskReport(childComplexity, args["id"].(string)), true
+	case "Query.fraudRiskReports":
+		if e.ComplexityRoot.Query.FraudRiskReports == nil {
+			break
+		}
+
+		args, err := ec.field_Query_fraudRiskReports_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FraudRiskReports(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*FraudRiskReportWhere), args["orderBy"].([]*FraudRiskReportOrder)), true
 
 	case "Query.invitation":
 		if e.ComplexityRoot.Query.Invitation == nil {
@@ -2232,6 +3229,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]string)), true
+	case "Query.quiz":
+		if e.ComplexityRoot.Query.Quiz == nil {
+			break
+		}
+
+		args, err := ec.field_Query_quiz_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Quiz(childComplexity, args["id"].(string)), true
+	case "Query.quizzes":
+		if e.ComplexityRoot.Query.Quizzes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_quizzes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Quizzes(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*QuizWhere), args["orderBy"].([]*QuizOrder)), true
 	case "Query.session":
 		if e.ComplexityRoot.Query.Session == nil {
 			break
@@ -2288,6 +3307,153 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "Quiz.actions":
+		if e.ComplexityRoot.Quiz.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.Actions(childComplexity), true
+	case "Quiz.contact":
+		if e.ComplexityRoot.Quiz.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.Contact(childComplexity), true
+	case "Quiz.contactId":
+		if e.ComplexityRoot.Quiz.ContactID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.ContactID(childComplexity), true
+	case "Quiz.createdAt":
+		if e.ComplexityRoot.Quiz.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.CreatedAt(childComplexity), true
+	case "Quiz.createdBy":
+		if e.ComplexityRoot.Quiz.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.CreatedBy(childComplexity), true
+	case "Quiz.expiresAt":
+		if e.ComplexityRoot.Quiz.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.ExpiresAt(childComplexity), true
+	case "Quiz.id":
+		if e.ComplexityRoot.Quiz.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.ID(childComplexity), true
+	case "Quiz.identity":
+		if e.ComplexityRoot.Quiz.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.Identity(childComplexity), true
+	case "Quiz.questionCount":
+		if e.ComplexityRoot.Quiz.QuestionCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.QuestionCount(childComplexity), true
+	case "Quiz.state":
+		if e.ComplexityRoot.Quiz.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.State(childComplexity), true
+	case "Quiz.timeline":
+		if e.ComplexityRoot.Quiz.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Quiz_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Quiz.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Quiz.token":
+		if e.ComplexityRoot.Quiz.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.Token(childComplexity), true
+	case "Quiz.updatedAt":
+		if e.ComplexityRoot.Quiz.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.UpdatedAt(childComplexity), true
+	case "Quiz.version":
+		if e.ComplexityRoot.Quiz.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Quiz.Version(childComplexity), true
+
+	case "QuizConnection.edges":
+		if e.ComplexityRoot.QuizConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizConnection.Edges(childComplexity), true
+	case "QuizConnection.nodes":
+		if e.ComplexityRoot.QuizConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizConnection.Nodes(childComplexity), true
+	case "QuizConnection.pageInfo":
+		if e.ComplexityRoot.QuizConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizConnection.PageInfo(childComplexity), true
+	case "QuizConnection.totalCount":
+		if e.ComplexityRoot.QuizConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizConnection.TotalCount(childComplexity), true
+
+	case "QuizEdge.cursor":
+		if e.ComplexityRoot.QuizEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizEdge.Cursor(childComplexity), true
+	case "QuizEdge.node":
+		if e.ComplexityRoot.QuizEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizEdge.Node(childComplexity), true
+
+	case "QuizQuestion.choices":
+		if e.ComplexityRoot.QuizQuestion.Choices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizQuestion.Choices(childComplexity), true
+	case "QuizQuestion.id":
+		if e.ComplexityRoot.QuizQuestion.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizQuestion.ID(childComplexity), true
+	case "QuizQuestion.question":
+		if e.ComplexityRoot.QuizQuestion.Question == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuizQuestion.Question(childComplexity), true
 
 	case "RegisterDevicePayload.device":
 		if e.ComplexityRoot.RegisterDevicePayload.Device == nil {
@@ -2478,6 +3644,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SaveJwtTemplatePayload.Replayed(childComplexity), true
+
+	case "ScoreQuizPayload.problems":
+		if e.ComplexityRoot.ScoreQuizPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreQuizPayload.Problems(childComplexity), true
+	case "ScoreQuizPayload.quiz":
+		if e.ComplexityRoot.ScoreQuizPayload.Quiz == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreQuizPayload.Quiz(childComplexity), true
+	case "ScoreQuizPayload.replayed":
+		if e.ComplexityRoot.ScoreQuizPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreQuizPayload.Replayed(childComplexity), true
 
 	case "Session.abandonAt":
 		if e.ComplexityRoot.Session.AbandonAt == nil {
@@ -2877,6 +4062,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TwoFactorRequestEdge.Node(childComplexity), true
 
+	case "UpdateContactPayload.contact":
+		if e.ComplexityRoot.UpdateContactPayload.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateContactPayload.Contact(childComplexity), true
+	case "UpdateContactPayload.problems":
+		if e.ComplexityRoot.UpdateContactPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateContactPayload.Problems(childComplexity), true
+	case "UpdateContactPayload.replayed":
+		if e.ComplexityRoot.UpdateContactPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateContactPayload.Replayed(childComplexity), true
+
 	case "UpdateInvitationSecretPayload.invitation":
 		if e.ComplexityRoot.UpdateInvitationSecretPayload.Invitation == nil {
 			break
@@ -2895,6 +4099,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateInvitationSecretPayload.Replayed(childComplexity), true
+
+	case "Verification.source":
+		if e.ComplexityRoot.Verification.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Verification.Source(childComplexity), true
+	case "Verification.state":
+		if e.ComplexityRoot.Verification.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Verification.State(childComplexity), true
+	case "Verification.type":
+		if e.ComplexityRoot.Verification.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Verification.Type(childComplexity), true
+	case "Verification.verifiedAt":
+		if e.ComplexityRoot.Verification.VerifiedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Verification.VerifiedAt(childComplexity), true
 
 	case "VerifyEmailPayload.emailVerification":
 		if e.ComplexityRoot.VerifyEmailPayload.EmailVerification == nil {
@@ -3029,12 +4258,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputApprovalOrder,
+		ec.unmarshalInputApprovalWhere,
 		ec.unmarshalInputApproveTwoFactorRequestInput,
 		ec.unmarshalInputCompleteInvitationInput,
 		ec.unmarshalInputCompleteSessionTaskInput,
+		ec.unmarshalInputContactOrder,
+		ec.unmarshalInputContactWhere,
+		ec.unmarshalInputCreateApprovalInput,
 		ec.unmarshalInputCreateClientTokenInput,
+		ec.unmarshalInputCreateContactInput,
 		ec.unmarshalInputCreateDeviceChallengeInput,
+		ec.unmarshalInputCreateFraudRiskReportInput,
 		ec.unmarshalInputCreateInvitationInput,
+		ec.unmarshalInputCreateQuizInput,
+		ec.unmarshalInputCreateQuizQuestionsInput,
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputCreateSessionTokenInput,
 		ec.unmarshalInputDateTimeWhere,
@@ -3046,6 +4284,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputEmailAddressWhere,
 		ec.unmarshalInputEndOtherSessionsInput,
 		ec.unmarshalInputEndSessionInput,
+		ec.unmarshalInputFraudRiskCategoryTypeWhere,
+		ec.unmarshalInputFraudRiskReportOrder,
+		ec.unmarshalInputFraudRiskReportStateWhere,
+		ec.unmarshalInputFraudRiskReportWhere,
 		ec.unmarshalInputIDWhere,
 		ec.unmarshalInputIntWhere,
 		ec.unmarshalInputInvitationOrder,
@@ -3054,6 +4296,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInvitationWhere,
 		ec.unmarshalInputOpenTwoFactorRequestInput,
 		ec.unmarshalInputPreviewJwtTemplateInput,
+		ec.unmarshalInputQuizAnswerInput,
+		ec.unmarshalInputQuizOrder,
+		ec.unmarshalInputQuizStateWhere,
+		ec.unmarshalInputQuizWhere,
 		ec.unmarshalInputRegisterDeviceInput,
 		ec.unmarshalInputRejectTwoFactorRequestInput,
 		ec.unmarshalInputRemoveSessionInput,
@@ -3064,6 +4310,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRevokeDeviceInput,
 		ec.unmarshalInputRevokeInvitationInput,
 		ec.unmarshalInputSaveJwtTemplateInput,
+		ec.unmarshalInputScoreQuizInput,
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSessionStatusWhere,
 		ec.unmarshalInputSessionWhere,
@@ -3073,8 +4320,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTwoFactorRequestOrder,
 		ec.unmarshalInputTwoFactorRequestStatusWhere,
 		ec.unmarshalInputTwoFactorRequestWhere,
+		ec.unmarshalInputUpdateContactInput,
 		ec.unmarshalInputUpdateInvitationSecretInput,
 		ec.unmarshalInputUriWhere,
+		ec.unmarshalInputVerificationTypeWhere,
 		ec.unmarshalInputVerifyEmailInput,
 		ec.unmarshalInputVerifyInvitationInput,
 		ec.unmarshalInputVerifyPhoneInput,
@@ -3152,7 +4401,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/code.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
+//go:embed "schema/code.graphqls" "schema/identity.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -3189,7 +4438,8 @@ directive @constraint(
   What the text must look like: ` + "`" + `email` + "`" + ` is a mailbox, one ` + "`" + `@` + "`" + ` with something on both sides and no white space;
   ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank; ` + "`" + `clientId` + "`" + ` has letters,
   digits and ` + "`" + `-_:.~$` + "`" + `; ` + "`" + `templateName` + "`" + ` has letters, digits, dots, hyphens and underscores; ` + "`" + `ip` + "`" + ` is an IP address;
-  ` + "`" + `digits` + "`" + ` has digits only; ` + "`" + `text` + "`" + ` is anything but the character U+0000.
+  ` + "`" + `digits` + "`" + ` has digits only; ` + "`" + `text` + "`" + ` is anything but the character U+0000; ` + "`" + `birthdate` + "`" + ` is a day of the calendar,
+  ` + "`" + `yyyy-mm-dd` + "`" + `; ` + "`" + `ipv4` + "`" + ` is an IPv4 address.
   """
   format: String
   "The list has at most so many entries."
@@ -3280,6 +4530,14 @@ enum LifecycleKind {
   DEVICE
   "` + "`" + `TwoFactorRequest` + "`" + `"
   TWO_FACTOR_REQUEST
+  "` + "`" + `Contact` + "`" + `"
+  CONTACT
+  "` + "`" + `FraudRiskReport` + "`" + `"
+  FRAUD_RISK_REPORT
+  "` + "`" + `Quiz` + "`" + `"
+  QUIZ
+  "` + "`" + `Approval` + "`" + `"
+  APPROVAL
 }
 
 "Whether you may do something with a record now."
@@ -3415,6 +4673,8 @@ enum LifecycleRole {
   AUDITOR
   "Time itself."
   CLOCK
+  "The provider of quizzes, once it has scored the answers."
+  PROVIDER
 }
 
 "You, as the server knows you from your access token."
@@ -3640,6 +4900,20 @@ enum ProblemCode {
   REQUEST_EXPIRED
   "Several requests are pending, and none was named."
   AMBIGUOUS_REQUEST
+  "The reference names no contact that you may see."
+  INVALID_CONTACT_LINK
+  "There is no contact of that id or URI."
+  INVALID_CONTACT_URI
+  "The contact lacks members of an identity that are required."
+  INCOMPLETE_IDENTITY
+  "The answers do not fit the questions: each is answered once, by one of its choices."
+  INVALID_QUIZ_ANSWERS
+  "The quiz is in a state in which this is not possible."
+  INVALID_QUIZ_STATE
+  "No questions can be made for this person."
+  QUIZ_QUESTIONS_UNAVAILABLE
+  "The provider cannot be reached, and nothing was changed."
+  PROVIDER_UNAVAILABLE
 }
 
 """
@@ -3721,6 +4995,7 @@ input IntWhere {
 }
 `, BuiltIn: false},
 	{Name: "schema/code.graphqls", Input: sourceData("schema/code.graphqls"), BuiltIn: false},
+	{Name: "schema/identity.graphqls", Input: sourceData("schema/identity.graphqls"), BuiltIn: false},
 	{Name: "schema/invitation.graphqls", Input: sourceData("schema/invitation.graphqls"), BuiltIn: false},
 	{Name: "schema/session.graphqls", Input: sourceData("schema/session.graphqls"), BuiltIn: false},
 }
@@ -3742,6 +5017,60 @@ func (ec *executionContext) childFields_Action(ctx context.Context, field graphq
 		return ec.fieldContext_Action_availableAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Action", field.Name)
+}
+
+func (ec *executionContext) childFields_Approval(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Approval_id(ctx, field)
+	case "state":
+		return ec.fieldContext_Approval_state(ctx, field)
+	case "contactId":
+		return ec.fieldContext_Approval_contactId(ctx, field)
+	case "contact":
+		return ec.fieldContext_Approval_contact(ctx, field)
+	case "method":
+		return ec.fieldContext_Approval_method(ctx, field)
+	case "reason":
+		return ec.fieldContext_Approval_reason(ctx, field)
+	case "approvedBy":
+		return ec.fieldContext_Approval_approvedBy(ctx, field)
+	case "version":
+		return ec.fieldContext_Approval_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Approval_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Approval_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Approval_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Approval_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Approval", field.Name)
+}
+
+func (ec *executionContext) childFields_ApprovalConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ApprovalConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ApprovalConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ApprovalConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ApprovalConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApprovalConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ApprovalEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ApprovalEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ApprovalEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApprovalEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_ApproveTwoFactorRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3796,6 +5125,100 @@ func (ec *executionContext) childFields_CompleteSessionTaskPayload(ctx context.C
 	return nil, fmt.Errorf("no field named %q was found under type CompleteSessionTaskPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Contact_id(ctx, field)
+	case "state":
+		return ec.fieldContext_Contact_state(ctx, field)
+	case "userId":
+		return ec.fieldContext_Contact_userId(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Contact_createdBy(ctx, field)
+	case "taxId":
+		return ec.fieldContext_Contact_taxId(ctx, field)
+	case "firstName":
+		return ec.fieldContext_Contact_firstName(ctx, field)
+	case "lastName":
+		return ec.fieldContext_Contact_lastName(ctx, field)
+	case "address1":
+		return ec.fieldContext_Contact_address1(ctx, field)
+	case "address2":
+		return ec.fieldContext_Contact_address2(ctx, field)
+	case "city":
+		return ec.fieldContext_Contact_city(ctx, field)
+	case "region":
+		return ec.fieldContext_Contact_region(ctx, field)
+	case "postalCode":
+		return ec.fieldContext_Contact_postalCode(ctx, field)
+	case "phone":
+		return ec.fieldContext_Contact_phone(ctx, field)
+	case "birthdate":
+		return ec.fieldContext_Contact_birthdate(ctx, field)
+	case "email":
+		return ec.fieldContext_Contact_email(ctx, field)
+	case "ipAddress":
+		return ec.fieldContext_Contact_ipAddress(ctx, field)
+	case "version":
+		return ec.fieldContext_Contact_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Contact_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Contact_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Contact_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Contact_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Contact", field.Name)
+}
+
+func (ec *executionContext) childFields_ContactConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ContactConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ContactConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ContactConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ContactConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ContactEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ContactEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ContactEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ContactVerification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contact":
+		return ec.fieldContext_ContactVerification_contact(ctx, field)
+	case "verifications":
+		return ec.fieldContext_ContactVerification_verifications(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactVerification", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateApprovalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "approval":
+		return ec.fieldContext_CreateApprovalPayload_approval(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateApprovalPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateApprovalPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateApprovalPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateClientTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "client":
@@ -3810,6 +5233,18 @@ func (ec *executionContext) childFields_CreateClientTokenPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type CreateClientTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contact":
+		return ec.fieldContext_CreateContactPayload_contact(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateContactPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateContactPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateContactPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateDeviceChallengePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deviceChallenge":
@@ -3822,6 +5257,18 @@ func (ec *executionContext) childFields_CreateDeviceChallengePayload(ctx context
 	return nil, fmt.Errorf("no field named %q was found under type CreateDeviceChallengePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateFraudRiskReportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fraudRiskReport":
+		return ec.fieldContext_CreateFraudRiskReportPayload_fraudRiskReport(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateFraudRiskReportPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateFraudRiskReportPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateFraudRiskReportPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -3832,6 +5279,32 @@ func (ec *executionContext) childFields_CreateInvitationPayload(ctx context.Cont
 		return ec.fieldContext_CreateInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateQuizPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quiz":
+		return ec.fieldContext_CreateQuizPayload_quiz(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateQuizPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateQuizPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateQuizPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateQuizQuestionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quiz":
+		return ec.fieldContext_CreateQuizQuestionsPayload_quiz(ctx, field)
+	case "questions":
+		return ec.fieldContext_CreateQuizQuestionsPayload_questions(ctx, field)
+	case "problems":
+		return ec.fieldContext_CreateQuizQuestionsPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateQuizQuestionsPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateQuizQuestionsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4006,6 +5479,104 @@ func (ec *executionContext) childFields_EndSessionPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type EndSessionPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_FraudRiskCategory(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_FraudRiskCategory_type(ctx, field)
+	case "description":
+		return ec.fieldContext_FraudRiskCategory_description(ctx, field)
+	case "evidence":
+		return ec.fieldContext_FraudRiskCategory_evidence(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FraudRiskCategory", field.Name)
+}
+
+func (ec *executionContext) childFields_FraudRiskReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_FraudRiskReport_id(ctx, field)
+	case "state":
+		return ec.fieldContext_FraudRiskReport_state(ctx, field)
+	case "categories":
+		return ec.fieldContext_FraudRiskReport_categories(ctx, field)
+	case "identity":
+		return ec.fieldContext_FraudRiskReport_identity(ctx, field)
+	case "contact":
+		return ec.fieldContext_FraudRiskReport_contact(ctx, field)
+	case "contactId":
+		return ec.fieldContext_FraudRiskReport_contactId(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_FraudRiskReport_createdBy(ctx, field)
+	case "token":
+		return ec.fieldContext_FraudRiskReport_token(ctx, field)
+	case "version":
+		return ec.fieldContext_FraudRiskReport_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_FraudRiskReport_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_FraudRiskReport_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_FraudRiskReport_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_FraudRiskReport_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FraudRiskReport", field.Name)
+}
+
+func (ec *executionContext) childFields_FraudRiskReportConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_FraudRiskReportConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_FraudRiskReportConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_FraudRiskReportConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_FraudRiskReportConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FraudRiskReportConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_FraudRiskReportEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_FraudRiskReportEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_FraudRiskReportEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FraudRiskReportEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "taxId":
+		return ec.fieldContext_Identity_taxId(ctx, field)
+	case "firstName":
+		return ec.fieldContext_Identity_firstName(ctx, field)
+	case "lastName":
+		return ec.fieldContext_Identity_lastName(ctx, field)
+	case "address1":
+		return ec.fieldContext_Identity_address1(ctx, field)
+	case "address2":
+		return ec.fieldContext_Identity_address2(ctx, field)
+	case "city":
+		return ec.fieldContext_Identity_city(ctx, field)
+	case "region":
+		return ec.fieldContext_Identity_region(ctx, field)
+	case "postalCode":
+		return ec.fieldContext_Identity_postalCode(ctx, field)
+	case "phone":
+		return ec.fieldContext_Identity_phone(ctx, field)
+	case "birthdate":
+		return ec.fieldContext_Identity_birthdate(ctx, field)
+	case "email":
+		return ec.fieldContext_Identity_email(ctx, field)
+	case "ipAddress":
+		return ec.fieldContext_Identity_ipAddress(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
 func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4054,6 +5625,8 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_actions(ctx, field)
 	case "timeline":
 		return ec.fieldContext_Invitation_timeline(ctx, field)
+	case "inviteeVerification":
+		return ec.fieldContext_Invitation_inviteeVerification(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
 }
@@ -4272,6 +5845,76 @@ func (ec *executionContext) childFields_PreviewJwtTemplatePayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type PreviewJwtTemplatePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Quiz(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Quiz_id(ctx, field)
+	case "state":
+		return ec.fieldContext_Quiz_state(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Quiz_expiresAt(ctx, field)
+	case "questionCount":
+		return ec.fieldContext_Quiz_questionCount(ctx, field)
+	case "identity":
+		return ec.fieldContext_Quiz_identity(ctx, field)
+	case "contact":
+		return ec.fieldContext_Quiz_contact(ctx, field)
+	case "contactId":
+		return ec.fieldContext_Quiz_contactId(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Quiz_createdBy(ctx, field)
+	case "token":
+		return ec.fieldContext_Quiz_token(ctx, field)
+	case "version":
+		return ec.fieldContext_Quiz_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Quiz_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Quiz_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Quiz_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Quiz_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Quiz", field.Name)
+}
+
+func (ec *executionContext) childFields_QuizConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_QuizConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_QuizConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_QuizConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_QuizConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuizConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_QuizEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_QuizEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_QuizEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuizEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_QuizQuestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_QuizQuestion_id(ctx, field)
+	case "question":
+		return ec.fieldContext_QuizQuestion_question(ctx, field)
+	case "choices":
+		return ec.fieldContext_QuizQuestion_choices(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuizQuestion", field.Name)
+}
+
 func (ec *executionContext) childFields_RegisterDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "device":
@@ -4390,6 +6033,18 @@ func (ec *executionContext) childFields_SaveJwtTemplatePayload(ctx context.Conte
 		return ec.fieldContext_SaveJwtTemplatePayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SaveJwtTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ScoreQuizPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quiz":
+		return ec.fieldContext_ScoreQuizPayload_quiz(ctx, field)
+	case "problems":
+		return ec.fieldContext_ScoreQuizPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ScoreQuizPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScoreQuizPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4546,6 +6201,18 @@ func (ec *executionContext) childFields_TwoFactorRequestEdge(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type TwoFactorRequestEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contact":
+		return ec.fieldContext_UpdateContactPayload_contact(ctx, field)
+	case "problems":
+		return ec.fieldContext_UpdateContactPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateContactPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateContactPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateInvitationSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -4556,6 +6223,20 @@ func (ec *executionContext) childFields_UpdateInvitationSecretPayload(ctx contex
 		return ec.fieldContext_UpdateInvitationSecretPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateInvitationSecretPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Verification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_Verification_type(ctx, field)
+	case "state":
+		return ec.fieldContext_Verification_state(ctx, field)
+	case "verifiedAt":
+		return ec.fieldContext_Verification_verifiedAt(ctx, field)
+	case "source":
+		return ec.fieldContext_Verification_source(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Verification", field.Name)
 }
 
 func (ec *executionContext) childFields_VerifyEmailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

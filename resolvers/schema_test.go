@@ -208,7 +208,7 @@ func constraint(f reflect.StructField) string {
 			args[most] = value
 		case "mailbox":
 			args["format"] = `"email"`
-		case "printable", "line", "clientId", "templateName", "ip", "text", "digits":
+		case "printable", "line", "clientId", "templateName", "ip", "text", "digits", "ipv4", "birthdate":
 			args["format"] = strconv.Quote(name)
 		case "unique":
 			args["unique"] = "true"

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/rest/clientsessions"
 	"github.com/gatehouse/gatehouse/rest/customersessions"
+	"github.com/gatehouse/gatehouse/rest/identity"
 	"github.com/gatehouse/gatehouse/rest/invitations"
 	"github.com/gatehouse/gatehouse/rest/usersessions"
 )
@@ -46,6 +47,9 @@ type dialect struct {
 var dialects = []dialect{
 	{invitations.Prefix, func(o Options) http.Handler {
 		return invitations.New(invitations.Options{Service: o.Service, Now: o.Now, Log: o.Log, RequireIfMatch: o.RequireIfMatch})
+	}},
+	{identity.Prefix, func(o Options) http.Handler {
+		return identity.New(identity.Options{Service: o.Service, Now: o.Now, Log: o.Log})
 	}},
 	{customersessions.Prefix, func(o Options) http.Handler {
 		return customersessions.New(customersessions.Options{Service: o.Service, Now: o.Now, Log: o.Log})

@@ -103,7 +103,7 @@ func New(t testing.TB, url string) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Kit{DB: d, Clock: clock, url: url, key: key, Service: &domain.Service{
+	kit := &Kit{DB: d, Clock: clock, url: url, key: key, Service: &domain.Service{
 		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
@@ -114,8 +114,11 @@ func New(t testing.TB, url string) *Kit {
 			CodeSendLimit: domain.Rate{Limit: 5, Per: time.Hour}, CodeTryLimit: domain.Rate{Limit: 20, Per: 24 * time.Hour},
 			CodeRate:           domain.Rate{Limit: 100, Per: 10 * time.Minute},
 			SessionIdleTimeout: 15 * time.Minute, SessionMaxLifetime: 12 * time.Hour, SessionTokenTTL: time.Minute,
+			QuizTTL: 15 * time.Minute, QuizLimit: domain.Rate{Limit: 5, Per: 24 * time.Hour},
 		},
 	}}
+	kit.providers(t)
+	return kit
 }
 
 // As gives the context of a user with scopes, from an address of the user's own.

@@ -40,6 +40,8 @@ type Machine[S, T, R ~string] struct {
 	Name string
 	// Start is the state of a new record.
 	Start S
+	// Starts are all states of a new record, where it may be in another than Start.
+	Starts []S
 	// Create is the operation that makes a new record, and who may ask for it.
 	Create string
 	// CreateBy lists the roles that may create one.
@@ -172,6 +174,7 @@ func (m *Machine[S, T, R]) Refusal(on T, state S) *problem.Problem {
 type Map struct {
 	Name        string
 	Start       string
+	Starts      []string
 	Create      string
 	CreateBy    []string
 	States      []MapState
@@ -200,7 +203,10 @@ type MapRow struct {
 
 // Map gives the machine as plain text. From is spelled out where the row is open in every state.
 func (m *Machine[S, T, R]) Map() Map {
-	out := Map{Name: m.Name, Start: string(m.Start), Create: m.Create, CreateBy: texts(m.CreateBy)}
+	out := Map{Name: m.Name, Start: string(m.Start), Starts: texts(m.Starts), Create: m.Create, CreateBy: texts(m.CreateBy)}
+	if len(out.Starts) == 0 {
+		out.Starts = []string{out.Start}
+	}
 	every := make([]string, 0, len(m.States))
 	for _, s := range m.States {
 		every = append(every, string(s.Name))
@@ -231,7 +237,9 @@ func texts[X ~string](in []X) []string {
 func (m Map) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n")
-	fmt.Fprintf(&b, "    [*] --> %s: %s\n", m.Start, m.Create)
+	for _, start := range m.Starts {
+		fmt.Fprintf(&b, "    [*] --> %s: %s\n", start, m.Create)
+	}
 	for _, row := range m.Transitions {
 		if row.Erases {
 			continue // from every state to nothing: a line from each would hide the life itself

@@ -31,7 +31,7 @@ const (
 	Protocol        Kind = "protocol"        // no operation was reached: the door itself turns the request away
 )
 
-// Definition is one entry of the catalogue. Definitions are made in catalogue.go and nowhere else.
+// Definition is one entry of the catalogue. Definitions are made in catalogue.go, and for identities in catalogue_identity.go.
 type Definition struct {
 	// Code is the key of the entry, in camelCase: the documented string where a document names one.
 	Code string

@@ -1,0 +1,180 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/auth"
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/risk"
+	"github.com/gatehouse/gatehouse/provider"
+)
+
+// resolveEvery is how often the quiz provider is asked for the answers that it still has.
+const resolveEvery = 2 * time.Second
+
+// checkIdentity refuses bad settings of reports and quizzes.
+func (c *Config) checkIdentity(bad func(name, format string, args ...any) error) error {
+	switch {
+	case c.QuizTTL <= 0:
+		return bad("QUIZ_TTL", "is not positive")
+	case c.QuizPassShare <= 0 || c.QuizPassShare > 1:
+		return bad("QUIZ_PASS_SHARE", "expected a share above 0 and up to 1")
+	case c.NameMatch <= 0 || c.NameMatch > 1:
+		return bad("NAME_MATCH", "expected a similarity above 0 and up to 1")
+	}
+	for _, u := range []struct{ name, value string }{{"RISK_URL", c.RiskURL}, {"QUIZ_URL", c.QuizURL}} {
+		if u.value == "" {
+			continue
+		}
+		parsed, err := url.Parse(u.value)
+		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+			return bad(u.name, "expected an http or https URL")
+		}
+		if parsed.Scheme == "http" && !loopback(parsed.Hostname()) && !c.Development() {
+			return bad(u.name, "personal data goes there: expected https, or a loopback address")
+		}
+	}
+	if c.OFACDir != "" {
+		if err := provider.CheckOFAC(c.OFACDir); err != nil {
+			return bad("OFAC_DIR", "%v", err)
+		}
+	}
+	return nil
+}
+
+// addProviders gives the rules the providers of reports and quizzes, and the signer of verification tokens.
+func addProviders(ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func())) *auth.Attester {
+	lists := provider.NewLists(store, c.OFACDir, now, log)
+	local := &provider.Local{
+		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, Keyed: store.Keyed, Now: now,
+	}
+	service.Screening, service.Quizmaster = local, local
+	if c.Demonstrate() {
+		service.Quizmaster = provider.Demonstration{Quizmaster: local, Now: now}
+	}
+	if c.RiskURL != "" {
+		service.Screening = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: now})
+	} else {
+		// Read before the first caller would have to wait for it.
+		background(func() {
+			if _, err := lists.Current(ctx); err != nil && ctx.Err() == nil {
+				log.Error("the lists cannot be read; the first report tries again", "error", err)
+			}
+		})
+	}
+	if c.QuizURL != "" {
+		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: now})
+	}
+	service.Settings.QuizTTL, service.Settings.QuizLimit = c.QuizTTL, domain.Rate(c.QuizLimit)
+	service.Verified = service.UserVerified
+	attester := auth.NewAttester(store)
+	service.Attest = attester.Attest
+	background(func() { resolveQuizzes(ctx, service, log) })
+	return attester
+}
+
+// resolveQuizzes asks for the answers that a provider scores later.
+func resolveQuizzes(ctx context.Context, service *domain.Service, log *slog.Logger) {
+	tick := time.NewTicker(resolveEvery)
+	defer tick.Stop()
+	troubled := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		_, err := service.ResolveQuizzes(ctx)
+		if err != nil && !troubled && ctx.Err() == nil {
+			log.Warn("the quiz provider cannot be asked for its answers; it is asked again", "error", err)
+		}
+		troubled = err != nil
+	}
+}
+
+// verificationKeys serves the public key of the verification tokens to everybody.
+func verificationKeys(attester *auth.Attester, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		document, err := attester.JWKS(r.Context())
+		if err != nil {
+			log.ErrorContext(r.Context(), "the key of the verifications not read", "error", err)
+			http.Error(w, "try again later", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(jwksAge/time.Second)))
+		_, _ = w.Write(document)
+	})
+}
+
+// identityKind reads a line about contacts, records and lists; ok is false for lines of another kind. The errors name
+// members, not values.
+func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok bool, err error) {
+	at := im.Rules.Now().UTC().Truncate(time.Microsecond)
+	switch kind {
+	case "contact":
+		var in struct {
+			line
+			UserID *string `json:"userId"`
+			domain.Identity
+		}
+		if err := decodeObject(text, &in, true); err != nil {
+			return nil, true, err
+		}
+		if in.UserID != nil {
+			if err := goodID("userId", *in.UserID); err != nil {
+				return nil, true, err
+			}
+		}
+		if in.IsZero() {
+			return nil, true, errors.New("a contact has at least one of the members of an identity")
+		}
+		return &domain.Contact{
+			Meta: domain.Meta{ID: id, Version: 1, CreatedAt: at, UpdatedAt: at}, State: domain.ContactActive, Of: in.Identity, UserID: in.UserID,
+		}, true, inWords(in.Check(at))
+	case "identityRecord":
+		var in struct {
+			line
+			domain.Identity
+			PreviousAddresses []domain.PreviousAddress `json:"previousAddresses"`
+			PreviousPhones    []string                 `json:"previousPhones"`
+			Relatives         []string                 `json:"relatives"`
+			Vehicles          []string                 `json:"vehicles"`
+			Employers         []string                 `json:"employers"`
+		}
+		if err := decodeObject(text, &in, true); err != nil {
+			return nil, true, err
+		}
+		if in.TaxID == nil || risk.FoldTaxID(*in.TaxID) == "" {
+			return nil, true, errors.New("taxId is required: records are found by it")
+		}
+		return &domain.IdentityRecord{
+			ID: id, Identity: in.Identity, PreviousAddresses: in.PreviousAddresses, PreviousPhones: in.PreviousPhones,
+			Relatives: in.Relatives, Vehicles: in.Vehicles, Employers: in.Employers,
+		}, true, inWords(in.Check(at))
+	case "listEntry":
+		var in struct {
+			line
+			List      string  `json:"list"`
+			Value     string  `json:"value"`
+			Birthdate *string `json:"birthdate"`
+		}
+		if err := decodeObject(text, &in, true); err != nil {
+			return nil, true, err
+		}
+		e := risk.Entry{ID: id, List: risk.List(in.List), Value: strings.TrimSpace(in.Value)}
+		if in.Birthdate != nil {
+			e.Births = []string{*in.Birthdate}
+		}
+		return &domain.ListEntry{Entry: e}, true, e.Check()
+	}
+	return nil, false, nil
+}

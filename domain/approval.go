@@ -1,0 +1,157 @@
+package domain
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Approval is an administrator's word for a person who failed a step, or could not be checked (Identity 0.3.2).
+type Approval struct {
+	Meta
+	State     ApprovalState
+	ContactID string
+	// Method is what the administrator approves in place of; nil where that was not said.
+	Method *VerificationType
+	// Reason is the administrator's; sealed at rest.
+	Reason *string
+	// ApprovedBy is the administrator.
+	ApprovedBy string
+	// ContactUserID is the user whom the contact was at the time.
+	ContactUserID *string
+}
+
+// Head gives the part that all records share.
+func (a *Approval) Head() *Meta { return &a.Meta }
+
+// Kind names the machine.
+func (*Approval) Kind() Kind { return KindApproval }
+
+// ApprovalState is where an approval stands.
+type ApprovalState string
+
+// ApprovalPassed is the one state.
+const ApprovalPassed ApprovalState = "passed"
+
+// ApprovalTransition is a verb of the machine, of which there is none.
+type ApprovalTransition string
+
+var approvalMachine = &lifecycle.Machine[ApprovalState, ApprovalTransition, Role]{
+	Name: string(KindApproval), Start: ApprovalPassed, Clock: RoleClock,
+	Create: "createApproval", CreateBy: of(RoleAdmin),
+	States: []lifecycle.State[ApprovalState]{
+		{Name: ApprovalPassed, Help: "An administrator has vouched for the person. An approval never changes."},
+	},
+}
+
+var approvals = &life[Approval, ApprovalState, ApprovalTransition]{
+	kind: KindApproval, machine: approvalMachine,
+	shelf: func(s Store) Shelf[Approval] { return s.Approvals() },
+	head:  func(r *Approval) *Meta { return &r.Meta },
+	state: func(r *Approval) *ApprovalState { return &r.State },
+	stand: func(ctx context.Context, s *Service, a Actor, r *Approval) ([]Role, bool, error) {
+		return standToPerson(ctx, s, a, r.ApprovedBy, &r.ContactID)
+	},
+	stranger: func() *Approval { return &Approval{ContactID: "contact_-"} },
+	due:      never[Approval, ApprovalState, ApprovalTransition],
+	concerns: func(r *Approval) []string { return concerned(r.ApprovedBy, r.ContactUserID) },
+	missing:  problem.NoSuchApproval, denied: problem.AccessDenied,
+}
+
+// ApprovalSchema is what a list of approvals can be selected and ordered by.
+var ApprovalSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "method", Type: listing.Enum, Values: verificationTypes},
+	{Name: "approvedBy", Type: listing.ID},
+	{Name: "contactId", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+}}
+
+// ApprovalValue reads a field of an approval.
+func ApprovalValue(r *Approval, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "method":
+		if r.Method != nil {
+			return string(*r.Method)
+		}
+	case "approvedBy":
+		return r.ApprovedBy
+	case "contactId":
+		return r.ContactID
+	case "createdAt":
+		return r.CreatedAt
+	}
+	return nil
+}
+
+// CreateApprovalInput names a contact, what is approved, and why.
+type CreateApprovalInput struct {
+	// ContactID is the contact's id, or its URI.
+	ContactID      string            `json:"contactId" validate:"required,max=512"`
+	Method         *VerificationType `json:"method" validate:"omitempty,oneof=fraudRiskReport quiz adminApproval"`
+	Reason         *string           `json:"reason" validate:"omitempty,min=1,max=512,printable"`
+	IdempotencyKey *string           `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// CreateApproval vouches for a contact. Only an administrator may, and never for himself or herself.
+// Refuses with AccessDenied, InvalidInput, InvalidContactURI and IdempotencyKeyReused.
+func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (Outcome[Approval], error) {
+	const operation = "createApproval"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Approval]{}, err
+	}
+	if !a.Admin() {
+		return Outcome[Approval]{}, problem.New(problem.AccessDenied)
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Approval]{}, err
+	}
+	method := "-"
+	if in.Method != nil {
+		method = string(*in.Method)
+	}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.ContactID, method, optional(in.Reason))}
+	if out, done, err := recall(ctx, s, approvals, a, c); done {
+		return out, err
+	}
+	contact, err := s.mayLink(ctx, in.ContactID, problem.InvalidContactURI)
+	if err != nil {
+		return Outcome[Approval]{}, err
+	}
+	if contact.OwnedBy(a.ID) {
+		return Outcome[Approval]{}, problem.New(problem.AccessDenied).Because("Nobody can approve himself or herself.")
+	}
+	now := s.now()
+	return made(ctx, s, approvals, c, &Approval{
+		Meta: Meta{ID: NewID("appr", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: approvalMachine.Start,
+		ContactID: contact.ID, Method: in.Method, Reason: in.Reason, ApprovedBy: a.ID, ContactUserID: contact.UserID,
+	}, &Unit{})
+}
+
+// Approval finds an approval that the caller may see: an administrator, or the contact's own user.
+// Refuses with NoSuchApproval.
+func (s *Service) Approval(ctx context.Context, id string) (*Approval, error) {
+	if err := s.Permit(ctx, "approval"); err != nil {
+		return nil, err
+	}
+	return show(ctx, s, approvals, id)
+}
+
+// Approvals lists approvals, for those who see all.
+// Refuses with AccessDenied, InvalidInput and InvalidParameter.
+func (s *Service) Approvals(ctx context.Context, q listing.Query) (listing.Page[Approval], error) {
+	if err := s.Permit(ctx, "approvals"); err != nil {
+		return listing.Page[Approval]{}, err
+	}
+	return s.Store.Approvals().List(ctx, q)
+}
+
+// ApprovalActions is empty: an approval is never changed.
+func (s *Service) ApprovalActions(ctx context.Context, r *Approval) ([]Action, error) {
+	return actions(ctx, s, approvals, r, func(ApprovalTransition, *Approval) *problem.Problem { return nil })
+}

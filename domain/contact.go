@@ -1,0 +1,312 @@
+package domain
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Contact is a person the institution deals with, and perhaps one of its users.
+type Contact struct {
+	Meta
+	State ContactState
+	// Of is the personal data, in full. What a caller is shown of it says For, and the methods of the members' names.
+	Of Identity
+	// UserID is the user whom the contact is; nil where it is nobody's.
+	UserID *string
+	// CreatedBy is the user who made it; empty where it was imported.
+	CreatedBy string
+}
+
+// Head gives the part that all records share.
+func (c *Contact) Head() *Meta { return &c.Meta }
+
+// Kind names the machine.
+func (*Contact) Kind() Kind { return KindContact }
+
+// OwnedBy reports whether the contact is the user.
+func (c *Contact) OwnedBy(userID string) bool { return c.UserID != nil && *c.UserID == userID }
+
+// The members as the caller may see them.
+
+// TaxID is masked unless the caller may see it.
+func (c *Contact) TaxID(ctx context.Context) *string { return c.Of.For(ctx).TaxID }
+
+// FirstName is never masked.
+func (c *Contact) FirstName() *string { return c.Of.FirstName }
+
+// LastName is never masked.
+func (c *Contact) LastName() *string { return c.Of.LastName }
+
+// Address1 is masked unless the caller may see it.
+func (c *Contact) Address1(ctx context.Context) *string { return c.Of.For(ctx).Address1 }
+
+// Address2 is masked unless the caller may see it.
+func (c *Contact) Address2(ctx context.Context) *string { return c.Of.For(ctx).Address2 }
+
+// City is never masked.
+func (c *Contact) City() *string { return c.Of.City }
+
+// Region is never masked.
+func (c *Contact) Region() *string { return c.Of.Region }
+
+// PostalCode is never masked.
+func (c *Contact) PostalCode() *string { return c.Of.PostalCode }
+
+// Phone is masked unless the caller may see it.
+func (c *Contact) Phone(ctx context.Context) *string { return c.Of.For(ctx).Phone }
+
+// Birthdate is masked unless the caller may see it.
+func (c *Contact) Birthdate(ctx context.Context) *string { return c.Of.For(ctx).Birthdate }
+
+// Email is masked unless the caller may see it.
+func (c *Contact) Email(ctx context.Context) *string { return c.Of.For(ctx).Email }
+
+// IPAddress is never masked.
+func (c *Contact) IPAddress() *string { return c.Of.IPAddress }
+
+// ContactState is where a contact stands.
+type ContactState string
+
+// ContactActive is the one state: a contact changes, and does not end.
+const ContactActive ContactState = "active"
+
+// ContactTransition is a verb of the machine.
+type ContactTransition string
+
+// ContactUpdate is the one transition.
+const ContactUpdate ContactTransition = "update"
+
+var contactMachine = &lifecycle.Machine[ContactState, ContactTransition, Role]{
+	Name: string(KindContact), Start: ContactActive, Clock: RoleClock,
+	Create: "createContact", CreateBy: of(RoleAnyone),
+	States: []lifecycle.State[ContactState]{
+		{Name: ContactActive, Help: "It is known. It can be changed, and does not end."},
+	},
+	Transitions: []lifecycle.Row[ContactState, ContactTransition, Role]{
+		{On: ContactUpdate, From: of(ContactActive), To: of(ContactActive), By: of(RoleOwner, RoleAdmin), Else: func(ContactState) *problem.Definition { return problem.NoSuchContact }},
+	},
+}
+
+var contacts = &life[Contact, ContactState, ContactTransition]{
+	kind: KindContact, machine: contactMachine,
+	shelf: func(s Store) Shelf[Contact] { return s.Contacts() },
+	head:  func(c *Contact) *Meta { return &c.Meta },
+	state: func(c *Contact) *ContactState { return &c.State },
+	stand: func(_ context.Context, _ *Service, a Actor, c *Contact) ([]Role, bool, error) {
+		var roles []Role
+		switch {
+		case a.Admin():
+			roles = append(roles, RoleAdmin)
+		case a.SeesAll():
+			roles = append(roles, RoleAuditor)
+		}
+		if a.Known() && c.OwnedBy(a.ID) {
+			roles = append(roles, RoleOwner)
+		}
+		return roles, len(roles) > 0, nil
+	},
+	stranger: func() *Contact { return &Contact{} },
+	due:      never[Contact, ContactState, ContactTransition],
+	concerns: func(c *Contact) []string {
+		if c.UserID != nil {
+			return of(*c.UserID)
+		}
+		return []string{}
+	},
+	missing: problem.NoSuchContact, denied: problem.AccessDenied,
+}
+
+// ContactSchema is what a list of contacts can be selected and ordered by: nothing that is personal. The blind
+// indexes of tax id and e-mail address are for an exact search by those who see them anyway.
+var ContactSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "userId", Type: listing.ID},
+	{Name: "createdBy", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "updatedAt", Type: listing.Time},
+	{Name: "taxId", Type: listing.Text, Sealed: true, Indexed: true, Fold: true, Hidden: true},
+	{Name: "email", Type: listing.Text, Sealed: true, Indexed: true, Fold: true, Hidden: true},
+}}
+
+// ContactValue reads a field of a contact.
+func ContactValue(c *Contact, field string) listing.Value {
+	word := func(v *string) listing.Value {
+		if v == nil {
+			return nil
+		}
+		return *v
+	}
+	switch field {
+	case "_id":
+		return c.ID
+	case "userId":
+		return word(c.UserID)
+	case "createdBy":
+		return listing.Word(c.CreatedBy)
+	case "createdAt":
+		return c.CreatedAt
+	case "updatedAt":
+		return c.UpdatedAt
+	case "taxId":
+		return word(c.Of.TaxID)
+	case "email":
+		return word(c.Of.Email)
+	}
+	return nil
+}
+
+// never is the clock of records that time does nothing to.
+func never[R any, S, T ~string](*R) (on T, to S, at time.Time, ok bool) { return }
+
+// contactsPath is the path of the collection in links (Identity, inputs).
+const contactsPath = "/contacts/contacts/"
+
+// ContactURI is the link of a contact.
+func ContactURI(id string) string { return contactsPath + id }
+
+// CreateContactInput is what is known of a person.
+type CreateContactInput struct {
+	// UserID is for administrators; what anybody else makes is the caller's own.
+	UserID *string `json:"userId" validate:"omitempty,min=1,max=255,printable"`
+	Identity
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// CreateContact makes a contact. One that a caller who is no administrator makes is the caller's own.
+// Refuses with InvalidInput, AccessDenied (another user's, by no administrator) and IdempotencyKeyReused.
+func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Outcome[Contact], error) {
+	const operation = "createContact"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Contact]{}, err
+	}
+	more := in.check(s.now())
+	if in.IsZero() {
+		more = append(more, problem.New(problem.InvalidInput).Because("A contact has at least one of the members of an identity.").At("firstName"))
+	}
+	if err := validated(in, more...); err != nil {
+		return Outcome[Contact]{}, err
+	}
+	owner := in.UserID
+	if !a.Admin() {
+		if owner != nil && *owner != a.ID {
+			return Outcome[Contact]{}, problem.New(problem.AccessDenied)
+		}
+		owner = &a.ID
+	}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.UserID))}
+	if out, done, err := recall(ctx, s, contacts, a, c); done {
+		return out, err
+	}
+	now := s.now()
+	return made(ctx, s, contacts, c, &Contact{
+		Meta: Meta{ID: NewID("contact", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: contactMachine.Start,
+		Of: in.Identity, UserID: owner, CreatedBy: a.ID,
+	}, &Unit{})
+}
+
+// UpdateContactInput names a contact, and the members that change.
+type UpdateContactInput struct {
+	ContactID string `json:"contactId" validate:"required,max=512"`
+	// UserID is for administrators.
+	UserID *string `json:"userId" validate:"omitempty,min=1,max=255,printable"`
+	Identity
+	Guard
+}
+
+// UpdateContact changes the members that are given. Reports and quizzes keep what was said when they were made; the
+// verifications stay those of this contact.
+// Refuses with InvalidInput, NoSuchContact, AccessDenied, StaleVersion and IdempotencyKeyReused.
+func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Outcome[Contact], error) {
+	const operation = "updateContact"
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Contact]{}, err
+	}
+	more := in.check(s.now())
+	if in.IsZero() && in.UserID == nil {
+		more = append(more, problem.New(problem.InvalidInput).Because("Nothing is given that could change.").At("contactId"))
+	}
+	if err := validated(in, more...); err != nil {
+		return Outcome[Contact]{}, err
+	}
+	c := call{operation: operation, id: s.ContactID(in.ContactID), guard: in.Guard, parts: append(in.parts(), optional(in.UserID))}
+	return apply(ctx, s, contacts, c, ContactUpdate, func(_ context.Context, ch *change[Contact]) (ContactState, error) {
+		if in.UserID != nil {
+			if !ch.Actor.Admin() && !ch.Record.OwnedBy(*in.UserID) {
+				return "", problem.New(problem.AccessDenied)
+			}
+			ch.Record.UserID = in.UserID
+		}
+		ch.Record.Of = ch.Record.Of.With(in.Identity)
+		return ContactActive, nil
+	})
+}
+
+// ContactID reads the id out of a reference: an id, or the contact's URI, relative or absolute.
+func (s *Service) ContactID(reference string) string {
+	if id := s.target(reference, contactsPath); id != "" {
+		return id
+	}
+	return reference
+}
+
+// ContactOfURI reads the id out of a contact's URI, relative or absolute; empty where it is none.
+func (s *Service) ContactOfURI(uri string) string { return s.target(uri, contactsPath) }
+
+// Contact finds a contact that the caller may see.
+// Refuses with NoSuchContact.
+func (s *Service) Contact(ctx context.Context, id string) (*Contact, error) {
+	if err := s.Permit(ctx, "contact"); err != nil {
+		return nil, err
+	}
+	return show(ctx, s, contacts, id)
+}
+
+// ContactSearch are personal data that a contact is found by, exactly. They are compared by blind indexes.
+type ContactSearch struct{ TaxID, Email *string }
+
+// Contacts lists the caller's own contacts, and everybody's for who sees all.
+// Refuses with InvalidInput, InvalidParameter and AccessDenied (a search by personal data without the scope to see it).
+func (s *Service) Contacts(ctx context.Context, q listing.Query, by ContactSearch) (listing.Page[Contact], error) {
+	if err := s.Permit(ctx, "contacts"); err != nil {
+		return listing.Page[Contact]{}, err
+	}
+	a := ActorFrom(ctx)
+	if !a.SeesAll() {
+		q.Where = listing.All(listing.Eq("userId", a.ID), q.Where)
+	}
+	for field, value := range map[string]*string{"taxId": by.TaxID, "email": by.Email} {
+		if value == nil {
+			continue
+		}
+		if !a.SeesPII() {
+			return listing.Page[Contact]{}, problem.New(problem.AccessDenied)
+		}
+		q.Where = listing.All(q.Where, listing.Eq(field, *value))
+	}
+	return s.Store.Contacts().List(ctx, q)
+}
+
+// ContactActions says what the caller may do with the contact now, and why not else.
+func (s *Service) ContactActions(ctx context.Context, c *Contact) ([]Action, error) {
+	return actions(ctx, s, contacts, c, func(ContactTransition, *Contact) *problem.Problem { return nil })
+}
+
+// mayLink finds the contact that a report, a quiz or a verification is about, and that the caller may see. refused is
+// the problem of a reference that has not the form of one, or that leads nowhere.
+func (s *Service) mayLink(ctx context.Context, reference string, refused *problem.Definition) (*Contact, error) {
+	id := s.ContactID(reference)
+	if !plausibleID(id) || slices.Contains([]byte(id), '/') {
+		return nil, problem.New(refused).At("contactId")
+	}
+	c, err := show(ctx, s, contacts, id)
+	if problem.Has(err, problem.NoSuchContact) {
+		return nil, problem.New(refused).At("contactId")
+	}
+	return c, err
+}

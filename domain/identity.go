@@ -1,0 +1,276 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
+)
+
+// Identity is who somebody says to be (Identity 0.3.2, schema identity). All of it is personal data: it is sealed at
+// rest, never logged and never part of a refusal. A member that is not known is nil.
+type Identity struct {
+	TaxID      *string `json:"taxId" validate:"omitempty,min=1,max=128"`
+	FirstName  *string `json:"firstName" validate:"omitempty,min=1,max=128"`
+	LastName   *string `json:"lastName" validate:"omitempty,min=1,max=128"`
+	Address1   *string `json:"address1" validate:"omitempty,min=1,max=512"`
+	Address2   *string `json:"address2" validate:"omitempty,min=1,max=512"`
+	City       *string `json:"city" validate:"omitempty,min=1,max=64"`
+	Region     *string `json:"region" validate:"omitempty,min=1,max=128"`
+	PostalCode *string `json:"postalCode" validate:"omitempty,min=1,max=32"`
+	Phone      *string `json:"phone" validate:"omitempty,min=1,max=32"`
+	Birthdate  *string `json:"birthdate" validate:"omitempty,min=10,max=10,birthdate"`
+	Email      *string `json:"email" validate:"omitempty,max=256,mailbox"`
+	IPAddress  *string `json:"ipAddress" validate:"omitempty,ipv4"`
+}
+
+// identityMember is one of the twelve.
+type identityMember struct {
+	name     string
+	required bool
+	of       func(*Identity) **string
+}
+
+var identityMembers = []identityMember{
+	{"taxId", true, func(i *Identity) **string { return &i.TaxID }},
+	{"firstName", true, func(i *Identity) **string { return &i.FirstName }},
+	{"lastName", true, func(i *Identity) **string { return &i.LastName }},
+	{"address1", true, func(i *Identity) **string { return &i.Address1 }},
+	{"address2", false, func(i *Identity) **string { return &i.Address2 }},
+	{"city", true, func(i *Identity) **string { return &i.City }},
+	{"region", true, func(i *Identity) **string { return &i.Region }},
+	{"postalCode", true, func(i *Identity) **string { return &i.PostalCode }},
+	{"phone", true, func(i *Identity) **string { return &i.Phone }},
+	{"birthdate", true, func(i *Identity) **string { return &i.Birthdate }},
+	{"email", false, func(i *Identity) **string { return &i.Email }},
+	{"ipAddress", false, func(i *Identity) **string { return &i.IPAddress }},
+}
+
+// IsZero reports whether nothing is known.
+func (i Identity) IsZero() bool {
+	return !slices.ContainsFunc(identityMembers, func(m identityMember) bool { return *m.of(&i) != nil })
+}
+
+// Missing names the required members that are not known.
+func (i Identity) Missing() []string {
+	var out []string
+	for _, m := range identityMembers {
+		if m.required && *m.of(&i) == nil {
+			out = append(out, m.name)
+		}
+	}
+	return out
+}
+
+// With gives the identity with the members of another one in the place of its own, where that has them.
+func (i Identity) With(o Identity) Identity {
+	for _, m := range identityMembers {
+		if v := *m.of(&o); v != nil {
+			*m.of(&i) = v
+		}
+	}
+	return i
+}
+
+// Same reports whether two identities have the same members.
+func (i Identity) Same(o Identity) bool {
+	return slices.Equal(i.parts(), o.parts())
+}
+
+// parts are the members in a fixed order, for a fingerprint.
+func (i Identity) parts() []string {
+	out := make([]string, 0, len(identityMembers))
+	for _, m := range identityMembers {
+		out = append(out, optional(*m.of(&i)))
+	}
+	return out
+}
+
+// Person is the identity as the rules of risk read it.
+func (i Identity) Person() risk.Person {
+	text := func(v *string) string {
+		if v == nil {
+			return ""
+		}
+		return *v
+	}
+	return risk.Person{
+		TaxID: text(i.TaxID), FirstName: text(i.FirstName), LastName: text(i.LastName), Address1: text(i.Address1), Address2: text(i.Address2),
+		City: text(i.City), Region: text(i.Region), PostalCode: text(i.PostalCode), Phone: text(i.Phone), Birthdate: text(i.Birthdate),
+		Email: text(i.Email), IPAddress: text(i.IPAddress),
+	}
+}
+
+// birthdate is a real day of the calendar, written as yyyy-mm-dd with a year of 1000 to 2999 (Identity, schema
+// identity).
+func birthdate(text string) bool {
+	day, err := time.Parse(time.DateOnly, text)
+	return err == nil && day.Year() >= 1000 && day.Year() <= 2999
+}
+
+// check adds what a tag cannot say: nobody was born in the future. A day that has begun somewhere on earth is not
+// future.
+func (i Identity) check(now time.Time) []*problem.Problem {
+	if i.Birthdate != nil && birthdate(*i.Birthdate) && *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly) {
+		return of(problem.New(problem.InvalidInput).Because("birthdate is not in the future.").At("birthdate"))
+	}
+	return nil
+}
+
+// Check is for identities that are imported: what is wrong, by member and without values.
+func (i Identity) Check(now time.Time) error { return validated(i, i.check(now)...) }
+
+// SeesPII reports whether the actor is shown personal data in full where it is masked for others.
+func (a Actor) SeesPII() bool { return a.Has(ScopeReadPII, ScopeProfilesFull) }
+
+// For is the identity as the caller may see it: tax id, birth date, phone, e-mail and street are masked unless the
+// token has one of the scopes for them (GraphQL contract, rules).
+func (i Identity) For(ctx context.Context) *Identity {
+	if ActorFrom(ctx).SeesPII() {
+		return &i
+	}
+	i.TaxID, i.Phone = masked(i.TaxID, 2), masked(i.Phone, 2)
+	i.Birthdate, i.Address1, i.Address2 = masked(i.Birthdate, 0), masked(i.Address1, 0), masked(i.Address2, 0)
+	if i.Email != nil {
+		_, domain, _ := strings.Cut(*i.Email, "@")
+		hidden := "***@" + domain
+		i.Email = &hidden
+	}
+	return &i
+}
+
+// masked shows the last so many characters of a text that is long enough for that, and not how long it is.
+func masked(text *string, last int) *string {
+	if text == nil {
+		return nil
+	}
+	out := "***"
+	if runes := []rune(*text); last > 0 && len(runes) >= 4*last {
+		out += string(runes[len(runes)-last:])
+	}
+	return &out
+}
+
+// person is a keyed hash that recognises a person by the tax id.
+func (s *Service) person(i Identity) []byte {
+	if i.TaxID == nil {
+		return s.Keyed("person", "")
+	}
+	return s.Keyed("person", risk.FoldTaxID(*i.TaxID))
+}
+
+// IdentityRecord is what the bank knows of a person, from which reports and quizzes are made.
+type IdentityRecord struct {
+	ID string
+	Identity
+	PreviousAddresses              []PreviousAddress
+	PreviousPhones                 []string
+	Relatives, Vehicles, Employers []string
+}
+
+// PreviousAddress is where a person lived before.
+type PreviousAddress struct {
+	Address1   string `json:"address1"`
+	City       string `json:"city"`
+	Region     string `json:"region"`
+	PostalCode string `json:"postalCode"`
+}
+
+// ListEntry is a line of one of the institution's lists.
+type ListEntry struct {
+	risk.Entry
+	// Seq is the import that brought it: it grows with each.
+	Seq int64
+}
+
+// owned lists the ids of the contacts that are a user's own.
+func (s *Service) owned(ctx context.Context, userID string) ([]string, error) {
+	all, err := every(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
+	ids := make([]string, 0, len(all))
+	for _, c := range all {
+		ids = append(ids, c.ID)
+	}
+	return ids, err
+}
+
+// every lists all records that match, oldest first.
+func every[R any](ctx context.Context, shelf Shelf[R], where listing.Predicate) ([]*R, error) {
+	const portion = 500
+	var out []*R
+	for {
+		page, err := shelf.List(ctx, listing.Query{Where: where, Start: len(out), Limit: portion})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.Items...)
+		if len(page.Items) < portion {
+			return out, nil
+		}
+	}
+}
+
+// standToPerson: what is about a person is its creator's, and the contact's own user's; nobody else but those who
+// see all knows of it.
+func standToPerson(ctx context.Context, s *Service, a Actor, createdBy string, contactID *string) ([]Role, bool, error) {
+	var roles []Role
+	switch {
+	case a.Admin():
+		roles = append(roles, RoleAdmin)
+	case a.SeesAll():
+		roles = append(roles, RoleAuditor)
+	}
+	if !a.Known() {
+		return roles, false, nil
+	}
+	mine := createdBy == a.ID
+	if !mine && contactID != nil {
+		contact, err := s.Store.Contacts().Get(ctx, *contactID)
+		if err != nil && !errors.Is(err, ErrMissing) {
+			return nil, false, err
+		}
+		mine = err == nil && contact.OwnedBy(a.ID)
+	}
+	if mine {
+		roles = append(roles, RoleOwner)
+	}
+	return roles, len(roles) > 0, nil
+}
+
+// visiblePersons is standToPerson as a predicate.
+func (s *Service) visiblePersons(ctx context.Context) (listing.Predicate, error) {
+	a := ActorFrom(ctx)
+	if a.SeesAll() {
+		return listing.True, nil
+	}
+	ids, err := s.owned(ctx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return listing.Any(listing.Eq("createdBy", a.ID), listing.OneWord("contactId", ids...)), nil
+}
+
+// made writes a new record with its event, and answers as a replay where another call took the idempotency key first.
+func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], c call, r *R, unit *Unit) (Outcome[R], error) {
+	a, head := ActorFrom(ctx), l.head(r)
+	event := s.event(l.kind, head, c.operation, "", string(*l.state(r)), head.CreatedAt, l.concerns(r))
+	event.ActorID = a.ID
+	unit.Changes = append([]Change{{Record: r}}, unit.Changes...)
+	unit.Events = append(unit.Events, event)
+	unit.Memory = s.memory(a, c, head.ID, nil, head.CreatedAt)
+	switch err := s.Store.Commit(ctx, unit); {
+	case err == nil:
+		return Outcome[R]{Record: r, ID: head.ID}, nil
+	case errors.Is(err, ErrRemembered):
+		if out, done, again := recall(ctx, s, l, a, c); done {
+			return out, again
+		}
+		return Outcome[R]{}, problem.New(problem.ServiceUnavailable).Because("The idempotency key ran out during the call.")
+	default:
+		return Outcome[R]{}, err
+	}
+}

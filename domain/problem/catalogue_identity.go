@@ -1,0 +1,77 @@
+package problem
+
+// Contacts, reports, quizzes and approvals.
+var (
+	NoSuchContact = define(Definition{
+		Code: "noSuchContact", Kind: Missing, GraphQL: "NOT_FOUND", Source: "Gatehouse",
+		Title:   "No Such Contact",
+		Message: "There is no such contact.",
+		Remedy:  "Use the id of a contact that you may see.",
+	})
+	NoSuchFraudRiskReport = define(Definition{
+		Code: "noSuchFraudRiskReport", Kind: Missing, GraphQL: "NOT_FOUND", Source: "identity, error catalogue",
+		Title:   "No Such Fraud Risk Report",
+		Message: "There is no such fraud-risk report.",
+		Remedy:  "Use the id of a report that you may see.",
+	})
+	NoSuchQuiz = define(Definition{
+		Code: "noSuchQuiz", Kind: Missing, GraphQL: "NOT_FOUND", Source: "identity, error catalogue",
+		Title:   "No Such Quiz",
+		Message: "There is no such quiz.",
+		Remedy:  "Use the id of a quiz that you may see.",
+	})
+	NoSuchApproval = define(Definition{
+		Code: "noSuchApproval", Kind: Missing, GraphQL: "NOT_FOUND", Source: "identity, error catalogue",
+		Title:   "No Such Approval",
+		Message: "There is no such approval.",
+		Remedy:  "Use the id of an approval that you may see.",
+	})
+	InvalidContactLink = define(Definition{
+		Code: "invalidContactLink", Kind: Invalid, Source: "identity, error catalogue",
+		Title:   "Invalid Contact Link",
+		Message: "The link names no contact that you may see.",
+		Remedy:  "Use the link of a contact that you may see.",
+	})
+	InvalidContactURI = define(Definition{
+		Code: "invalidContactUri", Kind: Unprocessable, Source: "identity, error catalogue",
+		Title:   "Invalid Contact URI",
+		Message: "There is no contact of that URI.",
+		Remedy:  "Use the URI of a contact that exists.",
+	})
+	IncompleteIdentity = define(Definition{
+		Code: "incompleteIdentity", Kind: Invalid, Source: "identity, error catalogue",
+		Title:   "Incomplete Identity",
+		Message: "The contact lacks members of an identity that are required.",
+		Remedy:  "Complete the contact, or send the missing members beside the link.",
+	})
+	InvalidQuizAnswers = define(Definition{
+		Code: "invalidQuizAnswers", Kind: Invalid, Source: "identity, error catalogue",
+		Title:   "Invalid Quiz Answers",
+		Message: "The answers do not fit the questions: each question is answered once, by one of its choices.",
+		Remedy:  "Answer the questions that are named; the quiz still waits for its answers.",
+	})
+	InvalidQuizState = define(Definition{
+		Code: "invalidQuizState", Kind: Conflict, Source: "identity, error catalogue",
+		Title:   "Invalid Quiz State",
+		Message: "The quiz is in a state in which this is not possible.",
+		Remedy:  "Fetch the quiz and follow one of the actions it offers.",
+	})
+	QuizQuestionsUnavailable = define(Definition{
+		Code: "quizQuestionsUnavailable", Kind: Conflict, Source: "identity, error catalogue",
+		Title:   "Quiz Questions Unavailable",
+		Message: "No questions can be made for this identity.",
+		Remedy:  "Create a new quiz with other data, or have an administrator approve the person.",
+	})
+	ProviderUnavailable = define(Definition{
+		Code: "providerUnavailable", Kind: Unavailable, Source: "identity, error catalogue",
+		Title:   "Provider Unavailable",
+		Message: "The provider cannot be reached, and nothing was changed.",
+		Remedy:  "Try again later.",
+	})
+	InvalidParameterWord = define(Definition{
+		Code: "invalidParameterWord", Type: "invalidParameterValue", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "identity, contact verification and approvals",
+		Title:   "Invalid Parameter Value",
+		Message: "A parameter has a value that is not one of those allowed.",
+		Remedy:  "Use one of the documented values.",
+	})
+)

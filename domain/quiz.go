@@ -1,0 +1,524 @@
+package domain
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// Quiz asks a person what only that person should know (Identity 0.3.2).
+type Quiz struct {
+	Meta
+	State QuizState
+	// Inputs is the person who is asked, in full.
+	Inputs    Identity
+	CreatedBy string
+	// ContactID is the contact it was made from; nil for a person who was spelled out.
+	ContactID *string
+	// Vouches: the person who is asked is that contact, so that the quiz counts for it.
+	Vouches bool
+	// ContactUserID is the user whom the contact was at the time.
+	ContactUserID *string
+	// Person recognises the person among all quizzes.
+	Person []byte
+	// ExpiresAt is when the time for the answers is over.
+	ExpiresAt time.Time
+	// AskedAt is when the questions were shown; nil while they were not.
+	AskedAt *time.Time
+	// Questions are what was asked, with what is right where the provider told. They are gone once the quiz is scored.
+	Questions []QuizQuestion
+	// QuestionCount stays.
+	QuestionCount int
+	// Answers wait for a provider that scores later.
+	Answers []QuizAnswer
+	// Late: answers came after the time, and the caller was told.
+	Late bool
+}
+
+// QuizQuestion is a question with its choices.
+type QuizQuestion struct {
+	ID       string
+	Question string
+	Choices  []string
+	// Right is the right choice; empty where only the provider knows. No caller ever sees it.
+	Right string
+}
+
+// QuizAnswer is the text of the choice that was taken.
+type QuizAnswer struct {
+	QuestionID string `json:"questionId" validate:"required,min=1,max=256"`
+	Answer     string `json:"answer" validate:"required,min=1,max=256"`
+}
+
+// Head gives the part that all records share.
+func (q *Quiz) Head() *Meta { return &q.Meta }
+
+// Kind names the machine.
+func (*Quiz) Kind() Kind { return KindQuiz }
+
+// Identity is the person who is asked, as the caller may see it.
+func (q *Quiz) Identity(ctx context.Context) *Identity { return q.Inputs.For(ctx) }
+
+// QuizState is where a quiz stands.
+type QuizState string
+
+// The states; quizMachine says how each is reached.
+const (
+	QuizPending            QuizState = "pending"
+	QuizFailedGetQuestions QuizState = "failedGetQuestions"
+	QuizAsked              QuizState = "asked"
+	QuizScoring            QuizState = "scoring"
+	QuizPassed             QuizState = "passed"
+	QuizFailed             QuizState = "failed"
+	QuizExpired            QuizState = "expired"
+)
+
+// QuizTransition is a verb of the machine.
+type QuizTransition string
+
+// The transitions.
+const (
+	QuizAsk     QuizTransition = "ask"
+	QuizScore   QuizTransition = "score"
+	QuizResolve QuizTransition = "resolve"
+	QuizLate    QuizTransition = "late"
+	QuizExpire  QuizTransition = "expire"
+)
+
+type quizRow = lifecycle.Row[QuizState, QuizTransition, Role]
+
+var quizMachine = &lifecycle.Machine[QuizState, QuizTransition, Role]{
+	Name: string(KindQuiz), Start: QuizPending, Clock: RoleClock,
+	Create: "createQuiz", CreateBy: of(RoleAnyone),
+	States: []lifecycle.State[QuizState]{
+		{Name: QuizPending, Help: "It waits for its questions to be asked for, until its time is over."},
+		{Name: QuizFailedGetQuestions, Help: "No questions can be made for this person. Nothing follows; make another quiz, or approve the person."},
+		{Name: QuizAsked, Help: "The questions were shown, once. It waits for the answers, until its time is over."},
+		{Name: QuizScoring, Help: "The answers are with a provider that scores later. It does not expire."},
+		{Name: QuizPassed, Help: "Enough answers were right. Nothing follows."},
+		{Name: QuizFailed, Help: "Not enough answers were right. Nothing follows; make another quiz."},
+		{Name: QuizExpired, Help: "Its time ended before the answers came. Nothing follows; make another quiz."},
+	},
+	Transitions: []quizRow{
+		{On: QuizAsk, From: of(QuizPending), To: of(QuizAsked, QuizFailedGetQuestions), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "createQuizQuestions"},
+		{On: QuizScore, From: of(QuizAsked), To: of(QuizPassed, QuizFailed, QuizScoring), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState},
+		{On: QuizResolve, From: of(QuizScoring), To: of(QuizPassed, QuizFailed), By: of(RoleProvider), Else: wrongQuizState, Within: "scoreQuiz"},
+		{On: QuizLate, From: of(QuizExpired), To: of(QuizExpired), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "noteLateQuizAnswers", Within: "scoreQuiz"},
+		{On: QuizExpire, From: of(QuizPending, QuizAsked), To: of(QuizExpired), By: of(RoleClock), Else: wrongQuizState},
+	},
+}
+
+func wrongQuizState(QuizState) *problem.Definition { return problem.InvalidQuizState }
+
+var quizzes = &life[Quiz, QuizState, QuizTransition]{
+	kind: KindQuiz, machine: quizMachine,
+	shelf: func(s Store) Shelf[Quiz] { return s.Quizzes() },
+	head:  func(q *Quiz) *Meta { return &q.Meta },
+	state: func(q *Quiz) *QuizState { return &q.State },
+	stand: func(ctx context.Context, s *Service, a Actor, q *Quiz) ([]Role, bool, error) {
+		return standToPerson(ctx, s, a, q.CreatedBy, q.ContactID)
+	},
+	stranger: func() *Quiz { return &Quiz{ContactID: new("contact_-")} },
+	due: func(q *Quiz) (QuizTransition, QuizState, time.Time, bool) {
+		return QuizExpire, QuizExpired, q.ExpiresAt, q.State == QuizPending || q.State == QuizAsked
+	},
+	settled:  func(q *Quiz, _ QuizState, _ time.Time) { q.Questions = nil },
+	concerns: func(q *Quiz) []string { return concerned(q.CreatedBy, q.ContactUserID) },
+	missing:  problem.NoSuchQuiz, denied: problem.AccessDenied,
+}
+
+// concerned are the users who may see the events of what is about a person.
+func concerned(createdBy string, user *string) []string {
+	if user != nil && *user != createdBy {
+		return of(createdBy, *user)
+	}
+	return of(createdBy)
+}
+
+// QuizSchema is what a list of quizzes can be selected and ordered by.
+var QuizSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "type", Type: listing.Enum, Values: verificationTypes},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "expiresAt", Type: listing.Time},
+	{Name: "outputs.state", Type: listing.Enum, Values: []string{"pending", "failedGetQuestions", "asked", "scoring", "passed", "failed", "expired"}, Searched: true},
+	{Name: "updatedAt", Type: listing.Time, Hidden: true},
+	{Name: "createdBy", Type: listing.ID, Hidden: true},
+	{Name: "contactId", Type: listing.ID, Hidden: true},
+	{Name: "vouches", Type: listing.Bool, Hidden: true},
+	{Name: "askedAt", Type: listing.Time, Hidden: true},
+	{Name: "person", Type: listing.ID, Hidden: true},
+}}
+
+// QuizValue reads a field of a quiz.
+func QuizValue(q *Quiz, field string) listing.Value {
+	switch field {
+	case "_id":
+		return q.ID
+	case "type":
+		return string(VerifiedByQuiz)
+	case "createdAt":
+		return q.CreatedAt
+	case "updatedAt":
+		return q.UpdatedAt
+	case "expiresAt":
+		return q.ExpiresAt
+	case "outputs.state":
+		return string(q.State)
+	case "createdBy":
+		return q.CreatedBy
+	case "contactId":
+		if q.ContactID != nil {
+			return *q.ContactID
+		}
+	case "vouches":
+		return q.Vouches
+	case "askedAt":
+		if q.AskedAt != nil {
+			return *q.AskedAt
+		}
+	case "person":
+		return PersonWord(q.Person)
+	}
+	return nil
+}
+
+// PersonWord is the keyed hash of a person as a text that lists can be asked for.
+func PersonWord(person []byte) string {
+	const hex = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(person))
+	for _, b := range person {
+		out = append(out, hex[b>>4], hex[b&15])
+	}
+	return string(out)
+}
+
+// quizLapse sees a quiz as expired from the moment that single reads do.
+func quizLapse(state listing.Value, now time.Time) listing.Predicate {
+	open := listing.OneWord("outputs.state", QuizPending, QuizAsked)
+	switch state {
+	case listing.Value(string(QuizPending)), listing.Value(string(QuizAsked)):
+		return listing.All(listing.Eq("outputs.state", state), listing.Is(listing.GT, "expiresAt", now))
+	case listing.Value(string(QuizExpired)):
+		return listing.Any(listing.Eq("outputs.state", state), listing.All(open, listing.Is(listing.LE, "expiresAt", now)))
+	}
+	return nil
+}
+
+// QuizVerdict is what became of answers.
+type QuizVerdict string
+
+// The verdicts.
+const (
+	VerdictLater  QuizVerdict = "later"
+	VerdictPassed QuizVerdict = "passed"
+	VerdictFailed QuizVerdict = "failed"
+)
+
+// Quizmaster makes questions and scores answers. It may be somebody else's service; then its calls are made before
+// and after units, never inside one.
+type Quizmaster interface {
+	// Questions makes the questions of a quiz. It fails with QuizQuestionsUnavailable where there are none for this
+	// person, and with ProviderUnavailable where nobody can say.
+	Questions(ctx context.Context, q *Quiz) ([]QuizQuestion, error)
+	// Mark scores without asking anybody; ok is false where somebody else has to.
+	Mark(q *Quiz, answers []QuizAnswer) (verdict QuizVerdict, ok bool)
+	// Score hands the answers over, and says what became of them so far. It may be repeated for the same quiz. An
+	// error means that nobody can say yet.
+	Score(ctx context.Context, q *Quiz) (QuizVerdict, error)
+}
+
+// CreateQuiz makes a quiz for a person. The questions are asked for by CreateQuizQuestions.
+// Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity and IdempotencyKeyReused.
+func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Quiz], error) {
+	const operation = "createQuiz"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Quiz]{}, err
+	}
+	if err := in.checked(s.now()); err != nil {
+		return Outcome[Quiz]{}, err
+	}
+	c := in.call(operation)
+	if out, done, err := recall(ctx, s, quizzes, a, c); done {
+		return out, err
+	}
+	who, err := s.subject(ctx, in)
+	if err != nil {
+		return Outcome[Quiz]{}, err
+	}
+	now := s.now()
+	return made(ctx, s, quizzes, c, &Quiz{
+		Meta: Meta{ID: NewID("quiz", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: quizMachine.Start,
+		Inputs: who.identity, CreatedBy: a.ID, ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
+		Person: s.person(who.identity), ExpiresAt: now.Add(s.Settings.QuizTTL),
+	}, &Unit{})
+}
+
+// CreateQuizQuestionsInput names a quiz.
+type CreateQuizQuestionsInput struct {
+	QuizID string `json:"quizId" validate:"required,max=512"`
+	Guard
+}
+
+// CreateQuizQuestions makes the questions, and shows them: once, and again only for a repeat with the same
+// idempotency key while the quiz waits for the answers.
+// Refuses with NoSuchQuiz, AccessDenied, StaleVersion, InvalidQuizState, TooManyRequests (too many quizzes of this
+// person were asked and not passed), QuizQuestionsUnavailable, ProviderUnavailable and IdempotencyKeyReused.
+func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestionsInput) (Outcome[Quiz], []QuizQuestion, error) {
+	const operation = "createQuizQuestions"
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Quiz]{}, nil, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Quiz]{}, nil, err
+	}
+	var questions []QuizQuestion
+	var none *problem.Problem
+	asked := false
+	out, err := apply(ctx, s, quizzes, call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}, QuizAsk,
+		func(ctx context.Context, ch *change[Quiz]) (QuizState, error) {
+			q := ch.Record
+			turn, err := s.quizzesLeft(ctx, q)
+			if err != nil {
+				return "", err
+			}
+			if !asked { // once, however often the race is lost
+				switch made, err := s.Quizmaster.Questions(ctx, q); {
+				case problem.Has(err, problem.QuizQuestionsUnavailable):
+					none = problem.Of(err)
+				case err != nil:
+					return "", unavailable(err)
+				default:
+					questions = made
+				}
+				asked = true
+			}
+			if none != nil {
+				ch.tell(none)
+				return QuizFailedGetQuestions, nil
+			}
+			q.Questions, q.QuestionCount, q.AskedAt = questions, len(questions), &ch.Now
+			ch.Turns = append(ch.Turns, turn)
+			return QuizAsked, nil
+		})
+	if err != nil || out.Record == nil || out.Record.State != QuizAsked {
+		return out, nil, err
+	}
+	return out, out.Record.Questions, nil
+}
+
+// quizzesLeft refuses where too many quizzes of the person were asked and not passed. It gives the turn that makes
+// two units of one person wait for one another, so that no more are asked at once than one by one.
+func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Turn, error) {
+	turn, err := s.Store.Turn(ctx, q.Person)
+	limit := s.Settings.QuizLimit
+	if err != nil || limit.Limit <= 0 {
+		return turn, err
+	}
+	page, err := s.Store.Quizzes().List(ctx, listing.Query{
+		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), listing.Is(listing.GT, "askedAt", s.now().Add(-limit.Per)),
+			listing.Ne("outputs.state", string(QuizPassed))),
+		Order: []listing.Order{{Field: "askedAt", Desc: true}}, Limit: limit.Limit,
+	})
+	if err != nil || len(page.Items) < limit.Limit {
+		return turn, err
+	}
+	until := page.Items[limit.Limit-1].AskedAt.Add(limit.Per)
+	return turn, problem.New(problem.TooManyRequests).
+		Because("Too many quizzes of this person were asked and not passed.").With("limit", limit.Limit).Until(until)
+}
+
+// ScoreQuizInput are the answers to a quiz.
+type ScoreQuizInput struct {
+	QuizID  string       `json:"quizId" validate:"required,max=512"`
+	Answers []QuizAnswer `json:"answers" validate:"required,max=100,dive"`
+	Guard
+}
+
+// ScoreQuiz takes the answers. They are looked at before anything changes: answers that do not fit the questions are
+// no attempt. The first answers that come after the time are told so by the state; later ones are refused.
+// Refuses with InvalidInput, NoSuchQuiz, AccessDenied, StaleVersion, InvalidQuizState, InvalidQuizAnswers and
+// IdempotencyKeyReused.
+func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Quiz], error) {
+	const operation = "scoreQuiz"
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Quiz]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Quiz]{}, err
+	}
+	c := call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}
+	for _, a := range in.Answers {
+		c.parts = append(c.parts, a.QuestionID, a.Answer)
+	}
+	on := QuizScore
+	if read, err := find(ctx, s, quizzes, c.id); err == nil && read.record.State == QuizExpired && read.record.AskedAt != nil && !read.record.Late {
+		on = QuizLate
+	}
+	out, err := apply(ctx, s, quizzes, c, on, func(_ context.Context, ch *change[Quiz]) (QuizState, error) {
+		q := ch.Record
+		if on == QuizLate {
+			if q.Late {
+				return "", quizMachine.Refusal(QuizScore, QuizExpired)
+			}
+			q.Late = true
+			return QuizExpired, nil
+		}
+		if p := fitting(q.Questions, in.Answers); p != nil {
+			return "", p
+		}
+		verdict, ok := s.Quizmaster.Mark(q, in.Answers)
+		if !ok {
+			q.Answers = slices.Clone(in.Answers)
+			return QuizScoring, nil
+		}
+		q.Questions = nil
+		return verdict.state(), nil
+	})
+	if err == nil && !out.Replayed && out.Record.State == QuizScoring {
+		// The quiz is this call's now: only it, and later the clock, asks the provider.
+		if resolved, err := s.resolve(ctx, out.Record); err == nil && resolved != nil {
+			out.Record = resolved
+		}
+	}
+	return out, err
+}
+
+func (v QuizVerdict) state() QuizState {
+	switch v {
+	case VerdictPassed:
+		return QuizPassed
+	case VerdictFailed:
+		return QuizFailed
+	case VerdictLater:
+	}
+	return QuizScoring
+}
+
+// fitting refuses answers that do not fit the questions: each question once, each answer one of its choices.
+func fitting(questions []QuizQuestion, answers []QuizAnswer) *problem.Problem {
+	var bad []string
+	wrong := func(id string) {
+		if !slices.Contains(bad, id) {
+			bad = append(bad, id)
+		}
+	}
+	given := map[string]bool{}
+	for _, a := range answers {
+		at := slices.IndexFunc(questions, func(q QuizQuestion) bool { return q.ID == a.QuestionID })
+		if at < 0 || given[a.QuestionID] || !slices.Contains(questions[at].Choices, a.Answer) {
+			wrong(a.QuestionID)
+		}
+		given[a.QuestionID] = true
+	}
+	for _, q := range questions {
+		if !given[q.ID] {
+			wrong(q.ID)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return problem.New(problem.InvalidQuizAnswers).With("questionIds", bad).At("answers")
+}
+
+// resolving is the life as the provider's answer sees it.
+var resolving = func() *life[Quiz, QuizState, QuizTransition] {
+	l := *quizzes
+	l.stand = func(context.Context, *Service, Actor, *Quiz) ([]Role, bool, error) {
+		return of(RoleProvider), true, nil
+	}
+	return &l
+}()
+
+// resolve asks the provider what became of the answers, and writes that; nil where nobody can say yet.
+func (s *Service) resolve(ctx context.Context, q *Quiz) (*Quiz, error) {
+	verdict, err := s.Quizmaster.Score(ctx, q)
+	if err != nil || verdict.state() == QuizScoring {
+		return nil, err
+	}
+	ctx = WithActor(ctx, Actor{})
+	out, err := apply(ctx, s, resolving, call{operation: quizMachine.OperationName(QuizResolve), id: q.ID}, QuizResolve,
+		func(_ context.Context, ch *change[Quiz]) (QuizState, error) {
+			ch.Record.Questions, ch.Record.Answers = nil, nil
+			return verdict.state(), nil
+		})
+	return out.Record, err
+}
+
+// ResolveQuizzes asks the provider for the quizzes whose answers it still has, and says how many are resolved now.
+// One that fails does not stop the others; the last failure is told.
+func (s *Service) ResolveQuizzes(ctx context.Context) (int, error) {
+	page, err := s.Store.Quizzes().List(ctx, listing.Query{
+		Where: listing.Eq("outputs.state", string(QuizScoring)), Order: []listing.Order{{Field: "updatedAt"}}, Limit: 100,
+	})
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	var failure error
+	for _, q := range page.Items {
+		switch resolved, err := s.resolve(ctx, q); {
+		case problem.Has(err, problem.InvalidQuizState): // another instance was first
+		case err != nil:
+			failure = err
+		case resolved != nil:
+			done++
+		}
+	}
+	return done, failure
+}
+
+const quizzesPath = "/identity/quizzes/"
+
+// QuizID reads the id out of a reference: an id, or the quiz's URI, relative or absolute.
+func (s *Service) QuizID(reference string) string {
+	if id := s.target(reference, quizzesPath); id != "" {
+		return id
+	}
+	return reference
+}
+
+// Quiz finds a quiz that the caller may see.
+// Refuses with NoSuchQuiz.
+func (s *Service) Quiz(ctx context.Context, id string) (*Quiz, error) {
+	if err := s.Permit(ctx, "quiz"); err != nil {
+		return nil, err
+	}
+	return show(ctx, s, quizzes, id)
+}
+
+// Quizzes lists the quizzes that the caller may see.
+// Refuses with InvalidInput and InvalidParameter.
+func (s *Service) Quizzes(ctx context.Context, q listing.Query) (listing.Page[Quiz], error) {
+	if err := s.Permit(ctx, "quizzes"); err != nil {
+		return listing.Page[Quiz]{}, err
+	}
+	mine, err := s.visiblePersons(ctx)
+	if err != nil {
+		return listing.Page[Quiz]{}, err
+	}
+	q.Where = settledStatesOf("outputs.state", listing.All(mine, q.Where), s.now(), quizLapse)
+	page, err := s.Store.Quizzes().List(ctx, q)
+	for i := range page.Items {
+		page.Items[i] = settle(s, quizzes, page.Items[i]).record
+	}
+	return page, err
+}
+
+// QuizActions says what the caller may do with the quiz now, and why not else.
+func (s *Service) QuizActions(ctx context.Context, q *Quiz) ([]Action, error) {
+	return actions(ctx, s, quizzes, q, func(on QuizTransition, q *Quiz) *problem.Problem {
+		if on == QuizAsk {
+			if _, err := s.quizzesLeft(ctx, q); err != nil {
+				return problem.Of(err)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,282 @@
+package domain
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
+)
+
+// FraudRiskReport says what speaks against a person (Identity 0.3.2). It is made at once and never changed.
+type FraudRiskReport struct {
+	Meta
+	State FraudRiskReportState
+	// Inputs is the person who was looked at, in full.
+	Inputs     Identity
+	Categories []FraudRiskCategory
+	CreatedBy  string
+	// ContactID is the contact it was made from; nil for a person who was spelled out.
+	ContactID *string
+	// Vouches: the person who was looked at is that contact, so that the report counts for it.
+	Vouches bool
+	// ContactUserID is the user whom the contact was at the time.
+	ContactUserID *string
+}
+
+// FraudRiskCategory is one kind of risk that applies.
+type FraudRiskCategory struct {
+	Type        risk.Category
+	Description string
+	// Evidence says for a reviewer which input, which rule, which entry of a list and which score.
+	Evidence string
+}
+
+// Head gives the part that all records share.
+func (r *FraudRiskReport) Head() *Meta { return &r.Meta }
+
+// Kind names the machine.
+func (*FraudRiskReport) Kind() Kind { return KindFraudRiskReport }
+
+// Identity is the person who was looked at, as the caller may see it.
+func (r *FraudRiskReport) Identity(ctx context.Context) *Identity { return r.Inputs.For(ctx) }
+
+// FraudRiskReportState is what a report came to.
+type FraudRiskReportState string
+
+// The states.
+const (
+	ReportPassed                FraudRiskReportState = "passed"
+	ReportPassedWithRiskFactors FraudRiskReportState = "passedWithRiskFactors"
+	ReportFailed                FraudRiskReportState = "failed"
+)
+
+// FraudRiskReportTransition is a verb of the machine, of which there is none: a report is never changed.
+type FraudRiskReportTransition string
+
+var reportMachine = &lifecycle.Machine[FraudRiskReportState, FraudRiskReportTransition, Role]{
+	Name: string(KindFraudRiskReport), Start: ReportPassed, Starts: of(ReportPassed, ReportPassedWithRiskFactors, ReportFailed), Clock: RoleClock,
+	Create: "createFraudRiskReport", CreateBy: of(RoleAnyone),
+	States: []lifecycle.State[FraudRiskReportState]{
+		{Name: ReportPassed, Help: "The person is known, and nothing speaks against him or her. A report never changes."},
+		{Name: ReportPassedWithRiskFactors, Help: "The person is known, and something speaks against him or her. A report never changes."},
+		{Name: ReportFailed, Help: "No record matches the person. A report never changes; a new one may be made."},
+	},
+}
+
+var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition]{
+	kind: KindFraudRiskReport, machine: reportMachine,
+	shelf: func(s Store) Shelf[FraudRiskReport] { return s.FraudRiskReports() },
+	head:  func(r *FraudRiskReport) *Meta { return &r.Meta },
+	state: func(r *FraudRiskReport) *FraudRiskReportState { return &r.State },
+	stand: func(ctx context.Context, s *Service, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
+		return standToPerson(ctx, s, a, r.CreatedBy, r.ContactID)
+	},
+	stranger: func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
+	due:      never[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition],
+	concerns: func(r *FraudRiskReport) []string { return concerned(r.CreatedBy, r.ContactUserID) },
+	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
+}
+
+// FraudRiskReportSchema is what a list of reports can be selected and ordered by.
+var FraudRiskReportSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "type", Type: listing.Enum, Values: verificationTypes},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "expiresAt", Type: listing.Time},
+	{Name: "outputs.state", Type: listing.Enum, Values: []string{"passed", "passedWithRiskFactors", "failed"}},
+	{Name: "outputs.fraudRiskCategories.type", Type: listing.Enum, Values: categoryWords(), Many: true, Searched: true},
+	{Name: "descriptions", Type: listing.Text, Many: true, Searched: true, Hidden: true},
+	{Name: "createdBy", Type: listing.ID, Hidden: true},
+	{Name: "contactId", Type: listing.ID, Hidden: true},
+	{Name: "vouches", Type: listing.Bool, Hidden: true},
+}}
+
+func categoryWords() []string {
+	var out []string
+	for _, c := range risk.Categories() {
+		out = append(out, string(c))
+	}
+	return out
+}
+
+// FraudRiskReportValue reads a field of a report.
+func FraudRiskReportValue(r *FraudRiskReport, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "type":
+		return string(VerifiedByReport)
+	case "createdAt":
+		return r.CreatedAt
+	case "outputs.state":
+		return string(r.State)
+	case "outputs.fraudRiskCategories.type":
+		words := []string{}
+		for _, c := range r.Categories {
+			words = append(words, string(c.Type))
+		}
+		return words
+	case "descriptions":
+		words := []string{}
+		for _, c := range r.Categories {
+			words = append(words, c.Description)
+		}
+		return words
+	case "createdBy":
+		return r.CreatedBy
+	case "contactId":
+		if r.ContactID != nil {
+			return *r.ContactID
+		}
+	case "vouches":
+		return r.Vouches
+	}
+	return nil
+}
+
+// Screening finds what speaks against a person. It is asked before anything is written, and may be somebody else's
+// service.
+type Screening interface {
+	// Screen looks at a person. It fails with ProviderUnavailable where nobody can say.
+	Screen(ctx context.Context, person Identity) (risk.Assessment, error)
+}
+
+// SubjectInput names a person: a contact, the members of an identity, or both, which override the contact's.
+type SubjectInput struct {
+	// ContactID is the contact's id, or its URI.
+	ContactID *string `json:"contactId" validate:"omitempty,min=1,max=512"`
+	Identity
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// CreateFraudRiskReportInput names a person.
+type CreateFraudRiskReportInput = SubjectInput
+
+// CreateQuizInput names a person.
+type CreateQuizInput = SubjectInput
+
+// subject is the person that an input names.
+type subject struct {
+	identity  Identity
+	contactID *string
+	vouches   bool
+	userID    *string
+}
+
+// checked is what can be said of the input by itself (Identity, inputs).
+func (in SubjectInput) checked(now time.Time) error {
+	more := in.check(now)
+	if in.ContactID == nil {
+		for _, name := range in.Missing() {
+			more = append(more, problem.New(problem.InvalidInput).Because("%s is required where no contact is named.", name).At(name))
+		}
+	}
+	return validated(in, more...)
+}
+
+// subject finds the person (Identity, inputs).
+// Refuses with InvalidContactLink and IncompleteIdentity.
+func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error) {
+	if in.ContactID == nil {
+		return &subject{identity: in.Identity}, nil
+	}
+	contact, err := s.mayLink(ctx, *in.ContactID, problem.InvalidContactLink)
+	if err != nil {
+		return nil, err
+	}
+	out := &subject{identity: contact.Of.With(in.Identity), contactID: &contact.ID, userID: contact.UserID}
+	out.vouches = out.identity.Same(contact.Of)
+	if missing := out.identity.Missing(); len(missing) > 0 {
+		return nil, problem.New(problem.IncompleteIdentity).
+			Because("The contact lacks members that are required: %s.", strings.Join(missing, ", ")).With("missing", missing)
+	}
+	return out, nil
+}
+
+// CreateFraudRiskReport looks at a person and says what speaks against him or her.
+// Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity, ProviderUnavailable and IdempotencyKeyReused.
+func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskReportInput) (Outcome[FraudRiskReport], error) {
+	const operation = "createFraudRiskReport"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[FraudRiskReport]{}, err
+	}
+	c := in.call(operation)
+	if err := in.checked(s.now()); err != nil {
+		return Outcome[FraudRiskReport]{}, err
+	}
+	if out, done, err := recall(ctx, s, reports, a, c); done {
+		return out, err
+	}
+	who, err := s.subject(ctx, in)
+	if err != nil {
+		return Outcome[FraudRiskReport]{}, err
+	}
+	found, err := s.Screening.Screen(ctx, who.identity)
+	if err != nil {
+		return Outcome[FraudRiskReport]{}, unavailable(err)
+	}
+	now := s.now()
+	r := &FraudRiskReport{
+		Meta: Meta{ID: NewID("frr", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: ReportPassed,
+		Inputs: who.identity, Categories: []FraudRiskCategory{}, CreatedBy: a.ID, ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
+	}
+	for _, f := range found.Findings {
+		var evidence []string
+		for _, e := range f.Evidence {
+			evidence = append(evidence, e.String())
+		}
+		r.Categories = append(r.Categories, FraudRiskCategory{Type: f.Category, Description: f.Description, Evidence: strings.Join(evidence, "; ")})
+	}
+	switch {
+	case !found.Found:
+		r.State = ReportFailed
+	case len(r.Categories) > 0:
+		r.State = ReportPassedWithRiskFactors
+	}
+	return made(ctx, s, reports, c, r, &Unit{})
+}
+
+func (in SubjectInput) call(operation string) call {
+	return call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.ContactID))}
+}
+
+// unavailable is what a caller hears of a provider's failure; only problems that say more come through.
+func unavailable(err error) error {
+	if p := problem.Of(err); p.Definition != problem.InternalError {
+		return p
+	}
+	return problem.New(problem.ProviderUnavailable).From(err)
+}
+
+// FraudRiskReport finds a report that the caller may see.
+// Refuses with NoSuchFraudRiskReport.
+func (s *Service) FraudRiskReport(ctx context.Context, id string) (*FraudRiskReport, error) {
+	if err := s.Permit(ctx, "fraudRiskReport"); err != nil {
+		return nil, err
+	}
+	return show(ctx, s, reports, id)
+}
+
+// FraudRiskReports lists the reports that the caller may see.
+// Refuses with InvalidInput and InvalidParameter.
+func (s *Service) FraudRiskReports(ctx context.Context, q listing.Query) (listing.Page[FraudRiskReport], error) {
+	if err := s.Permit(ctx, "fraudRiskReports"); err != nil {
+		return listing.Page[FraudRiskReport]{}, err
+	}
+	mine, err := s.visiblePersons(ctx)
+	if err != nil {
+		return listing.Page[FraudRiskReport]{}, err
+	}
+	q.Where = listing.All(mine, q.Where)
+	return s.Store.FraudRiskReports().List(ctx, q)
+}
+
+// FraudRiskReportActions is empty: a report is never changed.
+func (s *Service) FraudRiskReportActions(ctx context.Context, r *FraudRiskReport) ([]Action, error) {
+	return actions(ctx, s, reports, r, func(FraudRiskReportTransition, *FraudRiskReport) *problem.Problem { return nil })
+}

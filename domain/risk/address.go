@@ -1,0 +1,163 @@
+package risk
+
+import (
+	"regexp"
+	"strings"
+)
+
+// words of an address as the postal service abbreviates them (USPS Publication 28, appendices B and C), the long
+// form and other spellings to the short one.
+var addressWords = map[string]string{
+	"alley": "aly", "avenue": "ave", "av": "ave", "aven": "ave", "boulevard": "blvd", "boul": "blvd", "bvd": "blvd", "circle": "cir", "circ": "cir", "court": "ct", "crt": "ct", "cove": "cv",
+	"crescent": "cres", "drive": "dr", "drv": "dr", "expressway": "expy", "extension": "ext", "freeway": "fwy", "gardens": "gdns", "grove": "grv", "heights": "hts",
+	"highway": "hwy", "hiway": "hwy", "hill": "hl", "junction": "jct", "lane": "ln", "loop": "loop", "mount": "mt", "parkway": "pkwy", "pky": "pkwy", "place": "pl", "plaza": "plz",
+	"point": "pt", "ridge": "rdg", "road": "rd", "route": "rte", "square": "sq", "station": "sta", "street": "st", "str": "st", "strt": "st", "terrace": "ter", "terr": "ter", "trail": "trl", "turnpike": "tpke",
+	"valley": "vly", "village": "vlg", "way": "way", "fort": "ft", "saint": "st",
+	"north": "n", "south": "s", "east": "e", "west": "w", "northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw",
+	"apartment": "unit", "apt": "unit", "suite": "unit", "ste": "unit", "no": "unit", "number": "unit", "room": "unit", "rm": "unit", "floor": "fl", "building": "bldg",
+	"first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th", "seventh": "7th", "eighth": "8th", "ninth": "9th", "tenth": "10th",
+}
+
+var regions = map[string]string{
+	"alabama": "al", "alaska": "ak", "arizona": "az", "arkansas": "ar", "california": "ca", "colorado": "co", "connecticut": "ct", "delaware": "de",
+	"district of columbia": "dc", "florida": "fl", "georgia": "ga", "hawaii": "hi", "idaho": "id", "illinois": "il", "indiana": "in", "iowa": "ia", "kansas": "ks",
+	"kentucky": "ky", "louisiana": "la", "maine": "me", "maryland": "md", "massachusetts": "ma", "michigan": "mi", "minnesota": "mn", "mississippi": "ms",
+	"missouri": "mo", "montana": "mt", "nebraska": "ne", "nevada": "nv", "new hampshire": "nh", "new jersey": "nj", "new mexico": "nm", "new york": "ny",
+	"north carolina": "nc", "north dakota": "nd", "ohio": "oh", "oklahoma": "ok", "oregon": "or", "pennsylvania": "pa", "puerto rico": "pr", "rhode island": "ri",
+	"south carolina": "sc", "south dakota": "sd", "tennessee": "tn", "texas": "tx", "utah": "ut", "vermont": "vt", "virginia": "va", "washington": "wa",
+	"west virginia": "wv", "wisconsin": "wi", "wyoming": "wy",
+}
+
+// street is an address line as it is compared, and the unit within the building apart.
+func street(line1, line2 string) (line, unit string) {
+	text := strings.ReplaceAll(line1+" "+line2, "#", " unit ")
+	words := strings.Fields(Fold(text))
+	var out []string
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if short, ok := addressWords[w]; ok {
+			w = short
+		}
+		if w == "unit" {
+			for i+1 < len(words) && addressWords[words[i+1]] == "unit" || i+1 < len(words) && words[i+1] == "unit" {
+				i++
+			}
+			if i+1 < len(words) {
+				i++
+				unit += words[i]
+			}
+			continue
+		}
+		out = append(out, w)
+	}
+	return strings.Join(out, " "), unit
+}
+
+func region(text string) string {
+	folded := Fold(text)
+	if short, ok := regions[folded]; ok {
+		return short
+	}
+	return folded
+}
+
+func city(text string) string {
+	words := strings.Fields(Fold(text))
+	for i, w := range words {
+		if short, ok := addressWords[w]; ok {
+			words[i] = short
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// postal is a postal code as it is compared: of an American one the first five digits.
+func postal(text string) string {
+	folded := strings.ReplaceAll(Fold(text), " ", "")
+	if d := digits(folded); d == folded && len(d) == 9 {
+		return d[:5]
+	}
+	return folded
+}
+
+// key is what two spellings of one address have in common: the line without the unit, and where it is.
+func (p Place) key() string {
+	line, _ := street(p.Address1, p.Address2)
+	if code := postal(p.PostalCode); code != "" {
+		return line + "|" + code
+	}
+	return line + "|" + city(p.City) + "|" + region(p.Region)
+}
+
+// Same reports whether two addresses are one, in whatever spelling: the same line, and the same postal code or the
+// same town. A unit that only one of them names makes no difference.
+func (p Place) Same(q Place) bool {
+	lineP, unitP := street(p.Address1, p.Address2)
+	lineQ, unitQ := street(q.Address1, q.Address2)
+	if lineP != lineQ || unitP != "" && unitQ != "" && unitP != unitQ {
+		return false
+	}
+	codeP, codeQ := postal(p.PostalCode), postal(q.PostalCode)
+	if codeP != "" && codeP == codeQ {
+		return true
+	}
+	return city(p.City) == city(q.City) && (region(p.Region) == region(q.Region) || p.Region == "" || q.Region == "")
+}
+
+// ParsePlace reads an address of a list: address1, city, region postalCode. Address1 may hold commas.
+func ParsePlace(text string) (Place, bool) {
+	parts := strings.Split(text, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	if len(parts) < 3 || parts[0] == "" {
+		return Place{}, false
+	}
+	last := strings.Fields(parts[len(parts)-1])
+	code := len(last)
+	for code > 0 && strings.ContainsAny(last[code-1], "0123456789") {
+		code--
+	}
+	p := Place{
+		Address1: strings.Join(parts[:len(parts)-2], " "), City: parts[len(parts)-2],
+		Region: strings.Join(last[:code], " "), PostalCode: strings.Join(last[code:], " "),
+	}
+	return p, p.City != "" && (p.Region != "" || p.PostalCode != "")
+}
+
+// A post office box in the spellings people use, on the folded line with points and signs gone. The letter O is also
+// typed as a zero. What begins a street name ("Box Hill Road", "Post Office Road") is none: a box has a number or a
+// letter of its own, or nothing after it.
+var boxes = []*regexp.Regexp{
+	regexp.MustCompile(`\bp ?[o0]? ?b(ox|x)? ?(no |number )?\d+\b`),
+	regexp.MustCompile(`\bp ?[o0] ?(box|bx|drawer|drw)( (no |number )?[a-z]?\d*[a-z]?)?$`),
+	regexp.MustCompile(`\bp ?[o0] ?(box|bx|drawer|drw) (no |number )?[a-z]?\d`),
+	regexp.MustCompile(`\bp ?[o0] (no |number )?\d+$`),
+	regexp.MustCompile(`\b(post|postal|p) ?(office|off|offc|ofc)? ?(box|bx|drawer|bin) ?(no |number )?[a-z]?\d`),
+	regexp.MustCompile(`\bpost(al)? (office )?(box|bx|drawer)( [a-z]?\d*)?$`),
+	regexp.MustCompile(`^(box|bx|lock ?box|lockbox|drawer|caller|firm caller|bin) (no |number )?[a-z]?\d+[a-z]?$`),
+	regexp.MustCompile(`\b(private mail ?box|pmb) ?(no |number )?[a-z]?\d`),
+	regexp.MustCompile(`\b(gpo|cpo|lpo) ?(box|bx)\b`),
+	regexp.MustCompile(`\b(apartado|casilla|caixa)( postal| de correos)? ?\d`),
+	regexp.MustCompile(`\b(postfach|postbus|postboks|postilokero|boite postale|bp|case postale|skrytka pocztowa|pob) ?\d`),
+	regexp.MustCompile(`\bgeneral delivery\b`),
+}
+
+// ruralBox is a delivery to a house on a rural route, whose box is no post office box.
+var ruralBox = regexp.MustCompile(`\b(rr|rural route|hc|hcr|highway contract|star route|route|rte) ?\d* (box|bx) ?\d`)
+
+var signs = strings.NewReplacer("#", " ", "nº", "no ", "№", "no ")
+
+// IsPOBox reports whether an address line is a post office box, or another place where mail waits to be fetched.
+func IsPOBox(line string) bool {
+	folded := Fold(signs.Replace(strings.ToLower(line)))
+	if folded == "" || ruralBox.MatchString(folded) {
+		return false
+	}
+	for _, box := range boxes {
+		if box.MatchString(folded) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,290 @@
+package risk
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gaissmai/bart"
+)
+
+// List is one of the lists an institution keeps.
+type List string
+
+// The lists.
+const (
+	GovernmentWatchlist List = "governmentWatchlist"
+	AlertList           List = "alertList"
+	RestrictedIP        List = "restrictedIp"
+	RestrictedEmail     List = "restrictedEmail"
+	HighRiskAddress     List = "highRiskAddress"
+	NonApprovedAddress  List = "nonApprovedAddress"
+)
+
+// ListNames lists all lists.
+var ListNames = []List{GovernmentWatchlist, AlertList, RestrictedIP, RestrictedEmail, HighRiskAddress, NonApprovedAddress}
+
+// Entry is one line of a list.
+type Entry struct {
+	ID   string
+	List List
+	// Value is a name, a network, an e-mail address or a domain, or a postal address, as the list has it.
+	Value string
+	// Others are further names of the same person.
+	Others []string
+	// Births are what is known of the person's birth: a day, a month (2006-01), a year, or a span of years
+	// (1960/1962).
+	Births []string
+}
+
+// Check says what is wrong with an entry, without its value; nil where nothing is.
+func (e Entry) Check() error {
+	switch e.List {
+	case GovernmentWatchlist, AlertList:
+		if Fold(e.Value) == "" {
+			return errors.New("value: a name has letters")
+		}
+		for _, b := range e.Births {
+			if _, err := time.Parse(time.DateOnly, b); err != nil {
+				return errors.New("birthdate: expected a date, yyyy-mm-dd")
+			}
+		}
+		return nil
+	case RestrictedIP:
+		if _, err := network(e.Value); err != nil {
+			return errors.New("value: expected a network in CIDR form or an IP address")
+		}
+	case RestrictedEmail:
+		if mailKey(e.Value) == "" {
+			return errors.New("value: expected an e-mail address or a domain")
+		}
+	case HighRiskAddress, NonApprovedAddress:
+		if _, ok := ParsePlace(e.Value); !ok {
+			return errors.New("value: expected an address as: address1, city, region postalCode")
+		}
+	default:
+		return errors.New("list: there is no such list")
+	}
+	if len(e.Births) > 0 {
+		return errors.New("birthdate: only names have one")
+	}
+	return nil
+}
+
+func network(text string) (netip.Prefix, error) {
+	text = strings.TrimSpace(text)
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
+		return prefix.Masked(), nil
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return netip.Prefix{}, errors.New("no network")
+	}
+	addr = addr.Unmap()
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// mailKey is an address or a domain as it is compared: in lower case, and without what follows a plus sign, which
+// makes no other mailbox; empty for what is neither.
+func mailKey(text string) string {
+	text = strings.ToLower(strings.TrimSpace(text))
+	local, domain, ok := strings.Cut(text, "@")
+	if !ok {
+		domain, local = text, ""
+	}
+	domain = strings.Trim(domain, ".")
+	if !strings.Contains(domain, ".") || strings.ContainsAny(domain, " @/") || ok && strings.ContainsAny(local, " ") {
+		return ""
+	}
+	if local == "" {
+		return domain
+	}
+	local, _, _ = strings.Cut(local, "+")
+	return local + "@" + domain
+}
+
+// Book holds lists in memory. It may be read while entries come in.
+type Book struct {
+	mu       sync.RWMutex
+	networks bart.Table[string]
+	mails    map[string]string
+	places   map[List]map[string]string
+	names    map[List]*names
+	// known is what each entry put where, so that it can be replaced.
+	known map[string]Entry
+}
+
+// NewBook makes an empty one.
+func NewBook() *Book {
+	return &Book{
+		mails:  map[string]string{},
+		places: map[List]map[string]string{HighRiskAddress: {}, NonApprovedAddress: {}},
+		names:  map[List]*names{GovernmentWatchlist: newNames(), AlertList: newNames()},
+		known:  map[string]Entry{},
+	}
+}
+
+// Len is the number of entries.
+func (b *Book) Len() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.known)
+}
+
+// Put adds entries; one of an id that is there is replaced. What Check refuses is left out.
+func (b *Book) Put(entries ...Entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range entries {
+		if old, ok := b.known[e.ID]; ok {
+			b.take(old)
+		}
+		b.put(e)
+	}
+}
+
+func (b *Book) put(e Entry) {
+	switch e.List {
+	case GovernmentWatchlist, AlertList:
+		b.names[e.List].put(e)
+		// The names hold the rest; only the list is needed to find it again.
+		e = Entry{ID: e.ID, List: e.List}
+	case RestrictedIP:
+		prefix, err := network(e.Value)
+		if err != nil {
+			return
+		}
+		b.networks.Insert(prefix, e.ID)
+	case RestrictedEmail:
+		key := mailKey(e.Value)
+		if key == "" {
+			return
+		}
+		b.mails[key] = e.ID
+	case HighRiskAddress, NonApprovedAddress:
+		at, ok := ParsePlace(e.Value)
+		if !ok {
+			return
+		}
+		b.places[e.List][at.key()] = e.ID
+	default:
+		return
+	}
+	b.known[e.ID] = e
+}
+
+// take removes what the entry put, unless another one has its place now.
+func (b *Book) take(e Entry) {
+	delete(b.known, e.ID)
+	switch e.List {
+	case GovernmentWatchlist, AlertList:
+		b.names[e.List].take(e.ID)
+	case RestrictedIP:
+		prefix, _ := network(e.Value)
+		if id, ok := b.networks.Get(prefix); ok && id == e.ID {
+			b.networks.Delete(prefix)
+		}
+	case RestrictedEmail:
+		if key := mailKey(e.Value); b.mails[key] == e.ID {
+			delete(b.mails, key)
+		}
+	case HighRiskAddress, NonApprovedAddress:
+		at, _ := ParsePlace(e.Value)
+		if key := at.key(); b.places[e.List][key] == e.ID {
+			delete(b.places[e.List], key)
+		}
+	}
+}
+
+// Names finds listed people.
+func (b *Book) Names(list List, name, birthdate string, floor float64) []NameMatch {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	n := b.names[list]
+	if n == nil {
+		return nil
+	}
+	return n.search(name, birthdate, floor)
+}
+
+// Network finds a restricted network.
+func (b *Book) Network(addr netip.Addr) (string, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.networks.Lookup(addr.Unmap())
+}
+
+// Mail finds a restricted address or domain.
+func (b *Book) Mail(address string) (string, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	key := mailKey(address)
+	if id, ok := b.mails[key]; ok {
+		return id, true
+	}
+	_, domain, ok := strings.Cut(key, "@")
+	if !ok {
+		return "", false
+	}
+	for _, d := range domainsOf(domain) {
+		if id, ok := b.mails[d]; ok {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Place finds a listed address, by its postal code or by its town.
+func (b *Book) Place(list List, at Place) (string, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if id, ok := b.places[list][at.key()]; ok {
+		return id, true
+	}
+	at.PostalCode = ""
+	id, ok := b.places[list][at.key()]
+	return id, ok
+}
+
+// Books are several books read as one.
+type Books []*Book
+
+// Names finds listed people in all books, best first.
+func (bs Books) Names(list List, name, birthdate string, floor float64) []NameMatch {
+	var out []NameMatch
+	for _, b := range bs {
+		out = append(out, b.Names(list, name, birthdate, floor)...)
+	}
+	slices.SortStableFunc(out, better)
+	return out
+}
+
+// Network finds a restricted network in one of the books.
+func (bs Books) Network(addr netip.Addr) (string, bool) {
+	return first(bs, func(b *Book) (string, bool) { return b.Network(addr) })
+}
+
+// Mail finds a restricted address or domain in one of the books.
+func (bs Books) Mail(address string) (string, bool) {
+	return first(bs, func(b *Book) (string, bool) { return b.Mail(address) })
+}
+
+// Place finds a listed address in one of the books.
+func (bs Books) Place(list List, at Place) (string, bool) {
+	return first(bs, func(b *Book) (string, bool) { return b.Place(list, at) })
+}
+
+func first(bs Books, ask func(*Book) (string, bool)) (string, bool) {
+	for _, b := range bs {
+		if id, ok := ask(b); ok {
+			return id, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,120 @@
+package risk
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// letters that decomposition leaves alone, and Cyrillic ones as lists write names in Latin letters.
+var letters = map[rune]string{
+	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l", 'ħ': "h", 'ı': "i", 'ŋ': "n", 'ə': "e",
+	'а': "a", 'б': "b", 'в': "v", 'г': "g", 'ґ': "g", 'д': "d", 'е': "e", 'є': "ye", 'ж': "zh", 'з': "z", 'и': "i", 'і': "i",
+	'к': "k", 'л': "l", 'м': "m", 'н': "n", 'о': "o", 'п': "p", 'р': "r", 'с': "s", 'т': "t", 'у': "u", 'ф': "f", 'х': "kh",
+	'ц': "ts", 'ч': "ch", 'ш': "sh", 'щ': "shch", 'ъ': "", 'ы': "y", 'ь': "", 'э': "e", 'ю': "yu", 'я': "ya", 'ј': "j",
+	'љ': "lj", 'њ': "nj", 'ћ': "c", 'ђ': "dj", 'џ': "dz",
+}
+
+// umlauts as people write them who have no such key.
+var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "Ä", "ae", "Ö", "oe", "Ü", "ue", "å", "aa", "Å", "aa", "ø", "oe", "Ø", "oe", "ñ", "n")
+
+// Fold gives words in lower case without accents, of letters and digits only, one space between them. An apostrophe
+// joins, everything else separates.
+func Fold(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	gap := false
+	for _, r := range norm.NFKD.String(text) {
+		r = unicode.ToLower(r)
+		latin, known := letters[r]
+		switch {
+		case unicode.Is(unicode.Mn, r), r == '\'', r == '’', r == 'ʼ', r == '`', r == '´':
+			continue
+		case !known && !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			gap = true
+			continue
+		}
+		if gap && b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		gap = false
+		if known {
+			b.WriteString(latin)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// foldings gives the ways to write a name without accents.
+func foldings(text string) []string {
+	a := Fold(text)
+	if b := Fold(umlauts.Replace(norm.NFC.String(text))); b != a {
+		return []string{a, b}
+	}
+	return []string{a}
+}
+
+// digits gives the digits of a text.
+func digits(text string) string {
+	var b strings.Builder
+	for _, r := range norm.NFKC.String(text) {
+		if r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// similarity is that of Jaro and Winkler: 1 for equal words, with a bonus for a common beginning of up to four
+// letters.
+func similarity(a, b string) float64 {
+	if a == b {
+		return 1
+	}
+	la, lb := len(a), len(b)
+	if la == 0 || lb == 0 || la > 64 || lb > 64 {
+		return 0
+	}
+	window := max(la, lb)/2 - 1
+	if window < 0 {
+		window = 0
+	}
+	var inA, inB uint64
+	matches := 0
+	for i := range la {
+		for j := max(0, i-window); j <= min(lb-1, i+window); j++ {
+			if inB&(1<<j) == 0 && a[i] == b[j] {
+				inA |= 1 << i
+				inB |= 1 << j
+				matches++
+				break
+			}
+		}
+	}
+	if matches == 0 {
+		return 0
+	}
+	crossed, j := 0, 0
+	for i := range la {
+		if inA&(1<<i) == 0 {
+			continue
+		}
+		for inB&(1<<j) == 0 {
+			j++
+		}
+		if a[i] != b[j] {
+			crossed++
+		}
+		j++
+	}
+	m := float64(matches)
+	jaro := (m/float64(la) + m/float64(lb) + (m-float64(crossed/2))/m) / 3
+	prefix := 0
+	for prefix < min(4, la, lb) && a[prefix] == b[prefix] {
+		prefix++
+	}
+	return jaro + float64(prefix)*0.1*(1-jaro)
+}

@@ -1,0 +1,182 @@
+package domain
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// VerificationType is a way to verify a contact.
+type VerificationType string
+
+// The ways (Identity 0.3.2, identityVerificationType).
+const (
+	VerifiedByReport   VerificationType = "fraudRiskReport"
+	VerifiedByQuiz     VerificationType = "quiz"
+	VerifiedByApproval VerificationType = "adminApproval"
+)
+
+var verificationTypes = []string{string(VerifiedByReport), string(VerifiedByQuiz), string(VerifiedByApproval)}
+
+// VerificationState is what a verification came to.
+type VerificationState string
+
+// The states.
+const (
+	VerificationPassed VerificationState = "passed"
+	VerificationFailed VerificationState = "failed"
+)
+
+// Verification is one finished result for a contact.
+type Verification struct {
+	Type       VerificationType
+	State      VerificationState
+	VerifiedAt time.Time
+	// Source is the id of the report, the quiz or the approval.
+	Source string
+}
+
+// ContactVerification is everything that was found out about a contact.
+type ContactVerification struct {
+	Contact *Contact
+	// Verifications are oldest first.
+	Verifications []*Verification
+}
+
+// Passed reports whether one of the verifications was passed.
+func (v *ContactVerification) Passed() bool {
+	return slices.ContainsFunc(v.Verifications, func(one *Verification) bool { return one.State == VerificationPassed })
+}
+
+// ContactVerification lists the finished results for a contact, oldest first: all reports and approvals, and the
+// quizzes that were passed or failed. Types selects; none means all.
+// Refuses with InvalidContactLink (no such contact, or none that the caller may see).
+func (s *Service) ContactVerification(ctx context.Context, reference string, types ...VerificationType) (*ContactVerification, error) {
+	if err := s.Permit(ctx, "contactVerification"); err != nil {
+		return nil, err
+	}
+	contact, err := s.mayLink(ctx, reference, problem.InvalidContactLink)
+	if err != nil {
+		return nil, err
+	}
+	return s.verification(ctx, contact, types)
+}
+
+func (s *Service) verification(ctx context.Context, contact *Contact, types []VerificationType) (*ContactVerification, error) {
+	wanted := func(t VerificationType) bool { return len(types) == 0 || slices.Contains(types, t) }
+	out := &ContactVerification{Contact: contact, Verifications: []*Verification{}}
+	about := listing.Eq("contactId", contact.ID)
+	vouching := listing.All(about, listing.Eq("vouches", true))
+	if wanted(VerifiedByReport) {
+		all, err := every(ctx, s.Store.FraudRiskReports(), vouching)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			state := VerificationPassed
+			if r.State == ReportFailed {
+				state = VerificationFailed
+			}
+			out.Verifications = append(out.Verifications, &Verification{VerifiedByReport, state, r.CreatedAt, r.ID})
+		}
+	}
+	if wanted(VerifiedByQuiz) {
+		all, err := every(ctx, s.Store.Quizzes(), listing.All(vouching, listing.OneWord("outputs.state", QuizPassed, QuizFailed)))
+		if err != nil {
+			return nil, err
+		}
+		for _, q := range all {
+			state := VerificationPassed
+			if q.State == QuizFailed {
+				state = VerificationFailed
+			}
+			out.Verifications = append(out.Verifications, &Verification{VerifiedByQuiz, state, q.UpdatedAt, q.ID})
+		}
+	}
+	if wanted(VerifiedByApproval) {
+		all, err := every(ctx, s.Store.Approvals(), about)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range all {
+			out.Verifications = append(out.Verifications, &Verification{VerifiedByApproval, VerificationPassed, a.CreatedAt, a.ID})
+		}
+	}
+	slices.SortStableFunc(out.Verifications, func(a, b *Verification) int {
+		return cmp.Or(a.VerifiedAt.Compare(b.VerifiedAt), cmp.Compare(a.Source, b.Source))
+	})
+	return out, nil
+}
+
+// UserVerification is the verification of a user's contact: of several the first that has passed, or else the first;
+// nil where the user has none.
+func (s *Service) UserVerification(ctx context.Context, userID string) (*ContactVerification, error) {
+	all, err := every(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
+	if err != nil {
+		return nil, err
+	}
+	var first *ContactVerification
+	for _, c := range all {
+		v, err := s.verification(ctx, c, nil)
+		if err != nil {
+			return nil, err
+		}
+		if v.Passed() {
+			return v, nil
+		}
+		if first == nil {
+			first = v
+		}
+	}
+	return first, nil
+}
+
+// UserVerified reports whether a contact of the user has passed a report, a quiz or an approval.
+func (s *Service) UserVerified(ctx context.Context, userID string) (bool, error) {
+	v, err := s.UserVerification(ctx, userID)
+	return v != nil && v.Passed(), err
+}
+
+// InviteeVerification is the verification of the user who accepted an invitation; nil while that is not known, and
+// where the caller may not see it.
+func (s *Service) InviteeVerification(ctx context.Context, i *Invitation) (*ContactVerification, error) {
+	a := ActorFrom(ctx)
+	if i.AcceptedBy == nil || !a.SeesAll() && a.ID != i.CreatedBy && a.ID != *i.AcceptedBy {
+		return nil, nil
+	}
+	v, err := s.UserVerification(ctx, *i.AcceptedBy)
+	if v != nil && !a.SeesAll() && a.ID != *i.AcceptedBy {
+		v.Contact = nil // the inviter learns what came of it, and nothing of the person
+	}
+	return v, err
+}
+
+// verificationLife is how long a verification token is good (Identity, inputs).
+const verificationLife = 24 * time.Hour
+
+// verificationToken makes the signed word on where a verification stands; empty where the record does not count for
+// a contact. Its claims follow from the record alone: another state is another token, and the same state the same.
+func (s *Service) verificationToken(ctx context.Context, head *Meta, method VerificationType, state string, contactID *string, vouches bool) (string, error) {
+	if contactID == nil || !vouches || s.Attest == nil {
+		return "", nil
+	}
+	return s.Attest(ctx, map[string]any{
+		"iss": s.Settings.PublicURL, "sub": *contactID, "jti": head.ID + "." + strconv.Itoa(head.Version),
+		"iat": head.UpdatedAt.Unix(), "exp": head.UpdatedAt.Add(verificationLife).Unix(), "method": string(method), "state": state,
+	})
+}
+
+// FraudRiskReportToken is the verification token of a report; empty where there is none.
+func (s *Service) FraudRiskReportToken(ctx context.Context, r *FraudRiskReport) (string, error) {
+	return s.verificationToken(ctx, &r.Meta, VerifiedByReport, string(r.State), r.ContactID, r.Vouches)
+}
+
+// QuizToken is the verification token of a quiz as it stands in q; empty where there is none.
+func (s *Service) QuizToken(ctx context.Context, q *Quiz) (string, error) {
+	return s.verificationToken(ctx, &q.Meta, VerifiedByQuiz, string(q.State), q.ContactID, q.Vouches)
+}

@@ -1,0 +1,346 @@
+package provider
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
+)
+
+const (
+	// choices is how many a question has.
+	choices = 5
+	// maxQuestions is how many a quiz has at most: one of each kind of fact.
+	maxQuestions = 5
+)
+
+// theme is a kind of fact that people are asked for.
+type theme struct {
+	name string
+	// text is the question.
+	text string
+	// facts are the person's, as they are shown.
+	facts func(*domain.IdentityRecord) []string
+	// decoy draws something like the fact.
+	decoy func(r *rand.Rand, fact string) string
+	// same reports whether two of them are one.
+	same func(a, b string) bool
+}
+
+var themes = []theme{
+	{"address", "Which of these addresses have you lived at?", oldAddresses, decoyAddress, sameAddress},
+	{"phone", "Which of these phone numbers has been yours?", oldPhones, decoyPhone, func(a, b string) bool { return risk.FoldPhone(a) == risk.FoldPhone(b) }},
+	{"relative", "Which of these people is a relative of yours?", func(r *domain.IdentityRecord) []string { return r.Relatives }, decoyRelative, sameWords},
+	{"vehicle", "Which of these vehicles has been yours?", func(r *domain.IdentityRecord) []string { return r.Vehicles }, decoyVehicle, sameWords},
+	{"employer", "Which of these employers have you worked for?", func(r *domain.IdentityRecord) []string { return r.Employers }, decoyEmployer, sameWords},
+}
+
+// Questions makes one question of each kind of fact that the record has. Which fact of a kind is asked for differs
+// from quiz to quiz; the choices beside a fact are the same in every quiz, drawn from a keyed hash, for two quizzes
+// would otherwise show what they have in common: what is right.
+func (l *Local) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQuestion, error) {
+	record, err := l.record(ctx, q.Inputs)
+	if err != nil {
+		return nil, problem.New(problem.ProviderUnavailable).From(err)
+	}
+	if record == nil {
+		return nil, problem.New(problem.QuizQuestionsUnavailable)
+	}
+	var out []domain.QuizQuestion
+	for _, t := range themes {
+		facts := usable(t.facts(record))
+		if len(facts) == 0 || len(out) == maxQuestions {
+			continue
+		}
+		fact := facts[l.dice("quiz fact", q.ID, t.name).IntN(len(facts))]
+		shown := l.choicesOf(t, record, fact)
+		if len(shown) < choices {
+			continue // too little is known to hide the fact among
+		}
+		out = append(out, domain.QuizQuestion{ID: strconv.Itoa(len(out) + 1), Question: t.text, Choices: shown, Right: fact})
+	}
+	if len(out) == 0 {
+		return nil, problem.New(problem.QuizQuestionsUnavailable)
+	}
+	return out, nil
+}
+
+// Mark counts the right answers.
+func (l *Local) Mark(q *domain.Quiz, answers []domain.QuizAnswer) (domain.QuizVerdict, bool) {
+	right := 0
+	for _, question := range q.Questions {
+		if slices.ContainsFunc(answers, func(a domain.QuizAnswer) bool { return a.QuestionID == question.ID && a.Answer == question.Right }) {
+			right++
+		}
+	}
+	// The share is of all questions, rounded up: half of three is two.
+	if needed := int(math.Ceil(l.PassShare*float64(len(q.Questions)) - 1e-9)); right >= max(1, needed) {
+		return domain.VerdictPassed, true
+	}
+	return domain.VerdictFailed, true
+}
+
+// Score is never needed, unless the answers were left with another provider before: they are scored here then.
+func (l *Local) Score(_ context.Context, q *domain.Quiz) (domain.QuizVerdict, error) {
+	verdict, _ := l.Mark(q, q.Answers)
+	return verdict, nil
+}
+
+// dice are thrown by a keyed hash: the same parts give the same throws, and nobody else can throw them.
+func (l *Local) dice(purpose string, parts ...string) *rand.Rand {
+	h := l.Keyed(purpose, parts...)
+	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:]))) //nolint:gosec // seeded by a keyed hash
+}
+
+// choicesOf gives the fact among its decoys, in an order that is the same each time and says nothing.
+func (l *Local) choicesOf(t theme, record *domain.IdentityRecord, fact string) []string {
+	person := record.ID
+	if record.TaxID != nil {
+		person = risk.FoldTaxID(*record.TaxID)
+	}
+	dice := l.dice("quiz decoys", person, t.name, risk.Fold(fact))
+	out := []string{fact}
+	for range 400 {
+		if len(out) == choices {
+			break
+		}
+		d := t.decoy(dice, fact)
+		if usable([]string{d}) == nil || slices.ContainsFunc(out, func(have string) bool { return t.same(have, d) }) || right(t, record, d) {
+			continue
+		}
+		out = append(out, d)
+	}
+	dice.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// right reports whether a decoy would be right too: it is another fact of the person, of before or of now.
+func right(t theme, r *domain.IdentityRecord, decoy string) bool {
+	known := slices.Clone(t.facts(r))
+	switch t.name {
+	case "phone":
+		if r.Phone != nil {
+			known = append(known, *r.Phone)
+		}
+	case "address":
+		p := r.Identity.Person()
+		known = append(known, p.Address1+", "+p.City)
+	case "relative":
+		p := r.Identity.Person()
+		known = append(known, p.FirstName+" "+p.LastName)
+	}
+	return slices.ContainsFunc(known, func(k string) bool { return t.same(k, decoy) })
+}
+
+// usable are the facts that can be the text of a choice.
+func usable(facts []string) []string {
+	var out []string
+	for _, f := range facts {
+		if f = strings.TrimSpace(f); f != "" && len([]rune(f)) <= 256 && !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func sameWords(a, b string) bool { return risk.Fold(a) == risk.Fold(b) }
+
+func oldAddresses(r *domain.IdentityRecord) []string {
+	var out []string
+	for _, a := range r.PreviousAddresses {
+		if a.Address1 != "" && a.City != "" {
+			out = append(out, a.Address1+", "+a.City)
+		}
+	}
+	return out
+}
+
+func sameAddress(a, b string) bool {
+	place := func(text string) risk.Place {
+		at := strings.LastIndex(text, ", ")
+		if at < 0 {
+			return risk.Place{Address1: text}
+		}
+		return risk.Place{Address1: text[:at], City: text[at+2:]}
+	}
+	return place(a).Same(place(b))
+}
+
+// oldPhones are shown in the one form that decoys have too, or how a number is written would give it away.
+func oldPhones(r *domain.IdentityRecord) []string {
+	var out []string
+	for _, p := range r.PreviousPhones {
+		if risk.FoldPhone(p) != "" {
+			out = append(out, shownPhone(p))
+		}
+	}
+	return out
+}
+
+func shownPhone(text string) string {
+	d := risk.FoldPhone(text)
+	if len(d) == 10 {
+		return fmt.Sprintf("(%s) %s-%s", d[:3], d[3:6], d[6:])
+	}
+	return d
+}
+
+// decoyPhone keeps all but the last seven digits, so that the area says nothing, and the exchange where numbers of
+// fiction are.
+func decoyPhone(dice *rand.Rand, fact string) string {
+	d := risk.FoldPhone(fact)
+	last := min(7, len(d))
+	if len(d) == 10 && d[3:6] == "555" {
+		last = 4
+	}
+	digits := []byte(d)
+	for i := len(d) - last; i < len(d); i++ {
+		digits[i] = byte('0' + dice.IntN(10))
+		if i == len(d)-7 && len(d) == 10 {
+			digits[i] = byte('2' + dice.IntN(8)) // no exchange begins with 0 or 1
+		}
+	}
+	if len(d) == 10 && last == 4 && d[6:8] == "01" {
+		digits[6], digits[7] = '0', '1'
+	}
+	return shownPhone(string(digits))
+}
+
+// decoyAddress keeps the town and how long the number is.
+func decoyAddress(dice *rand.Rand, fact string) string {
+	at := strings.LastIndex(fact, ", ")
+	line, town := fact[:at], fact[at+2:]
+	words := strings.Fields(line)
+	number := ""
+	if len(words) > 1 && strings.Trim(words[0], "0123456789") == "" {
+		number = drawNumber(dice, len(words[0])) + " "
+	}
+	suffix := streetKinds[dice.IntN(len(streetKinds))]
+	if last := words[len(words)-1]; len(words) > 2 && slices.ContainsFunc(streetKinds, func(k [2]string) bool { return strings.EqualFold(k[1], last) || strings.EqualFold(k[1]+".", last) }) {
+		return cased(line, number+streets[dice.IntN(len(streets))]+" "+suffix[1]+strings.Repeat(".", strings.Count(last, "."))) + ", " + town
+	}
+	return cased(line, number+streets[dice.IntN(len(streets))]+" "+suffix[0]) + ", " + town
+}
+
+func drawNumber(dice *rand.Rand, length int) string {
+	out := []byte{byte('1' + dice.IntN(9))}
+	for len(out) < length {
+		out = append(out, byte('0'+dice.IntN(10)))
+	}
+	return string(out)
+}
+
+// decoyRelative keeps the last name, so that it says nothing, and how many names there are.
+func decoyRelative(dice *rand.Rand, fact string) string {
+	words := strings.Fields(fact)
+	for i := range words {
+		if i == len(words)-1 && i > 0 {
+			break
+		}
+		w := firstNames[dice.IntN(len(firstNames))]
+		switch bare := strings.TrimSuffix(words[i], "."); {
+		case len([]rune(bare)) == 1:
+			words[i] = w[:1] + strings.TrimPrefix(words[i], bare)
+		default:
+			words[i] = w
+		}
+	}
+	return cased(fact, strings.Join(words, " "))
+}
+
+// decoyVehicle has a year where the fact has one, some years from it, and a model where the fact has one.
+func decoyVehicle(dice *rand.Rand, fact string) string {
+	model := vehicles[dice.IntN(len(vehicles))]
+	words := strings.Fields(fact)
+	year, rest := "", words
+	for _, at := range []int{0, len(words) - 1} {
+		if n, err := strconv.Atoi(words[at]); err == nil && n >= 1900 && n <= 2100 {
+			year = strconv.Itoa(n + dice.IntN(9) - 4)
+			if at == 0 {
+				rest = words[1:]
+				model = year + " " + withLength(model, len(rest))
+			} else {
+				rest = words[:at]
+				model = withLength(model, len(rest)) + " " + year
+			}
+			break
+		}
+	}
+	if year == "" {
+		model = withLength(model, len(rest))
+	}
+	return cased(fact, model)
+}
+
+func withLength(model string, n int) string {
+	words := strings.Fields(model)
+	if n == 1 {
+		return words[0]
+	}
+	return model
+}
+
+// decoyEmployer ends as the fact does where that is a form of company.
+func decoyEmployer(dice *rand.Rand, fact string) string {
+	name := employers[dice.IntN(len(employers))]
+	words := strings.Fields(fact)
+	for _, form := range []string{"Inc", "Inc.", "LLC", "Corp", "Corp.", "Corporation", "Ltd", "Ltd.", "Company", "Co", "Co.", "Group"} {
+		if len(words) > 1 && strings.EqualFold(words[len(words)-1], form) {
+			name += " " + words[len(words)-1]
+			break
+		}
+	}
+	return cased(fact, name)
+}
+
+// cased writes a decoy as the fact is written, in capitals or small letters.
+func cased(like, text string) string {
+	upper, lower := false, false
+	for _, r := range like {
+		upper, lower = upper || unicode.IsUpper(r), lower || unicode.IsLower(r)
+	}
+	switch {
+	case upper && !lower:
+		return strings.ToUpper(text)
+	case lower && !upper:
+		return strings.ToLower(text)
+	}
+	return text
+}
+
+// What decoys are drawn from: names that are common in the country, and belong to nobody.
+var (
+	streets = []string{
+		"Oak", "Maple", "Cedar", "Elm", "Walnut", "Chestnut", "Spruce", "Willow", "Birch", "Magnolia", "Dogwood", "Sycamore", "Hickory", "Poplar", "Laurel", "Holly",
+		"Washington", "Lincoln", "Jefferson", "Madison", "Jackson", "Franklin", "Adams", "Monroe", "Lake", "River", "Ridge", "Meadow", "Valley", "Sunset", "Highland", "Prospect",
+		"Church", "Mill", "Park", "Spring", "Summit", "Forest", "Orchard", "Garden", "Fairview", "Lakeview", "Front", "Market", "Union", "Liberty", "College", "Pine",
+	}
+	streetKinds = [][2]string{{"Street", "St"}, {"Avenue", "Ave"}, {"Road", "Rd"}, {"Drive", "Dr"}, {"Lane", "Ln"}, {"Court", "Ct"}, {"Boulevard", "Blvd"}, {"Place", "Pl"}}
+	firstNames  = []string{
+		"James", "Mary", "Robert", "Patricia", "John", "Jennifer", "Michael", "Linda", "David", "Elizabeth", "William", "Barbara", "Richard", "Susan", "Joseph", "Jessica",
+		"Thomas", "Sarah", "Charles", "Karen", "Christopher", "Lisa", "Daniel", "Nancy", "Matthew", "Betty", "Anthony", "Sandra", "Mark", "Margaret", "Donald", "Ashley",
+		"Steven", "Kimberly", "Andrew", "Emily", "Paul", "Donna", "Joshua", "Michelle", "Kenneth", "Carol", "Kevin", "Amanda", "Brian", "Melissa", "George", "Deborah",
+		"Maria", "Jose", "Luis", "Ana", "Carlos", "Rosa", "Juan", "Carmen", "Wei", "Mei", "Min", "Ravi", "Priya", "Omar", "Leila", "Aisha", "Yusuf", "Olga", "Ivan", "Ingrid",
+	}
+	vehicles = []string{
+		"Honda Civic", "Honda Accord", "Honda CR-V", "Toyota Corolla", "Toyota Camry", "Toyota RAV4", "Toyota Tacoma", "Ford F-150", "Ford Focus", "Ford Escape", "Ford Explorer",
+		"Chevrolet Malibu", "Chevrolet Silverado", "Chevrolet Equinox", "Nissan Altima", "Nissan Sentra", "Nissan Rogue", "Hyundai Elantra", "Hyundai Sonata", "Hyundai Tucson",
+		"Kia Optima", "Kia Sorento", "Subaru Outback", "Subaru Forester", "Mazda CX-5", "Mazda 3", "Volkswagen Jetta", "Volkswagen Passat", "Jeep Wrangler", "Jeep Cherokee",
+		"Dodge Charger", "GMC Sierra", "Buick LaCrosse", "Chrysler Pacifica", "Lexus RX", "Acura TLX", "Volvo XC60", "Audi A4", "BMW 328i",
+	}
+	employers = []string{
+		"Northfield Logistics", "Harbor Point Medical", "Blue Ridge Hardware", "Lakeside Dental", "Summit Foods", "Riverbend Textiles", "Granite State Insurance", "Redwood Printing",
+		"Coastal Freight", "Pinecrest Schools", "Silver Creek Farms", "Metro Auto Parts", "Evergreen Landscaping", "Keystone Plumbing", "Bayview Hotels", "Cardinal Software",
+		"Prairie Electric", "Stonebridge Builders", "Fairfield Dairy", "Horizon Airlines", "Westgate Pharmacy", "Liberty Steel", "Meadowbrook Clinic", "Oakmont Furniture",
+		"Delta Packaging", "Crescent Bakery", "Ironwood Security", "Beacon Publishing", "Sunrise Solar", "Maple Leaf Grocers",
+	}
+)

@@ -1,0 +1,547 @@
+package identity
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/rest/hal"
+	"github.com/gatehouse/gatehouse/rest/wire"
+)
+
+// The names that the document gives its representations.
+const (
+	apiVersion = "0.3.2"
+
+	rootProfile         = "https://api.apiture.com/schemas/common/root/v1.0.0/profile.json"
+	reportProfile       = schemas + "fraudRiskReport/v1.0.0/profile.json"
+	reportsProfile      = schemas + "fraudRiskReports/v1.0.0/profile.json"
+	quizProfile         = schemas + "quiz/v1.0.0/profile.json"
+	quizzesProfile      = schemas + "quizzes/v1.0.0/profile.json"
+	questionsProfile    = schemas + "quizQuestions/v1.0.0/profile.json"
+	verificationProfile = schemas + "contactVerification/v1.0.0/profile.json"
+	approvalProfile     = schemas + "approval/v1.0.0/profile.json"
+
+	schemas = "https://api.apiture.com/schemas/identity/"
+)
+
+// person is the schema identity, in full (Identity, PII handling).
+type person struct {
+	TaxID      *string `json:"taxId,omitempty"`
+	FirstName  *string `json:"firstName,omitempty"`
+	LastName   *string `json:"lastName,omitempty"`
+	Address1   *string `json:"address1,omitempty"`
+	Address2   *string `json:"address2,omitempty"`
+	City       *string `json:"city,omitempty"`
+	Region     *string `json:"region,omitempty"`
+	PostalCode *string `json:"postalCode,omitempty"`
+	Phone      *string `json:"phone,omitempty"`
+	Birthdate  *string `json:"birthdate,omitempty"`
+	Email      *string `json:"email,omitempty"`
+	IPAddress  *string `json:"ipAddress,omitempty"`
+}
+
+type inputs struct {
+	Identity person `json:"identity"`
+}
+
+// verified is the schema identityVerification, which reports, quizzes and approvals begin with.
+type verified struct {
+	hal.Resource
+	Type      domain.VerificationType `json:"type"`
+	ID        string                  `json:"_id"`
+	CreatedAt string                  `json:"createdAt"`
+	ExpiresAt string                  `json:"expiresAt,omitempty"`
+}
+
+type fraudRiskReport struct {
+	verified
+	Inputs  inputs        `json:"inputs"`
+	Outputs reportOutputs `json:"outputs"`
+}
+
+type reportOutputs struct {
+	Token      string              `json:"token,omitempty"`
+	State      string              `json:"state"`
+	Categories []fraudRiskCategory `json:"fraudRiskCategories"`
+}
+
+type fraudRiskCategory struct {
+	Type        string `json:"type"`
+	Description string `json:"description"`
+}
+
+type quiz struct {
+	verified
+	Inputs  inputs      `json:"inputs"`
+	Outputs quizOutputs `json:"outputs"`
+}
+
+type quizOutputs struct {
+	Token string `json:"token,omitempty"`
+	State string `json:"state"`
+}
+
+type quizQuestions struct {
+	hal.Resource
+	Questions []coreQuizQuestion `json:"questions"`
+	Token     string             `json:"token,omitempty"`
+}
+
+type coreQuizQuestion struct {
+	ID       string   `json:"id"`
+	Question string   `json:"question"`
+	Choices  []string `json:"choices"`
+}
+
+type contactVerification struct {
+	hal.Resource
+	Verifications []verification `json:"verifications"`
+}
+
+type verification struct {
+	Type       domain.VerificationType  `json:"type"`
+	Links      hal.Links                `json:"_links"`
+	State      domain.VerificationState `json:"state"`
+	VerifiedAt string                   `json:"verifiedAt"`
+}
+
+func linked(self string, contactID *string) hal.Links {
+	links := hal.Links{}
+	links.Add("self", self)
+	if contactID != nil {
+		links.Add("apiture:contact", domain.ContactURI(*contactID))
+	}
+	return links
+}
+
+func (a *api) reportResource(ctx context.Context, r *domain.FraudRiskReport) (*fraudRiskReport, error) {
+	token, err := a.Service.FraudRiskReportToken(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &fraudRiskReport{
+		verified: verified{
+			Resource: hal.Resource{Profile: reportProfile, Links: linked(reportsPath+"/"+r.ID, r.ContactID)},
+			Type:     domain.VerifiedByReport, ID: r.ID, CreatedAt: hal.Seconds(r.CreatedAt),
+		},
+		Inputs:  inputs{shownIdentity(r.Inputs)},
+		Outputs: reportOutputs{Token: token, State: string(r.State), Categories: []fraudRiskCategory{}},
+	}
+	for _, c := range r.Categories {
+		out.Outputs.Categories = append(out.Outputs.Categories, fraudRiskCategory{Type: string(c.Type), Description: c.Description})
+	}
+	return out, nil
+}
+
+func shownIdentity(i domain.Identity) person {
+	return person{
+		TaxID: i.TaxID, FirstName: i.FirstName, LastName: i.LastName, Address1: i.Address1, Address2: i.Address2, City: i.City, Region: i.Region,
+		PostalCode: i.PostalCode, Phone: i.Phone, Birthdate: i.Birthdate, Email: i.Email, IPAddress: i.IPAddress,
+	}
+}
+
+// quizResource is the quiz as this caller sees it now. The link apiture:score is there before the questions were asked
+// for, as in the example of the document; it answers 409 then.
+func (a *api) quizResource(ctx context.Context, q *domain.Quiz) (*quiz, error) {
+	token, err := a.Service.QuizToken(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	actions, err := a.Service.QuizActions(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	self := quizzesPath + "/" + q.ID
+	links := linked(self, q.ContactID)
+	for _, action := range actions {
+		switch {
+		case action.Name == "createQuizQuestions" && action.Allowed:
+			links.Add("apiture:getQuestions", self+"/questions")
+		case action.Name == "scoreQuiz" && (action.Allowed || q.State == domain.QuizPending && action.Problem.Kind == problem.Conflict):
+			links.Add("apiture:score", self+"/answers")
+		}
+	}
+	return &quiz{
+		verified: verified{
+			Resource: hal.Resource{Profile: quizProfile, Links: links},
+			Type:     domain.VerifiedByQuiz, ID: q.ID, CreatedAt: hal.Seconds(q.CreatedAt), ExpiresAt: hal.Seconds(q.ExpiresAt),
+		},
+		Inputs: inputs{shownIdentity(q.Inputs)}, Outputs: quizOutputs{Token: token, State: string(q.State)},
+	}, nil
+}
+
+func (a *api) approvalResource(r *domain.Approval) *verified {
+	return &verified{
+		Resource: hal.Resource{Profile: approvalProfile, Links: linked(approvalsPath+"/"+r.ID, &r.ContactID)},
+		Type:     domain.VerifiedByApproval, ID: r.ID, CreatedAt: hal.Seconds(r.CreatedAt),
+	}
+}
+
+// conditional turns the answer of an instance into 304 where the caller has it already.
+func conditional(r *http.Request, answer reply, err error) (reply, error) {
+	answer.cached = true
+	if err == nil && wire.NotModified(r, answer.etag) {
+		answer.status, answer.resource = http.StatusNotModified, nil
+	}
+	return answer, err
+}
+
+// oneReport is the answer that carries a report.
+func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.FraudRiskReport], err error) (reply, error) {
+	answer := reply{status: status, replayed: out.Replayed}
+	if err != nil {
+		return answer, err
+	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchFraudRiskReport)
+	}
+	resource, err := a.reportResource(r.Context(), out.Record)
+	answer.resource, answer.etag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	return answer, err
+}
+
+// oneQuiz is the answer that carries a quiz.
+func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Quiz], err error) (reply, error) {
+	answer := reply{status: status, replayed: out.Replayed}
+	if err != nil {
+		return answer, err
+	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchQuiz)
+	}
+	resource, err := a.quizResource(r.Context(), out.Record)
+	answer.resource, answer.etag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	return answer, err
+}
+
+func (a *api) report(r *http.Request) (reply, error) {
+	found, err := a.Service.FraudRiskReport(r.Context(), r.PathValue("fraudRiskReportId"))
+	answer, err := a.oneReport(r, http.StatusOK, domain.Outcome[domain.FraudRiskReport]{Record: found}, err)
+	return conditional(r, answer, err)
+}
+
+func (a *api) quiz(r *http.Request) (reply, error) {
+	found, err := a.Service.Quiz(r.Context(), r.PathValue("quizId"))
+	answer, err := a.oneQuiz(r, http.StatusOK, domain.Outcome[domain.Quiz]{Record: found}, err)
+	return conditional(r, answer, err)
+}
+
+func (a *api) approval(r *http.Request) (reply, error) {
+	found, err := a.Service.Approval(r.Context(), r.PathValue("approvalId"))
+	if err != nil {
+		return reply{}, err
+	}
+	return conditional(r, reply{status: http.StatusOK, resource: a.approvalResource(found), etag: wire.ETag(found.ID, found.Version)}, nil)
+}
+
+func (a *api) reports(r *http.Request) (reply, error) {
+	q, err := wire.List(r, domain.FraudRiskReportSchema, wire.Named{Name: "type"})
+	if err != nil {
+		return reply{}, err
+	}
+	page, err := a.Service.FraudRiskReports(r.Context(), q)
+	if err != nil {
+		return reply{}, err
+	}
+	items := make([]*fraudRiskReport, 0, len(page.Items))
+	for _, one := range page.Items {
+		item, err := a.reportResource(r.Context(), one)
+		if err != nil {
+			return reply{}, err
+		}
+		items = append(items, item)
+	}
+	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
+	return reply{status: http.StatusOK, resource: hal.NewCollection(r, reportsProfile, "fraudRiskReports", items, slice, "type")}, nil
+}
+
+func (a *api) quizzes(r *http.Request) (reply, error) {
+	q, err := wire.List(r, domain.QuizSchema)
+	if err != nil {
+		return reply{}, err
+	}
+	for _, named := range []struct{ name, field string }{{"createdAt", "createdAt"}, {"expiredAt", "expiresAt"}, {"expiresAt", "expiresAt"}} {
+		p, err := instants(r, named.name, named.field)
+		if err != nil {
+			return reply{}, err
+		}
+		q.Where = listing.All(q.Where, p)
+	}
+	page, err := a.Service.Quizzes(r.Context(), q)
+	if err != nil {
+		return reply{}, err
+	}
+	items := make([]*quiz, 0, len(page.Items))
+	for _, one := range page.Items {
+		item, err := a.quizResource(r.Context(), one)
+		if err != nil {
+			return reply{}, err
+		}
+		items = append(items, item)
+	}
+	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
+	return reply{status: http.StatusOK, resource: hal.NewCollection(r, quizzesProfile, "quizzes", items, slice, "createdAt", "expiredAt", "expiresAt")}, nil
+}
+
+// instants reads a parameter of date-times, with | between alternatives. Resources show whole seconds, so that one
+// without a fraction means all of its second.
+func instants(r *http.Request, name, field string) (listing.Predicate, error) {
+	values, err := wire.Parameters(r)
+	if err != nil {
+		return nil, err
+	}
+	var all []listing.Predicate
+	for _, text := range values[name] {
+		var ways []listing.Predicate
+		for _, one := range strings.Split(text, "|") {
+			if one == "" {
+				return nil, problem.New(problem.InvalidParameter).Because("The parameter %s has an empty alternative.", name).With("name", name)
+			}
+			at, ok := listing.ParseTime(one)
+			if !ok {
+				return nil, problem.New(problem.InvalidParameterValue).Because("The parameter %s is a date-time.", name).With("name", name)
+			}
+			if at.Nanosecond() == 0 {
+				ways = append(ways, listing.All(listing.Is(listing.GE, field, at), listing.Is(listing.LT, field, at.Add(time.Second))))
+			} else {
+				ways = append(ways, listing.Eq(field, at))
+			}
+		}
+		all = append(all, listing.Any(ways...))
+	}
+	return listing.All(all...), nil
+}
+
+var reading = wire.Reading{MediaTypes: hal.MediaTypes}
+
+// subject reads the body of createFraudRiskReport and createQuiz: members of an identity, a link to a contact, or both.
+func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
+	var in domain.SubjectInput
+	key, err := wire.IdempotencyKey(r)
+	if err != nil {
+		return in, err
+	}
+	body, err := wire.Object(r, reading)
+	if err != nil {
+		return in, err
+	}
+	body.Into(&in.Identity)
+	if links, ok := body.Object("_links"); ok {
+		if contact, ok := links.Object("apiture:contact"); ok {
+			href, _ := contact.String("href")
+			if body.Err() == nil && a.Service.ContactOfURI(href) == "" {
+				return in, problem.New(problem.InvalidContactLink)
+			}
+			in.ContactID = &href
+		}
+	}
+	in.IdempotencyKey = key
+	if body.Err() == nil {
+		return in, nil
+	}
+	// The rules are not asked then, which would say what is missing; so that is said here, and the caller hears of all
+	// of it at once.
+	if in.ContactID == nil {
+		for _, name := range in.Missing() {
+			if !body.Has(name) {
+				body.Refuse(name, "%s is required where no contact is named.", name)
+			}
+		}
+	}
+	return in, body.Err()
+}
+
+func (a *api) createReport(r *http.Request) (reply, error) {
+	in, err := a.subject(r)
+	if err != nil {
+		return reply{}, err
+	}
+	out, err := a.Service.CreateFraudRiskReport(r.Context(), in)
+	answer, err := a.oneReport(r, http.StatusCreated, out, err)
+	if err == nil {
+		answer.location = reportsPath + "/" + out.Record.ID
+	}
+	return answer, err
+}
+
+func (a *api) createQuiz(r *http.Request) (reply, error) {
+	in, err := a.subject(r)
+	if err != nil {
+		return reply{}, err
+	}
+	out, err := a.Service.CreateQuiz(r.Context(), in)
+	answer, err := a.oneQuiz(r, http.StatusCreated, out, err)
+	if err == nil {
+		answer.location = quizzesPath + "/" + out.Record.ID
+	}
+	return answer, err
+}
+
+// guard reads If-Match, which is honoured although the document has it nowhere, and Idempotency-Key.
+func guard(r *http.Request, id string) (domain.Guard, error) {
+	version, _, err := wire.ParseIfMatch(r, id)
+	if err != nil {
+		return domain.Guard{}, err
+	}
+	key, err := wire.IdempotencyKey(r)
+	return domain.Guard{ExpectedVersion: version, IdempotencyKey: key}, err
+}
+
+func (a *api) questions(r *http.Request) (reply, error) {
+	id := r.PathValue("quizId")
+	g, err := guard(r, id)
+	if err != nil {
+		return reply{}, err
+	}
+	out, questions, err := a.Service.CreateQuizQuestions(r.Context(), domain.CreateQuizQuestionsInput{QuizID: id, Guard: g})
+	answer := reply{status: http.StatusCreated, replayed: out.Replayed}
+	if err != nil {
+		return answer, atPath(err)
+	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchQuiz)
+	}
+	token, err := a.Service.QuizToken(r.Context(), out.Record)
+	if err != nil {
+		return answer, err
+	}
+	self := quizzesPath + "/" + out.Record.ID
+	var links hal.Links
+	links.Add("up", self)
+	links.Add("apiture:score", self+"/answers")
+	resource := quizQuestions{Resource: hal.Resource{Profile: questionsProfile, Links: links}, Token: token, Questions: []coreQuizQuestion{}}
+	for _, q := range questions {
+		resource.Questions = append(resource.Questions, coreQuizQuestion{ID: q.ID, Question: q.Question, Choices: q.Choices})
+	}
+	answer.resource = resource
+	return answer, nil
+}
+
+func (a *api) answers(r *http.Request) (reply, error) {
+	id := r.PathValue("quizId")
+	g, err := guard(r, id)
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := wire.Object(r, reading)
+	if err != nil {
+		return reply{}, err
+	}
+	in := domain.ScoreQuizInput{QuizID: id, Guard: g}
+	var given struct {
+		Answers []struct {
+			QuestionID string `json:"questionId"`
+			Answer     string `json:"answer"`
+		} `json:"answers"`
+	}
+	body.Into(&given)
+	if err := body.Err(); err != nil {
+		return reply{}, err
+	}
+	if body.Has("answers") {
+		in.Answers = []domain.QuizAnswer{}
+	}
+	for _, one := range given.Answers {
+		in.Answers = append(in.Answers, domain.QuizAnswer{QuestionID: one.QuestionID, Answer: one.Answer})
+	}
+	out, err := a.Service.ScoreQuiz(r.Context(), in)
+	return a.oneQuiz(r, http.StatusCreated, out, atPath(err))
+}
+
+// atPath is what a path that cannot be the address of a quiz is answered with: there is none.
+func atPath(err error) error {
+	if problem.Has(err, problem.InvalidInput) && slices.ContainsFunc(problem.Of(err).Causes, func(cause *problem.Problem) bool {
+		return slices.Equal(cause.Path, []string{"quizId"})
+	}) {
+		return problem.New(problem.NoSuchQuiz)
+	}
+	return err
+}
+
+// about reads the parameters contactUri, and type with | between alternatives.
+func (a *api) about(r *http.Request) (uri string, types []domain.VerificationType, err error) {
+	uri, err = wire.Parameter(r, "contactUri")
+	if err != nil {
+		return "", nil, err
+	}
+	if a.Service.ContactOfURI(uri) == "" {
+		return "", nil, problem.New(problem.InvalidContactLink).With("name", "contactUri")
+	}
+	values, err := wire.Parameters(r)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, text := range values["type"] {
+		for _, one := range strings.Split(text, "|") {
+			switch t := domain.VerificationType(one); t {
+			case domain.VerifiedByReport, domain.VerifiedByQuiz, domain.VerifiedByApproval:
+				types = append(types, t)
+			default:
+				return "", nil, problem.New(problem.InvalidParameterWord).
+					Because("The parameter type is one of fraudRiskReport, quiz and adminApproval.").With("name", "type")
+			}
+		}
+	}
+	return uri, types, nil
+}
+
+// sources are where the resources of a type are.
+var sources = map[domain.VerificationType]string{
+	domain.VerifiedByReport: reportsPath, domain.VerifiedByQuiz: quizzesPath, domain.VerifiedByApproval: approvalsPath,
+}
+
+func (a *api) verification(r *http.Request) (reply, error) {
+	uri, types, err := a.about(r)
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := a.Service.ContactVerification(r.Context(), uri, types...)
+	if err != nil {
+		return reply{}, err
+	}
+	var links hal.Links
+	links.Add("apiture:contact", domain.ContactURI(found.Contact.ID))
+	out := contactVerification{Resource: hal.Resource{Profile: verificationProfile, Links: links}, Verifications: []verification{}}
+	for _, v := range found.Verifications {
+		var self hal.Links
+		self.Add("self", sources[v.Type]+"/"+v.Source)
+		out.Verifications = append(out.Verifications, verification{Type: v.Type, Links: self, State: v.State, VerifiedAt: hal.Seconds(v.VerifiedAt)})
+	}
+	return reply{status: http.StatusOK, resource: out}, nil
+}
+
+// approve ignores a body, as the document has none.
+func (a *api) approve(r *http.Request) (reply, error) {
+	key, err := wire.IdempotencyKey(r)
+	if err != nil {
+		return reply{}, err
+	}
+	uri, types, err := a.about(r)
+	if err != nil {
+		return reply{}, err
+	}
+	in := domain.CreateApprovalInput{ContactID: uri, IdempotencyKey: key}
+	if len(types) > 1 {
+		return reply{}, problem.New(problem.InvalidParameterWord).Because("One method is approved at a time.").With("name", "type")
+	}
+	if len(types) == 1 {
+		in.Method = &types[0]
+	}
+	out, err := a.Service.CreateApproval(r.Context(), in)
+	answer := reply{status: http.StatusCreated, replayed: out.Replayed}
+	if err != nil {
+		return answer, err
+	}
+	if out.Record == nil {
+		return answer, problem.New(problem.NoSuchApproval)
+	}
+	answer.resource, answer.etag = a.approvalResource(out.Record), wire.ETag(out.Record.ID, out.Record.Version)
+	answer.location = approvalsPath + "/" + out.Record.ID
+	return answer, nil
+}

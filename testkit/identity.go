@@ -1,0 +1,109 @@
+package testkit
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/gatehouse/gatehouse/auth"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/risk"
+	"github.com/gatehouse/gatehouse/provider"
+)
+
+// providers gives the rules the local providers, over the kit's own records and lists.
+func (k *Kit) providers(t testing.TB) {
+	t.Helper()
+	local := &provider.Local{
+		Records: k.DB, Lists: provider.NewLists(k.DB, "", k.Clock.Now, slog.New(slog.DiscardHandler)),
+		NameMatch: provider.DefaultNameMatch, PassShare: 1, Keyed: k.DB.Keyed, Now: k.Clock.Now,
+	}
+	k.Screening, k.Quizmaster = local, local
+	k.Attest = auth.NewAttester(k.DB).Attest
+	k.Verified = k.UserVerified
+}
+
+// Profiles gives the context of a user with the scopes of the identity operations.
+func Profiles(user string, scopes ...string) context.Context {
+	return As(user, append([]string{domain.ScopeProfilesRead, domain.ScopeProfilesWrite}, scopes...)...)
+}
+
+// IdentityAdmin gives the context of an administrator with the scopes of the identity operations.
+func IdentityAdmin() context.Context {
+	return As("root", domain.ScopeProfilesFull, domain.ScopeAdminFull, domain.ScopeBankingFull)
+}
+
+// Pike is an identity with all twelve members.
+func Pike() domain.Identity {
+	return domain.Identity{
+		TaxID: new("219-55-0142"), FirstName: new("Max"), LastName: new("Pike"), Address1: new("1234 S. Front Street"), Address2: new("Apt 4B"),
+		City: new("Wilmington"), Region: new("NC"), PostalCode: new("28401"), Phone: new("+1 910 555 0155"), Birthdate: new("1985-06-15"),
+		Email: new("max.pike@example.com"), IPAddress: new("198.51.100.7"),
+	}
+}
+
+// Know puts a record of the person into the bank's, with a fact of each kind.
+func (k *Kit) Know(t testing.TB, who domain.Identity) *domain.IdentityRecord {
+	t.Helper()
+	who.IPAddress = nil
+	r := &domain.IdentityRecord{
+		ID: "rec-" + *who.TaxID, Identity: who,
+		PreviousAddresses: []domain.PreviousAddress{{Address1: "9 Elm Avenue", City: "Raleigh", Region: "NC", PostalCode: "27601"}},
+		PreviousPhones:    []string{"919-555-0100"}, Relatives: []string{"Ada Pike"}, Vehicles: []string{"2014 Honda Civic"}, Employers: []string{"Tidewater Marine"},
+	}
+	if err := k.DB.ImportBatch(context.Background(), []any{r}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// List puts entries on lists.
+func (k *Kit) List(t testing.TB, entries ...risk.Entry) {
+	t.Helper()
+	var all []any
+	for _, e := range entries {
+		all = append(all, &domain.ListEntry{Entry: e})
+	}
+	if err := k.DB.ImportBatch(context.Background(), all); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ContactOf makes a contact that is the user's own.
+func (k *Kit) ContactOf(t testing.TB, user string, who domain.Identity) *domain.Contact {
+	t.Helper()
+	out, err := k.CreateContact(Profiles(user), domain.CreateContactInput{Identity: who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Record
+}
+
+// AskQuiz makes a quiz of a contact, and asks for its questions.
+func (k *Kit) AskQuiz(t testing.TB, user, contactID string) (*domain.Quiz, []domain.QuizQuestion) {
+	t.Helper()
+	quiz, err := k.CreateQuiz(Profiles(user), domain.CreateQuizInput{ContactID: &contactID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, questions, err := k.CreateQuizQuestions(Profiles(user), domain.CreateQuizQuestionsInput{QuizID: quiz.Record.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asked.Record, questions
+}
+
+// RightAnswers are those of somebody who knows; wrong ones are so many of them.
+func RightAnswers(questions []domain.QuizQuestion, wrong int) []domain.QuizAnswer {
+	var out []domain.QuizAnswer
+	for i, q := range questions {
+		a := domain.QuizAnswer{QuestionID: q.ID, Answer: q.Right}
+		for _, c := range q.Choices {
+			if i < wrong && c != q.Right {
+				a.Answer = c
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
