@@ -72,6 +72,10 @@ func Exercise(t *testing.T, fresh Fresh) {
 		{"a wrong key stops the start", wrongKey},
 		{"personal data is sealed", sealed},
 		{"odd texts are not found", oddTexts},
+		{"people come back, and lie sealed", identities},
+		{"the database knows the states of people's records", identityStates},
+		{"a turn is taken once", turns},
+		{"list imports are numbered", listImports},
 	} {
 		t.Run(part.claim, func(t *testing.T) {
 			t.Parallel()

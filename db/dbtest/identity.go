@@ -1,0 +1,213 @@
+package dbtest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/risk"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// findme is a person whose data is looked for in everything that is stored.
+func findme() domain.Identity {
+	return domain.Identity{
+		TaxID: ptr("findme-tax"), FirstName: ptr("findme-first"), LastName: ptr("findme-last"), Address1: ptr("findme-street"), City: ptr("findme-town"),
+		Region: ptr("findme-region"), PostalCode: ptr("findme-code"), Phone: ptr("findme-phone"), Birthdate: ptr("1985-06-15"), Email: ptr("findme@example.net"),
+	}
+}
+
+// people are a record of each kind that is about a person.
+func people(s *store) (*domain.Contact, *domain.FraudRiskReport, *domain.Quiz, *domain.Approval) {
+	now := s.now()
+	meta := func(prefix string) domain.Meta {
+		return domain.Meta{ID: domain.NewID(prefix, now), Version: 1, CreatedAt: now, UpdatedAt: now}
+	}
+	method := domain.VerifiedByQuiz
+	return &domain.Contact{Meta: meta("contact"), State: domain.ContactActive, Of: findme(), UserID: ptr("dora"), CreatedBy: "root"},
+		&domain.FraudRiskReport{
+			Meta: meta("frr"), State: domain.ReportPassedWithRiskFactors, Inputs: findme(), CreatedBy: "dora", ContactID: ptr("contact_1"), ContactUserID: ptr("dora"), Vouches: true,
+			Categories: []domain.FraudRiskCategory{{Type: risk.IPRestricted, Description: "findme-description", Evidence: "findme-evidence"}},
+		},
+		&domain.Quiz{
+			Meta: meta("quiz"), State: domain.QuizAsked, Inputs: findme(), CreatedBy: "dora", Person: []byte{1, 2, 254}, ExpiresAt: now.Add(time.Minute), AskedAt: &now, QuestionCount: 1,
+			Questions: []domain.QuizQuestion{{ID: "1", Question: "findme?", Choices: []string{"findme-right", "findme-wrong"}, Right: "findme-right"}},
+			Answers:   []domain.QuizAnswer{{QuestionID: "1", Answer: "findme-right"}},
+		},
+		&domain.Approval{Meta: meta("appr"), State: domain.ApprovalPassed, ContactID: "contact_1", Method: &method, Reason: ptr("findme-reason"), ApprovedBy: "root"}
+}
+
+// identities: what is about a person comes back as it was written, lies sealed, and is found by what is not personal.
+func identities(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	ctx := t.Context()
+	contact, report, quiz, approval := people(s)
+	must(t, s.Commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: contact}, {Record: report}, {Record: quiz}, {Record: approval}}}))
+	gotContact, err1 := s.Contacts().Get(ctx, contact.ID)
+	gotReport, err2 := s.FraudRiskReports().Get(ctx, report.ID)
+	gotQuiz, err3 := s.Quizzes().Get(ctx, quiz.ID)
+	gotApproval, err4 := s.Approvals().Get(ctx, approval.ID)
+	must(t, errors.Join(err1, err2, err3, err4))
+	for _, pair := range [][2]any{{contact, gotContact}, {report, gotReport}, {quiz, gotQuiz}, {approval, gotApproval}} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("written %+v\nread %+v", pair[0], pair[1])
+		}
+	}
+	record := &domain.IdentityRecord{ID: "rec-1", Identity: findme(), Relatives: []string{"findme-relative"}, PreviousAddresses: []domain.PreviousAddress{{Address1: "findme-old"}}}
+	entry := &domain.ListEntry{Entry: risk.Entry{ID: "e-1", List: risk.AlertList, Value: "findme-listed", Births: []string{"1970-01-01"}}}
+	must(t, s.ImportBatch(ctx, []any{record, entry}))
+	found, err := s.IdentityRecords(ctx, " FINDME tax")
+	must(t, err)
+	if len(found) != 1 || !reflect.DeepEqual(found[0], record) {
+		t.Errorf("found %+v", found)
+	}
+	for _, table := range []string{"contacts", "fraud_risk_reports", "quizzes", "approvals", "identity_records", "list_entries"} {
+		if text := strings.ToLower(dump(t, s.url, table)); strings.Contains(text, "findme") || strings.Contains(text, "1985-06-15") {
+			t.Errorf("%s holds personal data in clear", table)
+		}
+	}
+	for where, want := range map[listing.Predicate]int{listing.Eq("taxId", "FindmeTax"): 1, listing.Eq("email", "FINDME@example.net"): 1, listing.Eq("userId", "dora"): 1, listing.Eq("taxId", "other"): 0} {
+		page, err := s.Contacts().List(ctx, listing.Query{Where: where, Limit: 5})
+		must(t, err)
+		if len(page.Items) != want {
+			t.Errorf("%v finds %d", where, len(page.Items))
+		}
+	}
+	other, _, _, _ := people(s)
+	must(t, s.Commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: other}}}))
+	_, err = raw(t, s.url).ExecContext(ctx, "UPDATE contacts SET identity = (SELECT identity FROM contacts WHERE id = '"+contact.ID+"') WHERE id = '"+other.ID+"'")
+	must(t, err)
+	if _, err := s.Contacts().Get(ctx, other.ID); !errors.Is(err, seal.ErrUnreadable) {
+		t.Errorf("an identity that was moved to another row: %v", err)
+	}
+	due, err := s.Quizzes().Due(ctx, s.now().Add(time.Hour), 5)
+	must(t, err)
+	if len(due) != 1 {
+		t.Errorf("due are %v", due)
+	}
+}
+
+// identityStates: the database knows the states of the machines of identity.
+func identityStates(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	write := func(kind domain.Kind, state string) error {
+		contact, report, quiz, approval := people(s)
+		var record any
+		switch kind {
+		case domain.KindContact:
+			contact.State, record = domain.ContactState(state), contact
+		case domain.KindFraudRiskReport:
+			report.State, record = domain.FraudRiskReportState(state), report
+		case domain.KindQuiz:
+			quiz.State, record = domain.QuizState(state), quiz
+		default:
+			approval.State, record = domain.ApprovalState(state), approval
+		}
+		return s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: record}}})
+	}
+	for _, kind := range []domain.Kind{domain.KindContact, domain.KindFraudRiskReport, domain.KindQuiz, domain.KindApproval} {
+		machine, _ := domain.Lifecycle(kind)
+		for _, state := range machine.States {
+			if err := write(kind, state.Name); err != nil {
+				t.Errorf("%s %s: %v", kind, state.Name, err)
+			}
+		}
+		if write(kind, "lost") == nil {
+			t.Errorf("a %s in a state that there is not was written", kind)
+		}
+	}
+}
+
+// turns: of the units that took one turn, one is written.
+func turns(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	key := []byte("somebody")
+	turn, err := s.Turn(t.Context(), key)
+	must(t, err)
+	errs := make([]error, 8)
+	parallel(len(errs), func(n int) { errs[n] = s.Commit(t.Context(), &domain.Unit{Turns: []domain.Turn{turn}}) })
+	won := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, domain.ErrStale):
+			t.Error(err)
+		}
+	}
+	next, err := s.Turn(t.Context(), key)
+	must(t, err)
+	if won != 1 || next.Was != turn.Was+1 {
+		t.Errorf("%d units took one turn; then it is %d", won, next.Was)
+	}
+}
+
+// listImports: each import that changes something has a number, and the same again changes nothing.
+func listImports(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	ctx := t.Context()
+	entry := func(id int, value string) *domain.ListEntry {
+		return &domain.ListEntry{Entry: risk.Entry{ID: fmt.Sprint("e-", id), List: risk.RestrictedEmail, Value: value}}
+	}
+	contact, _, _, _ := people(s)
+	must(t, s.ImportBatch(ctx, []any{entry(1, "a.example"), entry(2, "b.example"), contact}))
+	first, err := s.ListSeq(ctx)
+	must(t, err)
+	must(t, s.ImportBatch(ctx, []any{entry(1, "a.example"), entry(2, "c.example"), contact}))
+	news, err := s.ListEntries(ctx, first, "\uffff", 10)
+	must(t, err)
+	if len(news) != 1 || news[0].ID != "e-2" || news[0].Value != "c.example" {
+		t.Errorf("new are %+v", news)
+	}
+	all, err := s.ListEntries(ctx, 0, "", 1)
+	must(t, err)
+	rest, err := s.ListEntries(ctx, all[0].Seq, all[0].ID, 10)
+	must(t, err)
+	if len(all) != 1 || len(rest) != 1 || all[0].ID != "e-1" {
+		t.Errorf("in portions: %+v %+v", all, rest)
+	}
+	got, err := s.Contacts().Get(ctx, contact.ID)
+	must(t, err)
+	if got.Version != 1 {
+		t.Errorf("an import of the same makes version %d", got.Version)
+	}
+	contact.Of.City = ptr("elsewhere")
+	must(t, s.ImportBatch(ctx, []any{contact}))
+	if got, err = s.Contacts().Get(ctx, contact.ID); err != nil || got.Version != 2 || *got.Of.City != "elsewhere" {
+		t.Errorf("an import of another makes %+v, %v", got, err)
+	}
+}
+
+// dump is everything in a table, as text.
+func dump(t *testing.T, url, table string) string {
+	t.Helper()
+	rows, err := raw(t, url).QueryContext(t.Context(), "SELECT * FROM "+table)
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	var b strings.Builder
+	for rows.Next() {
+		values, places := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		must(t, rows.Scan(places...))
+		for _, v := range values {
+			if raw, ok := v.([]byte); ok {
+				v = string(raw)
+			}
+			fmt.Fprintf(&b, "%v ", v)
+		}
+	}
+	must(t, rows.Err())
+	if b.Len() == 0 {
+		t.Errorf("%s is empty", table)
+	}
+	return b.String()
+}
