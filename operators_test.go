@@ -71,14 +71,14 @@ func TestManyAccounts(t *testing.T) {
 			}
 			s := w.serve()
 			var lines bytes.Buffer
-			for n := range 70000 {
+			for n := range 40000 {
 				fmt.Fprintf(&lines, `{"kind":"account","id":"acc-%d","owners":["rich"]}`+"\n", n)
 			}
 			if out, errs, status := w.run(lines.String(), "import", "-"); status != 0 {
 				t.Fatal(out, errs)
 			}
 			rich := s.token("rich", "banking/full")
-			s.gql(rich, strings.Replace(createMutation, "acc-alice", "acc-69999", 1), map[string]any{"secret": testkit.Secret})
+			s.gql(rich, strings.Replace(createMutation, "acc-alice", "acc-39999", 1), map[string]any{"secret": testkit.Secret})
 			if r := s.gql(rich, `{ invitations { totalCount } }`, nil); r.at(t, "data", "invitations", "totalCount") != 1.0 {
 				t.Error(r.body)
 			}

@@ -138,7 +138,7 @@ func startCluster() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		server := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+		server := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable&connect_timeout=30", port)
 		if started(serve(who, dir, filepath.Join(bin, "postgres"), data, port), server) {
 			return server, nil
 		}
