@@ -19,10 +19,12 @@ type APIKey struct {
 	RevokedAt time.Time
 }
 
-// CreateAPIKey stores the hash of a key; ErrNameTaken where the name is taken, be it by a revoked key.
+// CreateAPIKey stores the hash of a key; ErrNameTaken where a good key has the name. The name of a revoked key is free
+// again: its row becomes that of the new key, and its hash is gone.
 func (d *DB) CreateAPIKey(ctx context.Context, name string, hash []byte, now time.Time) error {
 	return d.run(ctx, []step{{
-		text: "INSERT INTO api_keys (name, hash, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+		text: "INSERT INTO api_keys (name, hash, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE " +
+			"SET hash = excluded.hash, created_at = excluded.created_at, revoked_at = NULL WHERE api_keys.revoked_at IS NOT NULL",
 		args: []any{name, hash, micros(now)}, miss: ErrNameTaken,
 	}})
 }

@@ -3,6 +3,7 @@ package domain
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -351,14 +352,14 @@ func (s *Service) handleTaken(ctx context.Context, a Actor, c call) (out Outcome
 
 // replaced adds to the unit the end of the user's other sessions on the same client.
 func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session) error {
-	others, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(
+	others, err := s.everySession(ctx, listing.All(
 		listing.Eq("userId", by.UserID), listing.Eq("clientId", *by.ClientID),
 		listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned),
-	)})
+	))
 	if err != nil {
 		return err
 	}
-	for _, r := range others.Items {
+	for _, r := range others {
 		read := settle(s, sessions, r)
 		if row := sessionMachine.Row(SessionReplace); !row.Has(read.record.State) {
 			continue
@@ -374,6 +375,12 @@ func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session
 		unit.Events = append(append(unit.Events, read.events...), event)
 	}
 	return nil
+}
+
+// everySession gives all sessions that are selected: an operation that ends them leaves none out.
+func (s *Service) everySession(ctx context.Context, where listing.Predicate) ([]*Session, error) {
+	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: math.MaxInt32, Where: where})
+	return page.Items, err
 }
 
 // idleUntil is when a session is abandoned that was active now: never after its maximum lifetime.
@@ -617,12 +624,12 @@ func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session,
 // endAll adds to the unit the end of the live sessions that are selected.
 func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reason *string, where listing.Predicate) ([]*Session, error) {
 	a, now := ActorFrom(ctx), s.now()
-	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: 1000, Where: listing.All(where, listing.OneWord("state", SessionActive, SessionPending))})
+	live, err := s.everySession(ctx, listing.All(where, listing.OneWord("state", SessionActive, SessionPending)))
 	if err != nil {
 		return nil, err
 	}
 	var ended []*Session
-	for _, r := range page.Items {
+	for _, r := range live {
 		read := settle(s, sessions, r)
 		if !read.record.State.Live() {
 			continue

@@ -312,10 +312,22 @@ func apiKeys(t *testing.T, fresh Fresh) {
 	if _, found, err := s.APIKey(t.Context(), []byte("hash")); err != nil || found {
 		t.Errorf("a revoked key: %t, %v", found, err)
 	}
-	keys, err := s.ListAPIKeys(t.Context())
-	must(t, err)
-	if want := []db.APIKey{{Name: "mobile", CreatedAt: s.now(), RevokedAt: s.now()}}; !reflect.DeepEqual(keys, want) {
-		t.Errorf("got %+v, want %+v", keys, want)
+	listed := func(want db.APIKey) {
+		t.Helper()
+		if keys, err := s.ListAPIKeys(t.Context()); err != nil || !reflect.DeepEqual(keys, []db.APIKey{want}) {
+			t.Errorf("got %+v, %v, want %+v", keys, err, want)
+		}
+	}
+	listed(db.APIKey{Name: "mobile", CreatedAt: s.now(), RevokedAt: s.now()})
+
+	// The name of a revoked key is free, and the revoked key stays refused.
+	must(t, s.CreateAPIKey(t.Context(), "mobile", []byte("next"), s.now().Add(time.Hour)))
+	listed(db.APIKey{Name: "mobile", CreatedAt: s.now().Add(time.Hour)})
+	if _, found, err := s.APIKey(t.Context(), []byte("next")); err != nil || !found {
+		t.Errorf("the new key of an old name: %t, %v", found, err)
+	}
+	if _, found, err := s.APIKey(t.Context(), []byte("hash")); err != nil || found {
+		t.Errorf("the revoked key: %t, %v", found, err)
 	}
 }
 

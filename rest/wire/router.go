@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"fmt"
 	"net/http"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -12,7 +14,7 @@ import (
 // Router routes the requests under the prefix of one dialect. What it cannot route it hands to the dialect's
 // error writer: NotFound for an unknown path, MethodNotAllowed with the header Allow for a known one. It never
 // redirects: an address with an empty, dotted or superfluous last segment is unknown, except that the prefix
-// means the same with a slash at its end and without.
+// means the same with a slash at its end and without. A handler that panics is an internal error of the dialect.
 type Router struct {
 	prefix  string
 	refuse  func(http.ResponseWriter, *http.Request, *problem.Problem)
@@ -47,6 +49,7 @@ func (rt *Router) HandleFunc(method, below string, handler func(http.ResponseWri
 
 // ServeHTTP routes the request.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer rt.caught(w, r)
 	if r.URL.Path == rt.prefix {
 		r = at(r, r.Method, rt.prefix+"/")
 	}
@@ -70,6 +73,17 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	rt.refuse(w, r, problem.New(problem.MethodNotAllowed))
+}
+
+// caught answers in the place of a handler that panicked. A handler writes when it is done, so nothing is written yet.
+func (rt *Router) caught(w http.ResponseWriter, r *http.Request) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		rt.refuse(w, r, problem.Of(fmt.Errorf("panic: %v\n%s", p, debug.Stack())))
+	}
 }
 
 // allowed lists the methods that the path of the request has.

@@ -550,3 +550,18 @@ func TestRouter(t *testing.T) {
 		}
 	}
 }
+
+func TestAPanicIsAnErrorOfTheDialect(t *testing.T) {
+	t.Parallel()
+	var heard *problem.Problem
+	rt := wire.NewRouter("/x", func(w http.ResponseWriter, _ *http.Request, p *problem.Problem) {
+		heard = p
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	rt.HandleFunc(http.MethodGet, "/a", func(http.ResponseWriter, *http.Request) { panic("secret") })
+	w := httptest.NewRecorder()
+	rt.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x/a", nil))
+	if w.Code != http.StatusInternalServerError || heard == nil || heard.Definition != problem.InternalError || strings.Contains(heard.Text(), "secret") {
+		t.Errorf("got %d, %v", w.Code, heard)
+	}
+}
