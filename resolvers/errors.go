@@ -115,7 +115,7 @@ func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.As(err, &p):
 		h.presentProblem(ctx, out, p, err)
 	case told.Err == nil:
-		h.presentDocument(out, told)
+		h.presentDocument(ctx, out, told)
 	case argumentsFailed(ctx):
 		out.Message = "The argument " + dotted(told.Path) + " is not valid."
 		out.Extensions = map[string]any{"code": codeBadDocument}
@@ -164,7 +164,7 @@ func (h *handler) incident(ctx context.Context, out *gqlerror.Error, err error) 
 
 // presentDocument words what is wrong with a document or its variables. Texts of the libraries are used only where
 // they repeat no value of the caller and no name of a Go type.
-func (h *handler) presentDocument(out, told *gqlerror.Error) {
+func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error) {
 	code, _ := told.Extensions["code"].(string)
 	out.Extensions = map[string]any{"code": codeBadDocument}
 	switch {
@@ -183,7 +183,7 @@ func (h *handler) presentDocument(out, told *gqlerror.Error) {
 		out.Message = "The document has no operation, or none of the name."
 	default:
 		out.Message = told.Message
-		if !h.development {
+		if !h.showsSchema(ctx) {
 			out.Message, _, _ = strings.Cut(out.Message, " Did you mean")
 		}
 		out.Message = shorten(out.Message)
