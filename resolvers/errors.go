@@ -176,8 +176,9 @@ func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error
 		out.Message = "The document cannot be read."
 	case len(told.Path) > 1 && told.Path[0] == ast.PathName("variable"):
 		out.Path = nil
-		out.Message = "The variable $" + dotted(told.Path[1:]) + " is not valid."
-	case told.Rule == "ValuesOfCorrectType":
+		out.Message = h.variableMessage(ctx, told)
+	case told.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(told.Message, `Field "`):
+		// What begins so names a member that is missing or unknown; the others repeat the value.
 		out.Message = "A value is not of the type that is asked for."
 	case told.Rule == "":
 		out.Message = "The document has no operation, or none of the name."
@@ -188,6 +189,24 @@ func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error
 		}
 		out.Message = shorten(out.Message)
 	}
+}
+
+// variableMessage says what is wrong with a variable. A member that is none is named only to who may know the members:
+// with a bracket in the wrong place it could be a value.
+func (h *handler) variableMessage(ctx context.Context, told *gqlerror.Error) string {
+	path, ending := told.Path[1:], " is not valid."
+	switch told.Message {
+	case "must be defined":
+		ending = " is missing."
+	case "cannot be null":
+		ending = " must not be null."
+	case "unknown field":
+		ending = " is not known."
+		if !h.showsSchema(ctx) {
+			path, ending = path[:len(path)-1], " has a member that is not known."
+		}
+	}
+	return "The variable $" + dotted(path) + ending
 }
 
 // maxMessage bounds what is repeated of a document.

@@ -19,6 +19,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -87,8 +88,7 @@ func New(o Options) http.Handler {
 	service := *o.Service
 	service.Directory = remembered{service.Directory}
 	schema := graph.NewExecutableSchema(graph.Config{
-		Resolvers:  &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
-		Complexity: costs(),
+		Resolvers: &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
 	})
 	h := &handler{
 		executor: executor.New(schema), helpful: executor.New(schema), log: o.Log, now: o.Now, development: o.Development,
@@ -99,14 +99,18 @@ func New(o Options) http.Handler {
 	if o.TrustedDocuments != nil {
 		stored = trust(o.TrustedDocuments)
 	}
+	limits := &guard{limits: o.Limits, development: o.Development, documents: documents, schema: withCosts(schema)}
 	for _, e := range []*executor.Executor{h.executor, h.helpful} {
 		e.SetQueryCache(documents)
 		e.SetParserTokenLimit(o.Limits.Tokens)
-		e.SetDisableSuggestion(e != h.helpful)
+		if e != h.helpful {
+			e.SetDisableSuggestion(true)
+			e.SetDefaultRulesFn(unsuggesting)
+		}
 		e.SetErrorPresenter(h.present)
 		e.SetRecoverFunc(caught)
 		e.Use(stored)
-		e.Use(&guard{limits: o.Limits, development: o.Development, documents: documents, schema: schema})
+		e.Use(limits)
 		e.AroundRootFields(withLoaders(&service))
 	}
 	return h
@@ -148,6 +152,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.execute(a, r, params)
+}
+
+// unsuggesting are the rules of validation without those that look for what a wrong word may have been meant for: that
+// tells of the schema, and takes long where the word is long. SetDisableSuggestion does the same with the others.
+func unsuggesting() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	return r
 }
 
 // showsSchema reports whether the caller is shown what the schema has.
