@@ -45,24 +45,28 @@ func withoutVendor(t *testing.T, why error) {
 	t.Skip(why)
 }
 
-// vendorModules is the folder of the installed packages. It is kept for the next run, under the exact versions.
-var vendorModules = sync.OnceValues(func() (string, error) {
+// vendorModules is the folder of the vendor's packages.
+var vendorModules = sync.OnceValues(func() (string, error) { return npmModules(vendorPackages, nil) })
+
+// npmModules installs packages, and gives their folder. It is kept for the next run, under the exact versions. Packages
+// with an integrity value are used only if they are the ones it was made of.
+func npmModules(packages []string, integrity map[string]string) (string, error) {
 	version, err := exec.Command("node", "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("no node: %w", err)
 	}
 	var major int
 	if _, err := fmt.Sscanf(string(version), "v%d.", &major); err != nil || major < 20 {
-		return "", fmt.Errorf("node is %s, and the vendor's packages ask for 20", bytes.TrimSpace(version))
+		return "", fmt.Errorf("node is %s, and the packages ask for 20", bytes.TrimSpace(version))
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(vendorPackages, " ")))
+	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
 	dir := filepath.Join(cache, "gatehouse-test", "vendor-"+hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(dir); err == nil {
-		return filepath.Join(dir, "node_modules"), nil
+		return filepath.Join(dir, "node_modules"), npmIntact(dir, integrity)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
 		return "", err
@@ -77,10 +81,13 @@ var vendorModules = sync.OnceValues(func() (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", append([]string{"install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"}, vendorPackages...)...)
+	cmd := exec.CommandContext(ctx, "npm", append([]string{"install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"}, packages...)...)
 	cmd.Dir = fresh
 	if err := cmd.Run(); err != nil { // what it prints names the registry
-		return "", fmt.Errorf("npm cannot install the vendor's packages: %w", err)
+		return "", fmt.Errorf("npm cannot install the packages: %w", err)
+	}
+	if err := npmIntact(fresh, integrity); err != nil {
+		return "", err
 	}
 	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		if _, there := os.Stat(dir); there != nil { // another test process was not first either
@@ -88,7 +95,30 @@ var vendorModules = sync.OnceValues(func() (string, error) {
 		}
 	}
 	return filepath.Join(dir, "node_modules"), nil
-})
+}
+
+// npmIntact compares what npm installed, and checked against these values itself, with the values that are pinned.
+func npmIntact(dir string, integrity map[string]string) error {
+	if len(integrity) == 0 {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if err != nil {
+		return err
+	}
+	var lock struct {
+		Packages map[string]struct{ Integrity string }
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		return err
+	}
+	for path, is := range lock.Packages {
+		if want := integrity[strings.TrimPrefix(path, "node_modules/")]; is.Integrity == "" || is.Integrity != want {
+			return fmt.Errorf("%s has the integrity %q, want %q", path, is.Integrity, want)
+		}
+	}
+	return nil
+}
 
 var anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+`)
 
@@ -116,6 +146,12 @@ func driven(t *testing.T, driver string, input, output any) {
 	if err != nil {
 		withoutVendor(t, err)
 	}
+	drivenBeside(t, modules, driver, input, output)
+}
+
+// drivenBeside runs a driver of testdata/vendor in Node, beside the packages in the folder.
+func drivenBeside(t *testing.T, modules, driver string, input, output any) {
+	t.Helper()
 	dir := t.TempDir()
 	text, err := os.ReadFile(filepath.Join("testdata", "vendor", driver))
 	if err != nil {

@@ -115,7 +115,7 @@ func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.As(err, &p):
 		h.presentProblem(ctx, out, p, err)
 	case told.Err == nil:
-		h.presentDocument(out, told)
+		h.presentDocument(ctx, out, told)
 	case argumentsFailed(ctx):
 		out.Message = "The argument " + dotted(told.Path) + " is not valid."
 		out.Extensions = map[string]any{"code": codeBadDocument}
@@ -164,7 +164,7 @@ func (h *handler) incident(ctx context.Context, out *gqlerror.Error, err error) 
 
 // presentDocument words what is wrong with a document or its variables. Texts of the libraries are used only where
 // they repeat no value of the caller and no name of a Go type.
-func (h *handler) presentDocument(out, told *gqlerror.Error) {
+func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error) {
 	code, _ := told.Extensions["code"].(string)
 	out.Extensions = map[string]any{"code": codeBadDocument}
 	switch {
@@ -176,18 +176,37 @@ func (h *handler) presentDocument(out, told *gqlerror.Error) {
 		out.Message = "The document cannot be read."
 	case len(told.Path) > 1 && told.Path[0] == ast.PathName("variable"):
 		out.Path = nil
-		out.Message = "The variable $" + dotted(told.Path[1:]) + " is not valid."
-	case told.Rule == "ValuesOfCorrectType":
+		out.Message = h.variableMessage(ctx, told)
+	case told.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(told.Message, `Field "`):
+		// What begins so names a member that is missing or unknown; the others repeat the value.
 		out.Message = "A value is not of the type that is asked for."
 	case told.Rule == "":
 		out.Message = "The document has no operation, or none of the name."
 	default:
 		out.Message = told.Message
-		if !h.development {
+		if !h.showsSchema(ctx) {
 			out.Message, _, _ = strings.Cut(out.Message, " Did you mean")
 		}
 		out.Message = shorten(out.Message)
 	}
+}
+
+// variableMessage says what is wrong with a variable. A member that is none is named only to who may know the members:
+// with a bracket in the wrong place it could be a value.
+func (h *handler) variableMessage(ctx context.Context, told *gqlerror.Error) string {
+	path, ending := told.Path[1:], " is not valid."
+	switch told.Message {
+	case "must be defined":
+		ending = " is missing."
+	case "cannot be null":
+		ending = " must not be null."
+	case "unknown field":
+		ending = " is not known."
+		if !h.showsSchema(ctx) {
+			path, ending = path[:len(path)-1], " has a member that is not known."
+		}
+	}
+	return "The variable $" + dotted(path) + ending
 }
 
 // maxMessage bounds what is repeated of a document.

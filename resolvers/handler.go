@@ -19,6 +19,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -59,10 +60,15 @@ const maxErrors = 5
 const (
 	typeResponse = "application/graphql-response+json"
 	typeJSON     = "application/json"
+	// typeAny is typeJSON for what succeeds, which every client reads, and typeResponse with its statuses for the rest.
+	typeAny = "*/*"
 )
 
 type handler struct {
+	// executor is for everybody; helpful says what a wrong name may have been meant for, to those who are shown the
+	// schema anyway.
 	executor    *executor.Executor
+	helpful     *executor.Executor
 	log         *slog.Logger
 	now         func() time.Time
 	development bool
@@ -82,32 +88,37 @@ func New(o Options) http.Handler {
 	service := *o.Service
 	service.Directory = remembered{service.Directory}
 	schema := graph.NewExecutableSchema(graph.Config{
-		Resolvers:  &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
-		Complexity: costs(),
+		Resolvers: &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
 	})
 	h := &handler{
-		executor: executor.New(schema), log: o.Log, now: o.Now, development: o.Development, limits: o.Limits,
-		preflight: o.Preflight,
+		executor: executor.New(schema), helpful: executor.New(schema), log: o.Log, now: o.Now, development: o.Development,
+		limits: o.Limits, preflight: o.Preflight,
 	}
 	documents := lru.New[*ast.QueryDocument](parsedDocuments)
-	h.executor.SetQueryCache(documents)
-	h.executor.SetParserTokenLimit(o.Limits.Tokens)
-	h.executor.SetDisableSuggestion(!o.Development)
-	h.executor.SetErrorPresenter(h.present)
-	h.executor.SetRecoverFunc(caught)
+	var stored graphql.HandlerExtension = remembering{lru.New[string](persistedDocuments)}
 	if o.TrustedDocuments != nil {
-		h.executor.Use(trust(o.TrustedDocuments))
-	} else {
-		h.executor.Use(remembering{lru.New[string](persistedDocuments)})
+		stored = trust(o.TrustedDocuments)
 	}
-	h.executor.Use(&guard{limits: o.Limits, development: o.Development, documents: documents, schema: schema})
-	h.executor.AroundRootFields(withLoaders(&service))
+	limits := &guard{limits: o.Limits, development: o.Development, documents: documents, schema: withCosts(schema)}
+	for _, e := range []*executor.Executor{h.executor, h.helpful} {
+		e.SetQueryCache(documents)
+		e.SetParserTokenLimit(o.Limits.Tokens)
+		if e != h.helpful {
+			e.SetDisableSuggestion(true)
+			e.SetDefaultRulesFn(unsuggesting)
+		}
+		e.SetErrorPresenter(h.present)
+		e.SetRecoverFunc(caught)
+		e.Use(stored)
+		e.Use(limits)
+		e.AroundRootFields(withLoaders(&service))
+	}
 	return h
 }
 
 // ServeHTTP answers one request. Cheap checks come first.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{w: w, media: typeResponse}
+	a := &answer{w: w, media: typeAny}
 	defer func() {
 		if v := recover(); v != nil {
 			a.fail(http.StatusInternalServerError, h.present(r.Context(), caught(r.Context(), v)))
@@ -143,6 +154,21 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.execute(a, r, params)
 }
 
+// unsuggesting are the rules of validation without those that look for what a wrong word may have been meant for: that
+// tells of the schema, and takes long where the word is long. SetDisableSuggestion does the same with the others.
+func unsuggesting() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	return r
+}
+
+// showsSchema reports whether the caller is shown what the schema has.
+func (h *handler) showsSchema(ctx context.Context) bool {
+	return h.development || domain.ActorFrom(ctx).SeesAll()
+}
+
 // refuse fails the whole request of a caller whose token was not believed, open fields and all.
 func (h *handler) refuse(a *answer, r *http.Request, p *problem.Problem) {
 	err := h.present(r.Context(), p)
@@ -155,8 +181,13 @@ func (h *handler) refuse(a *answer, r *http.Request, p *problem.Problem) {
 
 func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams) {
 	ctx := graphql.StartOperationTrace(r.Context())
-	op, errs := h.executor.CreateOperationContext(ctx, params)
+	chosen := h.executor
+	if h.showsSchema(ctx) {
+		chosen = h.helpful
+	}
+	op, errs := chosen.CreateOperationContext(ctx, params)
 	if errs != nil {
+		errs = errs[:min(len(errs), maxErrors)] // there can be one for each two fields
 		a.request(h.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors)
 		return
 	}
@@ -256,11 +287,11 @@ func decode(text []byte, into any) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// negotiate picks the media type of the answer: the one the caller likes best, of two alike the first named. Who
-// names none gets application/graphql-response+json.
+// negotiate picks the media type of the answer: the one the caller likes best, of two alike the first named. Who says
+// nothing, or takes anything, is answered by typeAny (docs/decisions/0012-graphql-over-http.md).
 func negotiate(accept []string) (media string, ok bool) {
 	if len(accept) == 0 {
-		return typeResponse, true
+		return typeAny, true
 	}
 	best := 0.0
 	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
@@ -276,7 +307,7 @@ func negotiate(accept []string) (media string, ok bool) {
 		}
 		switch name {
 		case "*/*", "application/*":
-			name = typeResponse
+			name = typeAny
 		case typeResponse, typeJSON:
 		default:
 			continue
@@ -288,7 +319,7 @@ func negotiate(accept []string) (media string, ok bool) {
 	return media, best > 0
 }
 
-// answer writes the reply.
+// answer writes the reply, in typeResponse, typeJSON or typeAny.
 type answer struct {
 	w     http.ResponseWriter
 	media string
@@ -303,7 +334,7 @@ func (a *answer) fail(status int, err *gqlerror.Error) {
 // (GraphQL over HTTP, status codes). A hash that is not known yet is no failure but a step of its protocol.
 func (a *answer) request(errs gqlerror.List) {
 	status := http.StatusOK
-	if a.media == typeResponse && len(errs) > 0 && errs[0].Message != notPersisted {
+	if a.media != typeJSON && len(errs) > 0 && errs[0].Message != notPersisted {
 		status = statusOf(errs[0])
 	}
 	a.write(status, errs, nil)
@@ -347,7 +378,14 @@ func (a *answer) write(status int, errs gqlerror.List, data json.RawMessage) {
 		body.Write(data)
 	}
 	body.WriteByte('}')
-	a.w.Header().Set("Content-Type", a.media+"; charset=utf-8")
+	media := a.media
+	if media == typeAny {
+		media = typeResponse
+		if status == http.StatusOK {
+			media = typeJSON
+		}
+	}
+	a.w.Header().Set("Content-Type", media+"; charset=utf-8")
 	a.w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	a.w.WriteHeader(status)
 	_, _ = a.w.Write(body.Bytes())

@@ -3,8 +3,10 @@ package resolvers
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/complexity"
@@ -15,7 +17,6 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/gatehouse/gatehouse/domain"
-	"github.com/gatehouse/gatehouse/graph"
 )
 
 // Limits bound what one request may ask for. They hold before anything is done that takes long: the size before
@@ -32,13 +33,19 @@ type Limits struct {
 	Depth int
 	// Directives counts directives in the document.
 	Directives int
+	// Repeats counts the pairs of fields in an operation and the fragments that have one name in the answer: the
+	// validation compares each two that meet. 5,000 are a name that stands there a hundred times.
+	Repeats int
+	// Nesting is how deep lists and objects stand inside one another in an argument or in the variables.
+	Nesting int
 	// Complexity is what an operation costs: one for each field, times the entries of the list it stands in.
 	Complexity int
 }
 
 // DefaultLimits are what a client of the playground or of an application does not meet.
 var DefaultLimits = Limits{
-	Body: 64 << 10, Tokens: 2000, Fields: 500, Aliases: 50, Roots: 20, Depth: 15, Directives: 50, Complexity: 10_000,
+	Body: 64 << 10, Tokens: 2000, Fields: 500, Aliases: 50, Roots: 20, Depth: 15, Directives: 50, Repeats: 5000,
+	Nesting: 72, Complexity: 10_000, // 72: a where as deep as it may be, each level a list in an object
 }
 
 // guard is the gqlgen extension that holds the limits.
@@ -61,6 +68,11 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 	if params.Query == "" {
 		return refusal(codeBadDocument, "There is no document.")
 	}
+	for _, v := range params.Variables {
+		if !shallow(v, g.limits.Nesting) {
+			return refusal(codeTooComplex, "The variables are too deep.")
+		}
+	}
 	if _, seen := g.documents.Get(ctx, params.Query); seen {
 		return nil
 	}
@@ -77,35 +89,47 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 }
 
 func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
-	c := counter{doc: doc, fragments: map[string]*counts{}}
-	sets := make([]ast.SelectionSet, 0, len(doc.Operations)+len(doc.Fragments))
+	c := counter{doc: doc, fragments: map[string]*counts{}, names: map[string]int{}}
+	for _, f := range doc.Fragments { // also those that nobody spreads
+		c.directed(f.Directives)
+		if err := g.within(&c, c.fragment(f.Name), false); err != nil {
+			return err
+		}
+	}
+	shared, repeats := c.names, c.repeats
 	for _, op := range doc.Operations {
-		sets = append(sets, op.SelectionSet)
-		c.directives += len(op.Directives)
+		c.names, c.repeats = maps.Clone(shared), repeats
+		c.directed(op.Directives)
 		for _, v := range op.VariableDefinitions {
-			c.directives += len(v.Directives)
+			c.directed(v.Directives)
+			c.valued(v.DefaultValue)
+		}
+		if err := g.within(&c, c.set(op.SelectionSet), true); err != nil {
+			return err
 		}
 	}
-	for _, f := range doc.Fragments {
-		sets = append(sets, ast.SelectionSet{&ast.FragmentSpread{Name: f.Name}})
-		c.directives += len(f.Directives)
-	}
-	for i, set := range sets {
-		n := c.set(set)
-		switch {
-		case c.cyclic:
-			return refusal(codeBadDocument, "A fragment spreads itself.")
-		case n.fields > g.limits.Fields:
-			return refusal(codeTooComplex, "The document asks for too many fields.")
-		case n.aliases > g.limits.Aliases:
-			return refusal(codeTooComplex, "The document has too many aliases.")
-		case n.depth > g.limits.Depth:
-			return refusal(codeTooComplex, "The document is too deep.")
-		case n.top > g.limits.Roots && i < len(doc.Operations):
-			return refusal(codeTooComplex, "The document has too many root fields.")
-		case c.directives > g.limits.Directives:
-			return refusal(codeTooComplex, "The document has too many directives.")
-		}
+	return nil
+}
+
+// within says which limit is broken by what was counted so far.
+func (g *guard) within(c *counter, n counts, operation bool) *gqlerror.Error {
+	switch {
+	case c.cyclic:
+		return refusal(codeBadDocument, "A fragment spreads itself.")
+	case n.fields > g.limits.Fields:
+		return refusal(codeTooComplex, "The document asks for too many fields.")
+	case n.aliases > g.limits.Aliases:
+		return refusal(codeTooComplex, "The document has too many aliases.")
+	case n.depth > g.limits.Depth:
+		return refusal(codeTooComplex, "The document is too deep.")
+	case n.top > g.limits.Roots && operation:
+		return refusal(codeTooComplex, "The document has too many root fields.")
+	case c.directives > g.limits.Directives:
+		return refusal(codeTooComplex, "The document has too many directives.")
+	case c.repeats > g.limits.Repeats:
+		return refusal(codeTooComplex, "The document repeats fields too often.")
+	case c.nesting > g.limits.Nesting:
+		return refusal(codeTooComplex, "An argument is too deep.")
 	}
 	return nil
 }
@@ -125,10 +149,12 @@ func (n *counts) add(m counts) {
 
 // counter looks at each fragment once.
 type counter struct {
-	doc        *ast.QueryDocument
-	fragments  map[string]*counts // nil while it is being counted
-	directives int
-	cyclic     bool
+	doc       *ast.QueryDocument
+	fragments map[string]*counts // nil while it is being counted
+	names     map[string]int     // how often a name of the answer stands in the fragments and in this operation
+
+	directives, repeats, nesting int
+	cyclic                       bool
 }
 
 func (c *counter) set(set ast.SelectionSet) counts {
@@ -141,17 +167,64 @@ func (c *counter) set(set ast.SelectionSet) counts {
 			if s.Alias != s.Name {
 				m.aliases++
 			}
-			c.directives += len(s.Directives)
+			c.repeats += c.names[s.Alias]
+			c.names[s.Alias]++
+			c.directed(s.Directives)
+			for _, a := range s.Arguments {
+				c.valued(a.Value)
+			}
 			n.add(m)
 		case *ast.InlineFragment:
-			c.directives += len(s.Directives)
+			c.directed(s.Directives)
 			n.add(c.set(s.SelectionSet))
 		case *ast.FragmentSpread:
-			c.directives += len(s.Directives)
+			c.directed(s.Directives)
 			n.add(c.fragment(s.Name))
 		}
 	}
 	return n
+}
+
+func (c *counter) directed(list ast.DirectiveList) {
+	c.directives += len(list)
+	for _, d := range list {
+		for _, a := range d.Arguments {
+			c.valued(a.Value)
+		}
+	}
+}
+
+func (c *counter) valued(v *ast.Value) { c.nesting = max(c.nesting, nesting(v)) }
+
+// nesting is how deep a value of the document is.
+func nesting(v *ast.Value) int {
+	if v == nil || v.Kind != ast.ListValue && v.Kind != ast.ObjectValue {
+		return 0
+	}
+	deepest := 0
+	for _, child := range v.Children {
+		deepest = max(deepest, nesting(child.Value))
+	}
+	return deepest + 1
+}
+
+// shallow reports whether a value of JSON is no deeper than so much.
+func shallow(v any, depth int) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, x := range v {
+			if depth == 0 || !shallow(x, depth-1) {
+				return false
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if depth == 0 || !shallow(x, depth-1) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (c *counter) fragment(name string) counts {
@@ -272,31 +345,57 @@ func exactScalar(name string, value any) bool {
 	}
 }
 
-// costs says what the fields cost that are more than one value.
-func costs() graph.ComplexityRoot {
-	var c graph.ComplexityRoot
-	c.Query.Invitations = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.InvitationWhere, _ []*graph.InvitationOrder) int {
-		return listCost(child, first, last)
+// costed is the schema with what its fields cost that are more than one value: those that are found by looking at
+// their types, so that no new list is forgotten.
+type costed struct {
+	graphql.ExecutableSchema
+	costs map[fieldName]cost
+}
+
+type fieldName struct{ object, field string }
+
+type cost func(child int, args map[string]any) int
+
+// Complexity is for gqlgen.
+func (c costed) Complexity(_ context.Context, object, field string, child int, args map[string]any) (int, bool) {
+	of, ok := c.costs[fieldName{object, field}]
+	if !ok {
+		return 0, false
 	}
-	c.Query.Sessions = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.SessionWhere, _ []*graph.SessionOrder) int {
-		return listCost(child, first, last)
+	return of(child, args), true
+}
+
+// brief are the types whose lists are short and come with the record they stand in.
+var brief = map[string]bool{
+	"Problem": true, "FraudRiskCategory": true, "LifecycleState": true, "LifecycleTransition": true, "QuizQuestion": true,
+}
+
+func withCosts(schema graphql.ExecutableSchema) costed {
+	c := costed{schema, map[fieldName]cost{}}
+	verbs := map[string]int{}
+	for kind, object := range objects {
+		verbs[object] = verbsOf(kind)
 	}
-	c.Query.Nodes = func(child int, ids []string) int { return times(child+1, max(1, len(ids))) }
-	timeline := func(child int, first *int, _ *string, last *int, _ *string) int { return listCost(child, first, last) }
-	c.Invitation.Timeline, c.Session.Timeline = timeline, timeline
-	c.Invitation.Actions, c.Session.Actions = actionsCost(domain.KindInvitation), actionsCost(domain.KindSession)
-	c.Query.Devices = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.DeviceWhere, _ []*graph.DeviceOrder) int {
-		return listCost(child, first, last)
+	for _, object := range schema.Schema().Types {
+		if object.Kind != ast.Object || strings.HasPrefix(object.Name, "__") {
+			continue
+		}
+		connection := strings.HasSuffix(object.Name, "Connection")
+		for _, f := range object.Fields {
+			of, name := schema.Schema().Types[f.Type.Name()], fieldName{object.Name, f.Name}
+			switch {
+			case strings.HasSuffix(of.Name, "Connection"):
+				c.costs[name] = pageCost
+			case f.Type.Elem == nil || connection || brief[of.Name] || !of.IsCompositeType():
+			case f.Arguments.ForName("ids") != nil:
+				c.costs[name] = idsCost
+			case of.Name == "Action":
+				c.costs[name] = fixedCost(verbs[object.Name])
+			default: // a list without pages: seldom longer than a page is by default
+				c.costs[name] = fixedCost(defaultPage)
+			}
+		}
 	}
-	c.Query.TwoFactorRequests = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.TwoFactorRequestWhere, _ []*graph.TwoFactorRequestOrder) int {
-		return listCost(child, first, last)
-	}
-	c.EmailVerification.Timeline, c.PhoneVerification.Timeline, c.Device.Timeline, c.TwoFactorRequest.Timeline = timeline, timeline, timeline, timeline
-	c.EmailVerification.Actions, c.PhoneVerification.Actions = actionsCost(domain.KindEmailVerification), actionsCost(domain.KindPhoneVerification)
-	c.Device.Actions, c.TwoFactorRequest.Actions = actionsCost(domain.KindDevice), actionsCost(domain.KindTwoFactorRequest)
-	// Lists without pages: seldom longer than a page is by default.
-	some := func(child int) int { return times(child+1, defaultPage) }
-	c.Client.Sessions, c.EndOtherSessionsPayload.EndedSessions, c.Query.JwtTemplates = some, some, some
 	return c
 }
 
@@ -306,8 +405,16 @@ const (
 	maxPage     = 100
 )
 
-// actionsCost is that of the actions of a record: one for each mutation of its kind.
-func actionsCost(kind domain.Kind) func(child int) int {
+// objects are the types of the kinds of records.
+var objects = map[domain.Kind]string{
+	domain.KindInvitation: "Invitation", domain.KindSession: "Session", domain.KindEmailVerification: "EmailVerification",
+	domain.KindPhoneVerification: "PhoneVerification", domain.KindDevice: "Device", domain.KindTwoFactorRequest: "TwoFactorRequest",
+	domain.KindContact: "Contact", domain.KindFraudRiskReport: "FraudRiskReport", domain.KindQuiz: "Quiz",
+	domain.KindApproval: "Approval",
+}
+
+// verbsOf is how many actions a record has: one for each mutation of its kind.
+func verbsOf(kind domain.Kind) int {
 	m, _ := domain.Lifecycle(kind)
 	verbs := 0
 	for _, t := range m.Transitions {
@@ -315,18 +422,30 @@ func actionsCost(kind domain.Kind) func(child int) int {
 			verbs++
 		}
 	}
-	return func(child int) int { return times(child+1, verbs) }
+	return verbs
 }
 
-// listCost is that of a page. A size that is out of range is refused later, and costs no more than the largest.
-func listCost(child int, first, last *int) int {
-	size := defaultPage
-	if first != nil {
-		size = *first
-	} else if last != nil {
-		size = *last
+func fixedCost(size int) cost {
+	return func(child int, _ map[string]any) int { return times(child+1, size) }
+}
+
+func idsCost(child int, args map[string]any) int {
+	ids, _ := args["ids"].([]any)
+	return times(child+1, max(1, len(ids)))
+}
+
+// pageCost is that of a page. A size that is out of range is refused later, and costs no more than the largest.
+func pageCost(child int, args map[string]any) int {
+	size := int64(defaultPage)
+	for _, name := range []string{"last", "first"} { // first wins
+		switch n := args[name].(type) {
+		case int64:
+			size = n
+		case json.Number:
+			size, _ = n.Int64()
+		}
 	}
-	return times(child+1, max(1, min(size, maxPage)))
+	return times(child+1, int(max(1, min(size, maxPage))))
 }
 
 func times(a, b int) int { return min(a, enough) * b }
