@@ -243,6 +243,7 @@ type Meta struct {
 
 // Record is any lifecycle record.
 type Record interface {
+	Node
 	// Head gives the part that all records share.
 	Head() *Meta
 	// Kind names the machine.

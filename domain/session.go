@@ -90,7 +90,7 @@ const (
 type sessionRow = lifecycle.Row[SessionState, SessionTransition, Role]
 
 var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
-	Name: string(KindSession), Start: SessionActive, Clock: RoleClock,
+	Name: string(KindSession), Start: SessionActive, Starts: of(SessionActive, SessionPending), Clock: RoleClock,
 	Create: "createSession", CreateBy: of(RoleAdmin),
 	States: []lifecycle.State[SessionState]{
 		{Name: SessionActive, Help: "Signed in. Activity keeps it so, up to its maximum lifetime; time, the customer or the institution ends it."},

@@ -1407,13 +1407,13 @@ func (ec *executionContext) fieldContext_PhoneVerification_verifiedAt(_ context.
 	return graphql.NewScalarFieldContext("PhoneVerification", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _PhoneVerification_attempts(ctx context.Context, field graphql.CollectedField, obj *domain.PhoneVerification) (ret graphql.Marshaler) {
+func (ec *executionContext) _PhoneVerification_attemptCount(ctx context.Context, field graphql.CollectedField, obj *domain.PhoneVerification) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_PhoneVerification_attempts(ctx, field)
+			return ec.fieldContext_PhoneVerification_attemptCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
 			return obj.Attempts, nil
@@ -1426,7 +1426,7 @@ func (ec *executionContext) _PhoneVerification_attempts(ctx context.Context, fie
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_PhoneVerification_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_PhoneVerification_attemptCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PhoneVerification", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
@@ -4263,8 +4263,8 @@ func (ec *executionContext) _PhoneVerification(ctx context.Context, sel ast.Sele
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "attempts":
-			out.Values[i] = ec._PhoneVerification_attempts(ctx, field, obj)
+		case "attemptCount":
+			out.Values[i] = ec._PhoneVerification_attemptCount(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -15,19 +15,19 @@ import (
 
 // A page of approvals.
 type ApprovalConnection struct {
-	// The entries of the page, each with its cursor.
+	// The approvals of the page, each with its cursor.
 	Edges []*ApprovalEdge `json:"edges"`
-	// The entries of the page.
+	// The approvals of the page.
 	Nodes []*domain.Approval `json:"nodes"`
 	// Where the page stands in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	// How many approvals there are on all pages. Counting takes time; ask for it only where you show it.
 	TotalCount int `json:"totalCount"`
 }
 
-// An entry of a list.
+// An approval in a list.
 type ApprovalEdge struct {
-	// The entry.
+	// The approval.
 	Node *domain.Approval `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
@@ -93,19 +93,19 @@ type CompleteSessionTaskPayload struct {
 
 // A page of contacts.
 type ContactConnection struct {
-	// The entries of the page, each with its cursor.
+	// The contacts of the page, each with its cursor.
 	Edges []*ContactEdge `json:"edges"`
-	// The entries of the page.
+	// The contacts of the page.
 	Nodes []*domain.Contact `json:"nodes"`
 	// Where the page stands in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	// How many contacts there are on all pages. Counting takes time; ask for it only where you show it.
 	TotalCount int `json:"totalCount"`
 }
 
-// An entry of a list.
+// A contact in a list.
 type ContactEdge struct {
-	// The entry.
+	// The contact.
 	Node *domain.Contact `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
@@ -119,7 +119,7 @@ type ContactOrder struct {
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on a contact; nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a contact, and nothing that is personal. All that are given must hold; at most 200 in one query.
 type ContactWhere struct {
 	// All of these hold.
 	And []*ContactWhere `json:"and,omitempty"`
@@ -141,7 +141,7 @@ type ContactWhere struct {
 
 // What came of createApproval.
 type CreateApprovalPayload struct {
-	// The new record; null where there is a problem.
+	// The new approval; null where there is a problem.
 	Approval *domain.Approval `json:"approval,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -163,7 +163,7 @@ type CreateClientTokenPayload struct {
 
 // What came of createContact.
 type CreateContactPayload struct {
-	// The new record; null where there is a problem.
+	// The new contact; null where there is a problem.
 	Contact *domain.Contact `json:"contact,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -183,7 +183,7 @@ type CreateDeviceChallengePayload struct {
 
 // What came of createFraudRiskReport.
 type CreateFraudRiskReportPayload struct {
-	// The new record; null where there is a problem.
+	// The new report; null where there is a problem.
 	FraudRiskReport *domain.FraudRiskReport `json:"fraudRiskReport,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -203,7 +203,7 @@ type CreateInvitationPayload struct {
 
 // What came of createQuiz.
 type CreateQuizPayload struct {
-	// The new record; null where there is a problem.
+	// The new quiz; null where there is a problem.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -213,7 +213,7 @@ type CreateQuizPayload struct {
 
 // What came of createQuizQuestions.
 type CreateQuizQuestionsPayload struct {
-	// It as it is now; null where there is none that you may see.
+	// The quiz as it is now; null where there is none that you may see.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
 	// The questions; null where there is a problem, and for a repeat once the quiz is no longer `ASKED`.
 	Questions []*domain.QuizQuestion `json:"questions,omitempty"`
@@ -272,7 +272,7 @@ type DeleteInvitationPayload struct {
 // What came of deleteJwtTemplate.
 type DeleteJwtTemplatePayload struct {
 	// The name of the template that is gone; null where there is a problem.
-	DeletedName *string `json:"deletedName,omitempty"`
+	DeletedJwtTemplateName *string `json:"deletedJwtTemplateName,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
@@ -377,21 +377,21 @@ type FraudRiskCategoryTypeWhere struct {
 	In []risk.Category `json:"in,omitempty"`
 }
 
-// A page of fraudRiskReports.
+// A page of reports.
 type FraudRiskReportConnection struct {
-	// The entries of the page, each with its cursor.
+	// The reports of the page, each with its cursor.
 	Edges []*FraudRiskReportEdge `json:"edges"`
-	// The entries of the page.
+	// The reports of the page.
 	Nodes []*domain.FraudRiskReport `json:"nodes"`
 	// Where the page stands in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	// How many reports there are on all pages. Counting takes time; ask for it only where you show it.
 	TotalCount int `json:"totalCount"`
 }
 
-// An entry of a list.
+// A report in a list.
 type FraudRiskReportEdge struct {
-	// The entry.
+	// The report.
 	Node *domain.FraudRiskReport `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
@@ -415,7 +415,7 @@ type FraudRiskReportStateWhere struct {
 	In []domain.FraudRiskReportState `json:"in,omitempty"`
 }
 
-// Conditions on a report; nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a report, and nothing that is personal. All that are given must hold; at most 200 in one query.
 type FraudRiskReportWhere struct {
 	// All of these hold.
 	And []*FraudRiskReportWhere `json:"and,omitempty"`
@@ -620,19 +620,19 @@ type PreviewJwtTemplatePayload struct {
 
 // A page of quizzes.
 type QuizConnection struct {
-	// The entries of the page, each with its cursor.
+	// The quizzes of the page, each with its cursor.
 	Edges []*QuizEdge `json:"edges"`
-	// The entries of the page.
+	// The quizzes of the page.
 	Nodes []*domain.Quiz `json:"nodes"`
 	// Where the page stands in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Counting takes time; ask for it only where you show it.
+	// How many quizzes there are on all pages. Counting takes time; ask for it only where you show it.
 	TotalCount int `json:"totalCount"`
 }
 
-// An entry of a list.
+// A quiz in a list.
 type QuizEdge struct {
-	// The entry.
+	// The quiz.
 	Node *domain.Quiz `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
@@ -656,7 +656,7 @@ type QuizStateWhere struct {
 	In []domain.QuizState `json:"in,omitempty"`
 }
 
-// Conditions on a quiz; nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a quiz, and nothing that is personal. All that are given must hold; at most 200 in one query.
 type QuizWhere struct {
 	// All of these hold.
 	And []*QuizWhere `json:"and,omitempty"`
@@ -780,7 +780,7 @@ type SaveJwtTemplatePayload struct {
 
 // What came of scoreQuiz.
 type ScoreQuizPayload struct {
-	// It as it is now; null where there is none that you may see.
+	// The quiz as it is now; null where there is none that you may see.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -890,7 +890,7 @@ type TouchSessionPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
-// A page of requests.
+// A page of two-factor requests.
 type TwoFactorRequestConnection struct {
 	// The requests of the page, each with its cursor.
 	Edges []*TwoFactorRequestEdge `json:"edges"`
@@ -902,7 +902,7 @@ type TwoFactorRequestConnection struct {
 	TotalCount int `json:"totalCount"`
 }
 
-// A request in a list.
+// A two-factor request in a list.
 type TwoFactorRequestEdge struct {
 	// The request.
 	Node *domain.TwoFactorRequest `json:"node"`
@@ -910,7 +910,7 @@ type TwoFactorRequestEdge struct {
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of requests.
+// A key of the order of two-factor requests.
 type TwoFactorRequestOrder struct {
 	// What to sort by.
 	Field TwoFactorRequestOrderField `json:"field"`
@@ -918,7 +918,7 @@ type TwoFactorRequestOrder struct {
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the status of a request. All that are given must hold.
+// Conditions on the status of a two-factor request. All that are given must hold.
 type TwoFactorRequestStatusWhere struct {
 	// It is this one.
 	Eq *domain.TwoFactorRequestState `json:"eq,omitempty"`
@@ -928,7 +928,7 @@ type TwoFactorRequestStatusWhere struct {
 	In []domain.TwoFactorRequestState `json:"in,omitempty"`
 }
 
-// Conditions on a request. All that are given must hold; at most 200 in one query.
+// Conditions on a two-factor request. All that are given must hold; at most 200 in one query.
 type TwoFactorRequestWhere struct {
 	// All of these hold.
 	And []*TwoFactorRequestWhere `json:"and,omitempty"`
@@ -954,7 +954,7 @@ type TwoFactorRequestWhere struct {
 
 // What came of updateContact.
 type UpdateContactPayload struct {
-	// It as it is now; null where there is none that you may see.
+	// The contact as it is now; null where there is none that you may see.
 	Contact *domain.Contact `json:"contact,omitempty"`
 	// Why it was not done; empty where it was.
 	Problems []problem.Shape `json:"problems"`
@@ -1474,7 +1474,7 @@ func (e SessionOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What requests can be sorted by.
+// What two-factor requests can be sorted by.
 type TwoFactorRequestOrderField string
 
 const (

@@ -227,9 +227,9 @@ type ComplexityRoot struct {
 	}
 
 	DeleteJwtTemplatePayload struct {
-		DeletedName func(childComplexity int) int
-		Problems    func(childComplexity int) int
-		Replayed    func(childComplexity int) int
+		DeletedJwtTemplateName func(childComplexity int) int
+		Problems               func(childComplexity int) int
+		Replayed               func(childComplexity int) int
 	}
 
 	DependencyProblem struct {
@@ -419,10 +419,12 @@ type ComplexityRoot struct {
 		ID          func(childComplexity int) int
 		Name        func(childComplexity int) int
 		OccurredAt  func(childComplexity int) int
+		Reason      func(childComplexity int) int
 		Subject     func(childComplexity int) int
 		SubjectID   func(childComplexity int) int
 		SubjectKind func(childComplexity int) int
 		To          func(childComplexity int) int
+		Version     func(childComplexity int) int
 	}
 
 	LifecycleEventConnection struct {
@@ -438,9 +440,9 @@ type ComplexityRoot struct {
 	}
 
 	LifecycleMap struct {
+		Kind   func(childComplexity int) int
 		Moves  func(childComplexity int) int
-		Name   func(childComplexity int) int
-		Start  func(childComplexity int) int
+		Starts func(childComplexity int) int
 		States func(childComplexity int) int
 	}
 
@@ -1499,12 +1501,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteInvitationPayload.Replayed(childComplexity), true
 
-	case "DeleteJwtTemplatePayload.deletedName":
-		if e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedName == nil {
+	case "DeleteJwtTemplatePayload.deletedJwtTemplateName":
+		if e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedJwtTemplateName == nil {
 			break
 		}
 
-		return e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedName(childComplexity), true
+		return e.ComplexityRoot.DeleteJwtTemplatePayload.DeletedJwtTemplateName(childComplexity), true
 	case "DeleteJwtTemplatePayload.problems":
 		if e.ComplexityRoot.DeleteJwtTemplatePayload.Problems == nil {
 			break
@@ -2331,6 +2333,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LifecycleEvent.OccurredAt(childComplexity), true
+	case "LifecycleEvent.reason":
+		if e.ComplexityRoot.LifecycleEvent.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LifecycleEvent.Reason(childComplexity), true
 	case "LifecycleEvent.subject":
 		if e.ComplexityRoot.LifecycleEvent.Subject == nil {
 			break
@@ -2355,6 +2363,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LifecycleEvent.To(childComplexity), true
+	case "LifecycleEvent.version":
+		if e.ComplexityRoot.LifecycleEvent.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LifecycleEvent.Version(childComplexity), true
 
 	case "LifecycleEventConnection.edges":
 		if e.ComplexityRoot.LifecycleEventConnection.Edges == nil {
@@ -2394,24 +2408,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LifecycleEventEdge.Node(childComplexity), true
 
+	case "LifecycleMap.kind":
+		if e.ComplexityRoot.LifecycleMap.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LifecycleMap.Kind(childComplexity), true
 	case "LifecycleMap.transitions":
 		if e.ComplexityRoot.LifecycleMap.Moves == nil {
 			break
 		}
 
 		return e.ComplexityRoot.LifecycleMap.Moves(childComplexity), true
-	case "LifecycleMap.name":
-		if e.ComplexityRoot.LifecycleMap.Name == nil {
+	case "LifecycleMap.starts":
+		if e.ComplexityRoot.LifecycleMap.Starts == nil {
 			break
 		}
 
-		return e.ComplexityRoot.LifecycleMap.Name(childComplexity), true
-	case "LifecycleMap.start":
-		if e.ComplexityRoot.LifecycleMap.Start == nil {
-			break
-		}
-
-		return e.ComplexityRoot.LifecycleMap.Start(childComplexity), true
+		return e.ComplexityRoot.LifecycleMap.Starts(childComplexity), true
 	case "LifecycleMap.states":
 		if e.ComplexityRoot.LifecycleMap.States == nil {
 			break
@@ -2983,7 +2997,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PhoneVerification.Actions(childComplexity), true
-	case "PhoneVerification.attempts":
+	case "PhoneVerification.attemptCount":
 		if e.ComplexityRoot.PhoneVerification.Attempts == nil {
 			break
 		}
@@ -4494,7 +4508,9 @@ interface Node {
 }
 
 "A record that leads a life: it has a state, and each transition makes a new version of it."
-interface Lifecycle {
+interface Lifecycle implements Node {
+  "Opaque; the same here, in the REST APIs, in mails and in logs."
+  id: ID!
   "Grows by one with each transition. Give it as ` + "`" + `expectedVersion` + "`" + ` to decide on what you have seen."
   version: Int!
   "When the record was made."
@@ -4518,25 +4534,25 @@ interface Lifecycle {
 
 "A kind of record that leads a life."
 enum LifecycleKind {
-  "` + "`" + `Invitation` + "`" + `"
+  "A request to join an account or an organization: ` + "`" + `Invitation` + "`" + `."
   INVITATION
-  "` + "`" + `Session` + "`" + `"
+  "A user who is signed in: ` + "`" + `Session` + "`" + `."
   SESSION
-  "` + "`" + `EmailVerification` + "`" + `"
+  "A proof of an address: ` + "`" + `EmailVerification` + "`" + `."
   EMAIL_VERIFICATION
-  "` + "`" + `PhoneVerification` + "`" + `"
+  "A proof of a number: ` + "`" + `PhoneVerification` + "`" + `."
   PHONE_VERIFICATION
-  "` + "`" + `Device` + "`" + `"
+  "A key pair of a customer: ` + "`" + `Device` + "`" + `."
   DEVICE
-  "` + "`" + `TwoFactorRequest` + "`" + `"
+  "A decision asked of a customer: ` + "`" + `TwoFactorRequest` + "`" + `."
   TWO_FACTOR_REQUEST
-  "` + "`" + `Contact` + "`" + `"
+  "A person the institution deals with: ` + "`" + `Contact` + "`" + `."
   CONTACT
-  "` + "`" + `FraudRiskReport` + "`" + `"
+  "What speaks against a person: ` + "`" + `FraudRiskReport` + "`" + `."
   FRAUD_RISK_REPORT
-  "` + "`" + `Quiz` + "`" + `"
+  "Questions to a person: ` + "`" + `Quiz` + "`" + `."
   QUIZ
-  "` + "`" + `Approval` + "`" + `"
+  "A word of an administrator for a contact: ` + "`" + `Approval` + "`" + `."
   APPROVAL
 }
 
@@ -4569,12 +4585,16 @@ type LifecycleEvent implements Node {
   to: String
   "When it was."
   occurredAt: DateTime!
+  "Why, in the words of who asked for it; null where nobody said."
+  reason: String
   "The id of the user who asked for it; null where time did, or somebody who was not signed in."
   actor: ID
   "The kind of the record."
   subjectKind: LifecycleKind!
   "The id of the record."
   subjectId: ID!
+  "The version of the record that the transition made."
+  version: Int!
   "The record as it is now; null where it is gone, or not yours to see."
   subject: Node
 }
@@ -4621,10 +4641,10 @@ enum OrderDirection {
 
 "The life of a kind of record as data."
 type LifecycleMap {
-  "The kind of record, as an id begins: ` + "`" + `invitation` + "`" + `."
-  name: String!
-  "The state of a new record."
-  start: String!
+  "The kind of record."
+  kind: LifecycleKind!
+  "The states of a new record; several where it depends on the input."
+  starts: [String!]!
   "Every state."
   states: [LifecycleState!]!
   "Everything that can happen to a record, its creation first."
@@ -4685,14 +4705,14 @@ type Viewer {
   username: String
   "The claim ` + "`" + `email` + "`" + `."
   email: String
-  "The claim ` + "`" + `customerId` + "`" + `."
-  customerId: String
-  "The claim ` + "`" + `customerGroup` + "`" + `."
+  "The claim ` + "`" + `customerId` + "`" + `: your id in the core banking system."
+  customerId: ID
+  "The claim ` + "`" + `customerGroup` + "`" + `: your group in the core banking system."
   customerGroup: String
   "The application: the claim ` + "`" + `client_id` + "`" + `, else ` + "`" + `azp` + "`" + `."
-  clientId: String
+  clientId: ID
   "The session that the token speaks for: the claim ` + "`" + `sid` + "`" + `."
-  sessionId: String
+  sessionId: ID
   "What the token allows."
   scopes: [String!]!
 }
@@ -5347,8 +5367,8 @@ func (ec *executionContext) childFields_DeleteInvitationPayload(ctx context.Cont
 
 func (ec *executionContext) childFields_DeleteJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "deletedName":
-		return ec.fieldContext_DeleteJwtTemplatePayload_deletedName(ctx, field)
+	case "deletedJwtTemplateName":
+		return ec.fieldContext_DeleteJwtTemplatePayload_deletedJwtTemplateName(ctx, field)
 	case "problems":
 		return ec.fieldContext_DeleteJwtTemplatePayload_problems(ctx, field)
 	case "replayed":
@@ -5703,12 +5723,16 @@ func (ec *executionContext) childFields_LifecycleEvent(ctx context.Context, fiel
 		return ec.fieldContext_LifecycleEvent_to(ctx, field)
 	case "occurredAt":
 		return ec.fieldContext_LifecycleEvent_occurredAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_LifecycleEvent_reason(ctx, field)
 	case "actor":
 		return ec.fieldContext_LifecycleEvent_actor(ctx, field)
 	case "subjectKind":
 		return ec.fieldContext_LifecycleEvent_subjectKind(ctx, field)
 	case "subjectId":
 		return ec.fieldContext_LifecycleEvent_subjectId(ctx, field)
+	case "version":
+		return ec.fieldContext_LifecycleEvent_version(ctx, field)
 	case "subject":
 		return ec.fieldContext_LifecycleEvent_subject(ctx, field)
 	}
@@ -5741,10 +5765,10 @@ func (ec *executionContext) childFields_LifecycleEventEdge(ctx context.Context, 
 
 func (ec *executionContext) childFields_LifecycleMap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "name":
-		return ec.fieldContext_LifecycleMap_name(ctx, field)
-	case "start":
-		return ec.fieldContext_LifecycleMap_start(ctx, field)
+	case "kind":
+		return ec.fieldContext_LifecycleMap_kind(ctx, field)
+	case "starts":
+		return ec.fieldContext_LifecycleMap_starts(ctx, field)
 	case "states":
 		return ec.fieldContext_LifecycleMap_states(ctx, field)
 	case "transitions":
@@ -5815,8 +5839,8 @@ func (ec *executionContext) childFields_PhoneVerification(ctx context.Context, f
 		return ec.fieldContext_PhoneVerification_expiresAt(ctx, field)
 	case "verifiedAt":
 		return ec.fieldContext_PhoneVerification_verifiedAt(ctx, field)
-	case "attempts":
-		return ec.fieldContext_PhoneVerification_attempts(ctx, field)
+	case "attemptCount":
+		return ec.fieldContext_PhoneVerification_attemptCount(ctx, field)
 	case "delivery":
 		return ec.fieldContext_PhoneVerification_delivery(ctx, field)
 	case "version":

@@ -570,16 +570,16 @@ func (ec *executionContext) fieldContext_CreateSessionTokenPayload_replayed(_ co
 	return graphql.NewScalarFieldContext("CreateSessionTokenPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _DeleteJwtTemplatePayload_deletedName(ctx context.Context, field graphql.CollectedField, obj *DeleteJwtTemplatePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeleteJwtTemplatePayload_deletedJwtTemplateName(ctx context.Context, field graphql.CollectedField, obj *DeleteJwtTemplatePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeleteJwtTemplatePayload_deletedName(ctx, field)
+			return ec.fieldContext_DeleteJwtTemplatePayload_deletedJwtTemplateName(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DeletedName, nil
+			return obj.DeletedJwtTemplateName, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -589,7 +589,7 @@ func (ec *executionContext) _DeleteJwtTemplatePayload_deletedName(ctx context.Co
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_DeleteJwtTemplatePayload_deletedName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_DeleteJwtTemplatePayload_deletedJwtTemplateName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteJwtTemplatePayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -3329,8 +3329,8 @@ func (ec *executionContext) _DeleteJwtTemplatePayload(ctx context.Context, sel a
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DeleteJwtTemplatePayload")
-		case "deletedName":
-			out.Values[i] = ec._DeleteJwtTemplatePayload_deletedName(ctx, field, obj)
+		case "deletedJwtTemplateName":
+			out.Values[i] = ec._DeleteJwtTemplatePayload_deletedJwtTemplateName(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -25,6 +25,10 @@ func (r *lifecycleEventResolver) To(ctx context.Context, obj *domain.LifecycleEv
 	return given(enumWord(obj.To)), nil
 }
 
+func (r *lifecycleEventResolver) Reason(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
+	return given(obj.Reason), nil
+}
+
 func (r *lifecycleEventResolver) Actor(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
 	return given(obj.ActorID), nil
 }
@@ -33,8 +37,12 @@ func (r *lifecycleEventResolver) Subject(ctx context.Context, obj *domain.Lifecy
 	return loadersFrom(ctx).node(ctx, obj.SubjectID)
 }
 
-func (r *lifecycleMapResolver) Start(ctx context.Context, obj *lifecycle.Map) (string, error) {
-	return enumWord(obj.Start), nil
+func (r *lifecycleMapResolver) Kind(ctx context.Context, obj *lifecycle.Map) (domain.Kind, error) {
+	return domain.Kind(obj.Name), nil
+}
+
+func (r *lifecycleMapResolver) Starts(ctx context.Context, obj *lifecycle.Map) ([]string, error) {
+	return enumWords(obj.Starts), nil
 }
 
 func (r *lifecycleStateResolver) Name(ctx context.Context, obj *lifecycle.MapState) (string, error) {

@@ -65,7 +65,7 @@ var besides = map[string]map[string]string{
 	"createClientToken":     {"client": "Client", "jwt": "String"},
 	"saveJwtTemplate":       {"jwtTemplate": "JwtTemplate"},
 	"createDeviceChallenge": {"deviceChallenge": "DeviceChallenge"},
-	"deleteJwtTemplate":     {"deletedName": "String"},
+	"deleteJwtTemplate":     {"deletedJwtTemplateName": "String"},
 	"previewJwtTemplate":    {"claims": "JSON"},
 }
 
@@ -486,8 +486,8 @@ func TestGeneratedModels(t *testing.T) {
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	r := d.ask(nobody, `{ lifecycle(of: INVITATION) { name start states { name final description } transitions { name from to who } } version { version commit goVersion } }`, nil).done()
-	r.says("invitation", "lifecycle", "name").says("SENT", "lifecycle", "start")
+	r := d.ask(nobody, `{ lifecycle(of: INVITATION) { kind starts states { name final description } transitions { name from to who } } version { version commit goVersion } }`, nil).done()
+	r.says("INVITATION", "lifecycle", "kind").says([]any{"SENT"}, "lifecycle", "starts")
 	m, _ := domain.Lifecycle(domain.KindInvitation)
 	for i, s := range m.States {
 		r.says(map[string]any{"name": word(s.Name), "final": s.Final, "description": s.Help}, "lifecycle", "states", i)

@@ -81,7 +81,7 @@ func deletedTemplate(name string, err error) (*graph.DeleteJwtTemplatePayload, e
 	if err != nil {
 		return nil, err
 	}
-	return &graph.DeleteJwtTemplatePayload{DeletedName: shown(&name, len(problems) == 0), Problems: problems}, nil
+	return &graph.DeleteJwtTemplatePayload{DeletedJwtTemplateName: shown(&name, len(problems) == 0), Problems: problems}, nil
 }
 
 // shownClaims makes the payload of previewJwtTemplate.

@@ -402,10 +402,10 @@ func TestJwtTemplates(t *testing.T) {
 	d.ask(administrator(), preview, sessionInput(unknownSession, "claims", body)).problem("previewJwtTemplate", "NotFoundProblem", "NOT_FOUND").
 		says(nil, "previewJwtTemplate", "claims")
 
-	remove := selecting("deleteJwtTemplate", "deletedName")
-	d.ask(administrator(), remove, input(map[string]any{"name": "ledger"})).done().says("ledger", "deleteJwtTemplate", "deletedName")
+	remove := selecting("deleteJwtTemplate", "deletedJwtTemplateName")
+	d.ask(administrator(), remove, input(map[string]any{"name": "ledger"})).done().says("ledger", "deleteJwtTemplate", "deletedJwtTemplateName")
 	d.ask(administrator(), remove, input(map[string]any{"name": "ledger"})).problem("deleteJwtTemplate", "NotFoundProblem", "NOT_FOUND").
-		says(nil, "deleteJwtTemplate", "deletedName")
+		says(nil, "deleteJwtTemplate", "deletedJwtTemplateName")
 	d.ask(administrator(), `{ jwtTemplates { name } }`, nil).done().says([]any{}, "jwtTemplates")
 }
 
@@ -612,8 +612,8 @@ func TestSessionTimeline(t *testing.T) {
 
 func TestLifecycleOfSessions(t *testing.T) {
 	t.Parallel()
-	r := open(t).ask(nobody, `{ lifecycle(of: SESSION) { name start states { name final } transitions { name from to who } } }`, nil).done()
-	r.says("session", "lifecycle", "name").says("ACTIVE", "lifecycle", "start")
+	r := open(t).ask(nobody, `{ lifecycle(of: SESSION) { kind starts states { name final } transitions { name from to who } } }`, nil).done()
+	r.says("SESSION", "lifecycle", "kind").says([]any{"ACTIVE", "PENDING"}, "lifecycle", "starts")
 	r.says(map[string]any{"name": "REMOVED", "final": true}, "lifecycle", "states", 5)
 	r.says(map[string]any{"name": "endSession", "from": []any{"ACTIVE", "PENDING"}, "to": []any{"ENDED"}, "who": []any{"OWNER", "ADMIN"}}, "lifecycle", "transitions", 1)
 }
