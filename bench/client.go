@@ -53,7 +53,7 @@ func drive(ctx context.Context, t target, connections int, d time.Duration) (loa
 	end := start.Add(d)
 	for i, c := range conns {
 		workers.Go(func() {
-			rng := rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
+			rng := newRandom()
 			var out []byte
 			var holds string
 			for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
@@ -76,6 +76,8 @@ func drive(ctx context.Context, t target, connections int, d time.Duration) (loa
 	sum.good = sum.count
 	return sum, errors.Join(errors.Join(errs...), ctx.Err())
 }
+
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
 // connection is one keep-alive connection. It knows just enough of HTTP/1.1 to read the answers of the servers
 // that are measured, and costs a fraction of net/http's client.

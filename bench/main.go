@@ -67,8 +67,14 @@ func main() {
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
 	flag.StringVar(&o.growth, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
 	flag.Parse()
+	set := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if quick {
-		o.rounds, o.duration, o.rows, o.idle = 2, time.Second, 10_000, min(o.idle, 1000)
+		for name, value := range map[string]string{"rounds": "2", "duration": "1s", "rows": "10000", "idle": "1000"} {
+			if !set[name] {
+				_ = flag.Set(name, value)
+			}
+		}
 	}
 	o.databases, o.only, o.without = list(databases), list(only), list(without)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -158,15 +164,13 @@ func (b *bench) add(rows ...measured) {
 }
 
 func (b *bench) tables(ctx context.Context, out io.Writer) error {
-	var first *server // whose idle connections are measured
 	for _, name := range b.databases {
-		var s *server
 		var err error
 		switch name {
 		case "sqlite":
-			s, err = b.sqlite(ctx)
+			err = b.sqlite(ctx)
 		case "postgres":
-			s, err = b.postgres(ctx)
+			err = b.postgres(ctx)
 		default:
 			err = fmt.Errorf("-db: %q is neither sqlite nor postgres", name)
 		}
@@ -176,9 +180,6 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 		}
 		if err != nil {
 			return err
-		}
-		if first == nil {
-			first = s
 		}
 	}
 	bare, err := bareRows()
@@ -195,8 +196,8 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if b.idle > 0 && first != nil {
-		if err := b.idlers(ctx, first); err != nil {
+	if b.idle > 0 {
+		if err := b.idlers(ctx); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -260,23 +261,23 @@ func (b *bench) serve(ctx context.Context, g *gatehouse, name string) (*server, 
 	return s, err
 }
 
-func (b *bench) sqlite(ctx context.Context) (*server, error) {
+func (b *bench) sqlite(ctx context.Context) error {
 	key := newKey()
 	g, err := newGatehouse(b.program, filepath.Join(b.dir, "sqlite"), "", key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.fill(ctx, g, key, b.world); err != nil {
-		return nil, err
+		return err
 	}
 	who, err := callers(ctx, g)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.wants("reference", "W1") {
 		r, err := startReference(ctx, b.dir, filepath.Join(g.dir, "gatehouse.db"))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.started = append(b.started, r.stop)
 		plain := onSession(r, who, documentW1, 0, b.world.rows)
@@ -284,11 +285,11 @@ func (b *bench) sqlite(ctx context.Context) (*server, error) {
 	}
 	s, err := b.serve(ctx, g, "sqlite")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rows, err := product(ctx, "sqlite", s, who, b.world)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.add(rows...)
 	// The other algorithms have a small installation each, for an algorithm is a setting of a server.
@@ -299,67 +300,67 @@ func (b *bench) sqlite(ctx context.Context) (*server, error) {
 		small := newWorld(called)
 		other, err := newGatehouse(b.program, filepath.Join(b.dir, algorithm), "", newKey(), "GATEHOUSE_SESSION_TOKEN_ALG="+algorithm)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := other.load(ctx, small); err != nil {
-			return nil, err
+			return err
 		}
 		who, err := callers(ctx, other)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s, err := b.serve(ctx, other, algorithm)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.add(measured{"sqlite", "T1 " + algorithm, over(s, tokenTarget(s, who, small))})
 	}
-	return s, nil
+	return nil
 }
 
-func (b *bench) postgres(ctx context.Context) (*server, error) {
+func (b *bench) postgres(ctx context.Context) error {
 	p, err := startPostgres(ctx, b.buffers)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.started = append(b.started, p.stop)
 	key := newKey()
 	g, err := newGatehouse(b.program, filepath.Join(b.dir, "postgres"), p.url, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.fill(ctx, g, key, b.world); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
-		return nil, err
+		return err
 	}
 	who, err := callers(ctx, g)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := b.serve(ctx, g, "postgres")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.database = p.pid()
 	rows, err := product(ctx, "postgres", s, who, b.world)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.add(rows...)
 	if rows, err = pgbenchRows(p, b.world); err != nil {
-		return nil, err
+		return err
 	}
 	b.add(rows...)
 	if slices.Contains(b.without, "postgraphile") {
-		return s, nil
+		return nil
 	}
 	cache := b.cache
 	if cache == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		cache = filepath.Join(base, "gatehouse-bench")
 	}
@@ -367,15 +368,15 @@ func (b *bench) postgres(ctx context.Context) (*server, error) {
 	node, err := startPostGraphile(ctx, b.dir, cache, p.url)
 	if err != nil {
 		b.note("PostGraphile was left out: %v.", err)
-		return s, nil
+		return nil
 	}
 	b.started = append(b.started, node.stop)
 	node.database = p.pid()
 	if rows, err = postgraphileRows(ctx, node, b.world); err != nil {
-		return nil, err
+		return err
 	}
 	b.add(rows...)
-	return s, nil
+	return nil
 }
 
 // writeScript keeps a script where pgbench reads it.

@@ -25,6 +25,8 @@ type postgres struct {
 	url string
 	cmd *exec.Cmd
 	end chan struct{}
+	// connecting is how long pgbench needed for its connections the last time.
+	connecting time.Duration
 }
 
 // errNoPostgres says that there is no PostgreSQL to start.
@@ -190,28 +192,34 @@ func (w world) scripts() []script {
 // lastCursor leaves enough invitations behind the last cursor for a whole page.
 func (w world) lastCursor() int { return max(1, w.rows-200) }
 
-// pgbench runs a script for whole seconds and gives its rate and its mean latency.
-func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (rate float64, mean time.Duration, err error) {
-	program := filepath.Join(p.bin, "pgbench")
-	seconds := max(1, int((d+time.Second/2)/time.Second))
-	cmd := exec.CommandContext(ctx, program, "-n", "-M", "prepared", "-c", strconv.Itoa(connections), "-j", "2",
-		"-T", strconv.Itoa(seconds), "-f", file, p.url)
-	cmd.Env = plainEnvironment()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return 0, 0, fmt.Errorf("pgbench: %w: %s", err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		var ms float64
-		if _, err := fmt.Sscanf(line, "tps = %f", &rate); err == nil {
-			continue
+// pgbench runs a script for whole seconds and gives its rate, its mean latency and how many transactions it made. Its
+// rate leaves out the time for the connections but its running time does not, so that is added, and a run that has had
+// too little of the time for itself is no measurement and is repeated.
+func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (rate float64, mean time.Duration, done int64, err error) {
+	for range 4 {
+		seconds := int((d + p.connecting + 3*time.Second/2) / time.Second)
+		cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(connections), "-j", "2",
+			"-T", strconv.Itoa(seconds), "-f", file, p.url)
+		cmd.Env = plainEnvironment()
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return 0, 0, 0, fmt.Errorf("pgbench: %w: %s", err, out)
 		}
-		if _, err := fmt.Sscanf(line, "latency average = %f ms", &ms); err == nil {
-			mean = time.Duration(ms * float64(time.Millisecond))
+		var latency float64
+		connecting := float64(seconds * 1000)
+		for line := range strings.Lines(string(out)) {
+			_ = scanned(line, "tps = %f", &rate) || scanned(line, "number of transactions actually processed: %d", &done) ||
+				scanned(line, "latency average = %f ms", &latency) || scanned(line, "initial connection time = %f ms", &connecting)
+		}
+		p.connecting = time.Duration(connecting * float64(time.Millisecond))
+		if rate > 0 && done > 0 && time.Duration(seconds)*time.Second-p.connecting >= d/2 {
+			return rate, time.Duration(latency * float64(time.Millisecond)), done, nil
 		}
 	}
-	if rate == 0 {
-		return 0, 0, fmt.Errorf("pgbench told no rate: %s", out)
-	}
-	return rate, mean, nil
+	return 0, 0, 0, errors.New("pgbench could not connect in time")
+}
+
+func scanned(line, format string, into any) bool {
+	_, err := fmt.Sscanf(line, format, into)
+	return err == nil
 }

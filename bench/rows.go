@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -272,23 +271,12 @@ func pgbenchRows(p *postgres, w world) ([]measured, error) {
 		}
 		out = append(out, measured{"pgbench", s.name, func(ctx context.Context, d time.Duration) (sample, error) {
 			before := cpu(p.pid(), true)
-			rate, mean, err := p.pgbench(ctx, file, d)
+			rate, mean, done, err := p.pgbench(ctx, file, d)
 			if err != nil {
 				return sample{}, err
 			}
-			seconds := max(1, (d + time.Second/2).Truncate(time.Second).Seconds())
-			return sample{rate: rate, p50: mean, database: (cpu(p.pid(), true) - before) / time.Duration(max(1, rate*seconds))}, nil
+			return sample{rate: rate, p50: mean, database: (cpu(p.pid(), true) - before) / time.Duration(done)}, nil
 		}})
 	}
 	return out, nil
-}
-
-// databaseNamed is the URL with another database in it.
-func databaseNamed(raw, name string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	u.Path = "/" + name
-	return u.String()
 }
