@@ -1,4 +1,4 @@
-.PHONY: help run test check lint generate verify
+.PHONY: help run test check lint generate verify bench
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,3 +22,6 @@ verify: generate ## Fail if something generated was not committed.
 
 check: ## Do all that the continuous integration does.
 	bash .ci/run
+
+bench: ## Measure the built program and write docs/performance.md: make bench ARGS="-only R1,W1".
+	go run ./bench -page docs/performance.md -results bench/results $(ARGS)

@@ -58,6 +58,7 @@ var layers = map[string]layer{
 	"examples":              {why: "sample files and their embedding"},
 	"app":                   {ours: []string{"domain/...", "seal", "db/...", "auth", "notify", "provider", "resolvers", "rest", "rest/...", "pages", "examples", "reference"}, others: []string{"*"}, why: "it builds everything, and the commands stand above it"},
 	"cli":                   {ours: []string{"app", "domain/...", "db"}, others: []string{"*"}, why: "a command calls app"},
+	"bench":                 {ours: []string{"domain", "seal", "db"}, others: []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite"}, why: "it drives the built program; only invitations, which no command loads, are stored through the store"},
 	"testkit":               {ours: []string{"domain/...", "seal", "db/...", "app", "auth", "provider"}, others: []string{"*"}, why: "tests only"},
 	"db/dbtest":             {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,12 +84,23 @@ func (t tally) Collect(ch chan<- prometheus.Metric) {
 func adminHandler(m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /bare", bare)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// bareBody is a JSON object of 200 bytes.
+var bareBody = []byte(`{"bare":"` + strings.Repeat("x", 189) + `"}`)
+
+// bare is what HTTP itself costs on this machine: an answer without a record, a rule or a caller. Measurements set
+// every other rate in relation to it (docs/performance.md).
+func bare(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(bareBody)
 }
 
 // startTracing exports traces when the standard OTLP variables name an endpoint; stop flushes them.

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// server is a running program under measurement.
+type server struct {
+	cmd     *exec.Cmd
+	address string
+	// admin is the second listener of Gatehouse, where the bare handler is.
+	admin string
+	// database is the process id of the database's first process; 0 where there is none beside the server.
+	database int
+	ended    chan struct{}
+	log      *os.File
+}
+
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+// stop ends the program the way an operator does, and by force where that takes too long.
+func (s *server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(15 * time.Second):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	_ = s.log.Close()
+}
+
+// launch starts a program and waits until the address answers the path with 200.
+func launch(ctx context.Context, dir, name string, env []string, ready string, program string, args ...string) (*server, error) {
+	log, err := os.Create(filepath.Join(dir, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cmd: exec.Command(program, args...), ended: make(chan struct{}), log: log}
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, log, log
+	s.cmd.Env = append(plainEnvironment(), env...)
+	if err := s.cmd.Start(); err != nil {
+		_ = log.Close()
+		return nil, err
+	}
+	go func() {
+		_ = s.cmd.Wait()
+		close(s.ended)
+	}()
+	for deadline := time.Now().Add(time.Minute); ; {
+		answer, err := http.Get(ready)
+		if err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode < 500 {
+				return s, nil
+			}
+		}
+		select {
+		case <-s.ended:
+			said, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("%s ended at its start: %s", name, said)
+		case <-ctx.Done():
+			s.stop()
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.stop()
+			said, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("%s does not answer: %s", name, said)
+		}
+	}
+}
+
+// plainEnvironment leaves out the settings of whoever runs the measurement, but for those of the Go runtime.
+func plainEnvironment() []string {
+	var out []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GATEHOUSE_") && !strings.HasPrefix(v, "OTEL_") && !strings.HasPrefix(v, "PG") {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// gatehouse is an installation of the product: program, settings and data.
+type gatehouse struct {
+	program string
+	dir     string
+	env     []string
+	// url is that of the database.
+	url string
+}
+
+// settings are those of every installation. Sessions live longer than the measurement; the log is off from the line
+// for each request on. All else is as it comes, limits and the cost of hashes too.
+func newGatehouse(program, dir, url, key string, more ...string) (*gatehouse, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if url == "" {
+		url = "sqlite://" + filepath.Join(dir, "gatehouse.db")
+	}
+	g := &gatehouse{program: program, dir: dir, url: url}
+	g.env = append([]string{
+		"GATEHOUSE_DATA_DIR=" + dir, "GATEHOUSE_DATABASE_URL=" + url, "GATEHOUSE_ENCRYPTION_KEY=" + key,
+		"GATEHOUSE_DEMO=false", "GATEHOUSE_LOG_LEVEL=error",
+		"GATEHOUSE_SESSION_IDLE_TIMEOUT=24h", "GATEHOUSE_SESSION_MAX_LIFETIME=48h",
+	}, more...)
+	return g, nil
+}
+
+// command runs a command of the program and gives what it prints.
+func (g *gatehouse) command(ctx context.Context, in io.Reader, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.program, args...)
+	cmd.Dir, cmd.Stdin, cmd.Env = g.dir, in, append(plainEnvironment(), g.env...)
+	var told bytes.Buffer
+	cmd.Stderr = &told
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("gatehouse %s: %w: %s", args[0], err, told.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// load migrates and imports.
+func (g *gatehouse) load(ctx context.Context, w world) error {
+	if _, err := g.command(ctx, nil, "migrate", "up"); err != nil {
+		return err
+	}
+	in, out := io.Pipe()
+	go func() { _ = out.CloseWithError(w.directory(out)) }()
+	_, err := g.command(ctx, in, "import", "-")
+	_ = in.CloseWithError(errors.New("the import has ended"))
+	return err
+}
+
+// start serves.
+func (g *gatehouse) start(ctx context.Context, name string) (*server, error) {
+	address, err1 := freeAddress()
+	admin, err2 := freeAddress()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	env := append(g.env[:len(g.env):len(g.env)], "GATEHOUSE_LISTEN="+address, "GATEHOUSE_ADMIN_LISTEN="+admin)
+	s, err := launch(ctx, g.dir, name, env, "http://"+address+"/readyz", g.program, "serve")
+	if err != nil {
+		return nil, err
+	}
+	s.address, s.admin = address, admin
+	return s, nil
+}
+
+// build makes the program as README says.
+func build(ctx context.Context, dir string) (string, error) {
+	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "gatehouse")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	cmd.Dir = filepath.Dir(strings.TrimSpace(string(mod)))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return program, nil
+}
+
+// pending is how many mails wait, by the metrics of the server.
+func (s *server) pending(ctx context.Context) (waiting bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/metrics", nil)
+	if err != nil {
+		return false, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	for line := range strings.Lines(string(text)) {
+		for _, state := range []string{"pending", "sending"} {
+			if rest, ok := strings.CutPrefix(line, `gatehouse_messages{state="`+state+`"} `); ok && strings.TrimSpace(rest) != "0" {
+				waiting = true
+			}
+		}
+	}
+	return waiting, err
+}
+
+// settle waits until the mails of a row are out, for they would take the processors from the next.
+func (s *server) settle(ctx context.Context) {
+	for range 200 {
+		if waiting, err := s.pending(ctx); err != nil || !waiting {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

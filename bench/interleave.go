@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// key names a row.
+type key struct{ System, ID string }
+
+// figures are the samples of a row, one a round.
+type figures map[key][]sample
+
+// interleave measures every row once a round, so that what disturbs the machine for a while disturbs all of them.
+// Rounds go through the rows in one order and back in the other. A row that fails is left out from then on.
+func interleave(ctx context.Context, rows []measured, rounds int, d time.Duration, words io.Writer) (figures, error) {
+	out := figures{}
+	broken := map[key]bool{}
+	var failures []error
+	for round := range rounds {
+		order := slices.Clone(rows)
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, row := range order {
+			k := key{row.system, row.id}
+			if broken[k] {
+				continue
+			}
+			got, err := row.run(ctx, d)
+			if ctx.Err() != nil {
+				return out, ctx.Err()
+			}
+			if err != nil {
+				broken[k] = true
+				delete(out, k)
+				failures = append(failures, fmt.Errorf("%s %s: %w", row.system, row.id, err))
+				fmt.Fprintf(words, "round %d  %-12s %-8s failed: %v\n", round+1, row.system, row.id, err)
+				continue
+			}
+			out[k] = append(out[k], got)
+			fmt.Fprintf(words, "round %d  %-12s %-8s %9.0f/s  p50 %9v  p99 %9v  server %5.0f us  database %5.0f us\n", round+1, row.system, row.id,
+				got.rate, got.p50.Round(time.Microsecond), got.p99.Round(time.Microsecond), micros(got.server), micros(got.database))
+		}
+	}
+	return out, errors.Join(failures...)
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// median is the middle one, or the mean of the two in the middle; 0 of none.
+func median(of []float64) float64 {
+	if len(of) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(of))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// middle is the median of one figure of a row.
+func (f figures) middle(k key, of func(sample) float64) float64 {
+	var all []float64
+	for _, s := range f[k] {
+		all = append(all, of(s))
+	}
+	return median(all)
+}
+
+// ratio is the median of the ratios of two rows, round by round; 0 where one of them was not measured.
+func (f figures) ratio(k, to key) float64 {
+	var all []float64
+	for i := range min(len(f[k]), len(f[to])) {
+		if f[to][i].rate > 0 {
+			all = append(all, f[k][i].rate/f[to][i].rate)
+		}
+	}
+	return median(all)
+}

@@ -1,0 +1,386 @@
+// Command bench measures the built program against yardsticks in the same run: its own bare handler, pgbench with the
+// same statements, PostGraphile on the same tables, and what a writer without group commit does on SQLite. Run it by
+// `make bench`; docs/performance.md says what the rows are and how to read them.
+//
+// It knows the outside of the product: commands, settings and doors. Only invitations, which no command imports, are
+// stored through package db.
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// options are the flags.
+type options struct {
+	rounds    int
+	duration  time.Duration
+	rows      int
+	databases []string
+	// only are ids of rows; empty = all.
+	only []string
+	// without are systems that are left out.
+	without []string
+	program string
+	cache   string
+	buffers string
+	page    string
+	results string
+	growth  string
+	idle    int
+}
+
+func main() {
+	if given := os.Getenv(referenceVariable); given != "" {
+		fmt.Fprintln(os.Stderr, reference(given))
+		os.Exit(1)
+	}
+	var o options
+	var databases, only, without string
+	var quick bool
+	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`")
+	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
+	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
+	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
+	flag.StringVar(&only, "only", "", "`rows` to measure, for example R1,W1 (H0 always is)")
+	flag.StringVar(&without, "without", "", "`systems` to leave out: pgbench, postgraphile, reference, bare")
+	flag.BoolVar(&quick, "quick", false, "two rounds of one second over 10,000 rows")
+	flag.StringVar(&o.program, "gatehouse", "", "measure this `program` instead of building one")
+	flag.StringVar(&o.cache, "cache", "", "`folder` for PostGraphile; default: below the user's cache")
+	flag.StringVar(&o.buffers, "shared-buffers", "1GB", "shared_buffers of PostgreSQL")
+	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too")
+	flag.StringVar(&o.results, "results", "", "keep every sample in this `folder`")
+	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
+	flag.StringVar(&o.growth, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
+	flag.Parse()
+	set := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if quick {
+		for name, value := range map[string]string{"rounds": "2", "duration": "1s", "rows": "10000", "idle": "1000"} {
+			if !set[name] {
+				_ = flag.Set(name, value)
+			}
+		}
+	}
+	o.databases, o.only, o.without = list(databases), list(only), list(without)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1) //nolint:gocritic // stop has nothing left to do
+	}
+}
+
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// wants reports whether a row is measured.
+func (o options) wants(system, id string) bool {
+	if slices.Contains(o.without, system) {
+		return false
+	}
+	family, _, _ := strings.Cut(id, " ")
+	return id == "H0" || len(o.only) == 0 || slices.Contains(o.only, id) || slices.Contains(o.only, family)
+}
+
+// run measures and reports: tables to out, progress to words.
+func run(ctx context.Context, o options, out, words io.Writer) (err error) {
+	// Thousands of connections need as many descriptors; the servers inherit the limit.
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+		limit.Cur = limit.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+	dir, err := os.MkdirTemp("", "gatehouse-bench-")
+	if err != nil {
+		return err
+	}
+	b := &bench{options: o, dir: dir, words: words, world: newWorld(o.rows)}
+	defer b.close()
+	if b.program = o.program; b.program == "" {
+		b.say("building")
+		if b.program, err = build(ctx, dir); err != nil {
+			return err
+		}
+	} else if b.program, err = filepath.Abs(b.program); err != nil {
+		return err
+	}
+	if o.growth != "" {
+		return b.growth(ctx, out)
+	}
+	return b.tables(ctx, out)
+}
+
+// bench is one run.
+type bench struct {
+	options
+	dir   string
+	words io.Writer
+	world world
+	rows  []measured
+	notes []string
+	// started are the servers to stop.
+	started []func()
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.words, time.Now().Format("15:04:05")+" "+format+"\n", args...)
+}
+
+// note is a line below the tables.
+func (b *bench) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+	b.say(format, args...)
+}
+
+func (b *bench) close() {
+	for _, stop := range slices.Backward(b.started) {
+		stop()
+	}
+	_ = os.RemoveAll(b.dir)
+}
+
+func (b *bench) add(rows ...measured) {
+	for _, r := range rows {
+		if b.wants(r.system, r.id) {
+			b.rows = append(b.rows, r)
+		}
+	}
+}
+
+func (b *bench) tables(ctx context.Context, out io.Writer) error {
+	for _, name := range b.databases {
+		var err error
+		switch name {
+		case "sqlite":
+			err = b.sqlite(ctx)
+		case "postgres":
+			err = b.postgres(ctx)
+		default:
+			err = fmt.Errorf("-db: %q is neither sqlite nor postgres", name)
+		}
+		if errors.Is(err, errNoPostgres) {
+			b.note("PostgreSQL was left out: %v.", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	bare, err := bareRows()
+	if err != nil {
+		return err
+	}
+	b.add(bare...)
+	// What goes on after its answer comes last: the mails of createInvitation.
+	slices.SortStableFunc(b.rows, func(x, y measured) int { return last(x.id) - last(y.id) })
+
+	begin := time.Now()
+	b.say("%d rows, %d rounds of %v", len(b.rows), b.rounds, b.duration)
+	f, failed := interleave(ctx, b.rows, b.rounds, b.duration, b.words)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if b.idle > 0 {
+		if err := b.idlers(ctx); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	about := machine(fmt.Sprintf("commit %s, %s; %d connections, %d sessions and as many invitations, %d rounds of %v, medians",
+		revision(), begin.UTC().Format("2006-01-02 15:04 MST"), connections, b.world.rows, b.rounds, b.duration))
+	text := about + "\n\n" + tables(f)
+	for _, n := range b.notes {
+		text += "\n" + n + "\n"
+	}
+	fmt.Fprintln(out, text)
+	if b.results != "" {
+		file, err := keep(b.results, begin, about, f)
+		if err != nil {
+			return err
+		}
+		b.say("every sample is in %s", file)
+	}
+	if b.page != "" {
+		if err := writePage(b.page, beginTables, endTables, text); err != nil {
+			return err
+		}
+		b.say("the tables are in %s", b.page)
+	}
+	return failed
+}
+
+func last(id string) int {
+	if id == "W2" {
+		return 1
+	}
+	return 0
+}
+
+// newKey is an encryption key as text.
+func newKey() string {
+	raw := make([]byte, 32)
+	for i := range raw {
+		raw[i] = byte(rand.Uint32()) //nolint:gosec // it protects data that were made up
+	}
+	return base64.StdEncoding.EncodeToString(raw)
+}
+
+// fill makes the directory, the sessions and the invitations.
+func (b *bench) fill(ctx context.Context, g *gatehouse, key string, w world) error {
+	b.say("loading %d sessions and %d invitations into %s", w.rows+w.onClients, w.rows, filepath.Base(g.dir))
+	if err := g.load(ctx, w); err != nil {
+		return err
+	}
+	parsed, err := seal.ParseKey(key)
+	if err != nil {
+		return err
+	}
+	return w.invite(ctx, g.url, parsed)
+}
+
+func (b *bench) serve(ctx context.Context, g *gatehouse, name string) (*server, error) {
+	s, err := g.start(ctx, name)
+	if err == nil {
+		b.started = append(b.started, s.stop)
+	}
+	return s, err
+}
+
+func (b *bench) sqlite(ctx context.Context) error {
+	key := newKey()
+	g, err := newGatehouse(b.program, filepath.Join(b.dir, "sqlite"), "", key)
+	if err != nil {
+		return err
+	}
+	if err := b.fill(ctx, g, key, b.world); err != nil {
+		return err
+	}
+	who, err := callers(ctx, g)
+	if err != nil {
+		return err
+	}
+	if b.wants("reference", "W1") {
+		r, err := startReference(ctx, b.dir, filepath.Join(g.dir, "gatehouse.db"))
+		if err != nil {
+			return err
+		}
+		b.started = append(b.started, r.stop)
+		plain := onSession(r, who, documentW1, 0, b.world.rows)
+		b.add(measured{"reference", "W1", over(r, plain)})
+	}
+	s, err := b.serve(ctx, g, "sqlite")
+	if err != nil {
+		return err
+	}
+	rows, err := product(ctx, "sqlite", s, who, b.world)
+	if err != nil {
+		return err
+	}
+	b.add(rows...)
+	// The other algorithms have a small installation each, for an algorithm is a setting of a server.
+	for _, algorithm := range []string{"ES256", "EdDSA"} {
+		if !b.wants("sqlite", "T1 "+algorithm) {
+			continue
+		}
+		small := newWorld(called)
+		other, err := newGatehouse(b.program, filepath.Join(b.dir, algorithm), "", newKey(), "GATEHOUSE_SESSION_TOKEN_ALG="+algorithm)
+		if err != nil {
+			return err
+		}
+		if err := other.load(ctx, small); err != nil {
+			return err
+		}
+		who, err := callers(ctx, other)
+		if err != nil {
+			return err
+		}
+		s, err := b.serve(ctx, other, algorithm)
+		if err != nil {
+			return err
+		}
+		b.add(measured{"sqlite", "T1 " + algorithm, over(s, tokenTarget(s, who, small))})
+	}
+	return nil
+}
+
+func (b *bench) postgres(ctx context.Context) error {
+	p, err := startPostgres(ctx, b.buffers)
+	if err != nil {
+		return err
+	}
+	b.started = append(b.started, p.stop)
+	key := newKey()
+	g, err := newGatehouse(b.program, filepath.Join(b.dir, "postgres"), p.url, key)
+	if err != nil {
+		return err
+	}
+	if err := b.fill(ctx, g, key, b.world); err != nil {
+		return err
+	}
+	if err := p.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
+		return err
+	}
+	who, err := callers(ctx, g)
+	if err != nil {
+		return err
+	}
+	s, err := b.serve(ctx, g, "postgres")
+	if err != nil {
+		return err
+	}
+	s.database = p.pid()
+	rows, err := product(ctx, "postgres", s, who, b.world)
+	if err != nil {
+		return err
+	}
+	b.add(rows...)
+	if rows, err = pgbenchRows(p, b.world); err != nil {
+		return err
+	}
+	b.add(rows...)
+	if slices.Contains(b.without, "postgraphile") {
+		return nil
+	}
+	cache := b.cache
+	if cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		cache = filepath.Join(base, "gatehouse-bench")
+	}
+	b.say("PostGraphile %s", postgraphileVersion)
+	node, err := startPostGraphile(ctx, b.dir, cache, p.url)
+	if err != nil {
+		b.note("PostGraphile was left out: %v.", err)
+		return nil
+	}
+	b.started = append(b.started, node.stop)
+	node.database = p.pid()
+	if rows, err = postgraphileRows(ctx, node, b.world); err != nil {
+		return err
+	}
+	b.add(rows...)
+	return nil
+}
+
+// writeScript keeps a script where pgbench reads it.
+func writeScript(dir string, s script) (string, error) {
+	file := filepath.Join(dir, s.name+".sql")
+	return file, os.WriteFile(file, []byte(s.text), 0o644)
+}

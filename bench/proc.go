@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of the times in /proc: USER_HZ is 100 on every Linux that Go runs on.
+const tick = 10 * time.Millisecond
+
+// process is a line of /proc/<pid>/stat.
+type process struct {
+	parent int
+	// own is user and system time; ended is that of the children that were waited for.
+	own, ended time.Duration
+}
+
+func readProcess(pid int) (process, bool) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return process{}, false
+	}
+	// The name in parentheses may hold anything.
+	_, rest, ok := strings.Cut(string(raw[strings.LastIndexByte(string(raw), ')'):]), " ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 15 {
+		return process{}, false
+	}
+	number := func(field int) int64 { // as proc(5) counts
+		n, _ := strconv.ParseInt(fields[field-3], 10, 64)
+		return n
+	}
+	return process{
+		parent: int(number(4)),
+		own:    time.Duration(number(14)+number(15)) * tick,
+		ended:  time.Duration(number(16)+number(17)) * tick,
+	}, true
+}
+
+// cpu is the processor time of a process; with its children, those included that have ended, where family is set.
+// 0 without a process, or where there is no /proc.
+func cpu(pid int, family bool) time.Duration {
+	if pid == 0 {
+		return 0
+	}
+	p, ok := readProcess(pid)
+	if !ok {
+		return 0
+	}
+	if !family {
+		return p.own
+	}
+	sum := p.own + p.ended
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		child, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if c, ok := readProcess(child); ok && c.parent == pid {
+			sum += c.own + c.ended
+		}
+	}
+	return sum
+}
+
+// resident is the memory of a process in bytes; 0 where it is not known.
+func resident(pid int) int64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What a client may send: its documents are the same for every request, the values stand in the variables.
+const (
+	documentR1 = `query($id:ID!){session(id:$id){id status userId lastActiveAt expireAt abandonAt version}}`
+	documentR2 = `query($after:String){invitations(first:50,after:$after,where:{state:{eq:SENT}}){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`
+	documentW1 = `mutation($id:ID!){touchSession(input:{sessionId:$id}){session{id status lastActiveAt abandonAt}problems{code}}}`
+	documentW2 = `mutation($in:CreateInvitationInput!){createInvitation(input:$in){invitation{id state emailAddress}problems{code}}}`
+	documentW3 = `mutation($id:ID!){resumeSession(input:{sessionId:$id}){session{id status version}problems{code}}}`
+)
+
+// caller is what the connections identify themselves with.
+type caller struct {
+	// bearer is a header line with a token, by caller.
+	bearer []string
+	apiKey string
+	// native is the header line of a client, by caller.
+	native []string
+}
+
+const scope = "banking/full profiles/full admin/full"
+
+// callers asks the program for the tokens of several callers, and a key.
+func callers(ctx context.Context, g *gatehouse) (caller, error) {
+	var c caller
+	for i := range subjects {
+		token, err := g.command(ctx, nil, "token", "--subject", subject(i), "--scope", scope, "--ttl", "12h")
+		if err != nil {
+			return c, err
+		}
+		client, err := g.command(ctx, nil, "token", "--kind", "client", "--client-id", numbered(clientID, i))
+		if err != nil {
+			return c, err
+		}
+		c.bearer = append(c.bearer, "Authorization: Bearer "+token+"\r\n")
+		c.native = append(c.native, "Authorization: "+client+"\r\n")
+	}
+	key, err := g.command(ctx, nil, "apikey", "create", "--name", "bench")
+	c.apiKey = "API-Key: " + key + "\r\n"
+	return c, err
+}
+
+// post is a GraphQL request with one variable whose value needs no escapes.
+func post(document, variable, headers string) func(to []byte, auth, value string) []byte {
+	quoted, _ := json.Marshal(document)
+	before, after := `{"query":`+string(quoted)+`,"variables":{"`+variable+`":"`, `"}}`
+	headers += "Content-Type: application/json\r\nAccept: application/json\r\n"
+	return func(to []byte, auth, value string) []byte {
+		to = append(to, "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\n"...)
+		to = append(to, auth...)
+		to = append(to, headers...)
+		to = append(to, "Content-Length: "...)
+		to = strconv.AppendInt(to, int64(len(before)+len(value)+len(after)), 10)
+		to = append(to, "\r\n\r\n"...)
+		to = append(to, before...)
+		to = append(to, value...)
+		return append(to, after...)
+	}
+}
+
+// bareTarget is H0.
+func bareTarget(s *server) target {
+	request := []byte("GET /bare HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+	return target{address: s.admin, request: func(to []byte, _ int, _ *rand.Rand) ([]byte, string) {
+		return append(to, request...), `{"bare":"x`
+	}}
+}
+
+// onSession sends a document about a session of the range.
+func onSession(s *server, c caller, document string, from, to int) target {
+	write := post(document, "id", "")
+	return target{address: s.address, request: func(out []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		id := numbered(sessionID, from+rng.IntN(to-from))
+		return write(out, c.bearer[worker%subjects], id), id
+	}}
+}
+
+// listTarget is R2: pages after cursors that the server itself gave.
+func listTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
+	const some = 256
+	cursors := make([]string, 0, some)
+	for i := range some {
+		at := w.begin.Add(time.Duration(i*w.lastCursor()/some) * invitedGap).Format(time.RFC3339Nano)
+		body, err := json.Marshal(map[string]any{
+			"query":     `query($at:DateTime!){invitations(first:1,where:{state:{eq:SENT},createdAt:{gte:$at}}){edges{cursor}}}`,
+			"variables": map[string]any{"at": at},
+		})
+		if err != nil {
+			return target{}, err
+		}
+		_, answer, err := one(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", c.bearer[0]+"Content-Type: application/json\r\n", body), `"cursor"`)
+		if err != nil {
+			return target{}, err
+		}
+		_, rest, _ := strings.Cut(answer, `"cursor":"`)
+		cursor, _, _ := strings.Cut(rest, `"`)
+		cursors = append(cursors, cursor)
+	}
+	write := post(documentR2, "after", "")
+	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		return write(to, c.bearer[worker%subjects], cursors[rng.IntN(len(cursors))]), `"version":1}}]`
+	}}, nil
+}
+
+// createTarget is W2: every request another invitee.
+func createTarget(s *server, c caller) target {
+	quoted, _ := json.Marshal(documentW2)
+	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		address := fmt.Sprintf("new-%016x@example.com", rng.Uint64())
+		body := fmt.Sprintf(`{"query":%s,"variables":{"in":{"emailAddress":"%s","sharedSecret":"correct horse battery","type":"JOINT","inviterFullName":"Ada Bench","accountUri":"/accounts/accounts/%s"}}}`,
+			quoted, address, account(worker))
+		return appendRequest(to, "POST", "/graphql", c.bearer[worker%subjects]+"Content-Type: application/json\r\n", []byte(body)), address
+	}}
+}
+
+// tokenTarget is T1: a token of one of the caller's own sessions.
+func tokenTarget(s *server, c caller, w world) target {
+	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		id := numbered(sessionID, w.rows+rng.IntN(called/subjects)*subjects+worker%subjects)
+		return appendRequest(to, "POST", "/v1/client/sessions/"+id+"/tokens?_is_native=1", c.native[worker%subjects], nil), `"jwt":"eyJ`
+	}}
+}
+
+// viewTarget is V1: the HAL resource of an invitation.
+func viewTarget(s *server, c caller, w world) target {
+	return target{address: s.address, header: "\r\nEtag: ", request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		id := numbered(inviteID, rng.IntN(w.rows))
+		return appendRequest(to, "GET", "/invitations/invitations/"+id, c.bearer[worker%subjects]+c.apiKey, nil), id
+	}}
+}
+
+// againTarget is V1c: the same with the ETag that the client has, answered by 304.
+func againTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
+	const some = 256
+	type known struct{ id, etag string }
+	seen := make([]known, 0, some)
+	view := target{address: s.address}
+	for i := range some {
+		id := numbered(inviteID, i*w.rows/some)
+		head, _, err := one(ctx, view, appendRequest(nil, "GET", "/invitations/invitations/"+id, c.bearer[0]+c.apiKey, nil), id)
+		if err != nil {
+			return view, err
+		}
+		_, rest, _ := strings.Cut(head, "\r\nEtag: ")
+		etag, _, found := strings.Cut(rest, "\r\n")
+		if !found {
+			return view, errors.New("no ETag in the answer")
+		}
+		seen = append(seen, known{id, etag})
+	}
+	return target{address: s.address, status: 304, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
+		one := seen[rng.IntN(len(seen))]
+		return appendRequest(to, "GET", "/invitations/invitations/"+one.id, c.bearer[worker%subjects]+c.apiKey+"If-None-Match: "+one.etag+"\r\n", nil), ""
+	}}, nil
+}
+
+// measured is one row of the tables: what it is called, and how one round of it goes.
+type measured struct {
+	// system is sqlite, postgres, pgbench, postgraphile, reference or bare.
+	system string
+	// id is that of the operation.
+	id string
+	// run takes one round.
+	run func(ctx context.Context, d time.Duration) (sample, error)
+}
+
+// sample is what one round gave.
+type sample struct {
+	rate     float64
+	p50, p99 time.Duration
+	// server and database are processor time for each good answer.
+	server, database time.Duration
+}
+
+// over measures a target of a server.
+func over(s *server, t target) func(context.Context, time.Duration) (sample, error) {
+	return func(ctx context.Context, d time.Duration) (sample, error) {
+		server, database := cpu(s.pid(), false), cpu(s.database, true)
+		l, err := drive(ctx, t, connections, d)
+		if err != nil || l.good == 0 {
+			return sample{}, errors.Join(err, ctx.Err())
+		}
+		n := time.Duration(l.good)
+		return sample{
+			rate: float64(l.good) / l.took.Seconds(), p50: l.percentile(0.5), p99: l.percentile(0.99),
+			server: (cpu(s.pid(), false) - server) / n, database: (cpu(s.database, true) - database) / n,
+		}, nil
+	}
+}
+
+// product gives the rows of a running Gatehouse.
+func product(ctx context.Context, name string, s *server, c caller, w world) ([]measured, error) {
+	list, err1 := listTarget(ctx, s, c, w)
+	again, err2 := againTarget(ctx, s, c, w)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	create := over(s, createTarget(s, c))
+	return []measured{
+		{name, "H0", over(s, bareTarget(s))},
+		{name, "R1", over(s, onSession(s, c, documentR1, 0, w.rows))},
+		{name, "R2", over(s, list)},
+		{name, "W1", over(s, onSession(s, c, documentW1, 0, w.rows))},
+		{name, "W1c", over(s, onSession(s, c, documentW1, w.rows+called, w.rows+w.onClients))},
+		{name, "W3", over(s, onSession(s, c, documentW3, 0, w.rows))},
+		{name, "V1", over(s, viewTarget(s, c, w))},
+		{name, "V1c", over(s, again)},
+		{name, "T1 RS256", over(s, tokenTarget(s, c, w))},
+		{name, "W2", func(ctx context.Context, d time.Duration) (sample, error) {
+			defer s.settle(ctx)
+			return create(ctx, d)
+		}},
+	}, nil
+}
+
+// postgraphileRows are the twins of R1, R2 and W1 on the same tables.
+func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, error) {
+	read := post(`query($id:String!){sessionById(id:$id){id state userId lastActiveAt expireAt abandonAt version}}`, "id", "")
+	list := post(`query($after:Cursor){allInvitations(first:50,after:$after,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`, "after", "")
+	now := time.Now()
+	touch := post(fmt.Sprintf(`mutation($id:String!){updateSessionById(input:{id:$id,sessionPatch:{lastActiveAt:"%d",abandonAt:"%d"}}){session{id state lastActiveAt abandonAt}}}`,
+		now.UnixMicro(), now.Add(24*time.Hour).UnixMicro()), "id", "")
+	const some = 64
+	var cursors []string
+	for i := range some {
+		body, err := json.Marshal(map[string]any{"query": fmt.Sprintf(`{allInvitations(first:1,offset:%d,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor}}}`, i*w.lastCursor()*7/10/some)})
+		if err != nil {
+			return nil, err
+		}
+		_, answer, err := one(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", "Content-Type: application/json\r\n", body), `"cursor"`)
+		if err != nil {
+			return nil, err
+		}
+		_, rest, _ := strings.Cut(answer, `"cursor":"`)
+		cursor, _, _ := strings.Cut(rest, `"`)
+		cursors = append(cursors, cursor)
+	}
+	session := func(write func(to []byte, auth, value string) []byte) target {
+		return target{address: s.address, request: func(to []byte, _ int, rng *rand.Rand) ([]byte, string) {
+			id := numbered(sessionID, rng.IntN(w.rows))
+			return write(to, "", id), id
+		}}
+	}
+	return []measured{
+		{"postgraphile", "R1", over(s, session(read))},
+		{"postgraphile", "R2", over(s, target{address: s.address, request: func(to []byte, _ int, rng *rand.Rand) ([]byte, string) {
+			return list(to, "", cursors[rng.IntN(len(cursors))]), `"version":"1"}}]`
+		}})},
+		{"postgraphile", "W1", over(s, session(touch))},
+	}, nil
+}
+
+// pgbenchRows are the product's statements without the product.
+func pgbenchRows(p *postgres, w world) ([]measured, error) {
+	var out []measured
+	for _, s := range w.scripts() {
+		file, err := writeScript(p.dir, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, measured{"pgbench", s.name, func(ctx context.Context, d time.Duration) (sample, error) {
+			before := cpu(p.pid(), true)
+			rate, mean, done, err := p.pgbench(ctx, file, d)
+			if err != nil {
+				return sample{}, err
+			}
+			return sample{rate: rate, p50: mean, database: (cpu(p.pid(), true) - before) / time.Duration(done)}, nil
+		}})
+	}
+	return out, nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// The ids of what is loaded have the form of the product's own and end in a number, so that pgbench can draw them.
+const (
+	idMiddle   = "0000000000000bench"
+	firstID    = 10_000_000
+	sessionID  = "sess_" + idMiddle
+	inviteID   = "inv_" + idMiddle
+	clientID   = "client_" + idMiddle
+	invitedGap = 20 * time.Microsecond // between two invitations
+)
+
+// connections is how many clients every row has, pgbench too.
+const connections = 32
+
+// subjects is how many different callers share the connections. A token of each is made by the program, which takes
+// its time.
+const subjects = 8
+
+// called is the number of sessions on the clients of the callers.
+const called = 128 * subjects
+
+// world is what is loaded into each database.
+type world struct {
+	// rows is the number of sessions without a client, and of invitations.
+	rows int
+	// onClients is the number of sessions more that are on a client: the first ones on the few of the callers, the
+	// others each on one of its own.
+	onClients int
+	// begin is when the first invitation was made, in whole seconds.
+	begin time.Time
+}
+
+func newWorld(rows int) world {
+	return world{
+		rows: rows, onClients: max(rows/10, 2*called),
+		begin: time.Now().UTC().Truncate(time.Second).Add(-time.Hour),
+	}
+}
+
+func numbered(prefix string, n int) string { return prefix + strconv.Itoa(firstID+n) }
+
+// client is the client of a session with the number n.
+func (w world) client(n int) string {
+	if n -= w.rows; n < called {
+		n %= subjects
+	}
+	return numbered(clientID, n)
+}
+
+// sent reports whether the invitation with the number n is outstanding: seven of ten are.
+func sent(n int) bool { return n%10 < 7 }
+
+// account belongs to the subject of a connection.
+func account(worker int) string { return fmt.Sprintf("bench-%d", worker%subjects) }
+
+func subject(worker int) string { return fmt.Sprintf("user-bench-%d", worker%subjects) }
+
+// directory writes what `gatehouse import` loads: an account for each caller, and the sessions.
+func (w world) directory(to io.Writer) error {
+	out := bufio.NewWriter(to)
+	in := json.NewEncoder(out)
+	for i := range subjects {
+		if err := in.Encode(map[string]any{"kind": "account", "id": account(i), "owners": []string{subject(i)}}); err != nil {
+			return err
+		}
+	}
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	for n := range w.rows + w.onClients {
+		line := map[string]any{
+			"kind": "session", "id": numbered(sessionID, n), "userId": fmt.Sprintf("user-%d", n%50_000),
+			"createdAt": w.begin.Add(time.Duration(n) * 10 * time.Microsecond).Format(time.RFC3339Nano), "lastActiveAt": now,
+			"ipAddress": fmt.Sprintf("198.51.100.%d", n%256),
+			"userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+		}
+		if n >= w.rows {
+			line["clientId"] = w.client(n)
+		}
+		if err := in.Encode(line); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// invite stores the invitations as the product stores them, many in a unit. There is no import of invitations, and
+// creating them one by one would hash a hundred thousand secrets.
+func (w world) invite(ctx context.Context, url string, key seal.Key) error {
+	store, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: time.Now, Timeout: time.Minute})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	hash, err := seal.NewHasher(seal.CostDefault).Hash(ctx, "correct horse battery")
+	if err != nil {
+		return err
+	}
+	others := []domain.InvitationState{domain.InvitationAccepted, domain.InvitationRevoked, domain.InvitationCompleted}
+	const batch = 500
+	for from := 0; from < w.rows; from += batch {
+		unit := &domain.Unit{}
+		for n := from; n < min(from+batch, w.rows); n++ {
+			at := w.begin.Add(time.Duration(n) * invitedGap)
+			who := n % subjects
+			target := "/accounts/accounts/" + account(who)
+			i := &domain.Invitation{
+				Meta:  domain.Meta{ID: numbered(inviteID, n), Version: 1, CreatedAt: at, UpdatedAt: at},
+				State: domain.InvitationSent, Type: domain.InvitationJoint, EmailAddress: fmt.Sprintf("invitee-%d@example.com", n),
+				AccountURI: &target, AccountID: account(who), InviterFullName: "Ada Bench", SecretHash: hash,
+				ExpiresAt: at.Add(30 * 24 * time.Hour), CreatedBy: subject(who),
+			}
+			if !sent(n) {
+				i.State = others[n%10-7]
+			}
+			unit.Changes = append(unit.Changes, domain.Change{Record: i})
+		}
+		if err := store.Commit(ctx, unit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
