@@ -8,6 +8,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,7 +51,7 @@ type DB struct {
 	timeout time.Duration
 	words   *dialect
 
-	// reader reads: the whole pool on PostgreSQL, read-only connections on SQLite.
+	// reader knows the schema, and reads what is not read often.
 	reader *bun.DB
 	// pool is there on PostgreSQL only, file and writer on SQLite only.
 	pool   *pgxpool.Pool
@@ -63,9 +64,15 @@ type DB struct {
 	woken  chan struct{}
 	closed atomic.Bool
 
-	// statements are the prepared readings of SQLite, by their text.
-	statements sync.Map
-	prepared   atomic.Int64
+	// driver and free are there on SQLite only: free are the reading connections that nobody uses, nil for one that is
+	// still to be made.
+	driver driver.Driver
+	free   chan *direct
+	// repeats are texts that were put together before, texts those of fixed statements with the marks of the dialect.
+	repeats repeats
+	texts   sync.Map
+	// mergers read rows by id on PostgreSQL, by table.
+	mergers sync.Map
 	// tables are the tables, by the type of their rows.
 	tables sync.Map
 }
@@ -133,6 +140,14 @@ func (d *DB) Close() error {
 	var errs []error
 	if d.writer != nil {
 		errs = append(errs, d.writer.close())
+	}
+	for range cap(d.free) { // when all who read have done
+		if c := <-d.free; c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	for range cap(d.free) {
+		d.free <- nil // whoever comes now hears that it is closed
 	}
 	if d.reader != nil {
 		errs = append(errs, d.reader.Close())

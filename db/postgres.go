@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -149,7 +150,7 @@ func (d *DB) runBatch(ctx context.Context, steps []step) error {
 		batch := &pgx.Batch{}
 		batch.Queue("begin")
 		for _, s := range steps {
-			text := d.words.bind(s.text)
+			text := d.bound(s.text, true)
 			if _, err := conn.Conn().Prepare(ctx, text, text); err != nil { // nothing to do from the second time on
 				return err
 			}
@@ -184,50 +185,91 @@ func sendBatch(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []st
 
 func (d *DB) writePostgres(ctx context.Context, work func(tx) error) error {
 	return d.retry(ctx, func(ctx context.Context) error {
-		t, err := d.reader.DB.BeginTx(ctx, nil)
+		t, err := d.pool.Begin(ctx)
 		if err != nil {
 			return err
 		}
 		if err := work(postgresTx{ctx: ctx, db: d, tx: t}); err != nil {
-			_ = t.Rollback()
+			_ = t.Rollback(ctx)
 			return err
 		}
-		return t.Commit()
+		return t.Commit(ctx)
 	})
+}
+
+// readPostgres is one round trip. Fixed texts are kept prepared, and of those that were put together the ones that
+// come again: a list of one page after the other is one text.
+func (d *DB) readPostgres(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	mode := pgx.QueryExecModeExec
+	if fixed || d.repeats.again(text) {
+		mode = pgx.QueryExecModeCacheStatement
+	}
+	rows, err := d.pool.Query(ctx, d.bound(text, fixed), append([]any{mode}, args...)...)
+	if err != nil {
+		return err
+	}
+	return newSink(dest).fromPostgres(rows)
+}
+
+// bound is a text with the argument marks of PostgreSQL.
+func (d *DB) bound(text string, fixed bool) string {
+	if !fixed {
+		return d.words.bind(text)
+	}
+	if known, ok := d.texts.Load(text); ok {
+		return known.(string)
+	}
+	made := d.words.bind(text)
+	d.texts.Store(text, made)
+	return made
+}
+
+// repeats remembers texts for a while, so that one can be told from those that never come again: each prepared
+// statement costs a round trip, and a place among those that are kept.
+type repeats struct {
+	mu         sync.Mutex
+	young, old map[string]struct{}
+}
+
+// repeatsKept is half of how many are remembered, below the number of statements that pgx keeps (512).
+const repeatsKept = 100
+
+func (r *repeats) again(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.young[text]; ok {
+		return true
+	}
+	_, before := r.old[text]
+	if r.young == nil || len(r.young) >= repeatsKept {
+		r.young, r.old = make(map[string]struct{}, repeatsKept), r.young
+	}
+	r.young[text] = struct{}{}
+	return before
 }
 
 // writeOnePostgres is one round trip: a statement is a transaction of its own.
 func (d *DB) writeOnePostgres(ctx context.Context, dest any, text string, args []any) error {
-	return d.retry(ctx, func(ctx context.Context) error {
-		rows, err := d.rows(ctx, true, text, args) //nolint:rowserrcheck // ScanRows does
-		if err != nil {
-			return err
-		}
-		return d.reader.ScanRows(ctx, rows, dest)
-	})
+	return d.retry(ctx, func(ctx context.Context) error { return d.readPostgres(ctx, dest, true, text, args) })
 }
 
 type postgresTx struct {
 	ctx context.Context
 	db  *DB
-	tx  *sql.Tx
+	tx  pgx.Tx
 }
 
 func (t postgresTx) exec(text string, args ...any) (int64, error) {
-	done, err := t.tx.ExecContext(t.ctx, t.db.words.bind(text), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
-	if err != nil {
-		return 0, err
-	}
-	return done.RowsAffected()
+	done, err := t.tx.Exec(t.ctx, t.db.bound(text, true), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
+	return done.RowsAffected(), err
 }
 
 func (t postgresTx) query(dest any, text string, args ...any) error {
-	//nolint:rowserrcheck // ScanRows does
-	rows, err := t.tx.QueryContext(t.ctx, t.db.words.bind(text), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
+	rows, err := t.tx.Query(t.ctx, t.db.bound(text, true), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
 	if err != nil {
 		return err
 	}
-	return t.db.reader.ScanRows(t.ctx, rows, dest)
+	return newSink(dest).fromPostgres(rows)
 }
 
 func sqlState(err error) string {

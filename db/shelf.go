@@ -62,18 +62,18 @@ func (s *shelf[R, W]) Get(ctx context.Context, id string) (*R, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	var rows []W
-	if err := s.db.query(ctx, &rows, "SELECT "+s.table.columns+" FROM "+s.table.name+" WHERE id = ?", id); err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 {
-		return nil, domain.ErrMissing
-	}
-	found, err := s.records(ctx, rows)
+	found, err := row[W](ctx, s.db, s.table, id)
 	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	if found == nil {
+		return nil, domain.ErrMissing
+	}
+	keys, err := s.db.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.record(keys, found)
 }
 
 // GetMany finds records by id.

@@ -2,12 +2,9 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // step is one statement of a transaction, with the argument marks of both databases: ?.
@@ -80,44 +77,10 @@ func (d *DB) search(ctx context.Context, dest any, text string, args ...any) err
 func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args []any) error {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	rows, err := d.rows(ctx, fixed, text, args) //nolint:rowserrcheck // ScanRows does
-	if err == nil {
-		err = d.reader.ScanRows(ctx, rows, dest)
-	}
-	return d.fault(err)
-}
-
-// maxPrepared bounds the prepared statements, far above the number of fixed texts.
-const maxPrepared = 256
-
-func (d *DB) rows(ctx context.Context, fixed bool, text string, args []any) (*sql.Rows, error) {
 	if d.pool != nil {
-		mode := pgx.QueryExecModeExec
-		if fixed {
-			mode = pgx.QueryExecModeCacheStatement
-		}
-		return d.reader.DB.QueryContext(ctx, d.words.bind(text), append([]any{mode}, args...)...)
+		return d.fault(d.readPostgres(ctx, dest, fixed, text, args))
 	}
-	if !fixed {
-		return d.reader.DB.QueryContext(ctx, text, args...)
-	}
-	if s, ok := d.statements.Load(text); ok {
-		return s.(*sql.Stmt).QueryContext(ctx, args...)
-	}
-	if d.prepared.Load() >= maxPrepared {
-		return d.reader.DB.QueryContext(ctx, text, args...)
-	}
-	made, err := d.reader.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	kept, raced := d.statements.LoadOrStore(text, made.Stmt)
-	if raced {
-		_ = made.Close()
-	} else {
-		d.prepared.Add(1)
-	}
-	return kept.(*sql.Stmt).QueryContext(ctx, args...)
+	return d.fault(d.readSQLite(ctx, dest, fixed, text, args))
 }
 
 // bind writes the argument marks of the dialect. No text of this package has a question mark of another meaning.

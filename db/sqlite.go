@@ -38,9 +38,9 @@ var sqliteDialect = &dialect{
 const (
 	// readers is the number of reading connections: more than there are usually processors for.
 	readers = 4
-	// fallbackPages is when the writer moves the log into the file itself, should the checkpoints beside it not
-	// have kept up: 80 MB.
-	fallbackPages = 20000
+	// fallback is when the writer moves the log into the file itself, should the checkpoints beside it not have kept
+	// up: 20000 pages, 80 MB.
+	fallback = "wal_autocheckpoint(20000)"
 )
 
 func (d *DB) openSQLite(ctx context.Context) error {
@@ -58,17 +58,20 @@ func (d *DB) openSQLite(ctx context.Context) error {
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("db: open the database file: %w", err)
 	}
-	if d.writer, err = d.startWriter(ctx); err != nil {
-		return d.fault(err)
-	}
 	reading, err := sql.Open("sqlite", d.dsn("query_only(1)"))
 	if err != nil {
 		return err
 	}
-	reading.SetMaxOpenConns(readers)
-	reading.SetMaxIdleConns(readers)
+	reading.SetMaxOpenConns(1) // the schema only; what is read often goes by free
+	reading.SetMaxIdleConns(0)
 	d.reader = bun.NewDB(reading, sqlitedialect.New())
-	return nil
+	d.driver = reading.Driver()
+	d.free = make(chan *direct, readers)
+	for range readers {
+		d.free <- nil // connected when it is needed
+	}
+	d.writer, err = d.startWriter(ctx)
+	return d.fault(err)
 }
 
 // dsn is the file with its settings. A commit is on the disk when it is told (synchronous FULL).
@@ -87,19 +90,19 @@ func (d *DB) dsn(pragmas ...string) string {
 // startWriter takes the one writing connection. Where several processes start at once, turning on the log is
 // refused to all but one of them without waiting, so it is tried again.
 func (d *DB) startWriter(ctx context.Context) (*writer, error) {
-	writing, err := sql.Open("sqlite", d.dsn(fmt.Sprintf("wal_autocheckpoint(%d)", fallbackPages)))
+	beside, err := sql.Open("sqlite", d.dsn(fallback))
 	if err != nil {
 		return nil, err
 	}
-	writing.SetMaxOpenConns(2) // the writer, and the checkpoints
-	w := newWriter(d, writing)
+	beside.SetMaxOpenConns(1)
+	w := newWriter(d, beside)
 	for wait := d.timeout; ; wait -= 20 * time.Millisecond {
-		err := w.connect(ctx)
+		err := w.connect()
 		if err == nil {
 			break
 		}
 		if !sqliteBusy(err) || wait < 0 || ctx.Err() != nil {
-			_ = writing.Close()
+			_ = beside.Close()
 			return nil, err
 		}
 		select {

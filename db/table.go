@@ -15,6 +15,8 @@ type table struct {
 	fields []*schema.Field
 	// columns is the list of a SELECT, insert adds a row, upsert adds or replaces one, update replaces one of a version.
 	columns, insert, upsert, update string
+	// byID reads the row of an id.
+	byID string
 	// set are the fields of update, all but those that never change.
 	set []*schema.Field
 }
@@ -47,6 +49,7 @@ func newTable(s *schema.Table) *table {
 		}
 	}
 	t.columns = strings.Join(all, ", ")
+	t.byID = "SELECT " + t.columns + " FROM " + t.name + " WHERE id = ?"
 	add := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT ", t.name, strings.Join(inserted, ", "), marks(len(inserted)))
 	t.insert, t.upsert = add+"DO NOTHING", add+"(id) DO UPDATE SET "+strings.Join(excluded, ", ")
 	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE id = ? AND version = ?", t.name, strings.Join(assigned, ", "))

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,17 +13,17 @@ var errClosed = errors.New("db: the database is closed")
 // writer is the one who writes on SQLite. Whatever waits is written in one transaction, so that one wait for the
 // disk serves all; each piece of work has a savepoint of its own, and fails alone.
 type writer struct {
-	db      *DB
-	writing *sql.DB
-	jobs    chan job
-	quit    chan struct{}
-	ended   sync.WaitGroup
+	db *DB
+	// beside moves the log into the file.
+	beside *sql.DB
+	jobs   chan job
+	quit   chan struct{}
+	ended  sync.WaitGroup
 	// grown asks for a checkpoint.
 	grown chan struct{}
 
 	// The rest is touched by the writing goroutine only.
-	conn   *sql.Conn
-	texts  map[string]*sql.Stmt
+	conn   *direct
 	groups int
 }
 
@@ -40,15 +39,14 @@ const (
 	checkpointEvery = 64
 )
 
-func newWriter(d *DB, writing *sql.DB) *writer {
+func newWriter(d *DB, beside *sql.DB) *writer {
 	return &writer{
-		db: d, writing: writing, jobs: make(chan job), quit: make(chan struct{}), grown: make(chan struct{}, 1),
+		db: d, beside: beside, jobs: make(chan job), quit: make(chan struct{}), grown: make(chan struct{}, 1),
 	}
 }
 
-func (w *writer) connect(ctx context.Context) (err error) {
-	w.texts = map[string]*sql.Stmt{}
-	w.conn, err = w.writing.Conn(ctx)
+func (w *writer) connect() (err error) {
+	w.conn, err = w.db.connectDirect(fallback)
 	return err
 }
 
@@ -62,9 +60,9 @@ func (w *writer) close() error {
 	w.ended.Wait()
 	var errs []error
 	if w.conn != nil {
-		errs = append(errs, w.conn.Close())
+		errs = append(errs, w.conn.close())
 	}
-	return errors.Join(append(errs, w.writing.Close())...)
+	return errors.Join(append(errs, w.beside.Close())...)
 }
 
 // write hands the work over, if the caller is still there, and waits for what really happened.
@@ -130,30 +128,30 @@ func (w *writer) serve(group []job) {
 // commit writes a group. Its error is one of the whole group.
 func (w *writer) commit(group []job, outcomes []error) error {
 	if w.conn == nil {
-		if err := w.connect(context.Background()); err != nil {
+		if err := w.connect(); err != nil {
 			return err
 		}
 	}
-	if _, err := w.exec("BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	for i, j := range group {
-		if _, err := w.exec("SAVEPOINT unit"); err != nil {
+		if _, err := w.conn.exec("SAVEPOINT unit"); err != nil {
 			return err
 		}
 		if outcomes[i] = w.try(j); outcomes[i] != nil {
-			if _, err := w.exec("ROLLBACK TO unit"); err != nil {
+			if _, err := w.conn.exec("ROLLBACK TO unit"); err != nil {
 				if sqliteUnavailable(outcomes[i]) {
 					return outcomes[i] // an error of the disk, after which SQLite has rolled back everything
 				}
 				return err
 			}
 		}
-		if _, err := w.exec("RELEASE unit"); err != nil {
+		if _, err := w.conn.exec("RELEASE unit"); err != nil {
 			return err
 		}
 	}
-	_, err := w.exec("COMMIT")
+	_, err := w.conn.exec("COMMIT")
 	return err
 }
 
@@ -164,7 +162,7 @@ func (w *writer) try(j job) (err error) {
 			err = fmt.Errorf("db: panic in a transaction: %v", p)
 		}
 	}()
-	return j.work(w)
+	return j.work(w.conn)
 }
 
 // reconnect begins anew after a failure, without an open transaction and without old statements.
@@ -172,45 +170,9 @@ func (w *writer) reconnect() {
 	if w.conn == nil {
 		return
 	}
-	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
-	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it
-	_ = w.conn.Close()
+	_, _ = w.conn.exec("ROLLBACK")
+	_ = w.conn.close()
 	w.conn = nil
-}
-
-func (w *writer) prepare(text string) (*sql.Stmt, error) {
-	if s, ok := w.texts[text]; ok {
-		return s, nil
-	}
-	s, err := w.conn.PrepareContext(context.Background(), text)
-	if err == nil {
-		w.texts[text] = s
-	}
-	return s, err
-}
-
-func (w *writer) exec(text string, args ...any) (int64, error) {
-	s, err := w.prepare(text) //nolint:sqlclosecheck // kept for the next time
-	if err != nil {
-		return 0, err
-	}
-	done, err := s.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return done.RowsAffected()
-}
-
-func (w *writer) query(dest any, text string, args ...any) error {
-	s, err := w.prepare(text) //nolint:sqlclosecheck // kept for the next time
-	if err != nil {
-		return err
-	}
-	rows, err := s.QueryContext(context.Background(), args...) //nolint:rowserrcheck // ScanRows does
-	if err != nil {
-		return err
-	}
-	return w.db.reader.ScanRows(context.Background(), rows, dest)
 }
 
 // checkpoints moves the log into the file beside the writer, so that no commit waits for it.
@@ -220,7 +182,7 @@ func (w *writer) checkpoints() {
 		case <-w.quit:
 			return
 		case <-w.grown:
-			if _, err := w.writing.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && !sqliteBusy(err) {
+			if _, err := w.beside.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && !sqliteBusy(err) {
 				w.db.log.Warn("the database log could not be moved into the file", "error", err)
 			}
 		}
