@@ -14,7 +14,6 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/gatehouse/gatehouse/domain"
-	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
 // line is what a transport and the resolver of its subscription share, for a channel of events has no room for where
@@ -177,12 +176,4 @@ func bodyOf(errs gqlerror.List, data json.RawMessage) []byte {
 // unauthenticated reports whether the errors say that the caller's token is no longer believed.
 func unauthenticated(errs ...*gqlerror.Error) bool {
 	return slices.ContainsFunc(errs, func(e *gqlerror.Error) bool { return e.Extensions["code"] == codeUnauthenticated })
-}
-
-// refusedFor is the refusal of an actor whose token was not believed; nil where it was, or none came.
-func (h *handler) refusedFor(ctx context.Context, p *problem.Problem) *gqlerror.Error {
-	if p == nil {
-		return nil
-	}
-	return h.present(ctx, p)
 }
