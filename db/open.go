@@ -63,6 +63,8 @@ type DB struct {
 	ring   atomic.Pointer[seal.Keyring]
 	woken  chan struct{}
 	closed atomic.Bool
+	// bell rings when this process has committed events.
+	bell *bell
 
 	// driver and free are there on SQLite only: free are the reading connections that nobody uses, nil for one that is
 	// still to be made.
@@ -103,7 +105,7 @@ var errNotMigrated = errors.New("the database has not been migrated: run gatehou
 // Open connects. It does not migrate; where the schema is there it opens the keysets, and makes them where there
 // are none. The error is seal.ErrWrongKey where the key does not open them.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1)}
+	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -137,6 +139,7 @@ func (d *DB) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
+	d.bell.close()
 	var errs []error
 	if d.writer != nil {
 		errs = append(errs, d.writer.close())
