@@ -58,6 +58,7 @@ var layers = map[string]layer{
 	"app":                   {ours: []string{"domain/...", "seal", "db/...", "auth", "notify", "provider", "resolvers", "rest", "rest/...", "pages", "examples"}, others: []string{"*"}, why: "it builds everything, and the commands stand above it"},
 	"cli":                   {ours: []string{"app", "domain/...", "db"}, others: []string{"*"}, why: "a command calls app"},
 	"testkit":               {ours: []string{"domain/...", "seal", "db/...", "app", "auth", "provider"}, others: []string{"*"}, why: "tests only"},
+	"races":                 {why: "tests only"},
 	"db/dbtest":             {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
 }
 
