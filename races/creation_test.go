@@ -31,11 +31,11 @@ func stepCreation(s creation, c call, out outcome) (bool, creation) {
 func planCreation(b *bank, rng *rand.Rand) round {
 	alice, root := b.token("alice", customer), b.token("root", admin)
 	key := fmt.Sprintf("creation-%016x", rng.Uint64())
-	what := pick(rng, "createInvitation", "createSession", "createContact", "createFraudRiskReport", "createQuiz", "openTwoFactorRequest")
+	what := pick(rng, "createInvitation", "createSession", "createContact", "createFraudRiskReport", "createQuiz", "createApproval", "openTwoFactorRequest")
 	r := round{}
 	for range 6 {
 		c := call{Name: what, Door: "graphql", Instance: rng.IntN(len(b.urls)), Arg: "one", Key: key}
-		if (what == "createInvitation" || what == "createFraudRiskReport" || what == "createQuiz") && rng.IntN(2) == 0 {
+		if (what == "createInvitation" || what == "createFraudRiskReport" || what == "createQuiz" || what == "createApproval") && rng.IntN(2) == 0 {
 			c.Door = "rest"
 		}
 		if rng.IntN(4) == 0 {
@@ -49,6 +49,8 @@ func planCreation(b *bank, rng *rand.Rand) round {
 			contact := map[string]string{"one": "contact_demo_clean", "other": "contact_demo_minor"}[c.Arg]
 			token, path, body := root, "/identity/quizzes", `{"_links":{"apiture:contact":{"href":"/contacts/contacts/`+contact+`"}}}`
 			switch c.Name {
+			case "createApproval":
+				path, body = "/identity/approvals?contactUri=/contacts/contacts/"+contact, ""
 			case "createFraudRiskReport":
 				path = "/identity/fraudRiskReports"
 			case "createInvitation":
@@ -73,7 +75,7 @@ func planCreation(b *bank, rng *rand.Rand) round {
 			input["userId"] = c.Arg
 		case "createContact":
 			input["firstName"] = c.Arg
-		case "createFraudRiskReport", "createQuiz":
+		case "createFraudRiskReport", "createQuiz", "createApproval":
 			input["contactId"] = map[string]string{"one": "contact_demo_clean", "other": "contact_demo_minor"}[c.Arg]
 		case "openTwoFactorRequest":
 			field = "twoFactorRequest"
