@@ -1,4 +1,4 @@
-.PHONY: help run test check lint generate verify
+.PHONY: help run test check lint generate verify fuzz
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,3 +22,6 @@ verify: generate ## Fail if something generated was not committed.
 
 check: ## Do all that the continuous integration does.
 	bash .ci/run
+
+fuzz: ## Run every fuzz target for a minute; FUZZTIME=10s for another time, FUZZ=Name for those with the name.
+	bash races/fuzz.sh
