@@ -1,4 +1,5 @@
 .PHONY: help run test check lint generate verify bench
+.PHONY: help run test check lint generate verify fuzz
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,3 +26,5 @@ check: ## Do all that the continuous integration does.
 
 bench: ## Measure the built program and write docs/performance.md: make bench ARGS="-only R1,W1".
 	go run ./bench -page docs/performance.md -results bench/results $(ARGS)
+fuzz: ## Run every fuzz target for a minute; FUZZTIME=10s for another time, FUZZ=Name for those with the name.
+	bash races/fuzz.sh

@@ -60,6 +60,7 @@ var layers = map[string]layer{
 	"cli":                   {ours: []string{"app", "domain/...", "db"}, others: []string{"*"}, why: "a command calls app"},
 	"bench":                 {ours: []string{"domain", "seal", "db"}, others: []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite"}, why: "it drives the built program; only invitations, which no command loads, are stored through the store"},
 	"testkit":               {ours: []string{"domain/...", "seal", "db/...", "app", "auth", "provider"}, others: []string{"*"}, why: "tests only"},
+	"races":                 {why: "tests only"},
 	"db/dbtest":             {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
 }
 

@@ -115,7 +115,7 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 	if in.Method != nil {
 		method = string(*in.Method)
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.ContactID, method, optional(in.Reason))}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(s.ContactID(in.ContactID), method, optional(in.Reason))}
 	if out, done, err := recall(ctx, s, approvals, a, c); done {
 		return out, err
 	}

@@ -56,7 +56,7 @@ func ParseFeedPosition(text string) (FeedPosition, error) {
 	if ok {
 		_, err1 := fmt.Sscanf(tx, "%x", &p.Tx)
 		_, err2 := fmt.Sscanf(seq, "%x", &p.Seq)
-		ok = err1 == nil && err2 == nil && p.Cursor() == text
+		ok = err1 == nil && err2 == nil && p.Tx >= 0 && p.Seq >= 0 && p.Cursor() == text
 	}
 	if !ok {
 		return p, problem.New(problem.InvalidInput).Because("This is not a cursor of the event feed.").At("after")

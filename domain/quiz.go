@@ -243,7 +243,7 @@ func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Q
 	if err := in.checked(s.now()); err != nil {
 		return Outcome[Quiz]{}, err
 	}
-	c := in.call(operation)
+	c := s.callOf(operation, in)
 	if out, done, err := recall(ctx, s, quizzes, a, c); done {
 		return out, err
 	}

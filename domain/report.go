@@ -205,7 +205,7 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[FraudRiskReport]{}, err
 	}
-	c := in.call(operation)
+	c := s.callOf(operation, in)
 	if err := in.checked(s.now()); err != nil {
 		return Outcome[FraudRiskReport]{}, err
 	}
@@ -241,8 +241,14 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 	return made(ctx, s, reports, c, r, &Unit{})
 }
 
-func (in SubjectInput) call(operation string) call {
-	return call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.ContactID))}
+// callOf is the call of an input. A contact is the same one whether it is named by its id or by its address, so that
+// both doors may repeat each other's calls.
+func (s *Service) callOf(operation string, in SubjectInput) call {
+	contact := in.ContactID
+	if contact != nil {
+		contact = new(s.ContactID(*contact))
+	}
+	return call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(contact))}
 }
 
 // unavailable is what a caller hears of a provider's failure; only problems that say more come through.

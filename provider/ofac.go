@@ -188,7 +188,7 @@ func birthsOf(remarks string) []string {
 // around is a span of a year more and a year less.
 func around(year string) string {
 	at, err := time.Parse("2006", year)
-	if err != nil {
+	if err != nil || at.Year() < 1 || at.Year() >= 9999 { // the years beside it have no four digits
 		return ""
 	}
 	return at.AddDate(-1, 0, 0).Format("2006") + "/" + at.AddDate(1, 0, 0).Format("2006")

@@ -1,0 +1,98 @@
+package auth
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// FuzzAuthorization: a header is taken apart or refused, and no refusal has a part of it.
+func FuzzAuthorization(f *testing.F) {
+	encode := base64.RawURLEncoding.EncodeToString
+	for _, seed := range []string{
+		"", "Bearer", "Bearer x", "bearer  a.b.c", "Basic YTpi", "Bearer a b", "Bearer a,b",
+		"Bearer " + encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(`{"sub":"x"}`)) + ".AA",
+		"Bearer " + encode([]byte(`{"alg":"RS256","kid":"k","crit":["x"]}`)) + "." + encode([]byte(`{}`)) + ".AA",
+		"Bearer " + encode([]byte(`{"alg":["RS256"]}`)) + "." + encode([]byte(`[]`)) + ".AA",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		raw, ok := bearer(header)
+		if !ok {
+			return
+		}
+		if raw == "" || strings.ContainsAny(raw, " \t,") || !strings.HasSuffix(strings.TrimSpace(header), raw) {
+			t.Fatalf("%q has the token %q", header, raw)
+		}
+		parsed, err := parse(raw)
+		if err != nil {
+			if len(raw) > 24 && strings.Contains(err.Error(), raw) {
+				t.Fatalf("the refusal repeats the token: %v", err)
+			}
+			return
+		}
+		if strings.Count(raw, ".") != 2 || len(parsed.signature) == 0 || !strings.HasPrefix(raw, string(parsed.signed)+".") {
+			t.Fatalf("%q is taken apart as %q", raw, parsed.signed)
+		}
+	})
+}
+
+// FuzzForwarded: the address is that of the socket, or one that a trusted proxy names; nobody else's word counts.
+func FuzzForwarded(f *testing.F) {
+	for _, seed := range []struct{ socket, xff, forwarded string }{
+		{"192.0.2.7:1", "203.0.113.1", ""}, {"10.0.0.1:1", "1.1.1.1, 203.0.113.1", ""}, {"10.0.0.1:1", "", `for="[2001:db8::1]:55"; proto=https`}, {"10.0.0.1:1", "", `for="`},
+		{"10.0.0.1:1", "unknown", ""}, {"[fe80::1%eth0]:1", "", "for=_hidden, for=10.0.0.2"}, {"", "", ""}, {"10.0.0.1:1", ",", ""},
+	} {
+		f.Add(seed.socket, seed.xff, seed.forwarded)
+	}
+	believed := trusted([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	f.Fuzz(func(t *testing.T, socket, xff, forwarded string) {
+		h := http.Header{}
+		if xff != "" {
+			h.Set("X-Forwarded-For", xff)
+		}
+		if forwarded != "" {
+			h.Set("Forwarded", forwarded)
+		}
+		got := believed.client(socket, h)
+		peer, ok := address(socket)
+		switch {
+		case !ok && got != "":
+			t.Fatalf("a socket without an address is %q", got)
+		case ok && !believed.trust(peer) && got != peer.String():
+			t.Fatalf("a stranger at %s is believed to be %q", peer, got)
+		case got != "":
+			if _, err := netip.ParseAddr(got); err != nil {
+				t.Fatalf("%q is no address", got)
+			}
+		}
+	})
+}
+
+func FuzzKeySet(f *testing.F) {
+	for _, seed := range []string{
+		`{"keys":[]}`, `{"keys":[{"kty":"RSA","n":"AQ","e":"AQAB"}]}`, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
+		`{"keys":[{"kty":"oct","k":"AA"}]}`, `{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, `{}`, `[]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		keys, _, err := readKeys(document)
+		if err != nil {
+			return
+		}
+		for _, k := range keys {
+			for _, alg := range k.algs {
+				if !asymmetric(alg) {
+					t.Fatalf("a published key may be used with %s", alg)
+				}
+			}
+			// A key that was read can be asked, whatever it is.
+			set := &keySet{keys: keys}
+			set.signed(token{alg: k.algs[0], kid: k.id, signed: []byte("a.b"), signature: []byte("c")})
+		}
+	})
+}

@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func FuzzOFAC(f *testing.F) {
+	f.Add(`36,"EXAMPLOWSKI, Dora","individual","X",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 01 Feb 1980; a.k.a. 'DORA'."`+"\r\n\x1a", `36,1,"aka","DORA, The"`+"\n")
+	f.Add("1,2\n", "")
+	f.Add("\"", "1,2,3,4")
+	f.Add("1,A,individual,,,,,,,,,DOB 1962 to 1964; alt. DOB circa 1970; DOB 31 Feb 1980", "1,1,aka,B\n2,1,aka,C")
+	f.Fuzz(func(t *testing.T, sdn, alt string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"SDN.CSV": sdn, "ALT.CSV": alt} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		book, err := readOFAC(dir)
+		if err != nil {
+			return
+		}
+		if book.Len() == 0 {
+			t.Fatal("a list without people was taken")
+		}
+	})
+}
+
+func FuzzOFACRemarks(f *testing.F) {
+	for _, seed := range []string{"DOB 23 Nov 1962", "DOB Nov 1962; DOB 1962", "DOB 1962 to 1964", "DOB circa 1962", "alt. DOB 24 November 1962; a.k.a. 'NAME'", "DOB circa 0000", "DOB 9999 to 0001"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, remarks string) {
+		for _, b := range birthsOf(remarks) {
+			from, to, span := strings.Cut(b, "/")
+			good := false
+			for _, form := range []string{time.DateOnly, "2006-01", "2006"} {
+				_, err := time.Parse(form, from)
+				good = good || err == nil
+			}
+			if span {
+				_, err := time.Parse("2006", to)
+				good = good && err == nil
+			}
+			if !good {
+				t.Fatalf("%q is born %q", remarks, b)
+			}
+		}
+		aliasesOf(remarks)
+	})
+}

@@ -1,0 +1,180 @@
+package races
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// quiz is a quiz.
+type quiz struct {
+	state   string
+	version int
+	keys    memos
+}
+
+var quizRaces = subject{name: "quiz", model: model(quiz{}, stepQuiz), plan: planQuiz}
+
+// stepQuiz is the life of a quiz, one call after another. The first operation stands for what was done before.
+func stepQuiz(s quiz, c call, out outcome) (bool, quiz) {
+	shows := func(s quiz) bool {
+		return (out.State == "" || out.State == s.state) && (out.Version == 0 || out.Version == s.version)
+	}
+	if c.Name == "start" {
+		return true, quiz{state: out.State, version: out.Version}
+	}
+	if ok, decided := s.keys.repeat(c, out); decided {
+		// The questions come again while the quiz waits for the answers, and no longer.
+		return ok && shows(s) && out.Questions == (c.Name == "createQuizQuestions" && out.Code == "" && s.state == "ASKED"), s
+	}
+	next, code := s, ""
+	next.version++
+	stale := c.Version != 0 && c.Version != s.version
+	switch c.Name {
+	case "read":
+		return out.Code == "" && shows(s) && !out.Questions, s
+	case "createQuizQuestions":
+		next.state = "ASKED"
+		switch {
+		case stale:
+			code = "VERSION_STALE"
+		case s.state != "PENDING":
+			code = "INVALID_QUIZ_STATE"
+		}
+	case "scoreQuiz":
+		next.state = map[string]string{"right": "PASSED", "wrong": "FAILED"}[c.Arg]
+		switch {
+		case stale:
+			code = "VERSION_STALE"
+		case s.state != "ASKED":
+			code = "INVALID_QUIZ_STATE"
+		case c.Arg == "misfit":
+			code = "INVALID_QUIZ_ANSWERS"
+		}
+	default:
+		return false, s
+	}
+	if code != "" {
+		next = s
+	}
+	if code != "INVALID_QUIZ_ANSWERS" {
+		next.keys = next.keys.with(c.Key, c.input(), code)
+	}
+	return out.Code == code && shows(next) && out.Questions == (c.Name == "createQuizQuestions" && code == ""), next
+}
+
+// knownFacts are what the person of the demonstration knows, and nobody else.
+var knownFacts = []string{
+	"9 Elm Avenue, Raleigh", "31 Dogwood Drive, Greenville", "Ada Doe", "2014 Honda Civic", "Tidewater Marine", "0142", "919-555-0142", "(919) 555-0142", "(***) ***-0142",
+}
+
+func planQuiz(b *bank, rng *rand.Rand) round {
+	root := b.token("root", admin)
+	id, _ := at(b.made(root, "createQuiz", "quiz { id }", map[string]any{"contactId": "contact_demo_clean"}), "quiz", "id").(string)
+	asked := rng.IntN(3) > 0
+	started := unseen()
+	started.State, started.Version = "PENDING", 1
+	answers := map[string][]map[string]any{"misfit": {{"questionId": "no-such-question", "answer": "none"}}}
+	names := []string{"createQuizQuestions", "createQuizQuestions", "read", "scoreQuiz"}
+	if asked {
+		started.State, started.Version = "ASKED", 2
+		questions, _ := b.made(root, "createQuizQuestions", "questions { id question choices }", map[string]any{"quizId": id})["questions"].([]any)
+		for i, q := range questions {
+			choices, _ := at(q, "choices").([]any)
+			right := slices.IndexFunc(choices, func(c any) bool { return slices.Contains(knownFacts, c.(string)) })
+			if right < 0 {
+				b.Fatalf("no choice is known to be right: %v", q)
+			}
+			answers["right"] = append(answers["right"], map[string]any{"questionId": at(q, "id"), "answer": choices[right]})
+			if i == 0 {
+				right = (right + 1) % len(choices)
+			}
+			answers["wrong"] = append(answers["wrong"], map[string]any{"questionId": at(q, "id"), "answer": choices[right]})
+		}
+		names = []string{"scoreQuiz", "scoreQuiz", "scoreQuiz", "read", "createQuizQuestions"}
+	}
+	r := round{first: &porcupine.Operation{Input: call{Name: "start"}, Call: -2, Output: started, Return: -1}}
+	for range 6 + rng.IntN(4) {
+		c := call{Name: pick(rng, names...), Door: pick(rng, "graphql", "rest"), Instance: rng.IntN(len(b.urls))}
+		if c.Name == "scoreQuiz" {
+			c.Arg = "misfit"
+			if asked {
+				c.Arg = pick(rng, "right", "wrong", "wrong", "misfit")
+			}
+		}
+		if c.Name != "read" && rng.IntN(4) == 0 {
+			c.Version = 1 + rng.IntN(3)
+		}
+		if c.Name != "read" && c.Arg != "misfit" && rng.IntN(3) == 0 {
+			c.Key = fmt.Sprintf("%s-%d", id, rng.IntN(2))
+		}
+		r.calls = append(r.calls, c)
+	}
+	r.first.ClientId = len(r.calls)
+	r.do = func(c call) (outcome, error) { return b.quizCall(c, id, root, answers[c.Arg]) }
+	r.check = func([]porcupine.Operation) error { return b.journalOf(root, "quiz", id) }
+	return r
+}
+
+func (b *bank) quizCall(c call, id, token string, answers []map[string]any) (outcome, error) {
+	out := unseen()
+	if c.Door == "graphql" {
+		const shown = "id state version"
+		path := []any{"data", "it", "quiz"}
+		var a answer
+		var err error
+		if c.Name == "read" {
+			path = path[:2]
+			a, err = b.gql(c.Instance, token, "query($id: ID!) { it: quiz(id: $id) { "+shown+" } }", map[string]any{"id": id})
+		} else {
+			input, selection := map[string]any{"quizId": id}, "quiz { "+shown+" }"
+			if c.Name == "scoreQuiz" {
+				input["answers"] = answers
+			} else {
+				selection += " questions { id }"
+			}
+			c.guard(input)
+			a, err = b.mutate(c.Instance, token, c.Name, selection, input)
+			out.take(a)
+			questions, _ := a.at("data", "it", "questions").([]any)
+			out.Questions = len(questions) > 0
+		}
+		out.State, out.Version = a.text(append(path, "state")...), a.number(append(path, "version")...)
+		return out, orTopLevel(a, err)
+	}
+	headers := []string{"API-Key: " + b.key, "Authorization: Bearer " + token}
+	if c.Version != 0 {
+		headers = append(headers, fmt.Sprintf(`If-Match: "%s:%d"`, id, c.Version))
+	}
+	if c.Key != "" {
+		headers = append(headers, "Idempotency-Key: "+c.Key)
+	}
+	method, path, body := http.MethodGet, "/identity/quizzes/"+id, ""
+	switch c.Name {
+	case "createQuizQuestions":
+		method, path = http.MethodPost, path+"/questions"
+	case "scoreQuiz":
+		raw, err := json.Marshal(map[string]any{"answers": answers})
+		if err != nil {
+			return out, err
+		}
+		method, path, body = http.MethodPost, path+"/answers", string(raw)
+	}
+	a, err := b.send(c.Instance, method, path, body, headers...)
+	out.Code, out.Replayed = restCode(a), a.header.Get("Idempotent-Replayed") == "true"
+	if out.Code == "" {
+		out.State = upperState(a.text("outputs", "state"))
+		out.Version = version(a.header.Get("ETag"))
+		questions, _ := a.at("questions").([]any)
+		out.Questions = len(questions) > 0
+	}
+	return out, err
+}
+
+// upperState turns a state of a REST dialect into GraphQL's word.
+func upperState(name string) string { return strings.TrimPrefix(upper(name), "_") }
