@@ -104,6 +104,9 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		return err
 	}
 	authenticator := auth.New(auth.Config{Verifier: verifier, Keys: store, Sessions: service, TrustedProxies: proxies})
+	service.Live = domain.NewLive(service)
+	defer service.Live.Stop()
+	counted.follow(service.Live)
 
 	deliverer, err := newDeliverer(c, store, log, counted, publicURL)
 	if err != nil {
@@ -113,7 +116,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	background.Go(func() { keepTime(work, service, store, counted, log) })
 
 	var draining atomic.Bool
-	doors, err := newDoors(c, service, log, publicURL)
+	doors, err := newDoors(c, service, authenticator, log, publicURL)
 	if err != nil {
 		return err
 	}
@@ -161,10 +164,12 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	draining.Store(true)
 	end, release := context.WithTimeout(context.WithoutCancel(ctx), graceful)
 	defer release()
+	service.Live.Stop() // streams would never end by themselves
 	if late := server.Shutdown(end); late != nil {
 		log.Warn("some requests were cut off", "error", late)
 		_ = server.Close()
 	}
+	outer.wait(end) // WebSockets are no connections of the server any more
 	if late := deliverer.Stop(end); late != nil {
 		log.Warn("a message was in the middle of its delivery; it will be repeated under the same id", "error", late)
 	}
@@ -257,7 +262,9 @@ func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, p
 }
 
 // newDoors mounts everything a client can knock at.
-func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL string) (http.Handler, error) {
+func newDoors(
+	c *Config, service *domain.Service, authenticator *auth.Authenticator, log *slog.Logger, publicURL string,
+) (http.Handler, error) {
 	documents, err := trustedDocuments(c.TrustedDocuments)
 	if err != nil {
 		return nil, fmt.Errorf("GATEHOUSE_TRUSTED_DOCUMENTS: %w", err)
@@ -267,6 +274,7 @@ func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL st
 	mux.Handle("/graphql", resolvers.New(resolvers.Options{
 		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents,
 		Version: build.Version, Commit: build.Commit, Go: build.Go,
+		Origins: c.Origins(publicURL), Authenticate: authenticator.Authenticate,
 	}))
 	dialects := rest.New(rest.Options{
 		Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +27,22 @@ type chain struct {
 	origins []string
 	// hosts are the names the server answers to; empty: any.
 	hosts []string
+	// inside counts the requests that are being answered, those that became WebSockets among them.
+	inside sync.WaitGroup
+}
+
+// wait waits until nothing is being answered any more, or the context ends.
+func (c *chain) wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		c.inside.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		c.log.Warn("some streams were cut off")
+	}
 }
 
 // recorder notes the status and the size of an answer.
@@ -55,6 +73,8 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (c *chain) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.inside.Add(1)
+		defer c.inside.Done()
 		start := c.now()
 		id := requestID(r.Header.Get("X-Request-Id"))
 		h := w.Header()
@@ -74,7 +94,9 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 				}
 			}
 			took := c.now().Sub(start)
-			c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
+			if !streamed(rec) { // how long somebody listened is no time to answer
+				c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
+			}
 			// The path only: a query may hold a key, a filter or an address.
 			c.log.Info("request", "requestId", id, "method", method(r.Method), "path", r.URL.Path,
 				"status", rec.status, "bytes", rec.size, "ms", float64(took.Microseconds())/1000)
@@ -89,6 +111,11 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// streamed reports whether the answer was a stream of events.
+func streamed(rec *recorder) bool {
+	return rec.status == http.StatusSwitchingProtocols || strings.HasPrefix(rec.Header().Get("Content-Type"), "text/event-stream")
 }
 
 func (c *chain) hosted(host string) bool {
@@ -124,7 +151,7 @@ func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id")
+	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true

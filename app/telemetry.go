@@ -56,6 +56,13 @@ func newMetrics(outbox domain.Outbox, log *slog.Logger) *metrics {
 	return m
 }
 
+// follow shows how many subscriptions are open.
+func (m *metrics) follow(live *domain.Live) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatehouse_subscriptions", Help: "Subscriptions that are open now.",
+	}, func() float64 { return float64(live.Followers()) }))
+}
+
 // tally shows how many messages are in each state, the dead ones among them.
 type tally struct {
 	outbox domain.Outbox

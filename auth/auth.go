@@ -130,7 +130,7 @@ func (a *Authenticator) believe(ctx context.Context, actor domain.Actor, authori
 	actor.Username, actor.Email = claims.Username, claims.Email
 	actor.CustomerID, actor.CustomerGroup = claims.CustomerID, claims.CustomerGroup
 	actor.ClientID, actor.SessionID = claims.ClientID, claims.SessionID
-	actor.Scopes = claims.Scopes
+	actor.Scopes, actor.ExpiresAt = claims.Scopes, claims.ExpiresAt
 	return actor
 }
 

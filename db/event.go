@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -29,14 +28,29 @@ type eventRow struct {
 	Version     int    `bun:"version"`
 	Reason      string `bun:"reason"`
 	Concerns    string `bun:"concerns"`
+	// FirstUser and SecondUser are Concerns again, for the indexes.
+	FirstUser  *string `bun:"first_user"`
+	SecondUser *string `bun:"second_user"`
 }
 
+// maxConcerned is how many users an event may concern: each has a column.
+const maxConcerned = 2
+
 func eventRowOf(e *domain.LifecycleEvent) (*eventRow, error) {
+	if len(e.Concerns) > maxConcerned {
+		return nil, fmt.Errorf("db: the event %s concerns more than %d users", e.Name, maxConcerned)
+	}
 	concerns, err := json.Marshal(e.Concerns)
-	return &eventRow{
+	row := &eventRow{
 		ID: e.ID, Name: e.Name, FromState: e.From, ToState: e.To, OccurredAt: micros(e.OccurredAt), ActorID: e.ActorID,
 		SubjectKind: string(e.SubjectKind), SubjectID: e.SubjectID, Version: e.Version, Reason: e.Reason, Concerns: string(concerns),
-	}, err
+	}
+	for i, column := range []**string{&row.FirstUser, &row.SecondUser} {
+		if i < len(e.Concerns) {
+			*column = &e.Concerns[i]
+		}
+	}
+	return row, err
 }
 
 func eventRecord(_ *seal.Keyring, row *eventRow) (*domain.LifecycleEvent, error) {
@@ -59,7 +73,9 @@ func (d *DB) firstEvent(e *domain.LifecycleEvent) (step, error) {
 	var names, casts []string
 	for i, f := range t.fields {
 		kind := "TEXT"
-		if _, ok := args[i].(string); !ok {
+		if _, number := args[i].(int64); number {
+			kind = "BIGINT"
+		} else if _, number := args[i].(int); number {
 			kind = "BIGINT"
 		}
 		names, casts = append(names, f.Name), append(casts, "CAST(? AS "+kind+")")
@@ -78,23 +94,11 @@ func (d *DB) events() *shelf[domain.LifecycleEvent, eventRow] {
 	return &shelf[domain.LifecycleEvent, eventRow]{
 		db: d, table: tableOf[eventRow](d), schema: domain.EventSchema, read: domain.EventValue, record: eventRecord,
 		columns: map[string]column{
-			"_id": {name: "id"}, "seq": {name: "seq"}, "subjectId": {name: "subject_id"}, "name": {name: "name"},
-			"createdAt": {name: "occurred_at"},
+			"_id": {name: "id"}, "tx": {name: "tx"}, "seq": {name: "seq"}, "name": {name: "name"},
+			"subjectKind": {name: "subject_kind"}, "subjectId": {name: "subject_id"}, "occurredAt": {name: "occurred_at"},
+			"actor": {name: "NULLIF(actor_id, '')", null: true},
+			"from":  {name: "NULLIF(from_state, '')", null: true}, "to": {name: "NULLIF(to_state, '')", null: true},
+			"firstUser": {name: "first_user", null: true}, "secondUser": {name: "second_user", null: true},
 		},
 	}
-}
-
-// Feed gives events in the order of their commits, after a position.
-//
-// On PostgreSQL an event is given only when no transaction with a smaller number is left that could add one before
-// it, so a reader who goes on from the last position misses none.
-func (d *DB) Feed(ctx context.Context, after domain.FeedPosition, limit int) ([]*domain.LifecycleEvent, error) {
-	events := d.events()
-	var rows []eventRow
-	err := d.query(ctx, &rows, "SELECT "+events.table.columns+" FROM lifecycle_events WHERE (tx, seq) > (?, ?)"+
-		d.words.settled+" ORDER BY tx, seq LIMIT ?", after.Tx, after.Seq, limit)
-	if err != nil {
-		return nil, err
-	}
-	return events.records(ctx, rows)
 }

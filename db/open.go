@@ -62,6 +62,8 @@ type DB struct {
 	ring   atomic.Pointer[seal.Keyring]
 	woken  chan struct{}
 	closed atomic.Bool
+	// bell rings when this process has committed events.
+	bell *bell
 
 	// statements are the prepared readings of SQLite, by their text.
 	statements sync.Map
@@ -96,7 +98,7 @@ var errNotMigrated = errors.New("the database has not been migrated: run gatehou
 // Open connects. It does not migrate; where the schema is there it opens the keysets, and makes them where there
 // are none. The error is seal.ErrWrongKey where the key does not open them.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1)}
+	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +132,7 @@ func (d *DB) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
+	d.bell.close()
 	var errs []error
 	if d.writer != nil {
 		errs = append(errs, d.writer.close())

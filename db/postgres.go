@@ -33,6 +33,8 @@ var postgresDialect = &dialect{
 		"Transaction": "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
 		// Room in each page for the next version of a row keeps updates out of the indexes.
 		"Updated": " WITH (fillfactor = 70)",
+		// Of the JSON array of whom an event concerns.
+		"FirstElement": "CAST(concerns AS JSON) ->> 0", "SecondElement": "CAST(concerns AS JSON) ->> 1",
 	},
 	unavailable: postgresUnavailable, again: postgresAgain,
 	noTable: func(err error) bool { return sqlState(err) == "42P01" },

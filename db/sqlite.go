@@ -26,6 +26,7 @@ var sqliteDialect = &dialect{
 		"Identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
 		// One transaction writes at a time, so events are numbered in the order of their commits.
 		"Transaction": "0", "Updated": "",
+		"FirstElement": "json_extract(concerns, '$[0]')", "SecondElement": "json_extract(concerns, '$[1]')",
 	},
 	unavailable: sqliteUnavailable,
 	again:       func(error) bool { return false },

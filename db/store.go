@@ -37,6 +37,9 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
 	if len(u.Messages) > 0 {
 		d.wake()
 	}
+	if len(u.Events) > 0 {
+		d.bell.ring(d)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package domain
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
@@ -57,6 +58,8 @@ type Actor struct {
 	SessionID string
 	// Scopes are the token's scopes.
 	Scopes []string
+	// ExpiresAt is when the token's time is over; zero where nobody said.
+	ExpiresAt time.Time
 	// Address is the client's IP address, behind trusted proxies the one they name.
 	Address string
 	// APIKey is the name of the client key that came with the request; empty where none that is known came.

@@ -32,7 +32,9 @@ type Service struct {
 	Screening  Screening
 	Quizmaster Quizmaster
 	// Attest signs the claims of a verification token, with a key of its own. Nil: there are no such tokens.
-	Attest   func(ctx context.Context, claims map[string]any) (string, error)
+	Attest func(ctx context.Context, claims map[string]any) (string, error)
+	// Live brings new events to those who follow them. Nil: nobody can.
+	Live     *Live
 	Settings Settings
 }
 
@@ -127,6 +129,18 @@ type Store interface {
 	CodeStore
 	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
 	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)
+	// FeedPart gives a part of the feed that somebody has missed.
+	FeedPart(ctx context.Context, part FeedPart) ([]*LifecycleEvent, error)
+	// FeedEnd is the place of the newest event in the feed; the zero position while there is none.
+	FeedEnd(ctx context.Context) (FeedPosition, error)
+	// FeedWaits reports whether there are events after a position that are not in the feed yet, because one that
+	// comes before them may still be committed.
+	FeedWaits(ctx context.Context, after FeedPosition) (bool, error)
+	// FeedHas reports whether an event stands at the position, in the feed or on its way there.
+	FeedHas(ctx context.Context, at FeedPosition) (bool, error)
+	// FeedWatch calls rung whenever events may have been committed by anybody, at once by this process and soon by
+	// others, until the context ends. It may call it for nothing. One watches at a time.
+	FeedWatch(ctx context.Context, rung func())
 }
 
 // Shelf holds the records of one kind.

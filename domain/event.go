@@ -32,7 +32,7 @@ type LifecycleEvent struct {
 	Version     int
 	// Reason is what the actor gave as the reason, where the operation takes one.
 	Reason string
-	// Concerns are the users who may see the event beside those who see everything.
+	// Concerns are the users, two at most, who may see the event beside those who see everything.
 	Concerns []string
 }
 
@@ -64,13 +64,21 @@ func ParseFeedPosition(text string) (FeedPosition, error) {
 	return p, nil
 }
 
-// EventSchema is what a list of events can be selected and ordered by.
+// EventSchema is what a list of events can be selected and ordered by. Where it stands in the feed is its transaction
+// and its number.
 var EventSchema = listing.Schema{Fields: []listing.Field{
-	{Name: "_id", Type: listing.ID},
+	{Name: "_id", Type: listing.ID, Hidden: true},
+	{Name: "tx", Type: listing.Number, Hidden: true},
 	{Name: "seq", Type: listing.Number, Hidden: true},
+	{Name: "name", Type: listing.ID, Hidden: true},
+	{Name: "subjectKind", Type: listing.ID, Hidden: true},
 	{Name: "subjectId", Type: listing.ID, Hidden: true},
-	{Name: "name", Type: listing.ID},
-	{Name: "createdAt", Type: listing.Time},
+	{Name: "actor", Type: listing.ID, Hidden: true},
+	{Name: "from", Type: listing.ID, Hidden: true},
+	{Name: "to", Type: listing.ID, Hidden: true},
+	{Name: "occurredAt", Type: listing.Time, Hidden: true},
+	{Name: "firstUser", Type: listing.ID, Hidden: true},
+	{Name: "secondUser", Type: listing.ID, Hidden: true},
 }}
 
 // EventValue reads a field of an event.
@@ -78,14 +86,35 @@ func EventValue(e *LifecycleEvent, field string) listing.Value {
 	switch field {
 	case "_id":
 		return e.ID
+	case "tx":
+		return float64(e.Position.Tx)
 	case "seq":
 		return float64(e.Position.Seq)
-	case "subjectId":
-		return e.SubjectID
 	case "name":
 		return e.Name
-	case "createdAt":
+	case "subjectKind":
+		return string(e.SubjectKind)
+	case "subjectId":
+		return e.SubjectID
+	case "actor":
+		return listing.Word(e.ActorID)
+	case "from":
+		return listing.Word(e.From)
+	case "to":
+		return listing.Word(e.To)
+	case "occurredAt":
 		return e.OccurredAt
+	case "firstUser":
+		return e.concerned(0)
+	case "secondUser":
+		return e.concerned(1)
+	}
+	return nil
+}
+
+func (e *LifecycleEvent) concerned(n int) listing.Value {
+	if n < len(e.Concerns) {
+		return e.Concerns[n]
 	}
 	return nil
 }
@@ -104,6 +133,39 @@ func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.
 		return listing.Page[LifecycleEvent]{}, err
 	}
 	return s.Store.Events().List(ctx, q)
+}
+
+// LifecycleEvents lists the events that the caller may see, as far as they are in the feed: a cursor of the feed that
+// is taken from here misses nothing that is committed later.
+// Refuses with Unauthorized, SessionExpired and InvalidInput.
+func (s *Service) LifecycleEvents(ctx context.Context, q listing.Query) (listing.Page[LifecycleEvent], error) {
+	if err := s.Permit(ctx, "lifecycleEvents"); err != nil {
+		return listing.Page[LifecycleEvent]{}, err
+	}
+	end, err := s.Store.FeedEnd(ctx)
+	if err != nil {
+		return listing.Page[LifecycleEvent]{}, err
+	}
+	tx, seq := listing.Amount(end.Tx), listing.Amount(end.Seq)
+	there := listing.Any(listing.Is(listing.LT, "tx", tx), listing.All(listing.Eq("tx", tx), listing.Is(listing.LE, "seq", seq)))
+	q.Where = listing.All(seenEvents(ActorFrom(ctx)), there, q.Where)
+	if q.Order == nil {
+		q.Order = FeedOrder(false)
+	}
+	return s.Store.Events().List(ctx, q)
+}
+
+// FeedOrder is the order of the feed, or the opposite one.
+func FeedOrder(newestFirst bool) []listing.Order {
+	return []listing.Order{{Field: "tx", Desc: newestFirst}, {Field: "seq", Desc: newestFirst}}
+}
+
+// seenEvents is VisibleTo as a predicate.
+func seenEvents(a Actor) listing.Predicate {
+	if a.SeesAll() {
+		return listing.True
+	}
+	return listing.Any(listing.Eq("firstUser", a.ID), listing.Eq("secondUser", a.ID))
 }
 
 // Event finds one event.

@@ -37,6 +37,12 @@ var permissions = map[string]permission{
 	"invitationPreview": {open: true},
 	"viewer":            {},
 	"node":              {},
+	"lifecycleEvents":   {}, // what the caller may see is decided for each event
+
+	"sessionEvents":          {},
+	"invitationEvents":       bankingRead,
+	"quizEvents":             profilesRead,
+	"twoFactorRequestEvents": {},
 
 	"session":             own,
 	"sessions":            own,

@@ -487,6 +487,30 @@ type InvitationEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+// Which events of invitations. All that are given must hold.
+type InvitationEventWhere struct {
+	// All of these hold.
+	And []*InvitationEventWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*InvitationEventWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *InvitationEventWhere `json:"not,omitempty"`
+	// The id of the event.
+	ID *IDWhere `json:"id,omitempty"`
+	// The id of the invitation.
+	InvitationID *IDWhere `json:"invitationId,omitempty"`
+	// The mutation's name, as in `LifecycleEvent.name`.
+	Name *NameWhere `json:"name,omitempty"`
+	// The state before. A new record has none, and then only `ne` and `not` hold.
+	From *InvitationStateWhere `json:"from,omitempty"`
+	// The state afterwards. An erased record has none, and then only `ne` and `not` hold.
+	To *InvitationStateWhere `json:"to,omitempty"`
+	// The id of the user who asked for it.
+	Actor *IDWhere `json:"actor,omitempty"`
+	// When it was.
+	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
+}
+
 // A key of the order of invitations.
 type InvitationOrder struct {
 	// What to sort by.
@@ -586,6 +610,56 @@ type LifecycleEventEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+// A key of the order of events.
+type LifecycleEventOrder struct {
+	// What to sort by.
+	Field LifecycleEventOrderField `json:"field"`
+	// In which direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Which events. All that are given must hold.
+type LifecycleEventWhere struct {
+	// All of these hold.
+	And []*LifecycleEventWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*LifecycleEventWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *LifecycleEventWhere `json:"not,omitempty"`
+	// The id of the event.
+	ID *IDWhere `json:"id,omitempty"`
+	// The mutation's name, as in `LifecycleEvent.name`.
+	Name *NameWhere `json:"name,omitempty"`
+	// The kind of the record.
+	SubjectKind *LifecycleKindWhere `json:"subjectKind,omitempty"`
+	// The id of the record.
+	SubjectID *IDWhere `json:"subjectId,omitempty"`
+	// The id of the user who asked for it.
+	Actor *IDWhere `json:"actor,omitempty"`
+	// When it was.
+	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
+}
+
+// Conditions on a kind of record. All that are given must hold.
+type LifecycleKindWhere struct {
+	// It is this one.
+	Eq *domain.Kind `json:"eq,omitempty"`
+	// It is another one.
+	Ne *domain.Kind `json:"ne,omitempty"`
+	// It is one of these.
+	In []domain.Kind `json:"in,omitempty"`
+}
+
+// Conditions on a name. All that are given must hold.
+type NameWhere struct {
+	// It is this one.
+	Eq *string `json:"eq,omitempty"`
+	// It is another one.
+	Ne *string `json:"ne,omitempty"`
+	// It is one of these, at most 100.
+	In []string `json:"in,omitempty"`
+}
+
 // What came of openTwoFactorRequest.
 type OpenTwoFactorRequestPayload struct {
 	// The new request; null where there is a problem.
@@ -636,6 +710,30 @@ type QuizEdge struct {
 	Node *domain.Quiz `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
+}
+
+// Which events of quizzes. All that are given must hold.
+type QuizEventWhere struct {
+	// All of these hold.
+	And []*QuizEventWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*QuizEventWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *QuizEventWhere `json:"not,omitempty"`
+	// The id of the event.
+	ID *IDWhere `json:"id,omitempty"`
+	// The id of the quiz.
+	QuizID *IDWhere `json:"quizId,omitempty"`
+	// The mutation's name, as in `LifecycleEvent.name`.
+	Name *NameWhere `json:"name,omitempty"`
+	// The state before. A new record has none, and then only `ne` and `not` hold.
+	From *QuizStateWhere `json:"from,omitempty"`
+	// The state afterwards. An erased record has none, and then only `ne` and `not` hold.
+	To *QuizStateWhere `json:"to,omitempty"`
+	// The id of the user who asked for it.
+	Actor *IDWhere `json:"actor,omitempty"`
+	// When it was.
+	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
 // A key of the order of quizzes.
@@ -808,6 +906,30 @@ type SessionEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+// Which events of sessions. All that are given must hold.
+type SessionEventWhere struct {
+	// All of these hold.
+	And []*SessionEventWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*SessionEventWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *SessionEventWhere `json:"not,omitempty"`
+	// The id of the event.
+	ID *IDWhere `json:"id,omitempty"`
+	// The id of the session.
+	SessionID *IDWhere `json:"sessionId,omitempty"`
+	// The mutation's name, as in `LifecycleEvent.name`.
+	Name *NameWhere `json:"name,omitempty"`
+	// The status before. A new record has none, and then only `ne` and `not` hold.
+	From *SessionStatusWhere `json:"from,omitempty"`
+	// The status afterwards. An erased record has none, and then only `ne` and `not` hold.
+	To *SessionStatusWhere `json:"to,omitempty"`
+	// The id of the user who asked for it.
+	Actor *IDWhere `json:"actor,omitempty"`
+	// When it was.
+	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
+}
+
 // A key of the order of sessions.
 type SessionOrder struct {
 	// What to sort by.
@@ -908,6 +1030,30 @@ type TwoFactorRequestEdge struct {
 	Node *domain.TwoFactorRequest `json:"node"`
 	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
 	Cursor string `json:"cursor"`
+}
+
+// Which events of two-factor requests. All that are given must hold.
+type TwoFactorRequestEventWhere struct {
+	// All of these hold.
+	And []*TwoFactorRequestEventWhere `json:"and,omitempty"`
+	// One of these holds.
+	Or []*TwoFactorRequestEventWhere `json:"or,omitempty"`
+	// This does not hold.
+	Not *TwoFactorRequestEventWhere `json:"not,omitempty"`
+	// The id of the event.
+	ID *IDWhere `json:"id,omitempty"`
+	// The id of the request.
+	TwoFactorRequestID *IDWhere `json:"twoFactorRequestId,omitempty"`
+	// The mutation's name, as in `LifecycleEvent.name`.
+	Name *NameWhere `json:"name,omitempty"`
+	// The status before. A new record has none, and then only `ne` and `not` hold.
+	From *TwoFactorRequestStatusWhere `json:"from,omitempty"`
+	// The status afterwards. An erased record has none, and then only `ne` and `not` hold.
+	To *TwoFactorRequestStatusWhere `json:"to,omitempty"`
+	// The id of the user who asked for it.
+	Actor *IDWhere `json:"actor,omitempty"`
+	// When it was.
+	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
 // A key of the order of requests.
@@ -1312,6 +1458,47 @@ func (e *InvitationOrderField) UnmarshalGQL(v any) error {
 }
 
 func (e InvitationOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// What events can be sorted by.
+type LifecycleEventOrderField string
+
+const (
+	// The place in the feed, which is the order of the commits.
+	LifecycleEventOrderFieldCursor LifecycleEventOrderField = "CURSOR"
+)
+
+var AllLifecycleEventOrderField = []LifecycleEventOrderField{
+	LifecycleEventOrderFieldCursor,
+}
+
+func (e LifecycleEventOrderField) IsValid() bool {
+	switch e {
+	case LifecycleEventOrderFieldCursor:
+		return true
+	}
+	return false
+}
+
+func (e LifecycleEventOrderField) String() string {
+	return string(e)
+}
+
+func (e *LifecycleEventOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = LifecycleEventOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid LifecycleEventOrderField", str)
+	}
+	return nil
+}
+
+func (e LifecycleEventOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 

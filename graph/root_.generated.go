@@ -41,6 +41,7 @@ type ResolverRoot interface {
 	Quiz() QuizResolver
 	Session() SessionResolver
 	StateProblem() StateProblemResolver
+	Subscription() SubscriptionResolver
 	TwoFactorRequest() TwoFactorRequestResolver
 	Viewer() ViewerResolver
 }
@@ -560,6 +561,7 @@ type ComplexityRoot struct {
 		Invitations         func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
 		JwtTemplates        func(childComplexity int) int
 		Lifecycle           func(childComplexity int, of domain.Kind) int
+		LifecycleEvents     func(childComplexity int, where *LifecycleEventWhere, first *int, after *string, last *int, before *string, orderBy []*LifecycleEventOrder) int
 		Node                func(childComplexity int, id string) int
 		Nodes               func(childComplexity int, ids []string) int
 		Quiz                func(childComplexity int, id string) int
@@ -723,6 +725,14 @@ type ComplexityRoot struct {
 		Path          func(childComplexity int) int
 		Remedy        func(childComplexity int) int
 		Text          func(childComplexity int) int
+	}
+
+	Subscription struct {
+		InvitationEvents       func(childComplexity int, where *InvitationEventWhere, after *string) int
+		LifecycleEvents        func(childComplexity int, where *LifecycleEventWhere, after *string) int
+		QuizEvents             func(childComplexity int, where *QuizEventWhere, after *string) int
+		SessionEvents          func(childComplexity int, where *SessionEventWhere, after *string) int
+		TwoFactorRequestEvents func(childComplexity int, where *TwoFactorRequestEventWhere, after *string) int
 	}
 
 	TerminateSessionPayload struct {
@@ -3207,6 +3217,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Lifecycle(childComplexity, args["of"].(domain.Kind)), true
+	case "Query.lifecycleEvents":
+		if e.ComplexityRoot.Query.LifecycleEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Query_lifecycleEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.LifecycleEvents(childComplexity, args["where"].(*LifecycleEventWhere), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["orderBy"].([]*LifecycleEventOrder)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -3896,6 +3917,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StateProblem.Text(childComplexity), true
 
+	case "Subscription.invitationEvents":
+		if e.ComplexityRoot.Subscription.InvitationEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_invitationEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.InvitationEvents(childComplexity, args["where"].(*InvitationEventWhere), args["after"].(*string)), true
+	case "Subscription.lifecycleEvents":
+		if e.ComplexityRoot.Subscription.LifecycleEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_lifecycleEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.LifecycleEvents(childComplexity, args["where"].(*LifecycleEventWhere), args["after"].(*string)), true
+	case "Subscription.quizEvents":
+		if e.ComplexityRoot.Subscription.QuizEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_quizEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.QuizEvents(childComplexity, args["where"].(*QuizEventWhere), args["after"].(*string)), true
+	case "Subscription.sessionEvents":
+		if e.ComplexityRoot.Subscription.SessionEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_sessionEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.SessionEvents(childComplexity, args["where"].(*SessionEventWhere), args["after"].(*string)), true
+	case "Subscription.twoFactorRequestEvents":
+		if e.ComplexityRoot.Subscription.TwoFactorRequestEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_twoFactorRequestEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.TwoFactorRequestEvents(childComplexity, args["where"].(*TwoFactorRequestEventWhere), args["after"].(*string)), true
+
 	case "TerminateSessionPayload.problems":
 		if e.ComplexityRoot.TerminateSessionPayload.Problems == nil {
 			break
@@ -4290,13 +4367,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputFraudRiskReportWhere,
 		ec.unmarshalInputIDWhere,
 		ec.unmarshalInputIntWhere,
+		ec.unmarshalInputInvitationEventWhere,
 		ec.unmarshalInputInvitationOrder,
 		ec.unmarshalInputInvitationStateWhere,
 		ec.unmarshalInputInvitationTypeWhere,
 		ec.unmarshalInputInvitationWhere,
+		ec.unmarshalInputLifecycleEventOrder,
+		ec.unmarshalInputLifecycleEventWhere,
+		ec.unmarshalInputLifecycleKindWhere,
+		ec.unmarshalInputNameWhere,
 		ec.unmarshalInputOpenTwoFactorRequestInput,
 		ec.unmarshalInputPreviewJwtTemplateInput,
 		ec.unmarshalInputQuizAnswerInput,
+		ec.unmarshalInputQuizEventWhere,
 		ec.unmarshalInputQuizOrder,
 		ec.unmarshalInputQuizStateWhere,
 		ec.unmarshalInputQuizWhere,
@@ -4311,12 +4394,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRevokeInvitationInput,
 		ec.unmarshalInputSaveJwtTemplateInput,
 		ec.unmarshalInputScoreQuizInput,
+		ec.unmarshalInputSessionEventWhere,
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSessionStatusWhere,
 		ec.unmarshalInputSessionWhere,
 		ec.unmarshalInputTerminateSessionInput,
 		ec.unmarshalInputTextWhere,
 		ec.unmarshalInputTouchSessionInput,
+		ec.unmarshalInputTwoFactorRequestEventWhere,
 		ec.unmarshalInputTwoFactorRequestOrder,
 		ec.unmarshalInputTwoFactorRequestStatusWhere,
 		ec.unmarshalInputTwoFactorRequestWhere,
@@ -4376,6 +4461,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -4401,7 +4503,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/code.graphqls" "schema/identity.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
+//go:embed "schema/code.graphqls" "schema/events.graphqls" "schema/identity.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -4487,6 +4589,14 @@ an empty list means that it is done. Only who may not ask at all gets a top-leve
 """
 type Mutation
 
+"""
+What the server can be asked to tell as it happens, over server-sent events or WebSocket. Each event has a ` + "`" + `cursor` + "`" + `;
+with it in ` + "`" + `after` + "`" + `, a subscription that was cut off goes on without loss or repetition. What you may see is decided for
+each event, with the rights of the token that you subscribed with. A subscription ends with ` + "`" + `UNAUTHENTICATED` + "`" + ` when that
+token is expired or its session is over: subscribe again with a new token, after the last cursor.
+"""
+type Subscription
+
 "Anything that has an id of its own."
 interface Node {
   "Opaque; the same here, in the REST APIs, in mails and in logs."
@@ -4556,7 +4666,10 @@ type Action {
 type LifecycleEvent implements Node {
   "Opaque; begins with ` + "`" + `evt_` + "`" + `."
   id: ID!
-  "The place in the feed of all events: where a subscriber goes on from."
+  """
+  The place in the feed of all events: where a subscriber goes on from. Taken from a timeline it may be a moment ahead of
+  the feed; take it from ` + "`" + `lifecycleEvents` + "`" + ` to be sure that nothing is missed.
+  """
   cursor: String!
   """
   The mutation's name; verb and subject where time made the transition, as in ` + "`" + `expireInvitation` + "`" + `, or another mutation as
@@ -4995,6 +5108,7 @@ input IntWhere {
 }
 `, BuiltIn: false},
 	{Name: "schema/code.graphqls", Input: sourceData("schema/code.graphqls"), BuiltIn: false},
+	{Name: "schema/events.graphqls", Input: sourceData("schema/events.graphqls"), BuiltIn: false},
 	{Name: "schema/identity.graphqls", Input: sourceData("schema/identity.graphqls"), BuiltIn: false},
 	{Name: "schema/invitation.graphqls", Input: sourceData("schema/invitation.graphqls"), BuiltIn: false},
 	{Name: "schema/session.graphqls", Input: sourceData("schema/session.graphqls"), BuiltIn: false},

@@ -43,6 +43,10 @@ type Options struct {
 	Limits Limits
 	// Preflight answers OPTIONS; nil: nobody does.
 	Preflight http.Handler
+	// Origins are the browser origins that may open a WebSocket.
+	Origins []string
+	// Authenticate tells who an Authorization value is that did not come as a header; nil: nobody new.
+	Authenticate func(ctx context.Context, authorization string) domain.Actor
 }
 
 // Sizes of the caches, in documents. A document is at most Limits.Body long, so they stay within some tens of
@@ -68,6 +72,10 @@ type handler struct {
 	development bool
 	limits      Limits
 	preflight   http.Handler
+
+	live         *domain.Live
+	origins      []string
+	authenticate func(context.Context, string) domain.Actor
 }
 
 // New is the handler of /graphql: GraphQL over HTTP, by POST, and by GET for queries. Who asks stands in the context
@@ -81,13 +89,16 @@ func New(o Options) http.Handler {
 	}
 	service := *o.Service
 	service.Directory = remembered{service.Directory}
+	if service.Live == nil {
+		service.Live = domain.NewLive(o.Service)
+	}
 	schema := graph.NewExecutableSchema(graph.Config{
 		Resolvers:  &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
 		Complexity: costs(),
 	})
 	h := &handler{
 		executor: executor.New(schema), log: o.Log, now: o.Now, development: o.Development, limits: o.Limits,
-		preflight: o.Preflight,
+		preflight: o.Preflight, live: service.Live, origins: o.Origins, authenticate: o.Authenticate,
 	}
 	documents := lru.New[*ast.QueryDocument](parsedDocuments)
 	h.executor.SetQueryCache(documents)
@@ -102,12 +113,17 @@ func New(o Options) http.Handler {
 	}
 	h.executor.Use(&guard{limits: o.Limits, development: o.Development, documents: documents, schema: schema})
 	h.executor.AroundRootFields(withLoaders(&service))
+	h.executor.AroundResponses(withEventLoaders(&service))
 	return h
 }
 
 // ServeHTTP answers one request. Cheap checks come first.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{w: w, media: typeResponse}
+	if upgrades(r) {
+		h.connect(w, r)
+		return
+	}
+	a := &answer{w: w, media: typeResponse, events: acceptsEvents(r.Header.Values("Accept"))}
 	defer func() {
 		if v := recover(); v != nil {
 			a.fail(http.StatusInternalServerError, h.present(r.Context(), caught(r.Context(), v)))
@@ -119,6 +135,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if acceptable {
 		a.media = media
 	}
+	a.eventsOnly = a.events && !acceptable
 	switch {
 	case r.Method == http.MethodOptions && h.preflight != nil:
 		h.preflight.ServeHTTP(w, r)
@@ -127,7 +144,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, POST")
 		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "Send GraphQL by POST, or a query by GET."))
 		return
-	case !acceptable:
+	case !acceptable && !a.events:
 		a.fail(http.StatusNotAcceptable, refusal(codeBadDocument, "Answers are "+typeResponse+" or "+typeJSON+"."))
 		return
 	}
@@ -160,9 +177,14 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 		a.request(h.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors)
 		return
 	}
-	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query {
+	subscribes := op.Operation.Operation == ast.Subscription
+	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query && !(subscribes && a.events) {
 		a.w.Header().Set("Allow", "POST")
 		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "By GET only queries are served."))
+		return
+	}
+	if subscribes {
+		h.stream(a, r.WithContext(ctx), op)
 		return
 	}
 	next, ctx := h.executor.DispatchOperation(ctx, op)
@@ -171,6 +193,8 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 		a.fail(http.StatusServiceUnavailable, h.present(ctx, context.Canceled))
 	case reply.Data == nil:
 		a.request(reply.Errors)
+	case a.eventsOnly:
+		a.once(reply)
 	default:
 		a.write(http.StatusOK, reply.Errors, reply.Data)
 	}
@@ -292,6 +316,8 @@ func negotiate(accept []string) (media string, ok bool) {
 type answer struct {
 	w     http.ResponseWriter
 	media string
+	// events is set where the caller takes server-sent events, eventsOnly where nothing else will do.
+	events, eventsOnly bool
 }
 
 // fail answers what never became a GraphQL request: the status says so whatever the media type is.

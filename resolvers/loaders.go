@@ -31,11 +31,15 @@ type loaders struct {
 
 type loadersKey struct{}
 
+func newLoaders(s *domain.Service) *loaders {
+	return &loaders{nodes: gathered(s.Nodes), clients: gathered(clientsOf(s)), sessions: gathered(sessionsOf(s))}
+}
+
 // withLoaders is the root field middleware. Only a query remembers the directory: what a mutation decides, it
 // decides on what is so at that moment.
 func withLoaders(s *domain.Service) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-		l := &loaders{nodes: gathered(s.Nodes), clients: gathered(clientsOf(s)), sessions: gathered(sessionsOf(s))}
+		l := newLoaders(s)
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Query {
 			l.accounts, l.organizations = &memo[domain.Account]{}, &memo[domain.Organization]{}
 		}

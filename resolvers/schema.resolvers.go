@@ -123,6 +123,8 @@ func (r *resolver) Query() graph.QueryResolver { return &queryResolver{r} }
 
 func (r *resolver) StateProblem() graph.StateProblemResolver { return &stateProblemResolver{r} }
 
+func (r *resolver) Subscription() graph.SubscriptionResolver { return &subscriptionResolver{r} }
+
 func (r *resolver) Viewer() graph.ViewerResolver { return &viewerResolver{r} }
 
 type (
@@ -134,5 +136,6 @@ type (
 	mutationResolver            struct{ *resolver }
 	queryResolver               struct{ *resolver }
 	stateProblemResolver        struct{ *resolver }
+	subscriptionResolver        struct{ *resolver }
 	viewerResolver              struct{ *resolver }
 )

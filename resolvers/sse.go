@@ -1,0 +1,154 @@
+package resolvers
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// typeEvents is the media type of server-sent events. Subscriptions are told as the protocol GraphQL over SSE has it
+// for connections of their own: events named next and complete.
+const typeEvents = "text/event-stream"
+
+const (
+	// beatEvery is how often an idle stream is given a comment, so that no proxy takes it for dead.
+	beatEvery = 15 * time.Second
+	// stallAfter is how long a client may take nothing before it is given up.
+	stallAfter = 30 * time.Second
+)
+
+// acceptsEvents reports whether the caller names the type of server-sent events.
+func acceptsEvents(accept []string) bool {
+	return slices.ContainsFunc(strings.Split(strings.Join(accept, ","), ","), func(part string) bool {
+		name, parameters, err := mime.ParseMediaType(part)
+		if err != nil || name != typeEvents {
+			return false
+		}
+		q, given := parameters["q"]
+		weight, err := strconv.ParseFloat(q, 64)
+		return !given || err == nil && weight > 0
+	})
+}
+
+// stream answers a subscription with server-sent events, for as long as it lasts.
+func (h *handler) stream(a *answer, r *http.Request, op *graphql.OperationContext) {
+	if !a.events {
+		a.fail(http.StatusNotAcceptable, refusal(codeBadDocument, "Subscribe with Accept: "+typeEvents+", or over WebSocket."))
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	var after *string
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		after = &id
+	}
+	s, errs := h.subscribe(ctx, op, "sse", after)
+	if errs != nil {
+		a.request(errs)
+		return
+	}
+	defer s.end()
+	w := openEvents(a.w, cancel)
+	defer w.close()
+	for {
+		body, cursor, last := s.wait()
+		switch {
+		case body != nil:
+			w.next(body, cursor)
+			continue
+		case last != nil:
+			w.next(bodyOf(gqlerror.List{last}, nil), "")
+			w.complete()
+		case !s.stopping():
+			w.complete()
+		}
+		return // without "complete" where the server stops: the client comes again, and goes on from its cursor
+	}
+}
+
+// once answers a query or a mutation of a caller who takes nothing but events.
+func (a *answer) once(reply *graphql.Response) {
+	w := openEvents(a.w, func() {})
+	defer w.close()
+	w.next(bodyOf(reply.Errors, reply.Data), "")
+	w.complete()
+}
+
+// eventWriter writes server-sent events.
+type eventWriter struct {
+	mu      sync.Mutex
+	w       http.ResponseWriter
+	control *http.ResponseController
+	// failed is called when nobody reads any more.
+	failed func()
+	beat   *time.Timer
+	closed bool
+}
+
+// openEvents begins the answer. The time limits of the connection are for requests that end.
+func openEvents(w http.ResponseWriter, failed func()) *eventWriter {
+	e := &eventWriter{w: w, control: http.NewResponseController(w), failed: failed}
+	_ = e.control.SetReadDeadline(time.Time{})
+	_ = e.control.SetWriteDeadline(time.Time{})
+	header := w.Header()
+	header.Set("Content-Type", typeEvents+"; charset=utf-8")
+	header.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	w.WriteHeader(http.StatusOK)
+	e.beat = time.AfterFunc(beatEvery, e.comment)
+	e.comment()
+	return e
+}
+
+func (e *eventWriter) next(body []byte, cursor string) {
+	var b strings.Builder
+	b.Grow(len(body) + len(cursor) + 32)
+	b.WriteString("event: next\n")
+	if cursor != "" {
+		b.WriteString("id: " + cursor + "\n")
+	}
+	b.WriteString("data: ")
+	b.Write(body) // one line
+	b.WriteString("\n\n")
+	e.write(b.String())
+}
+
+func (e *eventWriter) complete() { e.write("event: complete\ndata:\n\n") }
+
+// comment keeps the connection alive.
+func (e *eventWriter) comment() { e.write(":\n\n") }
+
+func (e *eventWriter) write(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	// A deadline in the past ends a write that takes too long.
+	stall := time.AfterFunc(stallAfter, func() { _ = e.control.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stall.Stop()
+	_, err := e.w.Write([]byte(text))
+	if err == nil {
+		err = e.control.Flush()
+	}
+	if err != nil {
+		e.closed = true
+		e.failed()
+		return
+	}
+	e.beat.Reset(beatEvery)
+}
+
+func (e *eventWriter) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	e.beat.Stop()
+}

@@ -1,0 +1,179 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/gatehouse/gatehouse/domain"
+)
+
+// line is what a transport and the resolver of its subscription share, for a channel of events has no room for where
+// an event stands, nor for why there are no more.
+type line struct {
+	// after is where the transport says that the subscriber stopped (Last-Event-ID); nil: it does not say.
+	after *string
+	// cursors has one for each event, in their order.
+	cursors chan string
+
+	mu    sync.Mutex
+	begun bool
+	err   error
+}
+
+type lineKey struct{}
+
+// feed brings the events of the rules to the library.
+func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan *domain.LifecycleEvent, error) {
+	l, ok := ctx.Value(lineKey{}).(*line)
+	if !ok {
+		return nil, errors.New("a subscription outside of a stream")
+	}
+	if l.after != nil {
+		in.After = l.after
+	}
+	following, err := s.Follow(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.begun = true
+	l.mu.Unlock()
+	events := make(chan *domain.LifecycleEvent)
+	go func() {
+		defer close(events)
+		defer following.Close()
+		for {
+			e, err := following.Next(ctx)
+			if err != nil {
+				l.mu.Lock()
+				l.err = err
+				l.mu.Unlock()
+				return
+			}
+			select {
+			case l.cursors <- e.Position.Cursor():
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events, nil
+}
+
+// withEventLoaders gives each event of a subscription loaders of its own, for each shall be seen with what is so at
+// that moment, and lets errors below it know where they are.
+func withEventLoaders(s *domain.Service) graphql.ResponseMiddleware {
+	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+		op := graphql.GetOperationContext(ctx)
+		if op.Operation == nil || op.Operation.Operation != ast.Subscription {
+			return next(ctx)
+		}
+		if root := rootsOf(op); len(root) == 1 {
+			ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Subscription", Field: root[0], Args: map[string]any{}})
+		}
+		return next(context.WithValue(ctx, loadersKey{}, newLoaders(s)))
+	}
+}
+
+// rootsOf are the root fields of a subscription, as its variables leave them.
+func rootsOf(op *graphql.OperationContext) []graphql.CollectedField {
+	return graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})
+}
+
+// subscription is one that has begun.
+type subscription struct {
+	h    *handler
+	ctx  context.Context //nolint:containedctx // it is that of the operation, and lives as long
+	next graphql.ResponseHandler
+	line *line
+
+	transport, field string
+	start            time.Time
+	events           int
+	why              string
+}
+
+// subscribe begins a subscription; the errors are those of one that was refused.
+func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, transport string, after *string) (*subscription, gqlerror.List) {
+	roots := rootsOf(op)
+	if len(roots) != 1 || strings.HasPrefix(roots[0].Name, "__") {
+		return nil, gqlerror.List{refusal(codeBadDocument, "A subscription has one root field.")}
+	}
+	s := &subscription{
+		h: h, line: &line{after: after, cursors: make(chan string, 1)}, transport: transport, field: roots[0].Name, start: h.now(),
+		why: "the subscriber left",
+	}
+	s.next, s.ctx = h.executor.DispatchOperation(context.WithValue(ctx, lineKey{}, s.line), op)
+	s.line.mu.Lock()
+	begun := s.line.begun
+	s.line.mu.Unlock()
+	if begun {
+		return s, nil
+	}
+	if reply := s.next(s.ctx); reply != nil && len(reply.Errors) > 0 {
+		return nil, reply.Errors
+	}
+	return nil, gqlerror.List{h.present(ctx, context.Canceled)}
+}
+
+// wait gives the next event as JSON, with its cursor. After the last one the body is nil; then the error, where there
+// is one, is the last that the subscriber hears.
+func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error) {
+	reply := s.next(s.ctx)
+	if reply != nil {
+		s.events++
+		return bodyOf(reply.Errors, reply.Data), <-s.line.cursors, nil
+	}
+	s.line.mu.Lock()
+	err := s.line.err
+	s.line.mu.Unlock()
+	switch {
+	case errors.Is(err, domain.ErrStopping):
+		s.why = "the server stops"
+	case s.ctx.Err() != nil || err == nil:
+	default:
+		last = s.h.present(s.ctx, err)
+		s.why, _ = last.Extensions["code"].(string)
+	}
+	return nil, "", last
+}
+
+// end notes that it is over.
+func (s *subscription) end() {
+	s.h.log.InfoContext(s.ctx, "subscription ended", "transport", s.transport, "field", s.field, "events", s.events,
+		"ms", s.h.now().Sub(s.start).Milliseconds(), "reason", s.why)
+}
+
+// stopping reports whether the server is about to end.
+func (s *subscription) stopping() bool { return s.h.live.Running().Err() != nil }
+
+// bodyOf is a reply as one line of JSON.
+func bodyOf(errs gqlerror.List, data json.RawMessage) []byte {
+	body, err := json.Marshal(struct {
+		Errors gqlerror.List   `json:"errors,omitempty"`
+		Data   json.RawMessage `json:"data,omitempty"`
+	}{errs[:min(len(errs), maxErrors)], data})
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// unauthenticated reports whether the errors say that the caller's token is no longer believed.
+func unauthenticated(errs ...*gqlerror.Error) bool {
+	return slices.ContainsFunc(errs, func(e *gqlerror.Error) bool { return e.Extensions["code"] == codeUnauthenticated })
+}

@@ -1,0 +1,382 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// subprotocol is GraphQL over WebSocket, as the library graphql-ws and most others speak it.
+const subprotocol = "graphql-transport-ws"
+
+// The codes with which the protocol closes a connection.
+const (
+	closeBadMessage      websocket.StatusCode = 4400
+	closeNotInitialised  websocket.StatusCode = 4401
+	closeForbidden       websocket.StatusCode = 4403
+	closeNoSubprotocol   websocket.StatusCode = 4406
+	closeInitTimeout     websocket.StatusCode = 4408
+	closeTakenID         websocket.StatusCode = 4409
+	closeInitialisedOnce websocket.StatusCode = 4429
+)
+
+const (
+	// initWithin is how long a client may take to begin.
+	initWithin = 10 * time.Second
+	// maxOperations bounds what one connection does at once.
+	maxOperations = 50
+	// maxOperationID bounds the id that a client gives an operation.
+	maxOperationID = 128
+	// pingEvery is how often a connection is tried, pongWithin how long the answer may take.
+	pingEvery, pongWithin = 25 * time.Second, 15 * time.Second
+)
+
+// upgrades reports whether a request wants to become a WebSocket.
+func upgrades(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// socket is one connection.
+type socket struct {
+	h    *handler
+	r    *http.Request
+	conn *websocket.Conn
+	// ctx ends with the connection.
+	ctx    context.Context //nolint:containedctx // it is the life of the connection
+	cancel context.CancelFunc
+	// running counts the operations that will end by themselves.
+	running sync.WaitGroup
+
+	mu          sync.Mutex
+	initialised bool
+	closing     bool
+	// authorization is what the client said of itself; it is believed anew for each operation.
+	authorization string
+	operations    map[string]context.CancelFunc
+}
+
+// message is one of the protocol.
+type message struct {
+	Type    string          `json:"type"`
+	ID      string          `json:"id,omitempty"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// connect makes a WebSocket of a request, and serves it to its end.
+func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
+	a := &answer{w: w, media: typeResponse}
+	if !h.fromAllowedOrigin(r) {
+		a.fail(http.StatusForbidden, refusal(codeForbidden, "This origin may not connect."))
+		return
+	}
+	if p := domain.ActorFrom(r.Context()).Refused; p != nil {
+		h.refuse(a, r, p)
+		return
+	}
+	if h.live.Running().Err() != nil {
+		a.fail(http.StatusServiceUnavailable, refusal(codeUnavailable, problem.ServiceUnavailable.Message))
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // the origin has been looked at
+	})
+	if err != nil {
+		return // answered
+	}
+	conn.SetReadLimit(int64(h.limits.Body))
+	s := &socket{h: h, r: r, conn: conn, authorization: r.Header.Get("Authorization"), operations: map[string]context.CancelFunc{}}
+	s.ctx, s.cancel = context.WithCancel(r.Context())
+	s.serve()
+}
+
+// fromAllowedOrigin: browsers send an Origin, others need none. In development the server's own pages may be reached
+// by each of its names.
+func (h *handler) fromAllowedOrigin(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return true
+	}
+	if len(origins) > 1 || origins[0] == "" {
+		return false
+	}
+	if slices.Contains(h.origins, origins[0]) {
+		return true
+	}
+	u, err := url.Parse(origins[0])
+	return h.development && err == nil && u.Host != "" && u.Host == r.Host
+}
+
+func (s *socket) serve() {
+	defer func() {
+		s.cancel()
+		s.running.Wait()
+		_ = s.conn.CloseNow()
+	}()
+	if s.conn.Subprotocol() != subprotocol {
+		s.close(closeNoSubprotocol, "Subprotocol not acceptable")
+		return
+	}
+	late := time.AfterFunc(initWithin, func() {
+		s.mu.Lock()
+		initialised := s.initialised
+		s.mu.Unlock()
+		if !initialised {
+			s.close(closeInitTimeout, "Connection initialisation timeout")
+		}
+	})
+	defer late.Stop()
+	var ping *time.Timer
+	ping = time.AfterFunc(pingEvery, func() {
+		ctx, cancel := context.WithTimeout(s.ctx, pongWithin)
+		defer cancel()
+		if s.conn.Ping(ctx) != nil {
+			_ = s.conn.CloseNow()
+			return
+		}
+		ping.Reset(pingEvery)
+	})
+	defer ping.Stop()
+	defer context.AfterFunc(s.h.live.Running(), s.goAway)()
+	for {
+		kind, text, err := s.conn.Read(s.ctx)
+		if err != nil {
+			return
+		}
+		var in message
+		if kind != websocket.MessageText || !decode(text, &in) || !s.take(in) {
+			s.close(closeBadMessage, "Invalid message")
+			return
+		}
+	}
+}
+
+// goAway closes the connection when the server stops, after what will end by itself.
+func (s *socket) goAway() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.running.Wait()
+	s.close(websocket.StatusGoingAway, "The server is stopping; connect again")
+}
+
+// close says why, waits for the client's answer, and ends the reading.
+func (s *socket) close(code websocket.StatusCode, why string) {
+	_ = s.conn.Close(code, why)
+	s.cancel()
+}
+
+// send writes a message. A client who takes nothing for long is given up.
+func (s *socket) send(m message) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, stallAfter)
+	defer cancel()
+	if s.conn.Write(ctx, websocket.MessageText, text) != nil {
+		s.cancel()
+	}
+}
+
+// take does what a message asks for; false where it is none of the protocol.
+func (s *socket) take(in message) bool {
+	switch in.Type {
+	case "connection_init":
+		return s.initialise(in.Payload)
+	case "ping":
+		s.send(message{Type: "pong"})
+	case "pong":
+	case "subscribe":
+		return s.begin(in)
+	case "complete":
+		s.mu.Lock()
+		end := s.operations[in.ID]
+		delete(s.operations, in.ID)
+		s.mu.Unlock()
+		if end != nil {
+			end()
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// initialise hears who the client is. The payload is never logged.
+func (s *socket) initialise(payload json.RawMessage) bool {
+	said := map[string]any{}
+	if len(payload) > 0 && string(payload) != "null" && !decode(payload, &said) {
+		return false
+	}
+	s.mu.Lock()
+	again := s.initialised
+	s.initialised = true
+	s.mu.Unlock()
+	if again {
+		s.close(closeInitialisedOnce, "Too many initialisation requests")
+		return true
+	}
+	for name, value := range said {
+		if !strings.EqualFold(name, "Authorization") {
+			continue
+		}
+		text, ok := value.(string)
+		if !ok {
+			return false
+		}
+		s.authorization = text
+	}
+	if p := s.actor().Refused; p != nil {
+		s.forbid(p)
+		return true
+	}
+	s.send(message{Type: "connection_ack"})
+	return true
+}
+
+// actor is who the client is now: a token that was good may be expired, and its session over.
+func (s *socket) actor() domain.Actor {
+	if s.h.authenticate == nil || s.authorization == "" {
+		return domain.ActorFrom(s.ctx)
+	}
+	return s.h.authenticate(s.ctx, s.authorization)
+}
+
+// forbid closes the connection of a client whose token is not believed (any more). With this code clients connect
+// again, with a new token where they have one.
+func (s *socket) forbid(p *problem.Problem) {
+	if p.Kind == problem.Unavailable {
+		s.close(websocket.StatusTryAgainLater, "The token cannot be verified now")
+		return
+	}
+	s.close(closeForbidden, "Forbidden: the token is not valid, is expired, or its session is over")
+}
+
+// begin starts an operation.
+func (s *socket) begin(in message) bool {
+	var asked request
+	if in.ID == "" || len(in.ID) > maxOperationID || !decode(in.Payload, &asked) {
+		return false
+	}
+	s.mu.Lock()
+	_, taken := s.operations[in.ID]
+	initialised, closing, many := s.initialised, s.closing, len(s.operations) >= maxOperations
+	ctx, cancel := context.WithCancel(s.ctx)
+	if initialised && !closing && !taken && !many {
+		s.operations[in.ID] = cancel
+		s.running.Add(1)
+	}
+	s.mu.Unlock()
+	switch {
+	case !initialised:
+		s.close(closeNotInitialised, "Unauthorized")
+	case taken:
+		s.close(closeTakenID, "Subscriber for this id already exists")
+	case closing:
+	case many:
+		s.fail(in.ID, refusal(codeRateLimited, "One connection does not do so much at once."))
+	default:
+		go func() {
+			defer func() {
+				cancel()
+				s.mu.Lock()
+				delete(s.operations, in.ID)
+				s.mu.Unlock()
+				s.running.Done()
+			}()
+			s.operate(ctx, in.ID, asked)
+		}()
+		return true
+	}
+	cancel()
+	return true
+}
+
+func (s *socket) fail(id string, errs ...*gqlerror.Error) {
+	text, err := json.Marshal(errs[:min(len(errs), maxErrors)])
+	if err != nil {
+		panic(err)
+	}
+	s.send(message{Type: "error", ID: id, Payload: text})
+}
+
+// operate runs one operation to its end.
+func (s *socket) operate(ctx context.Context, id string, asked request) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.fail(id, s.h.present(ctx, caught(ctx, v)))
+		}
+	}()
+	actor := s.actor()
+	ctx = domain.WithActor(ctx, actor)
+	if actor.Refused != nil {
+		s.fail(id, s.h.present(ctx, actor.Refused))
+		s.forbid(actor.Refused)
+		return
+	}
+	params, _, err := asked.params(s.r)
+	if err != nil {
+		s.fail(id, err)
+		return
+	}
+	params.Headers = s.r.Header.Clone()
+	params.Headers.Del("Idempotency-Key") // it was for one request
+	ctx = graphql.StartOperationTrace(ctx)
+	op, errs := s.h.executor.CreateOperationContext(ctx, params)
+	if errs != nil {
+		s.fail(id, s.h.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors...)
+		return
+	}
+	if op.Operation.Operation == ast.Subscription {
+		s.stream(ctx, id, op)
+		return
+	}
+	next, ctx := s.h.executor.DispatchOperation(ctx, op)
+	switch reply := next(ctx); {
+	case reply == nil || ctx.Err() != nil: // the client does not want it any more
+	case reply.Data == nil:
+		s.fail(id, reply.Errors...)
+	default:
+		s.send(message{Type: "next", ID: id, Payload: bodyOf(reply.Errors, reply.Data)})
+		s.send(message{Type: "complete", ID: id})
+	}
+}
+
+func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationContext) {
+	sub, errs := s.h.subscribe(ctx, op, "websocket", nil)
+	if errs != nil {
+		s.fail(id, errs...)
+		return
+	}
+	defer sub.end()
+	for {
+		body, _, last := sub.wait()
+		switch {
+		case ctx.Err() != nil:
+		case body != nil:
+			s.send(message{Type: "next", ID: id, Payload: body})
+			continue
+		case last != nil:
+			s.fail(id, last)
+			if unauthenticated(last) {
+				s.close(closeForbidden, "Forbidden: the token is expired, or its session is over")
+			}
+		case !sub.stopping():
+			s.send(message{Type: "complete", ID: id})
+		}
+		return
+	}
+}
