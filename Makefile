@@ -1,5 +1,4 @@
-.PHONY: help run test check lint generate verify bench
-.PHONY: help run test check lint generate verify fuzz
+.PHONY: help run test check lint generate verify bench fuzz
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

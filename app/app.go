@@ -23,6 +23,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/auth"
 	"github.com/gatehouse/gatehouse/db"
+	"github.com/gatehouse/gatehouse/docs"
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/examples"
 	"github.com/gatehouse/gatehouse/notify"
@@ -303,9 +304,12 @@ func newDoors(
 	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
 	mux.Handle("/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
 	if c.Development() {
-		console := pages.Playground(pages.PlaygroundOptions{GraphiQL: playground.Handler("Gatehouse", "/graphql")})
-		mux.Handle("/{$}", console)
-		mux.Handle("/playground/", console)
+		page := pages.Playground(pages.PlaygroundOptions{
+			ForeignGraphiQL: playground.Handler("Gatehouse", "/graphql"), ForeignOrigin: "https://cdn.jsdelivr.net",
+			Tokens: c.demoTokens(), Reference: docs.Pages,
+		})
+		mux.Handle("/{$}", page)
+		mux.Handle("/playground/", page)
 	}
 	return unredirected(mux, dialects), nil
 }
@@ -383,6 +387,28 @@ func greet(ctx context.Context, c *Config, d *Database, publicURL string, words 
 
 // demoScope is what the first token may do: everything, on a server that only this machine reaches.
 const demoScope = "banking/full profiles/full admin/full signup"
+
+// demoTokens makes tokens for the people of the demonstration directory, for the playground: on a server that only this
+// machine reaches, and that has them. Nil: the playground asks for a token.
+func (c *Config) demoTokens() func() (map[string]string, time.Time, error) {
+	if !c.Development() || !c.Demonstrate() || c.TrustedProxies != "" || c.PublicURL != "" && !loopback(hostOf(c.PublicURL)) {
+		return nil
+	}
+	return func() (map[string]string, time.Time, error) {
+		const life = time.Hour // the playground asks again
+		made, people := now(), map[string]string{}
+		for name, scope := range map[string]string{"alice": demoScope, "bob": "banking/full signup", "carol": "banking/full signup"} {
+			token, err := Token(c, TokenRequest{Subject: name, Scope: scope, ClientID: "playground", TTL: life, Claims: map[string]string{
+				"username": name, "email": name + "@example.com",
+			}})
+			if err != nil {
+				return nil, time.Time{}, err
+			}
+			people[name] = token
+		}
+		return people, made.Add(life), nil
+	}
+}
 
 // answerReady says whether requests would be served: the database is reachable and migrated, and no stop is under way.
 func answerReady(w http.ResponseWriter, r *http.Request, store *db.DB, draining *atomic.Bool) {

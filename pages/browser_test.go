@@ -173,7 +173,8 @@ func TestPlaygroundInABrowser(t *testing.T) {
 	browser := testkit.Browser(t)
 	fake := &fakeGraphQL{}
 	mux := http.NewServeMux()
-	mux.Handle("/", Playground(PlaygroundOptions{}))
+	_, console := built(PlaygroundOptions{})
+	mux.Handle("/", console)
 	mux.Handle("POST /graphql", fake)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

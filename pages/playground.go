@@ -2,15 +2,26 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
+	"reflect"
+	"regexp"
 	"strings"
+	"time"
 )
+
+// The files of GraphiQL come from npm packages of fixed content. Git ignores them, and without them the playground is
+// the console.
+//
+//go:generate go run ./fetch playground/graphiql
 
 //go:embed playground
 var playgroundFiles embed.FS
@@ -19,21 +30,40 @@ var playgroundFiles embed.FS
 type PlaygroundOptions struct {
 	// Endpoint is the path of GraphQL over HTTP on this server; /graphql where it is empty.
 	Endpoint string
-	// GraphiQL, where it is set, is served as /playground/graphiql, and the console links to it with a warning that
-	// it loads from other hosts. It sets its own headers.
-	GraphiQL http.Handler
+	// ForeignGraphiQL, where it is set and GraphiQL is not built in, is served as /playground/graphiql, and the console
+	// links to it with a warning that it loads from ForeignOrigin.
+	ForeignGraphiQL http.Handler
+	ForeignOrigin   string
+	// Tokens makes a token for each of the demonstration people, and says until when they are good. Nil: the developer
+	// brings one.
+	Tokens func() (people map[string]string, expires time.Time, err error)
+	// Reference, where it is set, are the pages (Markdown) under /playground/reference/.
+	Reference fs.FS
 }
 
 // Example is an operation that is ready to run.
 type Example struct {
-	// Name is the stem of its file, Group and Title are what the list shows, About says what it does and as whom.
+	// Name is the stem of its file, Group and Title are what the list shows, About says what it does, As is the
+	// demonstration person who asks.
 	Name  string `json:"name"`
 	Group string `json:"group"`
 	Title string `json:"title"`
 	About string `json:"about"`
+	As    string `json:"as"`
 	// Document is GraphQL, Variables a JSON object that may hold {{lastInvitationId}} and the like.
 	Document  string `json:"document"`
 	Variables string `json:"variables"`
+	// Comment is the title and what it does, as lines of a document.
+	Comment string `json:"comment"`
+}
+
+// Tab is what somebody does in one life cycle: several operations in a document.
+type Tab struct {
+	Group      string   `json:"group"`
+	As         string   `json:"as"`
+	Document   string   `json:"document"`
+	Variables  string   `json:"variables"`
+	Operations []string `json:"operations"`
 }
 
 var examples = readExamples()
@@ -64,7 +94,7 @@ func readExamples() []Example {
 func parseExample(text string) Example {
 	var e Example
 	var last *string
-	fields := map[string]*string{"group": &e.Group, "title": &e.Title, "about": &e.About, "variables": &e.Variables}
+	fields := map[string]*string{"group": &e.Group, "title": &e.Title, "about": &e.About, "as": &e.As, "variables": &e.Variables}
 	for {
 		line, rest, _ := strings.Cut(text, "\n")
 		comment, ok := strings.CutPrefix(line, "#")
@@ -86,55 +116,227 @@ func parseExample(text string) Example {
 	e.Document = strings.TrimSpace(text) + "\n"
 	e.About = strings.Join(strings.Fields(e.About), " ")
 	e.Variables = strings.TrimSpace(e.Variables)
+	e.Comment = comment(e.Title + ". " + e.About)
 	return e
+}
+
+var (
+	operationName = regexp.MustCompile(`(?m)^(?:query|mutation|subscription) (\w+)`)
+	inputVariable = regexp.MustCompile(`\$input\b`)
+)
+
+// Tabs gives the examples as documents: those of one group and one person are one. As its operations share the
+// variables, each input is named after its operation.
+func Tabs() []Tab {
+	type life struct{ group, as string }
+	at := map[life]int{}
+	var out []Tab
+	var variables []map[string]any
+	for _, e := range examples {
+		n, ok := at[life{e.Group, e.As}]
+		if !ok {
+			n = len(out)
+			at[life{e.Group, e.As}] = n
+			out, variables = append(out, Tab{Group: e.Group, As: e.As}), append(variables, map[string]any{})
+		}
+		t := &out[n]
+		names := operationName.FindAllStringSubmatch(e.Document, -1)
+		for _, name := range names {
+			t.Operations = append(t.Operations, name[1])
+		}
+		input := strings.ToLower(names[0][1][:1]) + names[0][1][1:]
+		own := map[string]any{}
+		if err := json.Unmarshal([]byte(cmp.Or(e.Variables, "{}")), &own); err != nil {
+			panic(fmt.Sprintf("pages: variables of the example %s: %v", e.Name, err))
+		}
+		for name, value := range own {
+			if name == "input" {
+				name = input
+			}
+			if said, ok := variables[n][name]; ok && !reflect.DeepEqual(said, value) {
+				panic(fmt.Sprintf("pages: the example %s has another %s than its neighbours", e.Name, name))
+			}
+			variables[n][name] = value
+		}
+		t.Document += e.Comment + inputVariable.ReplaceAllLiteralString(e.Document, "$"+input) + "\n"
+	}
+	for n := range out {
+		if len(variables[n]) > 0 {
+			text, err := json.MarshalIndent(variables[n], "", "  ")
+			if err != nil {
+				panic(err)
+			}
+			out[n].Variables = string(text)
+		}
+		out[n].Document = strings.TrimRight(out[n].Document, "\n") + "\n"
+	}
+	return out
+}
+
+// comment makes comment lines that fit into an editor beside two other panes.
+func comment(text string) string {
+	const width = 52
+	var b strings.Builder
+	line := "#"
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > width && line != "#" {
+			b.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	return b.String() + line + "\n"
 }
 
 // kinds are the media types of the assets; the machine's own table may differ.
 var kinds = map[string]string{
 	"": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-	".json": "application/json", ".svg": "image/svg+xml",
+	".json": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
 }
 
-// Playground is the developer's console: / and what it needs under /playground/. It needs no other host; the app
-// decides where it is mounted at all.
-func Playground(o PlaygroundOptions) http.Handler {
+// Playground is the developer's page: / and what it needs under /playground/. It needs no other host; the app decides
+// where it is mounted at all. With GraphiQL's files built in, / is GraphiQL; the console is at /playground/console
+// always.
+func Playground(o PlaygroundOptions) http.Handler { return playgroundOf(o, playgroundFiles) }
+
+// playground is what the handler serves.
+type playground struct {
+	o        PlaygroundOptions
+	graphiql *template.Template // nil: not built in
+	console  []byte
+	assets   map[string][]byte
+	pages    *reference // nil: none
+}
+
+// consolePolicy allows a page what comes from this server, and nothing written into the page.
+const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
+// graphiqlPolicy is as strict but for two things: the fonts are written into GraphiQL's style sheet, and one style
+// element is made by a script, which gets the nonce.
+func graphiqlPolicy(nonce string) string {
+	return strings.Replace(consolePolicy, "style-src 'self'", "style-src 'self' 'nonce-"+nonce+"'; font-src 'self' data:", 1)
+}
+
+func playgroundOf(o PlaygroundOptions, files fs.FS) http.Handler {
 	if o.Endpoint == "" {
 		o.Endpoint = "/graphql"
 	}
-	var page bytes.Buffer
-	index := template.Must(template.ParseFS(playgroundFiles, "playground/index.html"))
-	if err := index.Execute(&page, map[string]any{"Endpoint": o.Endpoint, "GraphiQL": o.GraphiQL != nil}); err != nil {
-		panic(err)
+	p := &playground{o: o, assets: map[string][]byte{}}
+	asset := func(name string) bool {
+		content, err := fs.ReadFile(files, "playground/"+name)
+		p.assets["/playground/"+name] = content
+		return err == nil
 	}
-	list, err := json.Marshal(examples)
-	if err != nil {
-		panic(err)
+	for _, name := range []string{"client.js", "console.css", "console.js", "icon.svg", "reference.css"} {
+		if !asset(name) {
+			panic("pages: no " + name)
+		}
 	}
-	assets := map[string][]byte{"/": page.Bytes(), "/playground/examples.json": list}
-	for _, name := range []string{"console.css", "console.js", "icon.svg"} {
-		content, err := fs.ReadFile(playgroundFiles, "playground/"+name)
+	// The file of licenses is the last that is fetched: with it all are there.
+	if _, err := fs.Stat(files, "playground/graphiql/LICENSES.txt"); err == nil {
+		for _, name := range []string{
+			"graphiql.css", "graphiql.js", "graphiql/LICENSES.txt", "graphiql/explorer.css", "graphiql/explorer.js", "graphiql/graphiql.css",
+			"graphiql/graphiql.js", "graphiql/react-dom.js", "graphiql/react.js",
+		} {
+			if !asset(name) {
+				panic("pages: no " + name)
+			}
+		}
+		p.graphiql = template.Must(template.ParseFS(files, "playground/graphiql.html"))
+	}
+	for name, list := range map[string]any{"examples": examples, "tabs": Tabs()} {
+		content, err := json.Marshal(list)
 		if err != nil {
 			panic(err)
 		}
-		assets["/playground/"+name] = content
+		p.assets["/playground/"+name+".json"] = content
 	}
-	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-		"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if o.GraphiQL != nil && r.URL.Path == "/playground/graphiql" {
-			o.GraphiQL.ServeHTTP(w, r)
-			return
-		}
-		content, found := assets[r.URL.Path]
+	if o.Reference != nil {
+		p.pages = &reference{files: o.Reference}
+	}
+	var page bytes.Buffer
+	console := template.Must(template.ParseFS(files, "playground/index.html"))
+	if err := console.Execute(&page, p.view("")); err != nil {
+		panic(err)
+	}
+	p.console = page.Bytes()
+	return p
+}
+
+// playgroundView is what the templates of both pages show.
+type playgroundView struct {
+	Endpoint, Nonce, ForeignHost         string
+	GraphiQL, Foreign, Tokens, Reference bool
+}
+
+func (p *playground) view(nonce string) playgroundView {
+	v := playgroundView{
+		Endpoint: p.o.Endpoint, Nonce: nonce, GraphiQL: p.graphiql != nil, Foreign: p.graphiql == nil && p.o.ForeignGraphiQL != nil,
+		Tokens: p.o.Tokens != nil, Reference: p.o.Reference != nil,
+	}
+	if u, err := url.Parse(p.o.ForeignOrigin); err == nil {
+		v.ForeignHost = u.Host
+	}
+	return v
+}
+
+func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	guard(w.Header(), consolePolicy)
+	switch where := r.URL.Path; {
+	case where == "/playground/tokens" && p.o.Tokens != nil:
+		p.tokens(w, r)
+	case !allowed(w, r, http.MethodGet, http.MethodHead):
+	case where == "/" && p.graphiql != nil, where == "/playground/graphiql" && p.graphiql != nil:
+		nonce := rand.Text()
+		w.Header().Set("Content-Security-Policy", graphiqlPolicy(nonce))
+		w.Header().Set("Content-Type", kinds[""])
+		_ = p.graphiql.Execute(w, p.view(nonce))
+	case where == "/", where == "/playground/console":
+		w.Header().Set("Content-Type", kinds[""])
+		_, _ = w.Write(p.console)
+	case where == "/playground/graphiql" && p.o.ForeignGraphiQL != nil:
+		// Its scripts are another host's, held to their content by the page; they may talk to this server only.
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline' "+p.o.ForeignOrigin+"; style-src 'unsafe-inline' "+
+			p.o.ForeignOrigin+"; connect-src 'self'; img-src 'self' data:; font-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+		p.o.ForeignGraphiQL.ServeHTTP(w, r)
+	case strings.HasPrefix(where, referencePath) && p.pages != nil:
+		p.pages.ServeHTTP(w, r)
+	default:
+		content, found := p.assets[where]
 		if !found {
 			http.NotFound(w, r)
 			return
 		}
-		guard(w.Header(), policy)
-		if !allowed(w, r, http.MethodGet, http.MethodHead) {
-			return
-		}
-		w.Header().Set("Content-Type", kinds[path.Ext(r.URL.Path)])
+		w.Header().Set("Content-Type", kinds[path.Ext(where)])
 		_, _ = w.Write(content)
-	})
+	}
+}
+
+// tokens gives the tokens of the demonstration people to the playground, and to nobody's page but it: a page of another
+// site can neither send the header without asking first, which nobody allows, nor does its browser call it our own. A
+// request that was passed on comes from elsewhere than this machine, and gets nothing.
+func (p *playground) tokens(w http.ResponseWriter, r *http.Request) {
+	if !allowed(w, r, http.MethodPost) {
+		return
+	}
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	foreign := site != "" && site != "same-origin"
+	if u, err := url.Parse(origin); origin != "" && (err != nil || u.Host != r.Host) {
+		foreign = true
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		foreign = foreign || r.Header.Get(name) != ""
+	}
+	if foreign || r.Header.Get("X-Gatehouse-Playground") == "" {
+		http.Error(w, "Tokens are made for this server's own playground, on this machine.", http.StatusForbidden)
+		return
+	}
+	people, expires, err := p.o.Tokens()
+	if err != nil {
+		http.Error(w, "The tokens cannot be made.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kinds[".json"])
+	_ = json.NewEncoder(w).Encode(map[string]any{"people": people, "expiresAt": expires.UTC().Format(time.RFC3339)})
 }

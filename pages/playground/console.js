@@ -1,7 +1,8 @@
 // The playground's console. It talks to its own server only, and builds the page without ever treating text as HTML.
 
+import { isStream, remember, remembered, results, send } from "./client.js";
+
 const $ = (id) => document.getElementById(id);
-const endpoint = document.body.dataset.endpoint;
 const [documentField, variablesField, headersField] = ["document", "variables", "headers"].map($);
 
 function el(tag, props = {}, ...children) {
@@ -10,7 +11,7 @@ function el(tag, props = {}, ...children) {
   return node;
 }
 
-// ---- Headers: kept for this tab only, because they hold a token.
+// ---- Headers: kept for this tab only, because they may hold a token.
 
 headersField.value = sessionStorage.getItem("headers") ?? "";
 headersField.addEventListener("input", () => sessionStorage.setItem("headers", headersField.value));
@@ -26,32 +27,17 @@ function readHeaders() {
   return out;
 }
 
-// ---- Ids seen in results, for the placeholders of the examples.
-
-const remembered = JSON.parse(sessionStorage.getItem("remembered") ?? "{}");
-const kinds = { inv: "lastInvitationId", sess: "lastSessionId", quiz: "lastQuizId", contact: "lastContactId", appr: "lastApprovalId", dev: "lastDeviceId" };
-
-function remember(value) {
-  if (Array.isArray(value)) value.toReversed().forEach(remember); // the first of a list is the newest
-  else if (value && typeof value === "object") Object.values(value).forEach(remember);
-  else if (typeof value === "string") {
-    const match = /^([a-z]+)_[0-9a-z]{10,}$/.exec(value);
-    if (match && kinds[match[1]]) remembered[kinds[match[1]]] = value;
-  }
+// speakAs writes who asks, unless the developer has written headers of their own.
+function speakAs(person) {
+  if (!document.body.dataset.tokens || !/^\s*(Authorization: Bearer \{\{\w+\}\}\s*)?$/.test(headersField.value)) return;
+  headersField.value = person === "nobody" ? "" : `Authorization: Bearer {{${person}}}`;
+  headersField.dispatchEvent(new Event("input"));
 }
 
 function showRemembered() {
-  sessionStorage.setItem("remembered", JSON.stringify(remembered));
-  $("remembered").replaceChildren(...Object.entries(remembered).flatMap(([name, id]) => [" ", el("code", { textContent: `{{${name}}}` }), " = ", el("code", { textContent: id })]));
+  $("remembered").replaceChildren(...Object.entries(remembered).filter(([, v]) => typeof v === "string").flatMap(([name, id]) => [" ", el("code", { textContent: `{{${name}}}` }), " = ", el("code", { textContent: id })]));
 }
 showRemembered();
-
-function fill(text) {
-  return text.replace(/\{\{(\w+)\}\}/g, (whole, name) => {
-    if (!remembered[name]) throw new Error(`${whole} is not known yet: run an operation that returns one first, such as Create, or write the id yourself.`);
-    return remembered[name];
-  });
-}
 
 // ---- Operations of a document.
 
@@ -94,6 +80,7 @@ function pick(example, button) {
   documentField.value = example.document;
   variablesField.value = example.variables;
   $("about").textContent = example.about;
+  speakAs(example.as);
   current?.removeAttribute("aria-current");
   button.setAttribute("aria-current", "true");
   current = button;
@@ -186,7 +173,7 @@ async function run() {
     request = {
       kind: chosen?.kind ?? "query",
       headers: readHeaders(),
-      body: { query: documentField.value, variables: variables ? JSON.parse(fill(variables)) : {}, operationName: chosen?.name || undefined },
+      body: { query: documentField.value, variables: variables ? JSON.parse(variables) : {}, operationName: chosen?.name || undefined },
     };
   } catch (e) {
     status("not sent", "bad");
@@ -194,19 +181,13 @@ async function run() {
     return;
   }
   running = new AbortController();
+  $("stop").hidden = request.kind !== "subscription"; // it may be long until the first event
   $("run").disabled = true;
   status("running…");
   const start = performance.now();
   try {
-    const streaming = request.kind === "subscription";
-    const response = await fetch(endpoint, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: streaming ? "text/event-stream" : "application/graphql-response+json, application/json", ...request.headers },
-      body: JSON.stringify(request.body),
-      credentials: "same-origin",
-      signal: running.signal,
-    });
-    if (streaming && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+    const response = await send({ ...request, subscription: request.kind === "subscription", signal: running.signal });
+    if (isStream(response)) {
       await follow(response);
       return;
     }
@@ -226,7 +207,7 @@ async function run() {
   } catch (e) {
     if (e.name === "AbortError") status("stopped");
     else {
-      status("no answer", "bad");
+      status(e instanceof TypeError ? "no answer" : "not sent", "bad"); // fetch fails with a TypeError
       $("result").textContent = e.message;
     }
   } finally {
@@ -238,27 +219,14 @@ async function run() {
 
 // follow shows the events of a subscription as they come (GraphQL over server-sent events), newest first.
 async function follow(response) {
-  $("stop").hidden = false;
   $("result").replaceChildren();
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
   let n = 0;
   status("waiting for events", "good");
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    rest += value.replaceAll("\r", "");
-    const blocks = rest.split("\n\n");
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const data = block.split("\n").filter((l) => l.startsWith("data:")).map((l) => l.slice(5)).join("\n").trim();
-      if (!data) continue;
-      const body = JSON.parse(data);
-      $("result").prepend(el("div", {}, colored(body)));
-      remember(body.data);
-      showRemembered();
-      status(`${++n} ${n === 1 ? "event" : "events"}`, body.errors ? "bad" : "good");
-    }
+  for await (const body of results(response)) {
+    $("result").prepend(el("div", {}, colored(body)));
+    remember(body.data);
+    showRemembered();
+    status(`${++n} ${n === 1 ? "event" : "events"}`, body.errors ? "bad" : "good");
   }
   status(`ended after ${n} ${n === 1 ? "event" : "events"}`);
 }
@@ -288,11 +256,7 @@ async function loadSchema() {
   const box = $("explorer");
   box.textContent = "Loading…";
   try {
-    const response = await fetch(endpoint, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", ...readHeaders() },
-      body: JSON.stringify({ query: introspection, operationName: "IntrospectionQuery" }),
-    });
+    const response = await send({ headers: readHeaders(), body: { query: introspection, operationName: "IntrospectionQuery" } });
     const body = await response.json();
     if (!body.data?.__schema) throw new Error(body.errors?.[0]?.message ?? "no schema in the answer");
     const s = body.data.__schema;
