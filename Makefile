@@ -25,5 +25,6 @@ check: ## Do all that the continuous integration does.
 
 bench: ## Measure the built program and write docs/performance.md: make bench ARGS="-only R1,W1".
 	go run ./bench -page docs/performance.md -results bench/results $(ARGS)
+
 fuzz: ## Run every fuzz target for a minute; FUZZTIME=10s for another time, FUZZ=Name for those with the name.
 	bash races/fuzz.sh
