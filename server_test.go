@@ -46,12 +46,12 @@ func TestMain(m *testing.M) {
 
 // world is a folder with its settings, in which commands and servers run.
 type world struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
 }
 
-func newWorld(t *testing.T, env ...string) *world {
+func newWorld(t testing.TB, env ...string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	return &world{t: t, dir: dir, env: append([]string{
@@ -123,7 +123,7 @@ func (l *lines) String() string {
 }
 
 // await waits until something is printed.
-func (l *lines) await(t *testing.T, pattern string) []string {
+func (l *lines) await(t testing.TB, pattern string) []string {
 	t.Helper()
 	re, late := regexp.MustCompile(pattern), time.After(30*time.Second)
 	for {
@@ -173,7 +173,7 @@ type reply struct {
 }
 
 // json reads the reply into a tree and gives what is at the path.
-func (r reply) at(t *testing.T, path ...any) any {
+func (r reply) at(t testing.TB, path ...any) any {
 	t.Helper()
 	var v any
 	if err := json.Unmarshal([]byte(r.body), &v); err != nil {

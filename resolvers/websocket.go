@@ -358,7 +358,9 @@ func (s *socket) operate(ctx context.Context, id string, asked request) {
 func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationContext) {
 	sub, errs := s.h.subscribe(ctx, op, "websocket", nil)
 	if errs != nil {
-		s.fail(id, errs...)
+		if ctx.Err() == nil { // else the client has thought better of it
+			s.fail(id, errs...)
+		}
 		return
 	}
 	defer sub.end()
