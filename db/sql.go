@@ -91,6 +91,9 @@ func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args [
 const maxPrepared = 256
 
 func (d *DB) rows(ctx context.Context, fixed bool, text string, args []any) (*sql.Rows, error) {
+	if d.options.Reads != nil {
+		d.options.Reads(text)
+	}
 	if d.pool != nil {
 		mode := pgx.QueryExecModeExec
 		if fixed {

@@ -86,11 +86,11 @@ func (r *sessionResolver) Client(ctx context.Context, obj *domain.Session) (*dom
 }
 
 func (r *sessionResolver) Actions(ctx context.Context, obj *domain.Session) ([]*domain.Action, error) {
-	return pointers(r.Service.SessionActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *sessionResolver) Timeline(ctx context.Context, obj *domain.Session, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *resolver) Client() graph.ClientResolver { return &clientResolver{r} }
