@@ -78,6 +78,9 @@ func (d *DB) search(ctx context.Context, dest any, text string, args ...any) err
 }
 
 func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	if d.options.Reads != nil {
+		d.options.Reads(text)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	rows, err := d.rows(ctx, fixed, text, args) //nolint:rowserrcheck // ScanRows does
@@ -91,9 +94,6 @@ func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args [
 const maxPrepared = 256
 
 func (d *DB) rows(ctx context.Context, fixed bool, text string, args []any) (*sql.Rows, error) {
-	if d.options.Reads != nil {
-		d.options.Reads(text)
-	}
 	if d.pool != nil {
 		mode := pgx.QueryExecModeExec
 		if fixed {

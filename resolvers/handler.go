@@ -42,8 +42,6 @@ type Options struct {
 	Version, Commit, Go string
 	// Limits bound what a request may ask for; the zero value: DefaultLimits.
 	Limits Limits
-	// Gather is how long loads of one kind are gathered to be one; 0: a millisecond.
-	Gather time.Duration
 	// Preflight answers OPTIONS; nil: nobody does.
 	Preflight http.Handler
 }
@@ -113,7 +111,7 @@ func New(o Options) http.Handler {
 		e.SetRecoverFunc(caught)
 		e.Use(stored)
 		e.Use(limits)
-		e.AroundRootFields(withLoaders(&service, o.Gather))
+		e.AroundRootFields(withLoaders(&service))
 	}
 	return h
 }

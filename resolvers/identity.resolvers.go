@@ -8,7 +8,7 @@ import (
 )
 
 func (r *approvalResolver) Contact(ctx context.Context, obj *domain.Approval) (*domain.Contact, error) {
-	return contactOf(ctx, &obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.Approval) *string { return &r.ContactID })
 }
 
 func (r *approvalResolver) Actions(ctx context.Context, obj *domain.Approval) ([]*domain.Action, error) {
@@ -32,7 +32,7 @@ func (r *contactResolver) Timeline(ctx context.Context, obj *domain.Contact, fir
 }
 
 func (r *fraudRiskReportResolver) Contact(ctx context.Context, obj *domain.FraudRiskReport) (*domain.Contact, error) {
-	return contactOf(ctx, obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.FraudRiskReport) *string { return r.ContactID })
 }
 
 func (r *fraudRiskReportResolver) Token(ctx context.Context, obj *domain.FraudRiskReport) (*string, error) {
@@ -116,7 +116,7 @@ func (r *queryResolver) ContactVerification(ctx context.Context, contactID strin
 }
 
 func (r *quizResolver) Contact(ctx context.Context, obj *domain.Quiz) (*domain.Contact, error) {
-	return contactOf(ctx, obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.Quiz) *string { return r.ContactID })
 }
 
 func (r *quizResolver) Token(ctx context.Context, obj *domain.Quiz) (*string, error) {

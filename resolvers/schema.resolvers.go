@@ -30,7 +30,7 @@ func (r *lifecycleEventResolver) Actor(ctx context.Context, obj *domain.Lifecycl
 }
 
 func (r *lifecycleEventResolver) Subject(ctx context.Context, obj *domain.LifecycleEvent) (domain.Node, error) {
-	return loadersFrom(ctx).node(ctx, obj.SubjectID)
+	return subjectOf(ctx, obj)
 }
 
 func (r *lifecycleMapResolver) Start(ctx context.Context, obj *lifecycle.Map) (string, error) {
