@@ -74,7 +74,7 @@ func addProviders(ctx context.Context, c *Config, service *domain.Service, store
 		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: now})
 	}
 	service.Settings.QuizTTL, service.Settings.QuizLimit = c.QuizTTL, domain.Rate(c.QuizLimit)
-	service.Verified = service.UserVerified
+	service.Verified = service.UsersVerified
 	attester := auth.NewAttester(store)
 	service.Attest = attester.Attest
 	background(func() { resolveQuizzes(ctx, service, log) })

@@ -1,8 +1,10 @@
 package db
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -101,4 +103,74 @@ func (d *DB) events() *shelf[domain.LifecycleEvent, eventRow] {
 			"firstUser": {name: "first_user", null: true}, "secondUser": {name: "second_user", null: true},
 		},
 	}
+}
+
+// Timelines gives a span of the journal of each record. The first event of each comes too, and is left out again where
+// it is not in the span: where a span is empty, it alone tells how long the journal is.
+func (d *DB) Timelines(ctx context.Context, subjectIDs []string, span domain.Span) (map[string]*domain.TimelineSpan, error) {
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	low, high := "0", "count(*) OVER s"
+	var bounds []any
+	if span.After != nil {
+		low, bounds = "sum(CASE WHEN seq <= ? THEN 1 ELSE 0 END) OVER s", append(bounds, *span.After)
+	}
+	if span.Before != nil {
+		high, bounds = "sum(CASE WHEN seq < ? THEN 1 ELSE 0 END) OVER s", append(bounds, *span.Before)
+	}
+	within := "place > low AND place <= high"
+	var sizes []any
+	if span.First != nil {
+		within, sizes = within+" AND place <= low + ?", append(sizes, *span.First)
+	}
+	if span.Last != nil {
+		within, sizes = within+" AND place > high - ?", append(sizes, *span.Last)
+	}
+	columns := tableOf[eventRow](d).columns
+	out := map[string]*domain.TimelineSpan{}
+	for _, some := range chunks(subjectIDs) {
+		var rows []struct {
+			eventRow
+			Place  int64 `bun:"place"`
+			Low    int64 `bun:"low"`
+			High   int64 `bun:"high"`
+			Total  int64 `bun:"total"`
+			Within bool  `bun:"within"`
+		}
+		text := fmt.Sprintf("SELECT e.*, (%s) AS within FROM (SELECT %s, row_number() OVER (s ORDER BY seq) AS place, %s AS low, %s AS high, "+
+			"count(*) OVER s AS total FROM lifecycle_events WHERE subject_id IN (%s) WINDOW s AS (PARTITION BY subject_id)) AS e "+
+			"WHERE place = 1 OR %s ORDER BY subject_id, place", within, columns, low, high, marks(len(some)), within)
+		args := slices.Concat(sizes, bounds, anys(some), sizes)
+		if err := d.search(ctx, &rows, text, args...); err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			r := &rows[i]
+			t := out[r.SubjectID]
+			if t == nil {
+				t = &domain.TimelineSpan{Events: []*domain.LifecycleEvent{}, Start: spanStart(span, r.Low, r.High), Total: int(r.Total)}
+				out[r.SubjectID] = t
+			}
+			if !r.Within {
+				continue
+			}
+			e, err := eventRecord(keys, &r.eventRow)
+			if err != nil {
+				return nil, err
+			}
+			t.Events = append(t.Events, e)
+		}
+	}
+	return out, nil
+}
+
+// spanStart is how many events come before a span that lies after low events and before the one after high.
+func spanStart(span domain.Span, low, high int64) int {
+	high = max(low, high)
+	if span.Last != nil {
+		low = max(low, high-int64(*span.Last))
+	}
+	return int(low)
 }

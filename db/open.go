@@ -37,6 +37,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Timeout bounds every call; 0 = 4 seconds. A database that has fallen silent is an error after it.
 	Timeout time.Duration
+	// Reads hears the text of every statement that reads, which has no values in it. Nil: nobody does.
+	Reads func(text string)
 	// MaxConns bounds the connections to PostgreSQL, unless the URL does (pool_max_conns); 0 = 16.
 	MaxConns int
 }

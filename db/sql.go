@@ -75,6 +75,9 @@ func (d *DB) search(ctx context.Context, dest any, text string, args ...any) err
 }
 
 func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	if d.options.Reads != nil {
+		d.options.Reads(text)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	if d.pool != nil {

@@ -782,11 +782,8 @@ func (s *Service) PhoneVerificationActions(ctx context.Context, r *PhoneVerifica
 	return actions(ctx, s, phoneVerifications, r, func(PhoneVerificationTransition, *PhoneVerification) *problem.Problem { return nil })
 }
 
-// Delivery says how the message about a verification goes; nil where it is no longer known.
-func (s *Service) Delivery(ctx context.Context, r Record) (*MessageState, error) {
-	states, err := s.Store.Delivery(ctx, of(r.Head().ID))
-	if state, ok := states[r.Head().ID]; ok {
-		return &state, err
-	}
-	return nil, err
+// Deliveries says how the newest message about each of the verifications goes; those of which it is no longer known are
+// left out.
+func (s *Service) Deliveries(ctx context.Context, ids []string) (map[string]MessageState, error) {
+	return s.Store.Delivery(ctx, ids)
 }

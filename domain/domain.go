@@ -26,8 +26,8 @@ type Service struct {
 	Keyed func(purpose string, parts ...string) []byte
 	// Now is the one clock.
 	Now func() time.Time
-	// Verified says whether a user has passed identity verification. Nil: nobody has.
-	Verified func(ctx context.Context, userID string) (bool, error)
+	// Verified says which users have passed identity verification; it has an entry for each. Nil: nobody has.
+	Verified func(ctx context.Context, userIDs ...string) (map[string]bool, error)
 	// Screening and Quizmaster are the providers of reports and quizzes.
 	Screening  Screening
 	Quizmaster Quizmaster
@@ -126,6 +126,9 @@ type Store interface {
 	// Turn reads the turn of a key, for a unit that shall be stale where another one with the key was written since.
 	Turn(ctx context.Context, key []byte) (Turn, error)
 	Events() Shelf[LifecycleEvent]
+	// Timelines gives a span of the journal of each record, by its id, with one statement for many. Who has no events is
+	// left out.
+	Timelines(ctx context.Context, subjectIDs []string, span Span) (map[string]*TimelineSpan, error)
 	CodeStore
 	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
 	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)

@@ -119,20 +119,91 @@ func (e *LifecycleEvent) concerned(n int) listing.Value {
 	return nil
 }
 
+// Span is a part of a journal, oldest first: what is after one event and before another one, by their numbers, and of
+// that so many from the front, or from the back. No number is no bound.
+type Span struct {
+	After, Before *int64
+	First, Last   *int
+}
+
+// TimelineSpan is what of a record's journal is in a span: Events, that come after the first Start of Total.
+type TimelineSpan struct {
+	Events       []*LifecycleEvent
+	Start, Total int
+}
+
+// timelineOrder is that of a timeline.
+var timelineOrder = []listing.Order{{Field: "seq"}}
+
 // Timeline lists the events of a record that the caller was shown, oldest first.
+// Refuses with InvalidInput and InvalidParameter (a page or a cursor that is malformed).
 func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.Page[LifecycleEvent], error) {
-	if r.Head().Unsettled { // the journal must not lag behind what the caller sees
-		if _, err := s.Sweep(ctx); err != nil {
-			return listing.Page[LifecycleEvent]{}, err
-		}
-	}
-	q := page.query()
-	q.Where = listing.Eq("subjectId", r.Head().ID)
-	q.Order = []listing.Order{{Field: "seq"}}
-	if err := page.check(); err != nil {
+	all, err := s.Timelines(ctx, of(r), page)
+	if err != nil {
 		return listing.Page[LifecycleEvent]{}, err
 	}
-	return s.Store.Events().List(ctx, q)
+	return all[0], nil
+}
+
+// Timelines is Timeline for many records: the same page of each.
+func (s *Service) Timelines(ctx context.Context, records []Record, page Paging) ([]listing.Page[LifecycleEvent], error) {
+	span, err := page.span()
+	if err != nil {
+		return nil, err
+	}
+	ids, unsettled := make([]string, len(records)), false
+	for i, r := range records {
+		ids[i], unsettled = r.Head().ID, unsettled || r.Head().Unsettled
+	}
+	if unsettled { // the journal must not lag behind what the caller sees
+		if _, err := s.Sweep(ctx); err != nil {
+			return nil, err
+		}
+	}
+	found, err := s.Store.Timelines(ctx, ids, span)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]listing.Page[LifecycleEvent], len(records))
+	for i, id := range ids {
+		t := found[id]
+		if t == nil {
+			t = &TimelineSpan{}
+		}
+		out[i] = listing.Page[LifecycleEvent]{Items: t.Events, HasPrevious: t.Start > 0, HasNext: t.Start+len(t.Events) < t.Total}
+		if page.WithCount {
+			out[i].Count = t.Total
+		}
+		for _, e := range t.Events {
+			out[i].Cursors = append(out[i].Cursors, listing.EncodeCursor(EventSchema, timelineOrder, EventValue, e))
+		}
+	}
+	return out, nil
+}
+
+// span is the part of a timeline that the arguments ask for.
+func (p Paging) span() (Span, error) {
+	q, err := p.Query()
+	if err != nil {
+		return Span{}, err
+	}
+	out := Span{First: q.First, Last: q.Last}
+	for _, c := range []struct {
+		name, text string
+		to         **int64
+	}{{"after", p.After, &out.After}, {"before", p.Before, &out.Before}} {
+		if c.text == "" {
+			continue
+		}
+		at, err := listing.DecodeCursor(EventSchema, timelineOrder, c.name, c.text)
+		if err != nil {
+			return Span{}, err
+		}
+		seq, _ := at.Values[0].(float64)
+		whole := int64(seq)
+		*c.to = &whole
+	}
+	return out, nil
 }
 
 // LifecycleEvents lists the events that the caller may see, as far as they are in the feed: a cursor of the feed that

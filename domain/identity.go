@@ -229,11 +229,14 @@ func standToPerson(ctx context.Context, s *Service, a Actor, createdBy string, c
 	}
 	mine := createdBy == a.ID
 	if !mine && contactID != nil {
-		contact, err := s.Store.Contacts().Get(ctx, *contactID)
-		if err != nil && !errors.Is(err, ErrMissing) {
-			return nil, false, err
+		contact, known := aheadFrom(ctx).contacts[*contactID]
+		if !known {
+			var err error
+			if contact, err = s.Store.Contacts().Get(ctx, *contactID); err != nil && !errors.Is(err, ErrMissing) {
+				return nil, false, err
+			}
 		}
-		mine = err == nil && contact.OwnedBy(a.ID)
+		mine = contact != nil && contact.OwnedBy(a.ID)
 	}
 	if mine {
 		roles = append(roles, RoleOwner)

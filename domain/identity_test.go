@@ -569,7 +569,7 @@ func TestContactVerification(t *testing.T) {
 	k := testkit.New(t, testkit.SQLite(t))
 	who := testkit.Pike()
 	c := k.ContactOf(t, "max", who)
-	if ok, err := k.UserVerified(t.Context(), "max"); ok || err != nil {
+	if ok, err := k.UsersVerified(t.Context(), "max"); ok["max"] || err != nil {
 		t.Error("somebody nobody has looked at is verified")
 	}
 	_, err := k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{ContactID: &c.ID}) // failed: unknown
@@ -583,7 +583,7 @@ func TestContactVerification(t *testing.T) {
 	done(t, err)
 	_, err = k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: testkit.RightAnswers(questions, 5)})
 	done(t, err)
-	if ok, _ := k.UserVerified(t.Context(), "max"); ok {
+	if ok, _ := k.UsersVerified(t.Context(), "max"); ok["max"] {
 		t.Error("somebody who failed everything is verified")
 	}
 	k.Clock.Pass(time.Minute)
@@ -603,7 +603,7 @@ func TestContactVerification(t *testing.T) {
 	if len(only.Verifications) != 1 || only.Verifications[0].Source != quiz.ID {
 		t.Errorf("quizzes only: %v", only.Verifications)
 	}
-	if ok, err := k.UserVerified(t.Context(), "max"); !ok || err != nil {
+	if ok, err := k.UsersVerified(t.Context(), "max"); !ok["max"] || err != nil {
 		t.Error("an approved person is not verified")
 	}
 	_, err = k.ContactVerification(testkit.Profiles("eve"), c.ID)
@@ -650,15 +650,19 @@ func TestCompletionSeesTheVerification(t *testing.T) {
 	done(t, err)
 	out, err := k.CompleteInvitation(testkit.Admin(), domain.CompleteInvitationInput{InvitationID: i.ID})
 	done(t, err)
-	v, err := k.InviteeVerification(testkit.Admin(), out.Record)
-	done(t, err)
+	verification := func(ctx context.Context) *domain.ContactVerification {
+		all, err := k.InviteeVerifications(ctx, []*domain.Invitation{out.Record})
+		done(t, err)
+		return all[0]
+	}
+	v := verification(testkit.Admin())
 	if v == nil || !v.Passed() || v.Contact.ID != c.ID {
 		t.Errorf("got %+v", v)
 	}
-	if v, err := k.InviteeVerification(testkit.As("alice"), out.Record); err != nil || v == nil || v.Contact != nil {
+	if v := verification(testkit.As("alice")); v == nil || v.Contact != nil {
 		t.Error("the inviter learns who the invitee is, or not how it ended")
 	}
-	if v, err := k.InviteeVerification(testkit.As("bob"), out.Record); err != nil || v != nil {
+	if v := verification(testkit.As("bob")); v != nil {
 		t.Error("a co-owner learns of the invitee")
 	}
 }

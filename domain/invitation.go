@@ -184,6 +184,13 @@ func standToInvitation(ctx context.Context, s *Service, a Actor, i *Invitation) 
 
 // partOf reports whether the user owns or signs for what the invitation leads to.
 func (s *Service) partOf(ctx context.Context, userID string, i *Invitation) (bool, error) {
+	kind, id := TargetOrganization, i.OrganizationID
+	if i.AccountID != "" {
+		kind, id = TargetAccount, i.AccountID
+	}
+	if part, known := aheadFrom(ctx).has(userID, kind, id); known {
+		return part, nil
+	}
 	if i.AccountID != "" {
 		account, err := s.Directory.Account(ctx, i.AccountID)
 		if errors.Is(err, ErrMissing) {
@@ -553,11 +560,18 @@ func (s *Service) inviteeVerified(ctx context.Context, i *Invitation) error {
 	if i.AcceptedBy == nil || s.Verified == nil {
 		return problem.New(problem.InviteeNotVerified)
 	}
-	passed, err := s.Verified(ctx, *i.AcceptedBy)
-	if err == nil && !passed {
-		err = problem.New(problem.InviteeNotVerified)
+	passed, known := aheadFrom(ctx).verified[*i.AcceptedBy]
+	if !known {
+		verified, err := s.Verified(ctx, *i.AcceptedBy)
+		if err != nil {
+			return err
+		}
+		passed = verified[*i.AcceptedBy]
 	}
-	return err
+	if !passed {
+		return problem.New(problem.InviteeNotVerified)
+	}
+	return nil
 }
 
 // DeleteInvitationInput names an invitation.

@@ -150,8 +150,17 @@ func showMany[R any, S, T ~string](
 		return nil, err
 	}
 	var out []Node
+	all := make([]Record, 0, len(records))
+	for i, r := range records {
+		records[i] = settle(s, l, r).record
+		if r, ok := any(records[i]).(Record); ok {
+			all = append(all, r)
+		}
+	}
+	if ctx, err = s.Ahead(ctx, all...); err != nil {
+		return nil, err
+	}
 	for _, r := range records {
-		r = settle(s, l, r).record
 		_, visible, err := l.stand(ctx, s, ActorFrom(ctx), r)
 		if err != nil {
 			return nil, err

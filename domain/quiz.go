@@ -321,15 +321,26 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Turn, error) {
 		return turn, err
 	}
 	page, err := s.Store.Quizzes().List(ctx, listing.Query{
-		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), listing.Is(listing.GT, "askedAt", s.now().Add(-limit.Per)),
-			listing.Ne("outputs.state", string(QuizPassed))),
+		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.counted()),
 		Order: []listing.Order{{Field: "askedAt", Desc: true}}, Limit: limit.Limit,
 	})
-	if err != nil || len(page.Items) < limit.Limit {
+	if err != nil {
 		return turn, err
 	}
-	until := page.Items[limit.Limit-1].AskedAt.Add(limit.Per)
-	return turn, problem.New(problem.TooManyRequests).
+	if p := s.tooMany(page.Items); p != nil {
+		return turn, p
+	}
+	return turn, nil
+}
+
+// tooMany refuses where so many quizzes of one person, newest first, leave no room for another one.
+func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
+	limit := s.Settings.QuizLimit
+	if limit.Limit <= 0 || len(asked) < limit.Limit {
+		return nil
+	}
+	until := asked[limit.Limit-1].AskedAt.Add(limit.Per)
+	return problem.New(problem.TooManyRequests).
 		Because("Too many quizzes of this person were asked and not passed.").With("limit", limit.Limit).Until(until)
 }
 
@@ -514,11 +525,18 @@ func (s *Service) Quizzes(ctx context.Context, q listing.Query) (listing.Page[Qu
 // QuizActions says what the caller may do with the quiz now, and why not else.
 func (s *Service) QuizActions(ctx context.Context, q *Quiz) ([]Action, error) {
 	return actions(ctx, s, quizzes, q, func(on QuizTransition, q *Quiz) *problem.Problem {
-		if on == QuizAsk {
-			if _, err := s.quizzesLeft(ctx, q); err != nil {
+		if on != QuizAsk {
+			return nil
+		}
+		person := PersonWord(q.Person)
+		asked, known := aheadFrom(ctx).asked[person]
+		if !known {
+			all, err := s.quizzesAsked(ctx, person)
+			if err != nil {
 				return problem.Of(err)
 			}
+			asked = all[person]
 		}
-		return nil
+		return s.tooMany(asked)
 	})
 }

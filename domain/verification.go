@@ -64,13 +64,23 @@ func (s *Service) ContactVerification(ctx context.Context, reference string, typ
 	if err != nil {
 		return nil, err
 	}
-	return s.verification(ctx, contact, types)
+	all, err := s.verifications(ctx, of(contact), types)
+	return all[contact.ID], err
 }
 
-func (s *Service) verification(ctx context.Context, contact *Contact, types []VerificationType) (*ContactVerification, error) {
+// verifications are those of contacts, by their id, with as many statements for many as for one.
+func (s *Service) verifications(ctx context.Context, contacts []*Contact, types []VerificationType) (map[string]*ContactVerification, error) {
 	wanted := func(t VerificationType) bool { return len(types) == 0 || slices.Contains(types, t) }
-	out := &ContactVerification{Contact: contact, Verifications: []*Verification{}}
-	about := listing.Eq("contactId", contact.ID)
+	out := make(map[string]*ContactVerification, len(contacts))
+	ids := make([]string, 0, len(contacts))
+	for _, c := range contacts {
+		ids = append(ids, c.ID)
+		out[c.ID] = &ContactVerification{Contact: c, Verifications: []*Verification{}}
+	}
+	add := func(contactID string, v *Verification) {
+		out[contactID].Verifications = append(out[contactID].Verifications, v)
+	}
+	about := listing.OneWord("contactId", ids...)
 	vouching := listing.All(about, listing.Eq("vouches", true))
 	if wanted(VerifiedByReport) {
 		all, err := every(ctx, s.Store.FraudRiskReports(), vouching)
@@ -82,7 +92,7 @@ func (s *Service) verification(ctx context.Context, contact *Contact, types []Ve
 			if r.State == ReportFailed {
 				state = VerificationFailed
 			}
-			out.Verifications = append(out.Verifications, &Verification{VerifiedByReport, state, r.CreatedAt, r.ID})
+			add(*r.ContactID, &Verification{VerifiedByReport, state, r.CreatedAt, r.ID})
 		}
 	}
 	if wanted(VerifiedByQuiz) {
@@ -95,7 +105,7 @@ func (s *Service) verification(ctx context.Context, contact *Contact, types []Ve
 			if q.State == QuizFailed {
 				state = VerificationFailed
 			}
-			out.Verifications = append(out.Verifications, &Verification{VerifiedByQuiz, state, q.UpdatedAt, q.ID})
+			add(*q.ContactID, &Verification{VerifiedByQuiz, state, q.UpdatedAt, q.ID})
 		}
 	}
 	if wanted(VerifiedByApproval) {
@@ -104,56 +114,79 @@ func (s *Service) verification(ctx context.Context, contact *Contact, types []Ve
 			return nil, err
 		}
 		for _, a := range all {
-			out.Verifications = append(out.Verifications, &Verification{VerifiedByApproval, VerificationPassed, a.CreatedAt, a.ID})
+			add(a.ContactID, &Verification{VerifiedByApproval, VerificationPassed, a.CreatedAt, a.ID})
 		}
 	}
-	slices.SortStableFunc(out.Verifications, func(a, b *Verification) int {
-		return cmp.Or(a.VerifiedAt.Compare(b.VerifiedAt), cmp.Compare(a.Source, b.Source))
-	})
+	for _, v := range out {
+		slices.SortStableFunc(v.Verifications, func(a, b *Verification) int {
+			return cmp.Or(a.VerifiedAt.Compare(b.VerifiedAt), cmp.Compare(a.Source, b.Source))
+		})
+	}
 	return out, nil
 }
 
-// UserVerification is the verification of a user's contact: of several the first that has passed, or else the first;
-// nil where the user has none.
-func (s *Service) UserVerification(ctx context.Context, userID string) (*ContactVerification, error) {
-	all, err := every(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
+// UserVerifications are the verifications of the users' contacts, by user: of several contacts the first that has
+// passed, or else the first. Who has none is left out.
+func (s *Service) UserVerifications(ctx context.Context, userIDs ...string) (map[string]*ContactVerification, error) {
+	out := map[string]*ContactVerification{}
+	contacts, err := every(ctx, s.Store.Contacts(), listing.OneWord("userId", userIDs...))
+	if err != nil || len(contacts) == 0 {
+		return out, err
+	}
+	all, err := s.verifications(ctx, contacts, nil)
 	if err != nil {
 		return nil, err
 	}
-	var first *ContactVerification
-	for _, c := range all {
-		v, err := s.verification(ctx, c, nil)
-		if err != nil {
-			return nil, err
-		}
-		if v.Passed() {
-			return v, nil
-		}
-		if first == nil {
-			first = v
+	for _, c := range contacts {
+		if is := out[*c.UserID]; is == nil || !is.Passed() && all[c.ID].Passed() {
+			out[*c.UserID] = all[c.ID]
 		}
 	}
-	return first, nil
+	return out, nil
 }
 
-// UserVerified reports whether a contact of the user has passed a report, a quiz or an approval.
-func (s *Service) UserVerified(ctx context.Context, userID string) (bool, error) {
-	v, err := s.UserVerification(ctx, userID)
-	return v != nil && v.Passed(), err
+// UsersVerified reports for each user whether a contact of the user has passed a report, a quiz or an approval.
+func (s *Service) UsersVerified(ctx context.Context, userIDs ...string) (map[string]bool, error) {
+	all, err := s.UserVerifications(ctx, userIDs...)
+	out := make(map[string]bool, len(userIDs))
+	for _, id := range userIDs {
+		out[id] = all[id] != nil && all[id].Passed()
+	}
+	return out, err
 }
 
-// InviteeVerification is the verification of the user who accepted an invitation; nil while that is not known, and
-// where the caller may not see it.
-func (s *Service) InviteeVerification(ctx context.Context, i *Invitation) (*ContactVerification, error) {
+// InviteeVerifications are the verifications of the users who accepted invitations, one for each: nil while the user
+// is not known, and where the caller may not see it.
+func (s *Service) InviteeVerifications(ctx context.Context, list []*Invitation) ([]*ContactVerification, error) {
 	a := ActorFrom(ctx)
-	if i.AcceptedBy == nil || !a.SeesAll() && a.ID != i.CreatedBy && a.ID != *i.AcceptedBy {
-		return nil, nil
+	shown := func(i *Invitation) bool {
+		return i.AcceptedBy != nil && (a.SeesAll() || a.ID == i.CreatedBy || a.ID == *i.AcceptedBy)
 	}
-	v, err := s.UserVerification(ctx, *i.AcceptedBy)
-	if v != nil && !a.SeesAll() && a.ID != *i.AcceptedBy {
-		v.Contact = nil // the inviter learns what came of it, and nothing of the person
+	var userIDs []string
+	for _, i := range list {
+		if shown(i) {
+			userIDs = append(userIDs, *i.AcceptedBy)
+		}
 	}
-	return v, err
+	out := make([]*ContactVerification, len(list))
+	if len(userIDs) == 0 {
+		return out, nil
+	}
+	all, err := s.UserVerifications(ctx, userIDs...)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range list {
+		if !shown(i) || all[*i.AcceptedBy] == nil {
+			continue
+		}
+		v := *all[*i.AcceptedBy]
+		if !a.SeesAll() && a.ID != *i.AcceptedBy {
+			v.Contact = nil // the inviter learns what came of it, and nothing of the person
+		}
+		out[n] = &v
+	}
+	return out, nil
 }
 
 // verificationLife is how long a verification token is good (Identity, inputs).

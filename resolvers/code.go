@@ -114,7 +114,7 @@ func (r *resolver) devices(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return r.Service.Devices(ctx, q)
+	return paged[domain.Device](ctx)(r.Service.Devices(ctx, q))
 }
 
 func (c *compiler) device(w *graph.DeviceWhere, depth int) listing.Predicate {
@@ -162,7 +162,7 @@ func (r *resolver) twoFactorRequests(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return r.Service.TwoFactorRequests(ctx, q)
+	return paged[domain.TwoFactorRequest](ctx)(r.Service.TwoFactorRequests(ctx, q))
 }
 
 func (c *compiler) twoFactorRequest(w *graph.TwoFactorRequestWhere, depth int) listing.Predicate {

@@ -8,23 +8,23 @@ import (
 )
 
 func (r *deviceResolver) Actions(ctx context.Context, obj *domain.Device) ([]*domain.Action, error) {
-	return pointers(r.Service.DeviceActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *deviceResolver) Timeline(ctx context.Context, obj *domain.Device, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *emailVerificationResolver) Delivery(ctx context.Context, obj *domain.EmailVerification) (*domain.MessageState, error) {
-	return r.Service.Delivery(ctx, obj)
+	return deliveryOf(ctx, obj)
 }
 
 func (r *emailVerificationResolver) Actions(ctx context.Context, obj *domain.EmailVerification) ([]*domain.Action, error) {
-	return pointers(r.Service.EmailVerificationActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *emailVerificationResolver) Timeline(ctx context.Context, obj *domain.EmailVerification, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *mutationResolver) RequestEmailVerification(ctx context.Context, input domain.RequestEmailVerificationInput) (*graph.RequestEmailVerificationPayload, error) {
@@ -68,15 +68,15 @@ func (r *mutationResolver) RejectTwoFactorRequest(ctx context.Context, input dom
 }
 
 func (r *phoneVerificationResolver) Delivery(ctx context.Context, obj *domain.PhoneVerification) (*domain.MessageState, error) {
-	return r.Service.Delivery(ctx, obj)
+	return deliveryOf(ctx, obj)
 }
 
 func (r *phoneVerificationResolver) Actions(ctx context.Context, obj *domain.PhoneVerification) ([]*domain.Action, error) {
-	return pointers(r.Service.PhoneVerificationActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *phoneVerificationResolver) Timeline(ctx context.Context, obj *domain.PhoneVerification, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *queryResolver) Devices(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.DeviceWhere, orderBy []*graph.DeviceOrder) (*graph.DeviceConnection, error) {
@@ -92,11 +92,11 @@ func (r *queryResolver) TwoFactorRequests(ctx context.Context, first *int, after
 }
 
 func (r *twoFactorRequestResolver) Actions(ctx context.Context, obj *domain.TwoFactorRequest) ([]*domain.Action, error) {
-	return pointers(r.Service.TwoFactorRequestActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *twoFactorRequestResolver) Timeline(ctx context.Context, obj *domain.TwoFactorRequest, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *resolver) Device() graph.DeviceResolver { return &deviceResolver{r} }

@@ -405,13 +405,31 @@ func TestPersistedQueries(t *testing.T) {
 	d.send(nobody, post(`{"extensions":`+extensions+`}`)).done().says("1.2.3", "version", "version")
 	d.send(nobody, get(url.Values{"extensions": {extensions}})).done().says("1.2.3", "version", "version")
 	d.send(nobody, post(`{"query":"{ version { commit } }","extensions":`+extensions+`}`)).refused("BAD_DOCUMENT")
+
+	// What was made known by POST is served by GET only where it is a query.
+	const change = `mutation { revokeInvitation(input: {invitationId: \"inv_0\"}) { replayed } }`
+	extensions = `{"persistedQuery":{"version":1,"sha256Hash":"` + sha(strings.ReplaceAll(change, `\"`, `"`)) + `"}}`
+	d.send(as("alice"), post(`{"query":"`+change+`","extensions":`+extensions+`}`)).done()
+	if r := d.send(as("alice"), get(url.Values{"extensions": {extensions}})).refused("BAD_DOCUMENT"); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "POST" {
+		t.Errorf("status %d, Allow %q", r.status, r.header.Get("Allow"))
+	}
+	// A document may be made known by GET too, and a limit is no way around: what is refused is refused by its hash.
+	const other, large = `{ version { goVersion } }`, `{ version { version version } version { version } a: version { commit } b: version { commit } }`
+	hash := func(text string) string { return `{"persistedQuery":{"version":1,"sha256Hash":"` + sha(text) + `"}}` }
+	d.send(nobody, get(url.Values{"query": {other}, "extensions": {hash(other)}})).done()
+	d.send(nobody, get(url.Values{"extensions": {hash(other)}})).done().says("go1.26", "version", "goVersion")
+	small := open(t, func(o *resolvers.Options) { o.Limits = resolvers.DefaultLimits; o.Limits.Aliases = 1 })
+	for range 2 {
+		small.send(nobody, post(`{"query":"`+large+`","extensions":`+hash(large)+`}`)).refused("TOO_COMPLEX")
+		small.send(nobody, post(`{"extensions":`+hash(large)+`}`)).refused("TOO_COMPLEX")
+	}
 }
 
 func TestTrustedDocuments(t *testing.T) {
 	t.Parallel()
 	const document = `{ version { version } }`
 	d := open(t, func(o *resolvers.Options) {
-		o.TrustedDocuments = map[string]string{"what-runs": document, "mine": `query($id: ID!) { invitation(id: $id) { id } }`}
+		o.TrustedDocuments = map[string]string{"what-runs": document, "mine": `query($id: ID!) { invitation(id: $id) { id } }`, "change": `mutation { revokeInvitation(input: {invitationId: "inv_0"}) { replayed } }`}
 	})
 	for _, r := range []*http.Request{
 		post(`{"documentId":"what-runs"}`),
@@ -432,4 +450,11 @@ func TestTrustedDocuments(t *testing.T) {
 		d.send(nobody, post(body)).refused("BAD_DOCUMENT")
 	}
 	d.send(as("alice"), post(`{"documentId":"mine","variables":{"id":"inv_0"}}`)).done().says(nil, "invitation")
+	d.send(as("alice"), get(url.Values{"documentId": {"mine"}, "variables": {`{"id":"inv_0"}`}})).done().says(nil, "invitation")
+	if r := d.send(as("alice"), get(url.Values{"documentId": {"change"}})).refused("BAD_DOCUMENT"); r.status != http.StatusMethodNotAllowed {
+		t.Errorf("status %d", r.status)
+	}
+	d.send(as("alice"), post(`{"documentId":"change"}`)).done()
+	// Not even an administrator asks for something else.
+	d.send(administrator(), post(`{"query":"{ __schema { queryType { name } } }"}`)).refused("BAD_DOCUMENT")
 }

@@ -70,18 +70,6 @@ func approvalPayload(out domain.Outcome[domain.Approval], err error) (*graph.Cre
 	return &graph.CreateApprovalPayload{Approval: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
 }
 
-// contactOf finds the contact that something is about; null where the caller may not see it.
-func contactOf(ctx context.Context, id *string) (*domain.Contact, error) {
-	if id == nil {
-		return nil, nil
-	}
-	found, err := loadersFrom(ctx).node(ctx, *id)
-	if c, ok := found.(*domain.Contact); ok && err == nil {
-		return c, nil
-	}
-	return nil, err
-}
-
 // unlessUnlinked makes null of a contact that is not there, or not the caller's to see.
 func unlessUnlinked(v *domain.ContactVerification, err error) (*domain.ContactVerification, error) {
 	if problem.Has(err, problem.InvalidContactLink) {
@@ -121,7 +109,7 @@ func (r *resolver) contacts(ctx context.Context, page domain.Paging, where *grap
 	if err != nil {
 		return listing.Page[domain.Contact]{}, err
 	}
-	return r.Service.Contacts(ctx, q, by)
+	return paged[domain.Contact](ctx)(r.Service.Contacts(ctx, q, by))
 }
 
 func (r *resolver) reports(ctx context.Context, page domain.Paging, where *graph.FraudRiskReportWhere, orderBy []*graph.FraudRiskReportOrder) (listing.Page[domain.FraudRiskReport], error) {
@@ -131,7 +119,7 @@ func (r *resolver) reports(ctx context.Context, page domain.Paging, where *graph
 	if err != nil {
 		return listing.Page[domain.FraudRiskReport]{}, err
 	}
-	return r.Service.FraudRiskReports(ctx, q)
+	return paged[domain.FraudRiskReport](ctx)(r.Service.FraudRiskReports(ctx, q))
 }
 
 func (r *resolver) quizzes(ctx context.Context, page domain.Paging, where *graph.QuizWhere, orderBy []*graph.QuizOrder) (listing.Page[domain.Quiz], error) {
@@ -141,7 +129,7 @@ func (r *resolver) quizzes(ctx context.Context, page domain.Paging, where *graph
 	if err != nil {
 		return listing.Page[domain.Quiz]{}, err
 	}
-	return r.Service.Quizzes(ctx, q)
+	return paged[domain.Quiz](ctx)(r.Service.Quizzes(ctx, q))
 }
 
 func (r *resolver) approvals(ctx context.Context, page domain.Paging, where *graph.ApprovalWhere, orderBy []*graph.ApprovalOrder) (listing.Page[domain.Approval], error) {
@@ -151,7 +139,7 @@ func (r *resolver) approvals(ctx context.Context, page domain.Paging, where *gra
 	if err != nil {
 		return listing.Page[domain.Approval]{}, err
 	}
-	return r.Service.Approvals(ctx, q)
+	return paged[domain.Approval](ctx)(r.Service.Approvals(ctx, q))
 }
 
 func (c *compiler) contact(w *graph.ContactWhere, depth int) listing.Predicate {

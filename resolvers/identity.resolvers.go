@@ -8,15 +8,15 @@ import (
 )
 
 func (r *approvalResolver) Contact(ctx context.Context, obj *domain.Approval) (*domain.Contact, error) {
-	return contactOf(ctx, &obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.Approval) *string { return &r.ContactID })
 }
 
 func (r *approvalResolver) Actions(ctx context.Context, obj *domain.Approval) ([]*domain.Action, error) {
-	return pointers(r.Service.ApprovalActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *approvalResolver) Timeline(ctx context.Context, obj *domain.Approval, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *contactResolver) CreatedBy(ctx context.Context, obj *domain.Contact) (*string, error) {
@@ -24,15 +24,15 @@ func (r *contactResolver) CreatedBy(ctx context.Context, obj *domain.Contact) (*
 }
 
 func (r *contactResolver) Actions(ctx context.Context, obj *domain.Contact) ([]*domain.Action, error) {
-	return pointers(r.Service.ContactActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *contactResolver) Timeline(ctx context.Context, obj *domain.Contact, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *fraudRiskReportResolver) Contact(ctx context.Context, obj *domain.FraudRiskReport) (*domain.Contact, error) {
-	return contactOf(ctx, obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.FraudRiskReport) *string { return r.ContactID })
 }
 
 func (r *fraudRiskReportResolver) Token(ctx context.Context, obj *domain.FraudRiskReport) (*string, error) {
@@ -40,15 +40,15 @@ func (r *fraudRiskReportResolver) Token(ctx context.Context, obj *domain.FraudRi
 }
 
 func (r *fraudRiskReportResolver) Actions(ctx context.Context, obj *domain.FraudRiskReport) ([]*domain.Action, error) {
-	return pointers(r.Service.FraudRiskReportActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *fraudRiskReportResolver) Timeline(ctx context.Context, obj *domain.FraudRiskReport, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *invitationResolver) InviteeVerification(ctx context.Context, obj *domain.Invitation) (*domain.ContactVerification, error) {
-	return r.Service.InviteeVerification(ctx, obj)
+	return inviteeVerificationOf(ctx, obj)
 }
 
 func (r *mutationResolver) CreateContact(ctx context.Context, input domain.CreateContactInput) (*graph.CreateContactPayload, error) {
@@ -116,7 +116,7 @@ func (r *queryResolver) ContactVerification(ctx context.Context, contactID strin
 }
 
 func (r *quizResolver) Contact(ctx context.Context, obj *domain.Quiz) (*domain.Contact, error) {
-	return contactOf(ctx, obj.ContactID)
+	return contactOf(ctx, obj, func(r *domain.Quiz) *string { return r.ContactID })
 }
 
 func (r *quizResolver) Token(ctx context.Context, obj *domain.Quiz) (*string, error) {
@@ -124,11 +124,11 @@ func (r *quizResolver) Token(ctx context.Context, obj *domain.Quiz) (*string, er
 }
 
 func (r *quizResolver) Actions(ctx context.Context, obj *domain.Quiz) ([]*domain.Action, error) {
-	return pointers(r.Service.QuizActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *quizResolver) Timeline(ctx context.Context, obj *domain.Quiz, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *resolver) Approval() graph.ApprovalResolver { return &approvalResolver{r} }

@@ -60,7 +60,7 @@ func (r *resolver) invitations(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: orderField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return r.Service.Invitations(ctx, q)
+	return paged[domain.Invitation](ctx)(r.Service.Invitations(ctx, q))
 }
 
 func invitationConnection(page listing.Page[domain.Invitation], err error) (*graph.InvitationConnection, error) {

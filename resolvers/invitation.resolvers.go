@@ -12,11 +12,11 @@ func (r *invitationResolver) Identification(ctx context.Context, obj *domain.Inv
 }
 
 func (r *invitationResolver) Actions(ctx context.Context, obj *domain.Invitation) ([]*domain.Action, error) {
-	return pointers(r.Service.InvitationActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *invitationResolver) Timeline(ctx context.Context, obj *domain.Invitation, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *mutationResolver) CreateInvitation(ctx context.Context, input domain.CreateInvitationInput) (*graph.CreateInvitationPayload, error) {

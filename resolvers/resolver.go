@@ -116,6 +116,7 @@ func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, erro
 			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
 		}
 	}
+	together(ctx, nodes)
 	return nodes, nil
 }
 

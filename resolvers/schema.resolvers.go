@@ -34,7 +34,7 @@ func (r *lifecycleEventResolver) Actor(ctx context.Context, obj *domain.Lifecycl
 }
 
 func (r *lifecycleEventResolver) Subject(ctx context.Context, obj *domain.LifecycleEvent) (domain.Node, error) {
-	return loadersFrom(ctx).node(ctx, obj.SubjectID)
+	return subjectOf(ctx, obj)
 }
 
 func (r *lifecycleMapResolver) Kind(ctx context.Context, obj *lifecycle.Map) (domain.Kind, error) {

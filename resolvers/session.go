@@ -34,16 +34,19 @@ func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | g
 }
 
 // endedPayload makes the payload of endOtherSessions.
-func endedPayload(out domain.Outcome[domain.Session], ended []*domain.Session, err error) (*graph.EndOtherSessionsPayload, error) {
-	problems, err := problemsOf(err)
-	if err != nil {
-		return nil, err
+func endedPayload(ctx context.Context) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
+	return func(out domain.Outcome[domain.Session], ended []*domain.Session, err error) (*graph.EndOtherSessionsPayload, error) {
+		problems, err := problemsOf(err)
+		if err != nil {
+			return nil, err
+		}
+		payload := &graph.EndOtherSessionsPayload{Session: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}
+		if len(problems) == 0 {
+			payload.EndedSessions = append([]*domain.Session{}, ended...) // none is a list too
+			together(ctx, payload.EndedSessions)
+		}
+		return payload, nil
 	}
-	payload := &graph.EndOtherSessionsPayload{Session: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}
-	if len(problems) == 0 {
-		payload.EndedSessions = append([]*domain.Session{}, ended...) // none is a list too
-	}
-	return payload, nil
 }
 
 // sessionTokenPayload makes the payload of createSessionToken.
@@ -173,7 +176,7 @@ func (r *resolver) sessions(
 		}
 		q.Order = append(q.Order, listing.Order{Field: field, Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return r.Service.Sessions(ctx, q)
+	return paged[domain.Session](ctx)(r.Service.Sessions(ctx, q))
 }
 
 func sessionConnection(page listing.Page[domain.Session], err error) (*graph.SessionConnection, error) {

@@ -8,11 +8,11 @@ import (
 )
 
 func (r *clientResolver) Sessions(ctx context.Context, obj *domain.Client) ([]*domain.Session, error) {
-	return loadersFrom(ctx).sessionsOn(ctx, obj.ID)
+	return sessionsOf(ctx, obj)
 }
 
 func (r *clientResolver) LastActiveSession(ctx context.Context, obj *domain.Client) (*domain.Session, error) {
-	return loadersFrom(ctx).liveSession(ctx, obj.LastActiveSessionID)
+	return lastActiveSessionOf(ctx, obj)
 }
 
 func (r *mutationResolver) CreateSession(ctx context.Context, input domain.CreateSessionInput) (*graph.CreateSessionPayload, error) {
@@ -28,7 +28,7 @@ func (r *mutationResolver) EndSession(ctx context.Context, input domain.SessionI
 }
 
 func (r *mutationResolver) EndOtherSessions(ctx context.Context, input domain.EndOtherSessionsInput) (*graph.EndOtherSessionsPayload, error) {
-	return endedPayload(r.Service.EndOtherSessions(ctx, keyed(ctx, input)))
+	return endedPayload(ctx)(r.Service.EndOtherSessions(ctx, keyed(ctx, input)))
 }
 
 func (r *mutationResolver) RemoveSession(ctx context.Context, input domain.SessionInput) (*graph.RemoveSessionPayload, error) {
@@ -82,15 +82,15 @@ func (r *queryResolver) JwtTemplates(ctx context.Context) ([]*domain.JwtTemplate
 }
 
 func (r *sessionResolver) Client(ctx context.Context, obj *domain.Session) (*domain.Client, error) {
-	return loadersFrom(ctx).client(ctx, obj.ClientID)
+	return clientOf(ctx, obj)
 }
 
 func (r *sessionResolver) Actions(ctx context.Context, obj *domain.Session) ([]*domain.Action, error) {
-	return pointers(r.Service.SessionActions(ctx, obj))
+	return actionsOf(ctx, obj)
 }
 
 func (r *sessionResolver) Timeline(ctx context.Context, obj *domain.Session, first *int, after *string, last *int, before *string) (*graph.LifecycleEventConnection, error) {
-	return eventConnection(r.Service.Timeline(ctx, obj, paging(ctx, first, after, last, before)))
+	return eventConnection(timelineOf(ctx, obj, paging(ctx, first, after, last, before)))
 }
 
 func (r *resolver) Client() graph.ClientResolver { return &clientResolver{r} }

@@ -20,7 +20,7 @@ func (k *Kit) providers(t testing.TB) {
 	}
 	k.Screening, k.Quizmaster = local, local
 	k.Attest = auth.NewAttester(k.DB).Attest
-	k.Verified = k.UserVerified
+	k.Verified = k.UsersVerified
 }
 
 // Profiles gives the context of a user with the scopes of the identity operations.

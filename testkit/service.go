@@ -47,6 +47,8 @@ type Kit struct {
 	*domain.Service
 	DB    *db.DB
 	Clock *Clock
+	// Read is told every statement that reads.
+	Read *Statements
 
 	url string
 	key seal.Key
@@ -77,6 +79,27 @@ var Databases = []struct {
 	URL  func(testing.TB) string
 }{{"sqlite", SQLite}, {"postgres", Postgres}}
 
+// Statements collects the texts of statements.
+type Statements struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (s *Statements) add(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts = append(s.texts, text)
+}
+
+// Take gives those since the last time.
+func (s *Statements) Take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.texts
+	s.texts = nil
+	return out
+}
+
 // New opens a database, migrates it and puts the rules over it, with the directory of the demonstration: alice owns
 // acc-alice, acc-shared (with bob), acc-single (no joint owners) and acc-full (with bob, no more owners); alice owns
 // org-acme, for which carol signs.
@@ -84,7 +107,8 @@ func New(t testing.TB, url string) *Kit {
 	t.Helper()
 	ctx := context.Background()
 	clock, key := NewClock(), seal.NewKey()
-	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: clock.Now, Timeout: 30 * time.Second}) // a busy machine is no outage
+	read := &Statements{}
+	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: clock.Now, Timeout: 30 * time.Second, Reads: read.add}) // a busy machine is no outage
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +127,7 @@ func New(t testing.TB, url string) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kit := &Kit{DB: d, Clock: clock, url: url, key: key, Service: &domain.Service{
+	kit := &Kit{DB: d, Clock: clock, Read: read, url: url, key: key, Service: &domain.Service{
 		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",

@@ -277,9 +277,13 @@ func (a *api) quizzes(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	ctx, err := domain.Ahead(r.Context(), a.Service, page.Items)
+	if err != nil {
+		return reply{}, err
+	}
 	items := make([]*quiz, 0, len(page.Items))
 	for _, one := range page.Items {
-		item, err := a.quizResource(r.Context(), one)
+		item, err := a.quizResource(ctx, one)
 		if err != nil {
 			return reply{}, err
 		}

@@ -149,9 +149,13 @@ func (a *api) list(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	ctx, err := domain.Ahead(r.Context(), a.Service, page.Items)
+	if err != nil {
+		return reply{}, err
+	}
 	items := make([]*invitation, 0, len(page.Items))
 	for _, i := range page.Items {
-		item, err := a.resource(r.Context(), i, "")
+		item, err := a.resource(ctx, i, "")
 		if err != nil {
 			return reply{}, err
 		}
