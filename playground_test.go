@@ -331,4 +331,3 @@ func withoutGraphiQL(t *testing.T) {
 		withoutVendor(t, fmt.Errorf("GraphiQL is not built in; `go generate ./pages` takes it from npm: %w", err))
 	}
 }
-
