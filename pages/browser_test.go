@@ -229,6 +229,7 @@ func TestPagesForEverybody(t *testing.T) {
 		var all []string
 		var width, headings int
 		var small, lang string
+		var inView bool
 		steps := chromedp.Tasks{chromedp.Navigate(server.URL + c.link)}
 		for _, key := range c.keys {
 			steps = append(steps, chromedp.KeyEvent(key))
@@ -242,6 +243,8 @@ func TestPagesForEverybody(t *testing.T) {
 			chromedp.Evaluate(`document.documentElement.lang`, &lang),
 			// What is pressed is large enough for a finger, and what is typed into does not make a phone zoom.
 			chromedp.Evaluate(`[...document.querySelectorAll("input,button")].filter(e => e.offsetHeight < 44 || parseFloat(getComputedStyle(e).fontSize) < 16).map(e => e.outerHTML).join()`, &small),
+			// What is said stands on the screen, wherever the focus went.
+			chromedp.Evaluate(`(m => !m || m.getBoundingClientRect().top >= 0 && m.getBoundingClientRect().bottom <= innerHeight)(document.getElementById("message"))`, &inView),
 			spoken(&all), picture("page-"+c.name),
 			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}),
 			picture("page-"+c.name+"-dark"),
@@ -255,6 +258,9 @@ func TestPagesForEverybody(t *testing.T) {
 			if !strings.Contains(told, want) {
 				t.Errorf("%s: a screen reader does not hear %q in:\n%s", c.name, want, told)
 			}
+		}
+		if !inView {
+			t.Errorf("%s: the message is not on the screen", c.name)
 		}
 		if width > 320 || headings != 1 || small != "" || lang != "en" {
 			t.Errorf("%s: width %d, %d main headings, too small: %s, language %q", c.name, width, headings, small, lang)

@@ -121,6 +121,18 @@ func (v inviteView) Accepted() bool {
 	return v.Preview.State == domain.InvitationAccepted || v.Preview.State == domain.InvitationCompleted
 }
 
+// Deadline is what the time means in this state; empty: nothing any more.
+func (v inviteView) Deadline() string {
+	switch v.Preview.State {
+	case domain.InvitationSent:
+		return "Can be accepted until"
+	case domain.InvitationExpired:
+		return "Could be accepted until"
+	default:
+		return ""
+	}
+}
+
 // Expires is the time for people.
 func (v inviteView) Expires() string { return inWords(v.Preview.ExpiresAt) }
 
