@@ -43,6 +43,12 @@ func Browser(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	ctx, endProgram := chromedp.NewExecAllocator(ctx, options...)
 	ctx, endTab := chromedp.NewContext(ctx)
+	// It starts here: a browser that never started cannot be ended, and a test may fail before it asks for a page.
+	if err := chromedp.Run(ctx); err != nil {
+		endProgram()
+		cancel()
+		t.Fatalf("chromium does not start: %v", err)
+	}
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits, so that the profile can be removed
 		endTab()
