@@ -43,7 +43,7 @@ func TestConsoleOfTheProgram(t *testing.T) {
 		return chromedp.Poll(`document.getElementById("result").textContent.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(20*time.Second))
 	}
 	as := func(who string) chromedp.Tasks {
-		return chromedp.Tasks{chromedp.SetValue(`#headers`, who, chromedp.ByQuery), chromedp.Evaluate(`document.getElementById("headers").dispatchEvent(new Event("input", {bubbles: true}))`, nil)}
+		return chromedp.Tasks{chromedp.Evaluate(`document.getElementById("headers").value = `+quoted(who), nil), chromedp.Evaluate(`document.getElementById("headers").dispatchEvent(new Event("input", {bubbles: true}))`, nil)}
 	}
 	watched := watch(browser, s.url)
 	if err := chromedp.Run(browser,
@@ -68,7 +68,7 @@ func TestConsoleOfTheProgram(t *testing.T) {
 		example("Who am I"), shown(`"alice"`),
 	); err != nil {
 		var page string
-		_ = chromedp.Run(browser, chromedp.Text(`body`, &page))
+		_ = chromedp.Run(browser, chromedp.Text(`.result`, &page, chromedp.ByQuery))
 		t.Fatalf("%v\n%s", err, page)
 	}
 	watched.clean(t)
