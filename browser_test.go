@@ -1,23 +1,30 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestPlaygroundOfTheProgram pastes the printed token into the playground of the running program and takes an
-// invitation through its life with the ready examples, in a browser that reaches no other host.
-func TestPlaygroundOfTheProgram(t *testing.T) {
+// TestConsoleOfTheProgram pastes the printed token into the console of the running program and takes an invitation
+// through its life with the ready examples, in a browser that reaches no other host. Then it listens to what happens.
+func TestConsoleOfTheProgram(t *testing.T) {
 	t.Parallel()
 	browser := testkit.Browser(t)
 	w := newWorld(t)
@@ -36,10 +43,12 @@ func TestPlaygroundOfTheProgram(t *testing.T) {
 		return chromedp.Poll(`document.getElementById("result").textContent.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(20*time.Second))
 	}
 	as := func(who string) chromedp.Tasks {
-		return chromedp.Tasks{chromedp.SetValue(`#headers`, who, chromedp.ByQuery), chromedp.Evaluate(`document.getElementById("headers").dispatchEvent(new Event("input", {bubbles: true}))`, nil)}
+		return chromedp.Tasks{chromedp.Evaluate(`document.getElementById("headers").value = `+quoted(who), nil), chromedp.Evaluate(`document.getElementById("headers").dispatchEvent(new Event("input", {bubbles: true}))`, nil)}
 	}
+	watched := watch(browser, s.url)
 	if err := chromedp.Run(browser,
-		chromedp.Navigate(s.url+"/"),
+		network.Enable(), log.Enable(),
+		chromedp.Navigate(s.url+"/playground/console"),
 		chromedp.WaitVisible(`nav button[aria-current]`),
 		as(token),
 		example("Create: joint owner"), shown(`"SENT"`),
@@ -49,10 +58,135 @@ func TestPlaygroundOfTheProgram(t *testing.T) {
 		as(token),
 		example("Complete"), shown(`"COMPLETED"`),
 		chromedp.Click(`#schema-toggle`), chromedp.WaitVisible(`#explorer h4`), // introspection works
+		chromedp.Click(`//nav//button[text()="Everything, as it happens"]`, chromedp.BySearch),
+		chromedp.Click(`#run`),
+		s.until(`/"createInvitation"/.test(document.getElementById("result").textContent)`, token),
+		chromedp.Click(`#stop`),
+		chromedp.Poll(`document.getElementById("status").textContent === "stopped"`, nil),
+		// With nobody's token written by hand, the headers follow the example, and the server makes the token.
+		as(""),
+		example("Who am I"), shown(`"alice"`),
+	); err != nil {
+		var page string
+		_ = chromedp.Run(browser, chromedp.Text(`.result`, &page, chromedp.ByQuery))
+		t.Fatalf("%v\n%s", err, page)
+	}
+	watched.clean(t)
+}
+
+// until makes invitations until the expression is true: a subscription that has just been asked for tells what happens
+// from its start on, and nothing says in the page when that is.
+func (s *server) until(expression, token string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		for range 20 {
+			s.invite(token)
+			if err := chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(time.Second)).Do(ctx); !errors.Is(err, chromedp.ErrPollingTimeout) {
+				return err
+			}
+		}
+		return fmt.Errorf("never true: %s", expression)
+	})
+}
+
+// watched is what a page asks of others, and what the browser says against it.
+type watched struct {
+	mu      sync.Mutex
+	foreign []string
+	asked   int
+}
+
+// watch looks at every request of the page, and hears every complaint.
+func watch(browser context.Context, origin string) *watched {
+	w := &watched{}
+	chromedp.ListenTarget(browser, func(event any) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			w.asked++
+			if u := e.Request.URL; !strings.HasPrefix(u, origin+"/") && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "blob:"+origin+"/") {
+				w.foreign = append(w.foreign, u)
+			}
+		case *runtime.EventExceptionThrown:
+			w.foreign = append(w.foreign, e.ExceptionDetails.Error())
+		case *log.EventEntryAdded:
+			w.foreign = append(w.foreign, e.Entry.Text+" "+e.Entry.URL)
+		}
+	})
+	return w
+}
+
+func (w *watched) clean(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.foreign) > 0 || w.asked == 0 {
+		t.Errorf("%d requests; other hosts and complaints: %q", w.asked, w.foreign)
+	}
+}
+
+// TestGraphiQLOfTheProgram drives GraphiQL, where it is built in: a query, mutations, the explorer, an example, and a
+// subscription, with the tokens that the server makes, in a browser that reaches no other host.
+func TestGraphiQLOfTheProgram(t *testing.T) {
+	t.Parallel()
+	withoutGraphiQL(t)
+	browser := testkit.Browser(t)
+	w := newWorld(t)
+	s := w.serve()
+	token := s.out.await(t, `Token: +(\S+)`)[1]
+	watched := watch(browser, s.url)
+
+	run := func(operation string) chromedp.Tasks {
+		return chromedp.Tasks{
+			chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery),
+			chromedp.Click(`//*[@role="menuitem" and text()="`+operation+`"]`, chromedp.BySearch),
+		}
+	}
+	tab := func(name string) chromedp.Action {
+		return chromedp.Click(`//button[contains(@class, "graphiql-tab-button") and text()="`+name+`"]`, chromedp.BySearch)
+	}
+	const result = `document.querySelector(".result-window").textContent`
+	shown := func(want string) chromedp.Action {
+		return chromedp.Poll(result+`.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(20*time.Second))
+	}
+	var stored string
+	if err := chromedp.Run(browser,
+		network.Enable(), log.Enable(),
+		chromedp.EmulateViewport(1360, 820),
+		chromedp.Navigate(s.url+"/"),
+		chromedp.WaitVisible(`.graphiql-execute-button`),
+		run("Invitations"), shown(`"totalCount": 0`),
+		run("CreateInvitation"), shown(`"SENT"`),
+		tab("VerifyInvitation"),
+		run("VerifyInvitation"), shown(`"ACCEPTED"`), // as bob, with the id that the other tab has seen
+		tab("Sessions"),
+		run("CreateSession"), shown(`"ACTIVE"`),
+		run("TouchSession"), shown(`"touchSession"`),
+		chromedp.Click(`button[aria-label="Show GraphiQL Explorer"]`, chromedp.ByQuery),
+		chromedp.WaitVisible(`.graphiql-explorer-root`),
+		chromedp.Click(`button[aria-label="Show Documentation Explorer"]`, chromedp.ByQuery),
+		chromedp.WaitVisible(`.graphiql-doc-explorer`),
+		chromedp.Click(`button[aria-label="Show Examples"]`, chromedp.ByQuery),
+		chromedp.Click(`//section//b[text()="Make a report"]`, chromedp.BySearch),
+		chromedp.Poll(`document.querySelector(".graphiql-query-editor").textContent.includes("CreateFraudRiskReport")`, nil),
+		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), shown(`"PASSED_WITH_RISK_FACTORS"`),
+		chromedp.Click(`button[aria-label="Hide Examples"]`, chromedp.ByQuery),
+		tab("LifecycleEvents"),
+		run("LifecycleEvents"),
+		s.until(result+`.includes("createInvitation")`, token),
+		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), // stops
+		chromedp.Click(`button[aria-label="Show Help"]`, chromedp.ByQuery),
+		chromedp.WaitVisible(`//section//a[text()="Reference"]`, chromedp.BySearch),
+		chromedp.Sleep(time.Second), // the store is written with a delay
+		chromedp.Evaluate(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])`, &stored),
 	); err != nil {
 		var page string
 		_ = chromedp.Run(browser, chromedp.Text(`body`, &page))
 		t.Fatalf("%v\n%s", err, page)
+	}
+	watched.clean(t)
+	if strings.Contains(stored, "eyJ") || !strings.Contains(stored, "{{alice}}") {
+		t.Errorf("the browser keeps a token, or no header: %s", stored)
 	}
 }
 

@@ -125,7 +125,7 @@ func (l *lines) String() string {
 // await waits until something is printed.
 func (l *lines) await(t testing.TB, pattern string) []string {
 	t.Helper()
-	re, late := regexp.MustCompile(pattern), time.After(30*time.Second)
+	re, late := regexp.MustCompile(pattern), time.After(2*time.Minute) // a busy machine takes its time
 	for {
 		if m := re.FindStringSubmatch(l.String()); m != nil {
 			return m
@@ -133,7 +133,7 @@ func (l *lines) await(t testing.TB, pattern string) []string {
 		select {
 		case <-l.news:
 		case <-late:
-			t.Fatalf("%q was not printed in 30 seconds; what was:\n%s", pattern, l)
+			t.Fatalf("%q was not printed in two minutes; what was:\n%s", pattern, l)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,12 +15,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -42,7 +46,7 @@ func listen(browser context.Context) *complaints {
 				c.all = append(c.all, "console.error")
 			}
 		case *log.EventEntryAdded:
-			if !strings.Contains(e.Entry.Text, "the server responded with a status of 400") { // a wrong secret
+			if !strings.Contains(e.Entry.Text, "the server responded with a status of ") { // a page that refuses
 				c.all = append(c.all, e.Entry.Text+" "+e.Entry.URL)
 			}
 		}
@@ -124,6 +128,152 @@ func TestInviteInABrowser(t *testing.T) {
 		t.Errorf("said %q, told %q", said, s.verified)
 	}
 	seen.none(t)
+}
+
+// spoken is what a screen reader is told of a page: role, name, and what describes or marks it.
+func spoken(all *[]string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		nodes, err := accessibility.GetFullAXTree().Do(ctx)
+		if err != nil {
+			return err
+		}
+		text := func(v *accessibility.Value) string {
+			var s string
+			if v != nil {
+				_ = json.Unmarshal(v.Value, &s)
+			}
+			return s
+		}
+		*all = nil
+		for _, n := range nodes {
+			if n.Ignored {
+				continue
+			}
+			line := text(n.Role) + ": " + text(n.Name)
+			if d := text(n.Description); d != "" {
+				line += " (" + d + ")"
+			}
+			for _, p := range n.Properties {
+				switch value := string(p.Value.Value); {
+				case p.Name == "level" && text(n.Role) == "heading":
+					line += " level " + value
+				case p.Name == "invalid" && value == `"true"`, (p.Name == "required" || p.Name == "focused") && value == "true":
+					line += " " + string(p.Name)
+				}
+			}
+			*all = append(*all, line)
+		}
+		return nil
+	})
+}
+
+// TestPagesForEverybody opens each state of the pages for people on the smallest phone, with scripts switched off and
+// by keyboard alone, and looks at what a screen reader is told.
+func TestPagesForEverybody(t *testing.T) {
+	t.Parallel()
+	browser := testkit.Browser(t)
+	s := &rules{}
+	mail := &answering{}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	clock := func() time.Time { return started }
+	mux := http.NewServeMux()
+	mux.Handle("/invite", Invite(InviteOptions{Service: s, Institution: "First Bank", Now: clock, Log: quiet}))
+	mux.Handle("/verify-email", VerifyEmail(VerifyEmailOptions{Service: mail, Institution: "First Bank", Now: clock, Log: quiet}))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	seen := listen(browser)
+	if err := chromedp.Run(browser, log.Enable(), emulation.SetScriptExecutionDisabled(true), chromedp.EmulateViewport(320, 640, chromedp.EmulateScale(2))); err != nil {
+		t.Fatal(err)
+	}
+
+	const verifyLink = "/verify-email?token=0123456789abcdef0123456789abcdef"
+	limited := problem.New(problem.TooManyRequests).Until(started.Add(10 * time.Minute))
+	for _, c := range []struct {
+		name, link string
+		rules      rules
+		mail       error
+		// keys are pressed after the page is there; then there is another page.
+		keys  []string
+		hears []string
+	}{
+		{
+			"open", rightLink, rules{state: domain.InvitationSent}, nil, nil,
+			[]string{
+				"heading: Alice Moreau invites you level 1", "textbox: Secret (Alice Moreau told you the secret another way, for example by phone. It is in no mail.) required",
+				"button: Accept the invitation", "StaticText: Joint owner of an account", "StaticText: First Bank", "StaticText: 25 December 2026 at 09:30 UTC",
+			},
+		},
+		{
+			"wrong", rightLink, rules{state: domain.InvitationSent}, nil, []string{kb.Tab, "our second boat", kb.Enter},
+			[]string{"alert: ", "heading: That is not the secret level 2", "textbox: Secret (That is not the secret Check it with Alice Moreau", "invalid", "focused"},
+		},
+		{
+			"accepted", rightLink, rules{state: domain.InvitationSent}, nil, []string{kb.Tab, rightSecret, kb.Tab, kb.Enter},
+			[]string{"status: ", "heading: You have accepted the invitation level 2", "focused"},
+		},
+		{"already-accepted", rightLink, rules{state: domain.InvitationAccepted}, nil, nil, []string{"status: ", "heading: This invitation is already accepted level 2"}},
+		{"locked", rightLink, rules{state: domain.InvitationFailed}, nil, nil, []string{"alert: ", "heading: This invitation is locked level 2"}},
+		{"expired", rightLink, rules{state: domain.InvitationExpired}, nil, nil, []string{"alert: ", "heading: This invitation has expired level 2"}},
+		{"revoked", rightLink, rules{state: domain.InvitationRevoked}, nil, nil, []string{"alert: ", "heading: This invitation was taken back level 2"}},
+		{
+			"too-many", rightLink, rules{state: domain.InvitationSent, refuse: limited}, nil, []string{kb.Tab, "our second boat", kb.Enter},
+			[]string{"alert: ", "heading: Too many tries level 1", "You can try again in 10 minutes"},
+		},
+		{"malformed", "/invite?invitationId=%zz", rules{}, nil, nil, []string{"status: ", "heading: Please use the link of the newest mail level 1"}},
+		{"outage", rightLink, rules{previewFails: errors.New("no database")}, nil, nil, []string{"alert: ", "heading: We cannot answer at the moment level 1", "Reference: "}},
+		{"mail-open", verifyLink, rules{}, nil, nil, []string{"heading: Verify your e-mail address level 1", "button: Verify my address"}},
+		{"mail-verified", verifyLink, rules{}, nil, []string{kb.Tab, kb.Enter}, []string{"status: ", "heading: Your e-mail address is verified level 1", "focused"}},
+		{"mail-late", verifyLink, rules{}, problem.New(problem.TokenExpired), []string{kb.Tab, kb.Enter}, []string{"alert: ", "heading: This link is too old level 1"}},
+	} {
+		*s, mail.err = c.rules, c.mail
+		var all []string
+		var width, headings int
+		var small, lang string
+		var inView bool
+		steps := chromedp.Tasks{chromedp.Navigate(server.URL + c.link)}
+		for _, key := range c.keys {
+			steps = append(steps, chromedp.KeyEvent(key))
+		}
+		if c.keys != nil {
+			steps = append(steps, chromedp.WaitVisible(`#message`, chromedp.ByQuery))
+		}
+		steps = append(steps,
+			chromedp.Evaluate(`document.documentElement.scrollWidth`, &width),
+			chromedp.Evaluate(`document.querySelectorAll("h1").length`, &headings),
+			chromedp.Evaluate(`document.documentElement.lang`, &lang),
+			// What is pressed is large enough for a finger, and what is typed into does not make a phone zoom.
+			chromedp.Evaluate(`[...document.querySelectorAll("input,button")].filter(e => e.offsetHeight < 44 || parseFloat(getComputedStyle(e).fontSize) < 16).map(e => e.outerHTML).join()`, &small),
+			// What is said stands on the screen, wherever the focus went.
+			chromedp.Evaluate(`(m => !m || m.getBoundingClientRect().top >= 0 && m.getBoundingClientRect().bottom <= innerHeight)(document.getElementById("message"))`, &inView),
+			spoken(&all), picture("page-"+c.name),
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}),
+			picture("page-"+c.name+"-dark"),
+			emulation.SetEmulatedMedia(),
+		)
+		if err := chromedp.Run(browser, steps); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		told := strings.Join(all, "\n")
+		for _, want := range c.hears {
+			if !strings.Contains(told, want) {
+				t.Errorf("%s: a screen reader does not hear %q in:\n%s", c.name, want, told)
+			}
+		}
+		if !inView {
+			t.Errorf("%s: the message is not on the screen", c.name)
+		}
+		if width > 320 || headings != 1 || small != "" || lang != "en" {
+			t.Errorf("%s: width %d, %d main headings, too small: %s, language %q", c.name, width, headings, small, lang)
+		}
+	}
+	seen.none(t)
+}
+
+// answering is rules of addresses that always give one answer.
+type answering struct{ err error }
+
+func (a *answering) VerifyEmail(context.Context, domain.VerifyEmailInput) (domain.Outcome[domain.EmailVerification], error) {
+	return domain.Outcome[domain.EmailVerification]{}, a.err
 }
 
 // fakeGraphQL answers as the server would, with canned data.

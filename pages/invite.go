@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -50,6 +51,10 @@ const minSecret = 8
 
 // Invite is the page /invite?invitationId=…&key=…: GET shows the invitation, POST sends the secret. Opening it
 // changes nothing.
+//
+// POST is answered with the page itself and not with a redirect: what came of the secret would have to travel in a
+// cookie or an address, and a repeated POST finds the state that the first one made. A forged form gains nothing, as
+// there is no cookie that speaks for the invitee: who can send it has the link and the secret already.
 func Invite(o InviteOptions) http.Handler {
 	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,6 +121,18 @@ func (v inviteView) Accepted() bool {
 	return v.Preview.State == domain.InvitationAccepted || v.Preview.State == domain.InvitationCompleted
 }
 
+// Deadline is what the time means in this state; empty: nothing any more.
+func (v inviteView) Deadline() string {
+	switch v.Preview.State {
+	case domain.InvitationSent:
+		return "Can be accepted until"
+	case domain.InvitationExpired:
+		return "Could be accepted until"
+	default:
+		return ""
+	}
+}
+
 // Expires is the time for people.
 func (v inviteView) Expires() string { return inWords(v.Preview.ExpiresAt) }
 
@@ -172,7 +189,7 @@ func (p *invitePage) look() bool {
 		return true
 	case problem.Has(err, problem.NoSuchInvitation):
 		p.say(http.StatusNotFound, "info", "Please use the link of the newest mail",
-			"This link does not open an invitation. Only the link in the newest mail works; a new mail ends the links of the mails before it.")
+			"This link does not open an invitation. Only the link in the newest mail works; a new mail ends the links of the mails before it. Please check, too, that the whole link was opened.")
 	default:
 		p.fail(err)
 	}
@@ -222,9 +239,11 @@ func (p *invitePage) post(w http.ResponseWriter) {
 		p.look()
 		return
 	}
-	_, err := p.o.Service.VerifyInvitation(p.r.Context(), domain.VerifyInvitationInput{
-		InvitationID: p.id, SharedSecret: p.r.PostForm.Get("sharedSecret"), MailKey: &p.key,
-	})
+	secret := p.r.PostForm.Get("sharedSecret")
+	_, err := p.o.Service.VerifyInvitation(p.r.Context(), domain.VerifyInvitationInput{InvitationID: p.id, SharedSecret: secret, MailKey: &p.key})
+	if problem.Has(err, problem.InvalidInput) && utf8.RuneCountInString(secret) >= minSecret {
+		err = problem.New(problem.InvitationVerificationFailed) // long enough, and with characters that no secret has
+	}
 	p.answer(err)
 }
 
@@ -272,11 +291,7 @@ func (p *invitePage) answer(err error) {
 
 func (p *invitePage) limited(refusal *problem.Problem) {
 	p.until = refusal.AvailableAt
-	when := "Wait a while, then open the link of your mail again."
-	if !p.until.IsZero() {
-		when = "You can try again from " + inWords(p.until) + ", with the link of your mail."
-	}
-	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+when)
+	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+again(p.o.Now(), p.until))
 }
 
 // fail says that it is our fault, and leaves a line in the log that the page's reference leads to.
@@ -310,6 +325,20 @@ func (p *invitePage) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(p.status)
 	_, _ = w.Write(b.Bytes())
+}
+
+// again says when the link of the mail may be tried again: in how long, since not everybody's clock shows UTC.
+func again(now, t time.Time) string {
+	if t.IsZero() {
+		return "Wait a while, then open the link of your mail again."
+	}
+	wait := "a minute"
+	if n := int(math.Ceil(t.Sub(now).Minutes())); n > 120 {
+		wait = strconv.Itoa((n+59)/60) + " hours"
+	} else if n > 1 {
+		wait = strconv.Itoa(n) + " minutes"
+	}
+	return "You can try again in " + wait + " (from " + inWords(t) + "), with the link of your mail."
 }
 
 func inWords(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }

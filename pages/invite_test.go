@@ -152,12 +152,13 @@ func TestInviteSent(t *testing.T) {
 		{"a wrong one may be tried again", &rules{state: domain.InvitationSent}, "our second boat", 400, []string{"That is not the secret", `role="alert"`, `aria-invalid="true"`, "Problem:"}, true},
 		{"the last wrong one locks", &rules{state: domain.InvitationFailed, refuse: problem.New(problem.InvitationVerificationFailed)}, "our second boat", 400, []string{"is locked"}, false},
 		{"a short one is told apart", &rules{state: domain.InvitationSent}, "boat", 400, []string{"too short", "at least 8"}, true},
+		{"one that nobody can type is simply wrong", &rules{state: domain.InvitationSent, refuse: problem.New(problem.InvalidInput).At("sharedSecret")}, "our first\x00boat", 400, []string{"That is not the secret"}, true},
 		{"none is a short one", &rules{state: domain.InvitationSent}, "", 400, []string{"too short"}, true},
 		{"a locked invitation refuses", &rules{state: domain.InvitationFailed, refuse: problem.New(problem.InvitationIsFailed)}, rightSecret, 409, []string{"is locked", `role="alert"`}, false},
 		{"an expired one refuses", &rules{state: domain.InvitationExpired, refuse: problem.New(problem.InvitationIsExpired)}, rightSecret, 409, []string{"has expired"}, false},
 		{"a revoked one refuses", &rules{state: domain.InvitationRevoked, refuse: problem.New(problem.InvitationIsRevoked)}, rightSecret, 409, []string{"was taken back"}, false},
 		{"an accepted one refuses", &rules{state: domain.InvitationAccepted, refuse: problem.New(problem.InvitationWrongState)}, rightSecret, 409, []string{"already accepted"}, false},
-		{"too many tries name the time", &rules{state: domain.InvitationSent, refuse: limited}, rightSecret, 429, []string{"Too many tries", "25 November 2026 at 09:31 UTC"}, false},
+		{"too many tries name the time", &rules{state: domain.InvitationSent, refuse: limited}, rightSecret, 429, []string{"Too many tries", "in 2 minutes", "25 November 2026 at 09:31 UTC"}, false},
 		{"an outage says to come back", &rules{state: domain.InvitationSent, refuse: errors.New("connection refused")}, rightSecret, 503, []string{"cannot answer at the moment", "err_"}, false},
 		{"an outage of a port, too", &rules{state: domain.InvitationSent, refuse: problem.New(problem.ServiceUnavailable)}, rightSecret, 503, []string{"cannot answer at the moment"}, false},
 		{"a refusal that nobody expects is our fault", &rules{state: domain.InvitationSent, refuse: problem.New(problem.AccessDenied)}, rightSecret, 500, []string{"cannot answer at the moment"}, false},
@@ -186,6 +187,17 @@ func TestInviteSent(t *testing.T) {
 				t.Error("a cookie")
 			}
 		})
+	}
+}
+
+func TestWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[time.Duration]string{
+		time.Second: "in a minute (", 61 * time.Second: "in 2 minutes (", 10 * time.Minute: "in 10 minutes (", 5 * time.Hour: "in 5 hours (", -time.Second: "in a minute (",
+	} {
+		if got := again(started, started.Add(wait)); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", wait, got)
+		}
 	}
 }
 

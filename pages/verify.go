@@ -98,7 +98,7 @@ func (p *verifyPage) say(status int, tone, heading string, text ...string) {
 
 func (p *verifyPage) wrong() {
 	p.say(http.StatusBadRequest, "error", "Please use the link of the newest mail",
-		"This link verifies nothing. Only the link in the newest mail works; a new mail ends the links of the mails before it.")
+		"This link verifies nothing. Only the link in the newest mail works; a new mail ends the links of the mails before it. Please check, too, that the whole link was opened.")
 }
 
 func (p *verifyPage) post(token string) {
@@ -124,11 +124,7 @@ func (p *verifyPage) post(token string) {
 		p.wrong()
 	case refusal.Kind == problem.Limited:
 		p.until = refusal.AvailableAt
-		when := "Wait a while, then open the link of your mail again."
-		if !p.until.IsZero() {
-			when = "You can try again from " + inWords(p.until) + ", with the link of your mail."
-		}
-		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+when)
+		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+again(p.o.Now(), p.until))
 	default:
 		p.view.Reference = domain.NewID("err", p.o.Now())
 		if p.r.Context().Err() == nil {

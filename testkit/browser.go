@@ -34,14 +34,21 @@ func Browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		// Whatever a page asks of another host fails at once.
+		chromedp.WSURLReadTimeout(time.Minute), // a busy machine starts it slowly
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	}
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	ctx, endProgram := chromedp.NewExecAllocator(ctx, options...)
 	ctx, endTab := chromedp.NewContext(ctx)
+	// It starts here: a browser that never started cannot be ended, and a test may fail before it asks for a page.
+	if err := chromedp.Run(ctx); err != nil {
+		endProgram()
+		cancel()
+		t.Fatalf("chromium does not start: %v", err)
+	}
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits, so that the profile can be removed
 		endTab()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,8 +18,10 @@ func TestWithoutNpmNothingChanges(t *testing.T) {
 	if err := os.WriteFile(kept, []byte("as it was"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(folder, func(string, ...string) error { return errNoNpm }); err != nil {
-		t.Error(err)
+	for _, why := range []error{errNoNpm, errors.New("no network")} {
+		if err := run(folder, func(string, ...string) error { return why }); err != nil {
+			t.Error(err)
+		}
 	}
 	if content, err := os.ReadFile(kept); err != nil || string(content) != "as it was" {
 		t.Errorf("%q, %v", content, err)
