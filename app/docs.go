@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/reference"
+	"github.com/gatehouse/gatehouse/resolvers"
 )
 
 // Setting describes a setting for docs/config.md.
@@ -114,13 +115,24 @@ func errorsPage() string {
 	b.WriteString(generated + "# Errors\n\nOne catalogue holds every refusal; each door renders it in its own dialect. " +
 		"`code` is the GraphQL `ProblemCode` or, for refusals of the whole request, `extensions.code`; `type` is the word of the REST dialects. " +
 		"Which operation may answer which is in the [reference](reference/README.md).\n")
-	kind := problem.Kind("")
+	b.WriteString("\n## Top-level errors\n\nGraphQL tells who may not ask at all, and what is wrong with the request as a whole, with `errors` " +
+		"and one of these as `extensions.code`. Everything else is among the `problems` of a payload.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	for _, c := range resolvers.TopLevels() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Meaning, c.Remedy)
+	}
+	var kinds []problem.Kind
+	byKind := map[problem.Kind][]*problem.Definition{}
 	for _, d := range problem.All() {
-		if d.Kind != kind {
-			kind = d.Kind
-			fmt.Fprintf(&b, "\n## %s\n\n| type | code | message | remedy | source |\n|---|---|---|---|---|\n", kind)
+		if byKind[d.Kind] == nil {
+			kinds = append(kinds, d.Kind)
 		}
-		fmt.Fprintf(&b, "| <a id=%q></a>`%s` | `%s` | %s | %s | %s |\n", d.Code, d.Type, d.GraphQL, d.Message, d.Remedy, d.Source)
+		byKind[d.Kind] = append(byKind[d.Kind], d)
+	}
+	for _, kind := range kinds {
+		fmt.Fprintf(&b, "\n## %s\n\n| type | code | message | remedy | source |\n|---|---|---|---|---|\n", kind)
+		for _, d := range byKind[kind] {
+			fmt.Fprintf(&b, "| <a id=%q></a>`%s` | `%s` | %s | %s | %s |\n", d.Code, d.Type, d.GraphQL, d.Message, d.Remedy, d.Source)
+		}
 	}
 	return b.String()
 }

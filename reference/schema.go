@@ -70,7 +70,7 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 		case op.root == "mutation":
 			codes = append(codes, link)
 		case d.Kind != problem.Missing: // a query answers null
-			refused = append(refused, link)
+			refused = append(refused, "[`BAD_DOCUMENT`](../../errors.md#top-level-errors)")
 		}
 	}
 	if len(codes) > 0 {
@@ -245,6 +245,9 @@ func (b *book) extras(list ast.DirectiveList, byDefault *ast.Value) string {
 
 func (b *book) typeLink(from *area, t *ast.Type) string {
 	text := t.String()
+	if b.home[t.Name()] == nil {
+		return "`" + text + "`"
+	}
 	return strings.Replace(text, t.Name(), b.nameLink(from, t.Name()), 1)
 }
 
