@@ -1,7 +1,7 @@
-.PHONY: help run test check lint generate verify bench fuzz
+.PHONY: help run test check lint generate examples release-schema verify bench fuzz
 
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Start the server.
 	go run .
@@ -16,6 +16,13 @@ lint: ## Run vet and golangci-lint.
 generate: ## Write everything that is generated: GraphQL code and reference pages.
 	go generate ./...
 	go run . docs
+
+examples: ## Write the answers of examples/operations anew, and the pages that show them.
+	go test . -run TestExamples -update
+	go run . docs
+
+release-schema: ## Make the schema as it is the one that clients may rely on.
+	go run . docs --release-schema
 
 verify: generate ## Fail if something generated was not committed.
 	git diff --exit-code

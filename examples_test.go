@@ -284,7 +284,16 @@ func (s *telling) normal(r reply, at time.Time, headers bool) string {
 		ms, _ := strconv.ParseInt(found, 10, 64) // the pattern has digits only
 		return strconv.FormatInt(shownTime.Add(rounded(time.UnixMilli(ms).Sub(at))).UnixMilli(), 10)
 	})
+	if issued := regexp.MustCompile(`"iat": (\d{10})`).FindStringSubmatch(text); issued != nil {
+		iat, _ := strconv.ParseInt(issued[1], 10, 64) // as above
+		text = regexp.MustCompile(`"(exp|iat|nbf)": \d{10}`).ReplaceAllStringFunc(text, func(found string) string {
+			member, number, _ := strings.Cut(found, ": ")
+			seconds, _ := strconv.ParseInt(number, 10, 64)
+			return fmt.Sprintf("%s: %d", member, seconds-iat+shownTime.Unix())
+		})
+	}
 	for _, m := range []struct{ member, value string }{
+		{"jti", `"0123456789abcdef0123"`},
 		{"cursor", `"NDI"`}, {"endCursor", `"NDI"`}, {"startCursor", `"NDI"`},
 		{"commit", `"0123456789ab"`}, {"goVersion", `"go1.26"`}, {"version", `"1.0.0"`},
 		{"question", `"Which of these employers have you worked for?"`},
@@ -294,11 +303,11 @@ func (s *telling) normal(r reply, at time.Time, headers bool) string {
 	return regexp.MustCompile(`(?s)"choices": \[.*?\]`).ReplaceAllLiteralString(text, `"choices": ["Metro Auto Parts", "Delta Packaging", "…"]`)
 }
 
-// rounded is the difference of a time from now as a reader needs it: what is over in a minute on a fast machine is
-// over in two on a busy one.
+// rounded is the difference of a time from now in steps of five minutes. However long a story takes on a busy machine,
+// what happened a while ago happened now, and what has the rest of an hour has an hour.
 func rounded(d time.Duration) time.Duration {
-	const step = 5 * time.Minute
-	return time.Duration(math.Round(float64(d)/float64(step))) * step
+	const step, slow = 5 * time.Minute, time.Minute
+	return time.Duration(math.Ceil(float64(d-slow)/float64(step))) * step
 }
 
 // standIn gives an id that is the same each time: the first of its kind, the second, …

@@ -7,7 +7,8 @@ import (
 )
 
 type docsCommand struct {
-	Dir string `default:"docs" help:"Folder to write to."`
+	Dir           string `default:"docs" help:"Folder to write to."`
+	ReleaseSchema bool   `help:"Beside the pages, make the schema as it is the released one, from which nothing may be taken away without a note in schema-changes.md."`
 }
 
 // Help is the example of --help.
@@ -17,6 +18,13 @@ func (docsCommand) Help() string { return "Example:\n\n  gatehouse docs --dir do
 func (c docsCommand) Run(r *run) error {
 	names, err := app.WriteDocs(c.Dir, settings(r))
 	for _, name := range names {
+		fmt.Fprintln(r.stdout, name)
+	}
+	if err != nil || !c.ReleaseSchema {
+		return err
+	}
+	name, err := app.ReleaseSchema(c.Dir)
+	if err == nil {
 		fmt.Fprintln(r.stdout, name)
 	}
 	return err

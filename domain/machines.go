@@ -37,8 +37,24 @@ func Roles() []RoleHelp {
 		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
 		{RoleAdmin, "Holds the scope admin/write or admin/full."},
 		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},
-		{RoleAnyone, "Every caller whom the scopes let in."},
 		{RoleProvider, "The provider of quizzes, once it has scored the answers."},
 		{RoleClock, "Time itself. A reader sees the transition at once, a sweeper writes it within a second or so."},
 	}
+}
+
+// Concerned says in words whom the events of a kind concern, beside those who see everything: what the `concerns` of
+// its life lists.
+func Concerned(kind Kind) string { return concernedBy[kind] }
+
+var concernedBy = map[Kind]string{
+	KindInvitation:        "the inviter, and who accepted it while signed in",
+	KindSession:           "the user who is signed in",
+	KindEmailVerification: "the customer",
+	KindPhoneVerification: "the customer",
+	KindDevice:            "the customer whose device it is",
+	KindTwoFactorRequest:  "the customer who is to decide",
+	KindContact:           "the user whom the contact is; nobody where it is nobody's",
+	KindFraudRiskReport:   "who made it, and the contact's own user",
+	KindQuiz:              "who made it, and the contact's own user",
+	KindApproval:          "the administrator, and the contact's own user",
 }

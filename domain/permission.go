@@ -36,7 +36,8 @@ var permissions = map[string]permission{
 	"lifecycle":         {open: true},
 	"invitationPreview": {open: true},
 	"viewer":            {},
-	"node":              {},
+	"node":              {}, // and what the record's own query asks for
+	"nodes":             {},
 	"lifecycleEvents":   {}, // what the caller may see is decided for each event
 
 	"sessionEvents":          {},
@@ -105,6 +106,22 @@ var permissions = map[string]permission{
 	"approval":              profilesRead,
 	"approvals":             {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
 	"createApproval":        profilesWrite, // and an administrator
+}
+
+// Need is what an operation asks of a token, for the documentation.
+type Need struct {
+	// Scopes: any one of them; empty: a token of any scope will do.
+	Scopes []string
+	// Sees is set where a scope that sees what an administrator sees will do as well.
+	Sees bool
+	// Open is set where no token is asked for.
+	Open bool
+}
+
+// Needs says what an operation asks of a token; ok is false where there is no such operation.
+func Needs(operation string) (need Need, ok bool) {
+	p, ok := permissions[operation]
+	return Need{Scopes: p.scopes, Sees: p.sees, Open: p.open}, ok
 }
 
 // Permit says whether the caller's token is good for the operation, before anything else is looked at.

@@ -279,7 +279,10 @@ func (s *Service) ApproveTwoFactorRequest(ctx context.Context, in ApproveTwoFact
 	})
 }
 
-// RejectTwoFactorRequest refuses a request. It asks for what ApproveTwoFactorRequest asks for, and refuses alike.
+// RejectTwoFactorRequest refuses a request. It asks for what ApproveTwoFactorRequest asks for.
+// Refuses with AccessDenied, InvalidInput, TooManyAttempts (failed device checks), InvalidChallenge, InvalidSignature,
+// MissingPIN, InvalidPIN, MissingPassword, InvalidPassword, RequestNotFound, StaleVersion, AlreadyDecided,
+// RequestExpired and IdempotencyKeyReused.
 func (s *Service) RejectTwoFactorRequest(ctx context.Context, in RejectTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
 	return s.decideTwoFactor(ctx, "rejectTwoFactorRequest", TwoFactorReject, in, TwoFactorDecision{
 		TwoFactorRequestID: &in.TwoFactorRequestID, Evidence: in.Evidence, Guard: in.Guard,

@@ -1,0 +1,55 @@
+package reference
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/domain"
+)
+
+// eventsPage lists what the tables write to the feed.
+func eventsPage() string {
+	var out strings.Builder
+	out.WriteString(generated + `# Events
+
+Each transition writes one [` + "`LifecycleEvent`](schema/schema.md#type-lifecycleevent)" + ` in its own transaction: what did not happen has no event, and
+what happened has exactly one. Events are never changed, outlive an erased record, and hold no personal data and no secret.
+
+- **Order.** An event's ` + "`cursor`" + ` is its place in the feed of all events. The order is that of the transactions: an event is shown
+  once no earlier one can appear any more, so that who goes on from a cursor misses nothing and sees nothing twice.
+- **Cursors.** Give the ` + "`cursor`" + ` of the last event that you have seen as ` + "`after`" + `; what came after it comes first. A cursor is opaque, stays
+  good as long as the server's data does, and is the same for everybody. The ` + "`cursor`" + ` of an edge in a ` + "`timeline`" + ` or a list is another
+  thing: it is the place in that list.
+- **Who sees it.** Those whom it concerns, as said below at the time of the event, and who sees everything (a scope ` + "`admin/…`" + `).
+- **Names.** The mutation's, where one was asked for. What time does, and what another mutation does as a part of its work, has
+  verb and subject too, and no mutation has that name.
+- **Activity** of a session (touch, token call) is no event.
+`)
+	for _, m := range domain.Lifecycles() {
+		fmt.Fprintf(&out, "\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | who | how |\n|---|---|---|---|---|\n",
+			word(m.Name), domain.Concerned(domain.Kind(m.Name)), strings.ToLower(m.Name))
+		for _, move := range m.Moves() {
+			from, to := strings.Join(code(mapped(move.From, word)), ", "), strings.Join(code(mapped(move.To, word)), ", ")
+			if len(move.From) == len(m.States) {
+				from = "any"
+			}
+			if len(move.From) == 0 {
+				from = "null"
+			}
+			if move.Erases {
+				to = "null"
+			}
+			how := "mutation"
+			switch {
+			case move.Clock:
+				how = "time"
+			case move.Within != "":
+				how = "within `" + move.Within + "`"
+			case len(move.By) == 1 && move.By[0] == string(domain.RoleProvider):
+				how = "the provider"
+			}
+			fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s |\n", move.Operation, from, to, strings.Join(move.By, ", "), how)
+		}
+	}
+	return out.String()
+}

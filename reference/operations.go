@@ -1,0 +1,148 @@
+package reference
+
+import (
+	"fmt"
+	"strings"
+)
+
+// longest is how much of an answer a page shows, in lines.
+const longest = 60
+
+// storyPage shows a story, in the order in which its requests are made.
+func (b *book) storyPage(s *Story) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s# %s: examples\n\n[Reference](../README.md) · [Types and arguments](../schema/%s.md)\n\n%s\n", generated, areaTitle(s.Name), s.Name, s.Text)
+	out.WriteString(`
+The requests below are made in this order by the tests, as they are printed, on the demonstration data of a server with
+an empty database (` + "`go run .`" + `), and these are their answers. Ids, times and tokens are stand-ins. Documents and variables
+go to the [playground](http://127.0.0.1:8080/) or in a POST to ` + "`/graphql`" + `; a word such as ` + "`$SESSION`" + ` stands for a value that
+an earlier answer gave.
+`)
+	if len(s.People) > 0 {
+		out.WriteString("\n| caller | `TOKEN` |\n|---|---|\n")
+		for _, p := range s.People {
+			fmt.Fprintf(&out, "| %s | `export TOKEN=$(gatehouse token %s)` |\n", p.Name, p.Arguments)
+		}
+	}
+	for _, step := range s.Steps {
+		if strings.Contains(step.Command, "$API_KEY") {
+			out.WriteString("\nREST calls need an API key: `export API_KEY=$(gatehouse apikey create --name examples)`.\n")
+			break
+		}
+	}
+	if s.Import != "" {
+		fmt.Fprintf(&out, "\nBeside the demonstration data there is (`gatehouse import FILE`):\n\n```json\n%s```\n", s.Import)
+	}
+	twins := map[string]bool{}
+	for _, step := range s.Steps {
+		if step.Command != "" {
+			twins[step.Operation] = true
+		}
+	}
+	told, current := map[string]bool{}, ""
+	for i, step := range s.Steps {
+		operation := step.Operation
+		if step.Hidden() { // it makes ready for what follows
+			for _, next := range s.Steps[i:] {
+				if !next.Hidden() {
+					operation = next.Operation
+					break
+				}
+			}
+		}
+		if operation != current {
+			again := ""
+			if told[operation] {
+				again = ", again"
+			} else {
+				fmt.Fprintf(&out, "\n<a id=%q></a>\n", operation)
+			}
+			fmt.Fprintf(&out, "\n## %s%s\n", operation, again)
+			if again == "" {
+				fmt.Fprintf(&out, "\n%s\n", b.summary(s.Name, operation))
+				if !twins[operation] {
+					out.WriteString("\nNo REST document has it.\n")
+				}
+			}
+			told[operation], current = true, operation
+		}
+		step.show(&out)
+	}
+	return out.String()
+}
+
+// summary links to what the schema says of an operation.
+func (b *book) summary(area, name string) string {
+	for _, a := range b.areas {
+		for _, op := range a.operations {
+			if a.name == area && op.Name == name {
+				first, _, _ := strings.Cut(line(op.Description), ". ")
+				return fmt.Sprintf("%s. [More](../schema/%s.md#%s)", strings.TrimSuffix(first, "."), a.name, op.anchor())
+			}
+		}
+	}
+	return ""
+}
+
+func (s *Step) show(out *strings.Builder) {
+	caller := "Without a token"
+	if s.As != "" {
+		caller = "As **" + s.As + "**"
+	}
+	if s.Command != "" && s.As == "" && strings.Contains(s.Command, "$CLIENT") {
+		caller = "With the credential of the client"
+	}
+	if s.Hidden() {
+		fmt.Fprintf(out, "\n<details><summary>Before: what it needs, made like this</summary>\n\n%s.\n\n```graphql\n%s```\n", caller, s.Document)
+		if s.Variables != "" {
+			fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
+		}
+		s.kept(out)
+		out.WriteString("\n</details>\n")
+		return
+	}
+	if s.Command != "" {
+		fmt.Fprintf(out, "\n**REST.** %s.%s\n\n```sh\n%s```\n\n```http\n%s```\n", caller, about(s.About), s.Command, cut(s.Answer))
+		s.kept(out)
+		return
+	}
+	fmt.Fprintf(out, "\n**GraphQL.** %s.%s\n\n```graphql\n%s```\n", caller, about(s.About), s.Document)
+	if s.Variables != "" {
+		fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
+	}
+	fmt.Fprintf(out, "\nThe answer:\n\n```json\n%s```\n", cut(s.Answer))
+	s.kept(out)
+}
+
+func about(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " " + line(text)
+}
+
+// kept says what later requests use of an answer.
+func (s *Step) kept(out *strings.Builder) {
+	for _, k := range s.Keeps {
+		how, what, _ := strings.Cut(k.From, " ")
+		switch how {
+		case "mail", "text":
+			fmt.Fprintf(out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, what)
+		case "signature":
+			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, what)
+		case "answers":
+			fmt.Fprintf(out, "\n`%s` are the answers to `%s`.\n", k.Name, what)
+		default:
+			fmt.Fprintf(out, "\n`%s` is `%s` of the answer.\n", k.Name, how)
+		}
+	}
+}
+
+// cut leaves out the end of a long answer.
+func cut(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines) <= longest {
+		return text
+	}
+	return strings.Join(lines[:longest-5], "") + "…\n"
+}
