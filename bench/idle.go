@@ -18,7 +18,7 @@ func (b *bench) idlers(ctx context.Context) error {
 	if err := g.load(ctx, small); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, false)
 	if err != nil {
 		return err
 	}

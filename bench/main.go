@@ -40,7 +40,7 @@ type options struct {
 	buffers string
 	page    string
 	results string
-	growth  string
+	sizes   string
 	idle    int
 }
 
@@ -65,7 +65,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too")
 	flag.StringVar(&o.results, "results", "", "keep every sample in this `folder`")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
-	flag.StringVar(&o.growth, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
+	flag.StringVar(&o.sizes, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
 	flag.Parse()
 	set := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
@@ -95,7 +95,10 @@ func (o options) wants(system, id string) bool {
 		return false
 	}
 	family, _, _ := strings.Cut(id, " ")
-	return id == "H0" || len(o.only) == 0 || slices.Contains(o.only, id) || slices.Contains(o.only, family)
+	return id == "H0" || len(o.only) == 0 || slices.ContainsFunc(o.only, func(one string) bool {
+		asked, _, _ := strings.Cut(one, " ")
+		return one == id || one == family || asked == id
+	})
 }
 
 // run measures and reports: tables to out, progress to words.
@@ -120,7 +123,7 @@ func run(ctx context.Context, o options, out, words io.Writer) (err error) {
 	} else if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
 	}
-	if o.growth != "" {
+	if o.sizes != "" {
 		return b.growth(ctx, out)
 	}
 	return b.tables(ctx, out)
@@ -270,7 +273,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	if err := b.fill(ctx, g, key, b.world); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -287,7 +290,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := product(ctx, "sqlite", s, who, b.world)
+	rows, err := product(ctx, "sqlite", s, who, b.world, b.wants)
 	if err != nil {
 		return err
 	}
@@ -305,7 +308,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if err := other.load(ctx, small); err != nil {
 			return err
 		}
-		who, err := callers(ctx, other)
+		who, err := callers(ctx, other, true)
 		if err != nil {
 			return err
 		}
@@ -335,7 +338,7 @@ func (b *bench) postgres(ctx context.Context) error {
 	if err := p.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -344,7 +347,7 @@ func (b *bench) postgres(ctx context.Context) error {
 		return err
 	}
 	s.database = p.pid()
-	rows, err := product(ctx, "postgres", s, who, b.world)
+	rows, err := product(ctx, "postgres", s, who, b.world, b.wants)
 	if err != nil {
 		return err
 	}
