@@ -52,7 +52,7 @@ func main() {
 	var o options
 	var databases, only, without string
 	var quick bool
-	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`")
+	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`, after a short one to warm up")
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
 	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
 	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
@@ -199,6 +199,9 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err := b.quiet(); err != nil {
+		return err
+	}
 	if b.idle > 0 {
 		if err := b.idlers(ctx); err != nil {
 			failed = errors.Join(failed, err)
@@ -225,6 +228,21 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 		b.say("the tables are in %s", b.page)
 	}
 	return failed
+}
+
+// quiet makes sure that no server wrote a line for each request: the rows are told to be without the access log.
+func (b *bench) quiet() error {
+	logs, _ := filepath.Glob(filepath.Join(b.dir, "*", "*.log"))
+	for _, file := range logs {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "request") && strings.Contains(string(text), "/graphql") {
+			return fmt.Errorf("the access log was on: %.300s", text)
+		}
+	}
+	return nil
 }
 
 func last(id string) int {
