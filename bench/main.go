@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench measures the built program against yardsticks in the same run: its own bare handler, pgbench with the
 // same statements, PostGraphile on the same tables, and what a writer without group commit does on SQLite. Run it by
 // `make bench`; docs/performance.md says what the rows are and how to read them.
