@@ -211,6 +211,12 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	}
 	about := machine(fmt.Sprintf("commit %s, %s; %d connections, %d sessions and as many invitations, %d rounds of %v, medians",
 		revision(), begin.UTC().Format("2006-01-02 15:04 MST"), connections, b.world.rows, b.rounds, b.duration))
+	for _, name := range []string{"sqlite", "postgres"} {
+		if us := f.middle(key{name, "H0"}, func(s sample) float64 { return micros(s.client) }); us > 0 {
+			b.note("The load client itself took %.0f us of processor time for each answer of H0.", us)
+			break
+		}
+	}
 	text := about + "\n\n" + tables(f)
 	for _, n := range b.notes {
 		text += "\n" + n + "\n"

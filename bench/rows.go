@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -185,14 +186,14 @@ type measured struct {
 type sample struct {
 	rate     float64
 	p50, p99 time.Duration
-	// server and database are processor time for each good answer.
-	server, database time.Duration
+	// server, database and client are processor time for each good answer.
+	server, database, client time.Duration
 }
 
 // over measures a target of a server.
 func over(s *server, t target) func(context.Context, time.Duration) (sample, error) {
 	return func(ctx context.Context, d time.Duration) (sample, error) {
-		server, database := cpu(s.pid(), false), cpu(s.database, true)
+		server, database, client := cpu(s.pid(), false), cpu(s.database, true), cpu(os.Getpid(), false)
 		l, err := drive(ctx, t, connections, d)
 		if err != nil || l.good == 0 {
 			return sample{}, errors.Join(err, ctx.Err())
@@ -201,6 +202,7 @@ func over(s *server, t target) func(context.Context, time.Duration) (sample, err
 		return sample{
 			rate: float64(l.good) / l.took.Seconds(), p50: l.percentile(0.5), p99: l.percentile(0.99),
 			server: (cpu(s.pid(), false) - server) / n, database: (cpu(s.database, true) - database) / n,
+			client: (cpu(os.Getpid(), false) - client) / n,
 		}, nil
 	}
 }
