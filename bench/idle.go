@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -18,7 +20,7 @@ func (b *bench) idlers(ctx context.Context) error {
 	if err := g.load(ctx, small); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, false)
 	if err != nil {
 		return err
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench measures the built program against yardsticks in the same run: its own bare handler, pgbench with the
 // same statements, PostGraphile on the same tables, and what a writer without group commit does on SQLite. Run it by
 // `make bench`; docs/performance.md says what the rows are and how to read them.
@@ -40,7 +42,7 @@ type options struct {
 	buffers string
 	page    string
 	results string
-	growth  string
+	sizes   string
 	idle    int
 }
 
@@ -52,7 +54,7 @@ func main() {
 	var o options
 	var databases, only, without string
 	var quick bool
-	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`")
+	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`, after a short one to warm up")
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
 	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
 	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
@@ -65,7 +67,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too")
 	flag.StringVar(&o.results, "results", "", "keep every sample in this `folder`")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
-	flag.StringVar(&o.growth, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
+	flag.StringVar(&o.sizes, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
 	flag.Parse()
 	set := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
@@ -95,7 +97,10 @@ func (o options) wants(system, id string) bool {
 		return false
 	}
 	family, _, _ := strings.Cut(id, " ")
-	return id == "H0" || len(o.only) == 0 || slices.Contains(o.only, id) || slices.Contains(o.only, family)
+	return id == "H0" || len(o.only) == 0 || slices.ContainsFunc(o.only, func(one string) bool {
+		asked, _, _ := strings.Cut(one, " ")
+		return one == id || one == family || asked == id
+	})
 }
 
 // run measures and reports: tables to out, progress to words.
@@ -120,7 +125,7 @@ func run(ctx context.Context, o options, out, words io.Writer) (err error) {
 	} else if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
 	}
-	if o.growth != "" {
+	if o.sizes != "" {
 		return b.growth(ctx, out)
 	}
 	return b.tables(ctx, out)
@@ -196,6 +201,9 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err := b.quiet(); err != nil {
+		return err
+	}
 	if b.idle > 0 {
 		if err := b.idlers(ctx); err != nil {
 			failed = errors.Join(failed, err)
@@ -203,6 +211,12 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	}
 	about := machine(fmt.Sprintf("commit %s, %s; %d connections, %d sessions and as many invitations, %d rounds of %v, medians",
 		revision(), begin.UTC().Format("2006-01-02 15:04 MST"), connections, b.world.rows, b.rounds, b.duration))
+	for _, name := range []string{"sqlite", "postgres"} {
+		if us := f.middle(key{name, "H0"}, func(s sample) float64 { return micros(s.client) }); us > 0 {
+			b.note("The load client itself took %.0f us of processor time for each answer of H0.", us)
+			break
+		}
+	}
 	text := about + "\n\n" + tables(f)
 	for _, n := range b.notes {
 		text += "\n" + n + "\n"
@@ -222,6 +236,21 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 		b.say("the tables are in %s", b.page)
 	}
 	return failed
+}
+
+// quiet makes sure that no server wrote a line for each request: the rows are told to be without the access log.
+func (b *bench) quiet() error {
+	logs, _ := filepath.Glob(filepath.Join(b.dir, "*", "*.log"))
+	for _, file := range logs {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "request") && strings.Contains(string(text), "/graphql") {
+			return fmt.Errorf("the access log was on: %.300s", text)
+		}
+	}
+	return nil
 }
 
 func last(id string) int {
@@ -270,7 +299,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	if err := b.fill(ctx, g, key, b.world); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -287,7 +316,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := product(ctx, "sqlite", s, who, b.world)
+	rows, err := product(ctx, "sqlite", s, who, b.world, b.wants)
 	if err != nil {
 		return err
 	}
@@ -305,7 +334,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if err := other.load(ctx, small); err != nil {
 			return err
 		}
-		who, err := callers(ctx, other)
+		who, err := callers(ctx, other, true)
 		if err != nil {
 			return err
 		}
@@ -335,7 +364,7 @@ func (b *bench) postgres(ctx context.Context) error {
 	if err := p.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g)
+	who, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -344,7 +373,7 @@ func (b *bench) postgres(ctx context.Context) error {
 		return err
 	}
 	s.database = p.pid()
-	rows, err := product(ctx, "postgres", s, who, b.world)
+	rows, err := product(ctx, "postgres", s, who, b.world, b.wants)
 	if err != nil {
 		return err
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -43,7 +45,9 @@ func reference(given string) error {
 			return "", err
 		}
 		now := time.Now()
-		err = tx.StmtContext(ctx, touch).QueryRowContext(ctx, now.UnixMicro(), now.Add(24*time.Hour).UnixMicro(), id, now.UnixMicro(), now.UnixMicro()).Scan(&out)
+		statement := tx.StmtContext(ctx, touch)
+		defer statement.Close()
+		err = statement.QueryRowContext(ctx, now.UnixMicro(), now.Add(24*time.Hour).UnixMicro(), id, now.UnixMicro(), now.UnixMicro()).Scan(&out)
 		if err != nil {
 			_ = tx.Rollback()
 			return "", err

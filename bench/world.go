@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -29,7 +31,7 @@ const connections = 32
 
 // subjects is how many different callers share the connections. A token of each is made by the program, which takes
 // its time.
-const subjects = 8
+const subjects = 4
 
 // called is the number of sessions on the clients of the callers.
 const called = 128 * subjects

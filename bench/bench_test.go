@@ -1,0 +1,214 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain is the reference writer where the measurement starts this program as one.
+func TestMain(m *testing.M) {
+	if given := os.Getenv(referenceVariable); given != "" {
+		fmt.Fprintln(os.Stderr, reference(given))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// TestHistogram: what comes out is at most a bucket below what went in.
+func TestHistogram(t *testing.T) {
+	t.Parallel()
+	for d := time.Duration(1); d < time.Hour; d = d*3/2 + 1 {
+		low := lowest(bucketOf(d))
+		if low > d || float64(d-low) > float64(d)/fine+1 {
+			t.Errorf("%v is counted as %v", d, low)
+		}
+		if bucketOf(low) != bucketOf(d) {
+			t.Errorf("%v and %v, the lowest of its bucket, are in two buckets", d, low)
+		}
+	}
+	var one, two, all histogram
+	if all.percentile(0.5) != 0 {
+		t.Error("nothing has a median")
+	}
+	for n := range 1000 { // 1 to 1000 ms, in two halves
+		h := &one
+		if n >= 500 {
+			h = &two
+		}
+		h.add(time.Duration(n+1) * time.Millisecond)
+	}
+	all.merge(&one)
+	all.merge(&two)
+	for _, c := range []struct {
+		p    float64
+		want time.Duration
+	}{{0.001, time.Millisecond}, {0.5, 500 * time.Millisecond}, {0.99, 990 * time.Millisecond}, {1, time.Second}} {
+		got := all.percentile(c.p)
+		if got > c.want || float64(c.want-got) > float64(c.want)/fine {
+			t.Errorf("percentile %v is %v, want about %v", c.p, got, c.want)
+		}
+	}
+	if all.count != 1000 {
+		t.Errorf("counted %d", all.count)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		of   []float64
+		want float64
+	}{{nil, 0}, {[]float64{7}, 7}, {[]float64{9, 1}, 5}, {[]float64{100, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.of); got != c.want {
+			t.Errorf("the median of %v is %v, want %v", c.of, got, c.want)
+		}
+	}
+}
+
+// TestRatio: a round that went badly for both rows says nothing about their ratio.
+func TestRatio(t *testing.T) {
+	t.Parallel()
+	a, b := key{"sqlite", "R1"}, key{"sqlite", "H0"}
+	f := figures{
+		a: {{rate: 50}, {rate: 5}, {rate: 52}},
+		b: {{rate: 100}, {rate: 10}, {rate: 100}},
+	}
+	if got := f.ratio(a, b); math.Abs(got-0.5) > 1e-9 {
+		t.Errorf("the ratio is %v", got)
+	}
+	if got := f.middle(a, rate); got != 50 {
+		t.Errorf("the middle rate is %v", got)
+	}
+	if got := f.ratio(a, key{"pgbench", "R1"}); got != 0 {
+		t.Errorf("the ratio to what was not measured is %v", got)
+	}
+}
+
+// TestInterleave: every row in every round, each second round backwards, one round more to warm up, and a row that
+// fails once is out.
+func TestInterleave(t *testing.T) {
+	t.Parallel()
+	var order []string
+	row := func(id string, fails int) measured {
+		n := 0
+		return measured{"sqlite", id, func(context.Context, time.Duration) (sample, error) {
+			order = append(order, id)
+			if n++; n == fails {
+				return sample{}, errors.New("refused")
+			}
+			return sample{rate: float64(n)}, nil
+		}}
+	}
+	f, err := interleave(t.Context(), []measured{row("a", 0), row("b", 3), row("c", 0)}, 3, time.Second, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "sqlite b: refused") {
+		t.Errorf("the error is %v", err)
+	}
+	if got := strings.Join(order, ""); got != "cbaabccbaac" {
+		t.Errorf("the order was %s", got)
+	}
+	if len(f[key{"sqlite", "a"}]) != 3 || len(f[key{"sqlite", "b"}]) != 0 {
+		t.Errorf("the samples are %v", f)
+	}
+}
+
+// TestClient: the client reads the answers of net/http whole, long ones in chunks too, and a refusal ends the
+// measurement: a client that counted refusals would measure how fast a server refuses.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("0123456789abcdef", 2000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/long":
+			_, _ = io.WriteString(w, long)
+		case "/known":
+			w.WriteHeader(http.StatusNotModified)
+		case "/refused":
+			_, _ = io.WriteString(w, `{"data":null,"errors":[{"message":"no"}]}`)
+		case "/problem":
+			_, _ = io.WriteString(w, `{"data":{"touchSession":{"session":null,"problems":[{"code":"NOT_FOUND"}]}}}`)
+		case "/gone":
+			http.Error(w, "short", http.StatusGone)
+		default:
+			_, _ = io.WriteString(w, "short")
+		}
+	}))
+	defer server.Close()
+	for _, c := range []struct {
+		path, holds string
+		status      int
+		good        bool
+	}{
+		{"/", "short", 0, true},
+		{"/", "long", 0, false},
+		{"/long", "f0", 0, true},
+		{"/known", "", 304, true},
+		{"/known", "", 0, false},
+		{"/refused", "", 0, false},
+		{"/problem", "", 0, false},
+		{"/gone", "short", 0, false},
+	} {
+		l, err := drive(t.Context(), target{
+			address: server.Listener.Addr().String(), status: c.status,
+			request: func(to []byte, _ int, _ *rand.Rand) ([]byte, string) {
+				return appendRequest(to, "GET", c.path, "", nil), c.holds
+			},
+		}, 2, 50*time.Millisecond)
+		if (err == nil) != c.good || c.good && (l.good == 0 || l.good != l.count) {
+			t.Errorf("%s with %q and %d: %d good answers, %v", c.path, c.holds, c.status, l.good, err)
+		}
+	}
+	conn, err := dial(t.Context(), server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.close()
+	if err := conn.exchange(appendRequest(nil, "GET", "/long", "", nil), target{}, ""); err != nil || string(conn.body) != long {
+		t.Errorf("the long answer has %d bytes, %v", len(conn.body), err)
+	}
+}
+
+func TestBetween(t *testing.T) {
+	t.Parallel()
+	page := "before\n" + beginTables + "old\n" + endTables + "after\n"
+	got, err := between(page, beginTables, endTables, "\nnew\n")
+	if want := "before\n" + beginTables + "\nnew\n\n" + endTables + "after\n"; err != nil || got != want {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := between("nothing", beginTables, endTables, "new"); err == nil {
+		t.Error("a page without markers was written")
+	}
+}
+
+// TestMeasurement runs all of it in miniature, on SQLite: built program, import, tokens, load, reference writer, idle
+// connections and tables. How fast anything is, is not asked.
+func TestMeasurement(t *testing.T) {
+	t.Parallel()
+	var out, words bytes.Buffer
+	o := options{
+		rounds: 2, duration: 200 * time.Millisecond, rows: 300, databases: []string{"sqlite"}, only: []string{"R1", "W1"}, idle: 20,
+	}
+	if err := run(t.Context(), o, &out, &words); err != nil {
+		t.Fatalf("%v\n%s", err, words.String())
+	}
+	for _, want := range []string{
+		"\n| H0 | ", "\n| R1 | ", "\n| W1 | ", "\n| one transaction for each request: W1 | ",
+		"\n| Gatehouse on SQLite: W1 to one transaction for each request W1 | ", "with 20 idle keep-alive connections",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the tables have no %q:\n%s", want, out.String())
+		}
+	}
+}
