@@ -283,7 +283,9 @@ func end(ctx context.Context, conn *pgxpool.Conn) error {
 // twice.
 type lostEnd struct{ why string }
 
-func (l *lostEnd) Error() string { return "db: nobody knows whether the transaction was written: " + l.why }
+func (l *lostEnd) Error() string {
+	return "db: nobody knows whether the transaction was written: " + l.why
+}
 
 // lost marks an error of the statement that commits, unless the server answered.
 func lost(err error) error {

@@ -81,10 +81,10 @@ func New(o Options) http.Handler {
 	}
 	service := *o.Service
 	service.Directory = remembered{service.Directory}
-	schema := graph.NewExecutableSchema(graph.Config{
+	schema := graph.Lean(graph.NewExecutableSchema(graph.Config{
 		Resolvers:  &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
 		Complexity: costs(),
-	})
+	}))
 	h := &handler{
 		executor: executor.New(schema), log: o.Log, now: o.Now, development: o.Development, limits: o.Limits,
 		preflight: o.Preflight,

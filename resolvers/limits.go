@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -47,6 +46,7 @@ type guard struct {
 	development bool
 	documents   graphql.Cache[*ast.QueryDocument]
 	schema      graphql.ExecutableSchema
+	weights     weights
 }
 
 // ExtensionName is for gqlgen.
@@ -183,7 +183,7 @@ func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 			return refusal(codeBadDocument, "The variable $"+shorten(v.Variable)+" is not of its type.")
 		}
 	}
-	if complexity.Calculate(ctx, g.schema, op.Operation, op.Variables) > g.limits.Complexity {
+	if g.weights.of(ctx, g.schema, op) > g.limits.Complexity {
 		return refusal(codeTooComplex, "The document asks for too much at once. Ask for smaller pages or fewer fields.")
 	}
 	return nil
