@@ -22,19 +22,19 @@ func seen(sightings []domain.Sighting) []step {
 	slices.SortStableFunc(sightings, func(a, b domain.Sighting) int { return cmp.Compare(a.ClientID, b.ClientID) })
 	var steps []step
 	for _, s := range sightings {
-		at := micros(s.At)
+		at, in := micros(s.At), place{rank: placeClients, key: s.ClientID}
 		switch {
 		case s.Gone:
 			steps = append(steps, step{
 				text: "UPDATE clients SET last_active_session_id = NULL, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END " +
 					"WHERE id = ? AND last_active_session_id = ?",
-				args: []any{at, at, s.ClientID, s.SessionID},
+				args: []any{at, at, s.ClientID, s.SessionID}, place: in,
 			})
 		case s.SessionID != "":
-			steps = append(steps, step{text: seenText, args: []any{s.ClientID, at, at, s.SessionID}})
+			steps = append(steps, step{text: seenText, args: []any{s.ClientID, at, at, s.SessionID}, place: in})
 		default:
 			steps = append(steps, step{
-				text: "INSERT INTO clients (id, created_at, updated_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", args: []any{s.ClientID, at, at},
+				text: "INSERT INTO clients (id, created_at, updated_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", args: []any{s.ClientID, at, at}, place: in,
 			})
 		}
 	}

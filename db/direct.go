@@ -145,6 +145,9 @@ func (c *direct) queryContext(ctx context.Context, dest any, text string, args [
 
 // readSQLite reads with one of the reading connections.
 func (d *DB) readSQLite(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var c *direct
 	select {
 	case c = <-d.free:

@@ -75,6 +75,8 @@ type DB struct {
 	// repeats are texts that were put together before, texts those of fixed statements with the marks of the dialect.
 	repeats repeats
 	texts   sync.Map
+	// groups writes units on PostgreSQL.
+	groups grouper
 	// mergers read rows by id on PostgreSQL, by table.
 	mergers sync.Map
 	// tables are the tables, by the type of their rows.
@@ -108,6 +110,7 @@ var errNotMigrated = errors.New("the database has not been migrated: run gatehou
 // are none. The error is seal.ErrWrongKey where the key does not open them.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell()}
+	d.groups.db = d
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

@@ -141,8 +141,9 @@ func (d *DB) retry(ctx context.Context, transaction func(context.Context) error)
 	}
 }
 
-// runBatch sends all steps at once, and the end of the transaction when their results are known.
-func (d *DB) runBatch(ctx context.Context, steps []step) error {
+// runAlone writes the steps in a transaction of their own: it sends all at once, and the end of the transaction when
+// their results are known.
+func (d *DB) runAlone(ctx context.Context, steps []step) error {
 	return d.retry(ctx, func(ctx context.Context) error {
 		conn, err := d.pool.Acquire(ctx)
 		if err != nil {
@@ -158,24 +159,20 @@ func (d *DB) runBatch(ctx context.Context, steps []step) error {
 			}
 			batch.Queue(text, s.args...)
 		}
-		if err := sendBatch(ctx, conn.Conn(), batch, steps); err != nil {
+		if err := sendAlone(ctx, conn.Conn(), batch, steps); err != nil {
 			_, _ = conn.Exec(ctx, "rollback")
 			return err
 		}
-		tag, err := conn.Exec(ctx, "commit")
-		if err == nil && tag.String() != "COMMIT" {
-			err = fmt.Errorf("db: the transaction ended in %s", tag)
-		}
-		return err
+		return end(ctx, conn)
 	})
 }
 
-func sendBatch(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []step) error {
+func sendAlone(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []step) error {
 	results := conn.SendBatch(ctx, batch)
 	_, err := results.Exec() // begin
 	for i := 0; err == nil && i < len(steps); i++ {
-		var tag pgconn.CommandTag
-		if tag, err = results.Exec(); err == nil && tag.RowsAffected() == 0 {
+		var rows int64
+		if rows, err = steps[i].result(results); err == nil && rows == 0 {
 			err = steps[i].miss
 		}
 	}
@@ -195,7 +192,7 @@ func (d *DB) writePostgres(ctx context.Context, work func(tx) error) error {
 			_ = t.Rollback(ctx)
 			return err
 		}
-		return t.Commit(ctx)
+		return lost(t.Commit(ctx))
 	})
 }
 
@@ -206,7 +203,16 @@ func (d *DB) readPostgres(ctx context.Context, dest any, fixed bool, text string
 	if fixed || d.repeats.again(text) {
 		mode = pgx.QueryExecModeCacheStatement
 	}
-	rows, err := d.pool.Query(ctx, d.bound(text, fixed), append([]any{mode}, args...)...)
+	return readFrom(ctx, d.pool, dest, d.bound(text, fixed), mode, args)
+}
+
+// querier is what rows can be asked of.
+type querier interface {
+	Query(ctx context.Context, text string, args ...any) (pgx.Rows, error)
+}
+
+func readFrom(ctx context.Context, on querier, dest any, text string, mode pgx.QueryExecMode, args []any) error {
+	rows, err := on.Query(ctx, text, append([]any{mode}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -252,7 +258,14 @@ func (r *repeats) again(text string) bool {
 
 // writeOnePostgres is one round trip: a statement is a transaction of its own.
 func (d *DB) writeOnePostgres(ctx context.Context, dest any, text string, args []any) error {
-	return d.retry(ctx, func(ctx context.Context) error { return d.readPostgres(ctx, dest, true, text, args) })
+	return d.retry(ctx, func(ctx context.Context) error {
+		conn, err := d.pool.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Release()
+		return lost(readFrom(ctx, conn, dest, d.bound(text, true), pgx.QueryExecModeCacheStatement, args))
+	})
 }
 
 type postgresTx struct {
@@ -267,11 +280,7 @@ func (t postgresTx) exec(text string, args ...any) (int64, error) {
 }
 
 func (t postgresTx) query(dest any, text string, args ...any) error {
-	rows, err := t.tx.Query(t.ctx, t.db.bound(text, true), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
-	if err != nil {
-		return err
-	}
-	return newSink(dest).fromPostgres(rows)
+	return readFrom(t.ctx, t.tx, dest, t.db.bound(text, true), pgx.QueryExecModeCacheStatement, args)
 }
 
 func sqlState(err error) string {
@@ -295,7 +304,8 @@ func postgresUnavailable(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
+	var end *lostEnd
+	return errors.As(err, &end) || errors.As(err, &connect) || errors.As(err, &network) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, puddle.ErrNotAvailable) || errors.Is(err, sql.ErrTxDone)
 }

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,4 +155,157 @@ func TestPostgresDeadlocksAreTriedAgain(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// cut is a proxy before a server that cuts the line when a commit has passed it, and before its answer comes back.
+func cut(t *testing.T, server string, armed *atomic.Bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			behind, err := net.Dial("tcp", server)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			var silent atomic.Bool
+			go func() {
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := behind.Read(buf)
+					if err != nil || silent.Load() {
+						_ = client.Close()
+						return
+					}
+					_, _ = client.Write(buf[:n])
+				}
+			}()
+			go func() {
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := client.Read(buf)
+					if err != nil {
+						_ = behind.Close()
+						return
+					}
+					if armed.Load() && bytes.Contains(buf[:n], []byte("commit\x00")) {
+						silent.Store(true)
+					}
+					_, _ = behind.Write(buf[:n])
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestPostgresCommitOfUnknownEnd: nobody is told that a commit failed as if nothing had been written, nor that it
+// was done, where the answer never came; and nothing is written twice.
+func TestPostgresCommitOfUnknownEnd(t *testing.T) {
+	t.Parallel()
+	o := options(testkit.Postgres(t))
+	straight, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer straight.Close()
+	if err := straight.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var armed atomic.Bool
+	u.Host = cut(t, u.Host, &armed)
+	o.URL = u.String()
+	d, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	var all sync.WaitGroup
+	ids := make([]string, 24)
+	for n := range ids {
+		i := domain.Invitation{
+			Meta:  domain.Meta{ID: domain.NewID("inv", o.Now()), Version: 1, CreatedAt: o.Now(), UpdatedAt: o.Now()},
+			State: domain.InvitationSent, Type: domain.InvitationJoint, ExpiresAt: o.Now(),
+		}
+		ids[n] = i.ID
+		all.Go(func() {
+			if err := d.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}}); !problem.Has(err, problem.ServiceUnavailable) {
+				t.Errorf("a commit without an answer: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	armed.Store(false)
+	for _, id := range ids {
+		if _, err := straight.Invitations().Get(t.Context(), id); err != nil {
+			t.Errorf("the commit arrived, and the record is missing: %v", err)
+		}
+	}
+	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+		t.Errorf("a write afterwards: %v", err)
+	}
+}
+
+// TestPostgresWaitsForALockAlone: a row that somebody else holds keeps one unit waiting, and none of its neighbours.
+func TestPostgresWaitsForALockAlone(t *testing.T) {
+	t.Parallel()
+	at := testkit.Postgres(t)
+	k := testkit.New(t, at)
+	held := k.Invite(t)
+	other, err := sql.Open("pgx", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "UPDATE invitations SET version = version WHERE id = $1", held.ID); err != nil {
+		t.Fatal(err)
+	}
+	waits := make(chan error, 1)
+	go func() {
+		to := *held
+		to.Version++
+		waits <- k.DB.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &to, Was: held.Version}}})
+	}()
+	var all sync.WaitGroup
+	for range 16 {
+		i := *held
+		i.ID = domain.NewID("inv", k.Clock.Now())
+		all.Go(func() {
+			if err := k.DB.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}}); err != nil {
+				t.Errorf("a neighbour: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	select {
+	case err := <-waits:
+		t.Errorf("the row is held, and the unit ended: %v", err)
+	default:
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waits; err != nil {
+		t.Errorf("the row is free again: %v", err)
+	}
 }

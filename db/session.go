@@ -134,7 +134,7 @@ func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change
 	if !r.UpdatedAt.Before(r.AbandonAt) {
 		text, args = text+" AND abandon_at <= ?", append(args, row.AbandonAt)
 	}
-	return []step{{text: text, args: args, miss: domain.ErrStale}}, nil
+	return []step{{text: text, args: args, miss: domain.ErrStale, place: t.record(r.ID)}}, nil
 }
 
 // nullable is an argument that may be missing.
@@ -161,7 +161,7 @@ const (
 	// touchClientText comes first, for units write clients before sessions too: two transactions that wait for one
 	// another would wait for ever.
 	touchClientText = `UPDATE clients SET last_active_session_id = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END
-  WHERE id = (SELECT client_id FROM sessions WHERE id = ?)`
+  WHERE id = ?`
 	// touchText is the one guarded statement. Nothing that it writes goes back, whichever touch comes last.
 	touchText = `UPDATE sessions SET last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END,
   abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END`
@@ -171,7 +171,7 @@ const (
 
 // TouchSession notes activity.
 func (d *DB) TouchSession(
-	ctx context.Context, id string, now time.Time, idle time.Duration, foremost bool, organization *string,
+	ctx context.Context, id string, now time.Time, idle time.Duration, client *string, organization *string,
 ) (*domain.Session, error) {
 	if !storable(id) || organization != nil && !storable(*organization) {
 		return nil, domain.ErrStale
@@ -184,33 +184,21 @@ func (d *DB) TouchSession(
 	}
 	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
 	var rows []sessionRow
-	var err error
-	if foremost {
-		err = d.write(ctx, func(t tx) error {
-			rows = nil // a transaction may be tried again
-			if _, err := t.exec(touchClientText, id, at, at, id); err != nil {
-				return err
-			}
-			if err := t.query(&rows, text, args...); err != nil {
-				return err
-			}
-			if len(rows) == 0 {
-				return domain.ErrStale
-			}
-			return nil
+	var steps []step
+	if client != nil {
+		steps = append(steps, step{
+			text: touchClientText, args: []any{id, at, at, *client}, place: place{rank: placeClients, key: *client},
 		})
-	} else {
-		err = d.writeOne(ctx, &rows, text, args...)
 	}
+	in := sessions.table.record(id)
+	in.sole = false // of two touches each finds what it asks for
+	steps = append(steps, step{text: text, args: args, dest: &rows, miss: domain.ErrStale, place: in})
+	if err := d.run(ctx, steps); err != nil {
+		return nil, err
+	}
+	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 {
-		return nil, domain.ErrStale
-	}
-	touched, err := sessions.records(ctx, rows)
-	if err != nil {
-		return nil, err
-	}
-	return touched[0], nil
+	return sessionRecord(keys, &rows[0])
 }

@@ -236,12 +236,12 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	}
 	// Where the page reaches the end of the range, there is more on that side if there is anything outside it.
 	page.HasPrevious, page.HasNext = cutBefore, cutAfter
-	if !cutBefore && q.After != "" {
+	if !cutBefore && q.After != "" && !q.NoEnds {
 		if page.HasPrevious, err = s.any(ctx, where.and(outsideAfter)); err != nil {
 			return err
 		}
 	}
-	if !cutAfter && q.Before != "" {
+	if !cutAfter && q.Before != "" && !q.NoEnds {
 		if page.HasNext, err = s.any(ctx, where.and(beyondAfter).and(outsideBefore)); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +14,10 @@ type step struct {
 	args []any
 	// miss is the error that no changed row means; nil where that is fine. Nothing of the transaction stays then.
 	miss error
+	// dest points to the slice for the rows that the statement returns; nil: it returns none.
+	dest any
+	// place is that among the steps of other units, if it can be one of several.
+	place place
 }
 
 // tx is a transaction. Its statements have fixed texts, for they are kept prepared.
@@ -26,12 +31,23 @@ func (d *DB) run(ctx context.Context, steps []step) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	if d.pool != nil {
-		return d.runBatch(ctx, steps)
+	switch {
+	case d.pool == nil:
+	case fits(steps):
+		return d.groups.write(ctx, steps)
+	default:
+		return d.runAlone(ctx, steps)
 	}
 	return d.write(ctx, func(t tx) error {
 		for _, s := range steps {
-			rows, err := t.exec(s.text, s.args...)
+			var rows int64
+			var err error
+			if s.dest == nil {
+				rows, err = t.exec(s.text, s.args...)
+			} else {
+				err = t.query(s.dest, s.text, s.args...)
+				rows = int64(reflect.ValueOf(s.dest).Elem().Len())
+			}
 			if err != nil {
 				return err
 			}

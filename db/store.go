@@ -61,13 +61,17 @@ func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
 		}
 		steps = append(steps, some...)
 	}
+	// Where events are written, readers of the feed can be told, in the same transaction; of several units that are one
+	// transaction each writes its events in the order in which they came, and all have the one transaction's number.
 	events := tableOf[eventRow](d)
 	for _, e := range u.Events {
 		row, err := eventRowOf(e)
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, events.inserting(row, fmt.Errorf("db: the event %s is there already", e.ID)))
+		one := events.inserting(row, fmt.Errorf("db: the event %s is there already", e.ID))
+		one.place.rank = placeEvents
+		steps = append(steps, one)
 	}
 	messages := tableOf[messageRow](d)
 	for _, m := range u.Messages {
@@ -75,7 +79,9 @@ func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, messages.inserting(row, fmt.Errorf("db: the message %s is there already", m.ID)))
+		one := messages.inserting(row, fmt.Errorf("db: the message %s is there already", m.ID))
+		one.place.rank = placeMessages
+		steps = append(steps, one)
 	}
 	for _, g := range u.Grants {
 		one, err := grant(g)
@@ -120,7 +126,9 @@ func changing(t *table, row any, id string, c domain.Change) []step {
 			{text: "DELETE FROM messages WHERE subject_id = ?", args: []any{id}},
 		}
 	case c.Was == 0:
-		return []step{t.inserting(row, domain.ErrStale)}
+		one := t.inserting(row, domain.ErrStale)
+		one.place = t.record(id)
+		return []step{one}
 	}
 	return []step{t.updating(row, id, c.Was, domain.ErrStale)}
 }
@@ -208,7 +216,8 @@ func (d *DB) remember(m *domain.Memory) (step, error) {
 	if us := maybeMicros(m.AvailableAt); us != nil {
 		availableAt = *us
 	}
-	return step{text: rememberText, miss: domain.ErrRemembered, args: []any{
+	at := place{rank: placeMemory, key: string(m.Key), sole: true}
+	return step{text: rememberText, miss: domain.ErrRemembered, place: at, args: []any{
 		m.Key, m.Fingerprint, m.Operation, m.SubjectID, m.Code, m.Detail, string(path), string(attributes),
 		availableAt, micros(m.CreatedAt), micros(m.ExpiresAt),
 	}}, nil

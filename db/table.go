@@ -83,12 +83,17 @@ func (t *table) inserting(row any, miss error) step {
 	return step{text: t.insert, args: values(row, t.fields), miss: miss}
 }
 
+// record is the place of a step that writes the row of an id.
+func (t *table) record(id string) place {
+	return place{rank: placeRecords, key: t.name + "/" + id, sole: true}
+}
+
 // upserting adds the row, or replaces the one of its id.
 func (t *table) upserting(row any) step { return step{text: t.upsert, args: values(row, t.fields)} }
 
 // updating replaces the row if it is of the version.
 func (t *table) updating(row any, id string, was int, miss error) step {
-	return step{text: t.update, args: append(values(row, t.set), id, was), miss: miss}
+	return step{text: t.update, args: append(values(row, t.set), id, was), miss: miss, place: t.record(id)}
 }
 
 // deleting removes the row if it is of the version.

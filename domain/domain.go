@@ -103,11 +103,11 @@ type Store interface {
 	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
 	// TouchSession notes activity by one guarded statement: where the session is live at the time, last activity is
-	// now, and the idle timer starts again, not past the maximum lifetime. Foremost makes it the one that its client
-	// touched last, and updated_at of the client moves. An organization that is given (empty: none) becomes the one
+	// now, and the idle timer starts again, not past the maximum lifetime. Where the client is given that the session is
+	// on, it becomes the one that this client touched last, and updated_at of the client moves. An organization that is given (empty: none) becomes the one
 	// the session acts for. It gives the session as the statement left it; ErrStale where the session is not live
 	// (any more). Version stays.
-	TouchSession(ctx context.Context, id string, now time.Time, idle time.Duration, foremost bool, organization *string) (*Session, error)
+	TouchSession(ctx context.Context, id string, now time.Time, idle time.Duration, client, organization *string) (*Session, error)
 	// Client finds a client; ErrMissing where there is none.
 	Client(ctx context.Context, id string) (*Client, error)
 	// Clients finds clients by id, in no particular order; those that are missing are left out.

@@ -266,6 +266,8 @@ type Paging struct {
 	First, Last   *int
 	After, Before string
 	WithCount     bool
+	// NoEnds says that nobody asks whether there is more on the other side of the cursor.
+	NoEnds bool
 }
 
 // maxPage bounds a page (GraphQL contract: default 20, at most 100).
@@ -299,7 +301,7 @@ func (p Paging) Query() (listing.Query, error) {
 }
 
 func (p Paging) query() listing.Query {
-	q := listing.Query{First: p.First, Last: p.Last, After: p.After, Before: p.Before, WithCount: p.WithCount}
+	q := listing.Query{First: p.First, Last: p.Last, After: p.After, Before: p.Before, WithCount: p.WithCount, NoEnds: p.NoEnds}
 	if p.First == nil && p.Last == nil {
 		n := defaultPage
 		q.First = &n

@@ -744,11 +744,11 @@ func (s *Service) note(ctx context.Context, of activity, id string) (*Session, e
 				return nil, problem.New(problem.UnknownOrganization)
 			}
 		}
-		kept := of.organization
+		client, kept := read.ClientID, of.organization
 		if !of.foremost {
-			kept = nil // a token for another organization leaves the session's own
+			client, kept = nil, nil // a token for another organization leaves the session's own
 		}
-		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, of.foremost, kept)
+		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, client, kept)
 		if !errors.Is(err, ErrStale) {
 			return r, err
 		}

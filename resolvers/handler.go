@@ -98,9 +98,9 @@ func New(o Options) http.Handler {
 	if service.Live == nil {
 		service.Live = domain.NewLive(o.Service)
 	}
-	schema := graph.NewExecutableSchema(graph.Config{
+	schema := graph.Lean(graph.NewExecutableSchema(graph.Config{
 		Resolvers: &resolver{Service: &service, version: domain.Version{Version: o.Version, Commit: o.Commit, Go: o.Go}},
-	})
+	}))
 	h := &handler{
 		executor: executor.New(schema), helpful: executor.New(schema), log: o.Log, now: o.Now, development: o.Development,
 		limits: o.Limits, preflight: o.Preflight, live: service.Live, origins: o.Origins, authenticate: o.Authenticate,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -409,6 +410,26 @@ func TestInvitations(t *testing.T) {
 	}
 	if !equal(walked, []any{4, 3, 2, 1, 0}) {
 		t.Errorf("pages show %v", walked)
+	}
+	// What is beyond a cursor is told to who asks, by whatever name.
+	cursors := d.ask(as("alice"), `{ invitations { edges { cursor } } }`, nil).done()
+	middle := cursors.at("invitations", "edges", 2, "cursor")
+	for selection, want := range map[string]bool{
+		`(first: 1, after: $c) { pageInfo { is: hasPreviousPage } }`:                               true,
+		`(first: 1, after: $c) { pageInfo { endCursor } pageInfo { ...P } }`:                       true,
+		`(last: 1, before: $c) { pageInfo { is: hasNextPage } }`:                                   true,
+		`(first: 5, before: $c) { pageInfo { is: hasNextPage } }`:                                  true,
+		`(first: 5, before: $c) { pageInfo { is: hasPreviousPage } }`:                              false,
+		`(last: 5, after: $c) { pageInfo { is: hasPreviousPage } }`:                                true,
+		`(last: 5, after: $c) { pageInfo { startCursor ... on PageInfo { is: hasPreviousPage } } }`: true,
+	} {
+		document := `query($c: String!) { invitations` + selection + ` } fragment P on PageInfo { is: hasPreviousPage }`
+		if !strings.Contains(selection, "...P") {
+			document = `query($c: String!) { invitations` + selection + ` }`
+		}
+		if got := d.ask(as("alice"), document, map[string]any{"c": middle}).done().at("invitations", "pageInfo", "is"); got != want {
+			t.Errorf("%s: %v", selection, got)
+		}
 	}
 	d.ask(as("bob"), `{ invitations { nodes { id } pageInfo { startCursor endCursor hasNextPage } } }`, nil).done().
 		says([]any{}, "invitations", "nodes").says(nil, "invitations", "pageInfo", "startCursor")

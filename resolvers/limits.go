@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -54,6 +53,7 @@ type guard struct {
 	development bool
 	documents   graphql.Cache[*ast.QueryDocument]
 	schema      graphql.ExecutableSchema
+	weights     weights
 }
 
 // ExtensionName is for gqlgen.
@@ -256,7 +256,7 @@ func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 			return refusal(codeBadDocument, "The variable $"+shorten(v.Variable)+" is not of its type.")
 		}
 	}
-	if complexity.Calculate(ctx, g.schema, op.Operation, op.Variables) > g.limits.Complexity {
+	if g.weights.of(ctx, g.schema, op) > g.limits.Complexity {
 		return refusal(codeTooComplex, "The document asks for too much at once. Ask for smaller pages or fewer fields.")
 	}
 	return nil

@@ -120,7 +120,8 @@ func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, erro
 	return nodes, nil
 }
 
-// paging gathers the arguments of a connection. All entries are counted only where the caller selects totalCount.
+// paging gathers the arguments of a connection. All entries are counted only where the caller selects totalCount, and
+// whether there are any on the other side of a cursor is looked up only where he selects that.
 func paging(ctx context.Context, first *int, after *string, last *int, before *string) domain.Paging {
 	p := domain.Paging{First: first, Last: last}
 	if after != nil {
@@ -129,9 +130,18 @@ func paging(ctx context.Context, first *int, after *string, last *int, before *s
 	if before != nil {
 		p.Before = *before
 	}
+	p.NoEnds = true
 	connection := graphql.GetFieldContext(ctx).Field.Definition.Type.Name()
 	for _, f := range graphql.CollectFieldsCtx(ctx, []string{connection}) {
-		p.WithCount = p.WithCount || f.Name == "totalCount"
+		switch f.Name {
+		case "totalCount":
+			p.WithCount = true
+		case "pageInfo":
+			for _, end := range graphql.CollectFields(graphql.GetOperationContext(ctx), f.Selections, []string{"PageInfo"}) {
+				asked := end.Name == "hasPreviousPage" && p.After != "" || end.Name == "hasNextPage" && p.Before != ""
+				p.NoEnds = p.NoEnds && !asked
+			}
+		}
 	}
 	return p
 }

@@ -318,6 +318,12 @@ func timeline(t *testing.T, fresh Fresh) {
 	if len(page.Items) != 3 || page.HasNext || !page.HasPrevious || page.Items[2].ID != ids[4] {
 		t.Fatalf("the second page: %+v", page)
 	}
+	q.NoEnds = true
+	same, err := s.Events().List(t.Context(), q)
+	must(t, err)
+	if same.HasPrevious || !reflect.DeepEqual(same.Items, page.Items) || !reflect.DeepEqual(same.Cursors, page.Cursors) {
+		t.Errorf("without a look at the ends: %+v", same)
+	}
 	e, err := s.Events().Get(t.Context(), ids[0])
 	must(t, err)
 	if want := event(i, "x", s.now()); e.OccurredAt != want.OccurredAt || !reflect.DeepEqual(e.Concerns, want.Concerns) || e.SubjectKind != want.SubjectKind {

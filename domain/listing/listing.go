@@ -145,6 +145,8 @@ type Query struct {
 
 	// WithCount asks for the number of all matching records.
 	WithCount bool
+	// NoEnds says that nobody asks whether there is more on the other side of the cursor; then it need not be looked up.
+	NoEnds bool
 }
 
 // Keyset reports whether the page is asked for by key and not by position.

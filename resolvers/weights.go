@@ -1,0 +1,49 @@
+package resolvers
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/99designs/gqlgen/complexity"
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// weights remembers the complexity of operations that no variable changes. It keeps two generations: when the young
+// one is full, the old one is forgotten and the young one is the old one.
+type weights struct {
+	mu         sync.Mutex
+	young, old map[weighed]int
+}
+
+// weighed is an operation of a document.
+type weighed struct{ document, operation string }
+
+// of is the complexity of an operation. What fields cost depends on sizes of pages and lengths of lists, so an
+// operation weighs the same each time unless a variable is a number or a list.
+func (w *weights) of(ctx context.Context, schema graphql.ExecutableSchema, op *graphql.OperationContext) int {
+	if slices.ContainsFunc(op.Operation.VariableDefinitions, func(v *ast.VariableDefinition) bool {
+		return v.Type.Elem != nil || v.Type.NamedType == "Int" || v.Type.NamedType == "Float"
+	}) {
+		return complexity.Calculate(ctx, schema, op.Operation, op.Variables)
+	}
+	key := weighed{op.RawQuery, op.OperationName}
+	w.mu.Lock()
+	n, known := w.young[key]
+	if !known {
+		n, known = w.old[key]
+	}
+	w.mu.Unlock()
+	if known {
+		return n
+	}
+	n = complexity.Calculate(ctx, schema, op.Operation, op.Variables)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.young == nil || len(w.young) >= parsedDocuments/2 {
+		w.young, w.old = map[weighed]int{}, w.young
+	}
+	w.young[key] = n
+	return n
+}
