@@ -135,6 +135,7 @@ func (c *clients) foreign(kind string) string {
 	k := w.createInvitation()
 	if kind == "session" {
 		k = w.createSession(false)
+		k.input["clientId"] = "client_doors"
 	}
 	w.do(k)
 	if k.created.id == "" {
