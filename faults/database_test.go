@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,6 +89,18 @@ func backends(t *testing.T, d *sql.DB) (all, idle int) {
 	return all, idle
 }
 
+// trouble is what befalls the way to the database.
+type trouble struct {
+	name       string
+	begin, end func()
+	// served: callers are served all the same. atOnce: it is over when it has begun.
+	served, atOnce bool
+	// quiet: nobody calls meanwhile, and a lone caller comes afterwards.
+	quiet bool
+	// lengthy: for the long form only.
+	lengthy bool
+}
+
 // TestDatabaseTrouble cuts, silences and slows the network between the server and PostgreSQL, makes it forget
 // connections, and kills PostgreSQL, each under load: callers hear soon and clearly that it cannot be done now, the
 // server heals by itself, nothing that was acknowledged is lost, and nothing is left behind.
@@ -109,19 +122,16 @@ func TestDatabaseTrouble(t *testing.T) {
 		soon, healed = 15*time.Second, 45*time.Second
 	}
 	r := chance(t)
-	troubles := []struct {
-		name           string
-		begin, end     func()
-		served, atOnce bool
-		// quiet: nobody calls meanwhile, and a lone caller comes afterwards.
-		quiet bool
-	}{
+	troubles := []trouble{
 		{name: "cut", begin: func() { p.set(func() { p.cut = true }) }, end: func() { p.set(func() { p.cut = false }) }},
 		{name: "silence", begin: func() { p.set(func() { p.silent = true }) }, end: func() { p.set(func() { p.silent = false }) }},
-		{name: "forgotten connections", begin: p.forget, end: func() {}, atOnce: true},
+		{name: "forgotten connections", begin: p.forget, end: func() {}, atOnce: true, lengthy: true},
 		{name: "forgotten connections of a server at rest", begin: p.forget, end: func() {}, atOnce: true, quiet: true},
-		{name: "latency of 200 ms", begin: func() { p.set(func() { p.late = 100 * time.Millisecond }) }, end: func() { p.set(func() { p.late = 0 }) }, served: true},
+		{name: "latency of 200 ms", begin: func() { p.set(func() { p.late = 100 * time.Millisecond }) }, end: func() { p.set(func() { p.late = 0 }) }, served: true, lengthy: true},
 		{name: "PostgreSQL killed", begin: cluster.Kill, end: cluster.Start},
+	}
+	if !long { // what takes longest is left to the long form
+		troubles = slices.DeleteFunc(troubles, func(x trouble) bool { return x.lengthy })
 	}
 	if raceDetector && !long {
 		troubles = troubles[1:3]

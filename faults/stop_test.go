@@ -42,7 +42,7 @@ func TestStopUnderLoad(t *testing.T) {
 			stops = append(stops, time.Since(start))
 			cancel()
 			<-ended
-			s = w.serve("GATEHOUSE_DRAIN_DELAY=0.7s")
+			s = w.serve()
 			if len(c.pending) > 0 { // a connection that the system had taken for the server, and the server never saw
 				for k, done := range c.audit(d, machines) {
 					if done {
@@ -167,7 +167,11 @@ func TestRollingRestarts(t *testing.T) {
 	go b.watch(watching)
 	door := httptest.NewServer(b)
 	defer door.Close()
-	running := []*server{w.serve(), w.serve()}
+	delay := "GATEHOUSE_DRAIN_DELAY=3s" // the default
+	if !long {
+		delay = "GATEHOUSE_DRAIN_DELAY=1.5s"
+	}
+	running := []*server{w.serve(delay), w.serve(delay)}
 	machines := running[0].lifecycles()
 	for _, s := range running {
 		b.add(s.url)
@@ -185,7 +189,7 @@ func TestRollingRestarts(t *testing.T) {
 	restarts := often(20, 2, 1)
 	for n := range restarts {
 		i := n % 2
-		fresh := w.serve()
+		fresh := w.serve(delay)
 		b.add(fresh.url)
 		start := time.Now()
 		_ = running[i].cmd.Process.Signal(syscall.SIGTERM)
