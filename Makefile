@@ -1,4 +1,4 @@
-.PHONY: help run test check lint generate examples release-schema verify bench fuzz
+.PHONY: help run test check lint generate examples release-schema verify bench faults fuzz
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -8,6 +8,9 @@ run: ## Start the server.
 
 test: ## Run the tests.
 	go test ./...
+
+faults: ## Break the program and what it depends on, at length (docs/reliability.md): about half an hour.
+	GATEHOUSE_FAULTS=long go test ./faults -count=1 -timeout 90m -v
 
 lint: ## Run vet and golangci-lint.
 	go vet ./...

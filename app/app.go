@@ -16,7 +16,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql/playground"
@@ -36,6 +35,9 @@ import (
 const (
 	// graceful is how long a stop waits for requests in flight (operating contract).
 	graceful = 30 * time.Second
+	// retiring is how long a stop goes on answering where nobody follows /readyz, so that connections that are in use
+	// end with an answer that says so, and not while their next request is on its way.
+	retiring = 500 * time.Millisecond
 	// sweepEvery is how soon the sweeper writes what readers already see.
 	sweepEvery = time.Second
 	// purgeEvery is how often what has run out is removed.
@@ -117,25 +119,26 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	deliverer.Start()
 	background.Go(func() { keepTime(work, service, store, counted, log) })
 
-	var draining atomic.Bool
+	leaving := newDrain(now)
 	doors, err := newDoors(c, service, authenticator, log, publicURL)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerReady(w, r, store, &draining) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerReady(w, r, store, leaving) })
 	mux.Handle("GET /.well-known/jwks.json", publicKeys(signer, log))
 	mux.Handle("GET /.well-known/verification-keys.json", verificationKeys(attester, log))
 	mux.Handle("GET /v1/jwks", authenticator.Middleware(serverKeys(authenticator, signer, log)))
 	mux.Handle("/", authenticator.Middleware(doors))
 	entry := unredirected(mux, authenticator.Middleware(doors))
 
-	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL)}
+	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL), leaving: leaving.begun}
 	if c.Development() {
 		outer.hosts = []string{hostOf(publicURL)}
 	}
 	server := newServer(trace(outer.wrap(entry)), log)
+	server.ConnState = leaving.note
 	var admin *http.Server
 	if c.AdminListen != "" {
 		l, err := net.Listen("tcp", c.AdminListen)
@@ -163,10 +166,11 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		log.Info("stopping")
 		err = nil
 	}
-	draining.Store(true)
 	end, release := context.WithTimeout(context.WithoutCancel(ctx), graceful)
 	defer release()
+	leaving.wait(end, c.DrainDelay)
 	service.Live.Stop() // streams would never end by themselves
+	leaving.close(end, listener, server.Serve)
 	if late := server.Shutdown(end); late != nil {
 		log.Warn("some requests were cut off", "error", late)
 		_ = server.Close()
@@ -411,10 +415,11 @@ func (c *Config) demoTokens() func() (map[string]string, time.Time, error) {
 }
 
 // answerReady says whether requests would be served: the database is reachable and migrated, and no stop is under way.
-func answerReady(w http.ResponseWriter, r *http.Request, store *db.DB, draining *atomic.Bool) {
+func answerReady(w http.ResponseWriter, r *http.Request, store *db.DB, leaving *drain) {
+	leaving.asked()
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 	defer cancel()
-	if draining.Load() || store.Ready(ctx) != nil {
+	if leaving.begun() || store.Ready(ctx) != nil {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}

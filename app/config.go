@@ -40,6 +40,7 @@ type Config struct {
 	TrustedProxies                  string        `env:"GATEHOUSE_TRUSTED_PROXIES" help:"Networks (CIDR, separated by commas) whose forwarding headers are believed."`
 	EncryptionKey                   string        `env:"GATEHOUSE_ENCRYPTION_KEY" secret:"all" help:"Key-encryption key for personal data at rest: 32 bytes in Base64, or file:/path of such a text. Default: made once, in a file in the data directory."`
 	AdminListen                     string        `env:"GATEHOUSE_ADMIN_LISTEN" help:"Address of a second listener for /metrics and /debug/pprof. Default: none."`
+	DrainDelay                      time.Duration `default:"3s" env:"GATEHOUSE_DRAIN_DELAY" help:"How long a stop goes on answering while /readyz says 503, so that load balancers that follow it learn; at most 25s. Where nobody has asked /readyz for a minute, half a second."`
 	LogLevel                        string        `default:"info" env:"GATEHOUSE_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat                       string        `default:"auto" env:"GATEHOUSE_LOG_FORMAT" help:"text, json, or auto (text on a terminal)."`
 	InvitationTTL                   time.Duration `name:"invitation-ttl" default:"720h" env:"GATEHOUSE_INVITATION_TTL" help:"How long an invitation may be accepted."`
@@ -190,6 +191,8 @@ func (c *Config) Check() error {
 		return bad("CHALLENGE_TTL", "is not positive")
 	case c.TwoFactorTTL <= 0:
 		return bad("TWO_FACTOR_TTL", "is not positive")
+	case c.DrainDelay < 0 || c.DrainDelay > 25*time.Second:
+		return bad("DRAIN_DELAY", "expected 0 to 25s: a stop takes at most 30s in all")
 	case c.VerifyBlock < 0:
 		return bad("VERIFY_BLOCK", "is negative")
 	case c.SessionIdleTimeout <= 0:

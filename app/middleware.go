@@ -27,6 +27,8 @@ type chain struct {
 	origins []string
 	// hosts are the names the server answers to; empty: any.
 	hosts []string
+	// leaving reports whether a stop is under way; nil: never.
+	leaving func() bool
 	// inside counts the requests that are being answered, those that became WebSockets among them.
 	inside sync.WaitGroup
 }
@@ -48,21 +50,30 @@ func (c *chain) wait(ctx context.Context) {
 // recorder notes the status and the size of an answer.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	size   int64
+	status  int
+	size    int64
+	leaving func() bool
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
+	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
+// begin notes the status. During a stop the answer is the last one on its connection: a client that is told so opens
+// another one for its next request, to whoever answers there then.
+func (r *recorder) begin(status int) {
+	if r.status != 0 {
+		return
 	}
+	r.status = status
+	if r.leaving != nil && r.leaving() {
+		r.Header().Set("Connection", "close")
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.begin(http.StatusOK)
 	n, err := r.ResponseWriter.Write(b)
 	r.size += int64(n)
 	return n, err
@@ -81,7 +92,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		h.Set("X-Request-Id", id)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, leaving: c.leaving}
 		r = r.WithContext(withRequestID(r.Context(), id))
 		defer func() {
 			if p := recover(); p != nil {

@@ -80,6 +80,7 @@ func (d *DB) openPostgres(ctx context.Context) error {
 			config.MaxConns = int32(min(d.options.MaxConns, 10000)) //nolint:gosec // bounded
 		}
 	}
+	config.ShouldPing = d.alive
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return d.fault(err)
 	}

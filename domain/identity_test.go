@@ -524,6 +524,30 @@ func TestAProviderMayScoreLater(t *testing.T) {
 	}
 }
 
+// silent is a provider that does not answer.
+type silent struct{ later }
+
+func (*silent) Score(ctx context.Context, _ *domain.Quiz) (domain.QuizVerdict, error) {
+	<-ctx.Done()
+	return domain.VerdictLater, ctx.Err()
+}
+
+// TestASilentProviderKeepsNobody: whoever sends the answers is told soon that they are being scored.
+func TestASilentProviderKeepsNobody(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	who := testkit.Pike()
+	k.Know(t, who)
+	c := k.ContactOf(t, "max", who)
+	k.Quizmaster = &silent{later{Quizmaster: k.Quizmaster}}
+	quiz, questions := k.AskQuiz(t, "max", c.ID)
+	out, err := k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: testkit.RightAnswers(questions, 0)})
+	done(t, err)
+	if out.Record.State != domain.QuizScoring {
+		t.Errorf("got %s", out.Record.State)
+	}
+}
+
 func journalOf(t *testing.T, k *testkit.Kit, r domain.Record) []*domain.LifecycleEvent {
 	t.Helper()
 	n := 100

@@ -344,6 +344,14 @@ func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 		Because("Too many quizzes of this person were asked and not passed.").With("limit", limit.Limit).Until(until)
 }
 
+const (
+	// scoreWait is how long the caller with the answers waits for a provider that scores them; then the state says
+	// that it is being done.
+	scoreWait = 2 * time.Second
+	// resolveWait is longer than any provider's own deadline.
+	resolveWait = time.Minute
+)
+
 // ScoreQuizInput are the answers to a quiz.
 type ScoreQuizInput struct {
 	QuizID  string       `json:"quizId" validate:"required,max=512"`
@@ -393,7 +401,7 @@ func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Qui
 	})
 	if err == nil && !out.Replayed && out.Record.State == QuizScoring {
 		// The quiz is this call's now: only it, and later the clock, asks the provider.
-		if resolved, err := s.resolve(ctx, out.Record); err == nil && resolved != nil {
+		if resolved, err := s.resolve(ctx, out.Record, scoreWait); err == nil && resolved != nil {
 			out.Record = resolved
 		}
 	}
@@ -448,8 +456,10 @@ var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 }()
 
 // resolve asks the provider what became of the answers, and writes that; nil where nobody can say yet.
-func (s *Service) resolve(ctx context.Context, q *Quiz) (*Quiz, error) {
-	verdict, err := s.Quizmaster.Score(ctx, q)
+func (s *Service) resolve(ctx context.Context, q *Quiz, patience time.Duration) (*Quiz, error) {
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	verdict, err := s.Quizmaster.Score(asking, q)
 	if err != nil || verdict.state() == QuizScoring {
 		return nil, err
 	}
@@ -474,7 +484,7 @@ func (s *Service) ResolveQuizzes(ctx context.Context) (int, error) {
 	done := 0
 	var failure error
 	for _, q := range page.Items {
-		switch resolved, err := s.resolve(ctx, q); {
+		switch resolved, err := s.resolve(ctx, q, resolveWait); {
 		case problem.Has(err, problem.InvalidQuizState): // another instance was first
 		case err != nil:
 			failure = err

@@ -123,15 +123,8 @@ func startCluster() (string, error) {
 		return "", err
 	}
 	data := filepath.Join(dir, "data")
-	// A default collation that is not by code point shows where a column forgot to ask for it.
-	making := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"}
-	out, err := command(who, dir, filepath.Join(bin, "initdb"), append(making, "--locale-provider=icu", "--icu-locale=en-US")...).CombinedOutput()
-	if err != nil { // built without ICU, or before version 15
-		_ = os.RemoveAll(data)
-		out, err = command(who, dir, filepath.Join(bin, "initdb"), making...).CombinedOutput()
-	}
-	if err != nil {
-		return "", fmt.Errorf("testkit: initdb: %w: %s", err, out)
+	if err := initialise(who, dir, bin); err != nil {
+		return "", err
 	}
 	for range 5 { // the port may be taken between the two
 		port, err := freePort()
@@ -145,6 +138,22 @@ func startCluster() (string, error) {
 	}
 	log, _ := os.ReadFile(filepath.Join(dir, "log"))
 	return "", fmt.Errorf("testkit: PostgreSQL did not start: %s", log)
+}
+
+// initialise makes the files of a cluster.
+func initialise(who *syscall.Credential, dir, bin string) error {
+	data := filepath.Join(dir, "data")
+	// A default collation that is not by code point shows where a column forgot to ask for it.
+	making := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"}
+	out, err := command(who, dir, filepath.Join(bin, "initdb"), append(making, "--locale-provider=icu", "--icu-locale=en-US")...).CombinedOutput()
+	if err != nil { // built without ICU, or before version 15
+		_ = os.RemoveAll(data)
+		out, err = command(who, dir, filepath.Join(bin, "initdb"), making...).CombinedOutput()
+	}
+	if err != nil {
+		return fmt.Errorf("testkit: initdb: %w: %s", err, out)
+	}
+	return nil
 }
 
 // stranger is whom to run as: PostgreSQL refuses root. The folder becomes his.
@@ -176,8 +185,10 @@ func command(who *syscall.Credential, dir, name string, args ...string) *exec.Cm
 	return cmd
 }
 
-// leash is held open as long as this process lives.
-var leash io.WriteCloser //nolint:unused // held, not used
+var holding sync.Mutex
+
+// leashes are held open as long as this process lives.
+var leashes []io.WriteCloser
 
 // watch starts a shell that waits for the end of this process, then stops the server and removes the folder.
 func watch(dir string) error {
@@ -185,10 +196,13 @@ func watch(dir string) error {
 pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
 rm -rf "$0"`, dir)
-	var err error
-	if leash, err = cmd.StdinPipe(); err != nil {
+	leash, err := cmd.StdinPipe()
+	if err != nil {
 		return err
 	}
+	holding.Lock()
+	leashes = append(leashes, leash)
+	holding.Unlock()
 	return cmd.Start()
 }
 
@@ -202,13 +216,16 @@ func freePort() (int, error) {
 }
 
 // serve starts the server, small and without waiting for the disk.
-func serve(who *syscall.Credential, dir, postgres, data string, port int) *exec.Cmd {
+func serve(who *syscall.Credential, dir, postgres, data string, port int, more ...string) *exec.Cmd {
 	args := []string{"-D", data}
 	for _, setting := range []string{
 		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", port), "unix_socket_directories=" + dir,
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=200",
 		"autovacuum=off", "max_wal_senders=0", "wal_level=minimal", "jit=off",
 	} {
+		args = append(args, "-c", setting)
+	}
+	for _, setting := range more {
 		args = append(args, "-c", setting)
 	}
 	cmd := command(who, dir, postgres, args...)

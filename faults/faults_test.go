@@ -1,0 +1,418 @@
+// Package faults breaks the built program, and what it depends on, from outside: the process is killed and stopped,
+// the database dies and falls silent, mail server and providers fail, the disk fills up. Each test then compares what
+// clients were told with what is stored. docs/reliability.md says what is promised and what was measured.
+//
+// It knows the program's commands, doors and tables, and nothing of its packages. The short form runs with all other
+// tests; GATEHOUSE_FAULTS=long is the long one (make faults). GATEHOUSE_FAULTS_SEED repeats a run's choices.
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/testkit"
+)
+
+var (
+	long = os.Getenv("GATEHOUSE_FAULTS") == "long"
+	seed = func() uint64 {
+		if n, err := strconv.ParseUint(os.Getenv("GATEHOUSE_FAULTS_SEED"), 10, 64); err == nil {
+			return n
+		}
+		return rand.Uint64() >> 32
+	}()
+)
+
+const given = "GATEHOUSE_FAULTS_BINARY"
+
+// often is how many times something is done: in the long form, in the short one, and in the short one under the race
+// detector, where everything is several times as slow.
+func often(inLong, inShort, raced int) int {
+	switch {
+	case long:
+		return inLong
+	case raceDetector:
+		return raced
+	}
+	return inShort
+}
+
+// binary builds the program once; under the race detector with it, so that its own races are found too.
+// GATEHOUSE_FAULTS_BINARY names another build of it.
+var binary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(given); path != "" {
+		return path, nil
+	}
+	dir, err := os.MkdirTemp("", "gatehouse-faults-*")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "gatehouse")
+	args := []string{"build", "-o", path}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, ".")...)
+	build.Dir = ".."
+	out, err := build.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return path, err
+})
+
+func TestMain(m *testing.M) {
+	fmt.Printf("GATEHOUSE_FAULTS_SEED=%d\n", seed)
+	status := m.Run()
+	if path, err := binary(); err == nil && os.Getenv(given) == "" {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(status)
+}
+
+// chance gives the test's own random choices: the same for the same seed, whatever else runs.
+func chance(t *testing.T) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, t.Name())
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+// between is a time between two.
+func between(r *rand.Rand, low, high time.Duration) time.Duration {
+	return low + time.Duration(r.Int64N(int64(high-low)))
+}
+
+// world is a folder with its settings, in which servers and commands run.
+type world struct {
+	t        *testing.T
+	dir, url string
+	env      []string
+	database string
+	// alice invites, dora is invited, root may do everything.
+	alice, dora, root string
+	logs              int
+}
+
+// newWorld makes one. database is empty for an embedded file.
+func newWorld(t *testing.T, database string, env ...string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), database: database}
+	if database == "" {
+		w.database = "sqlite://" + filepath.Join(w.dir, "gatehouse-data", "gatehouse.db")
+	}
+	w.env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GATEHOUSE_DATABASE_URL=" + w.database, "GATEHOUSE_HASH_COST=low", "GATEHOUSE_LOG_FORMAT=json",
+		"GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_VERIFY_RATE=1000000/60s", "GATEHOUSE_INVITATION_RESEND_LIMIT=1000000",
+		"GATEHOUSE_CODE_SEND_LIMIT=1000000/1h", "GATEHOUSE_QUIZ_LIMIT=1000000/1h", "GATEHOUSE_DRAIN_DELAY=300ms", "GORACE=exitcode=66",
+	}, env...)
+	w.alice = w.token("alice", "banking/full profiles/full")
+	w.dora = w.token("dora", "banking/full")
+	w.root = w.token("root", "banking/full profiles/full admin/full signup")
+	return w
+}
+
+func (w *world) token(subject, scope string) string {
+	return w.must("token", "--subject", subject, "--scope", scope, "--ttl", "12h")
+}
+
+// must runs a command that is expected to work.
+func (w *world) must(args ...string) string {
+	w.t.Helper()
+	path, err := binary()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	var out, errs bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.env, &out, &errs
+	if err := cmd.Run(); err != nil {
+		w.t.Fatalf("gatehouse %s: %v: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// server is a running server.
+type server struct {
+	*world
+	cmd  *exec.Cmd
+	url  string
+	log  string
+	done chan struct{}
+	// ready is how long it took from its start until it was ready.
+	ready time.Duration
+}
+
+// freePort finds a port below those that the system gives to connections, so that a server may come back to it.
+func freePort(t *testing.T) string {
+	for range 1000 {
+		port := 20000 + rand.IntN(12000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// serve starts a server and waits until it is ready.
+func (w *world) serve(env ...string) *server {
+	w.t.Helper()
+	path, err := binary()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	address := "127.0.0.1:" + freePort(w.t)
+	w.logs++
+	s := &server{world: w, cmd: exec.Command(path), url: "http://" + address, log: filepath.Join(w.t.TempDir(), "log"), done: make(chan struct{})}
+	log, err := os.Create(s.log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = w.dir, io.Discard, log
+	s.cmd.Env = append(append(slices.Clone(w.env), "GATEHOUSE_LISTEN="+address), env...)
+	start := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		_ = s.cmd.Wait()
+		_ = log.Close()
+		close(s.done)
+	}()
+	w.t.Cleanup(func() {
+		s.kill()
+		s.checkLog()
+	})
+	for s.get("/readyz") != http.StatusOK {
+		select {
+		case <-s.done:
+			w.t.Fatalf("the server ended at its start:\n%s", s.tail())
+		case <-time.After(2 * time.Millisecond):
+		}
+		if time.Since(start) > time.Minute {
+			w.t.Fatalf("the server is not ready after a minute:\n%s", s.tail())
+		}
+	}
+	s.ready = time.Since(start)
+	return s
+}
+
+func (s *server) tail() string {
+	raw, _ := os.ReadFile(s.log)
+	return string(raw[max(0, len(raw)-4000):])
+}
+
+// checkLog finds what no server may say, whatever befalls it.
+func (s *server) checkLog() {
+	raw, _ := os.ReadFile(s.log)
+	for _, bad := range []string{"DATA RACE", `"msg":"panic"`, "fatal error", "goroutine 1 ["} {
+		if at := bytes.Index(raw, []byte(bad)); at >= 0 {
+			s.t.Errorf("the log says %q:\n%s", bad, raw[max(0, at-200):min(len(raw), at+4000)])
+			return
+		}
+	}
+}
+
+// kill ends the server as a power switch would end it.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// stop asks the server to end and expects status 0.
+func (s *server) stop() {
+	s.t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+	case <-time.After(40 * time.Second):
+		s.t.Fatal("the server has not ended in 40 seconds")
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		s.t.Errorf("after SIGTERM the status is %d:\n%s", code, s.tail())
+	}
+}
+
+// quick asks whether a server is there.
+var quick = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+func (s *server) get(path string) int {
+	res, err := quick.Get(s.url + path)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// answer is what a client saw of its request.
+type answer struct {
+	status int
+	body   string
+	tree   map[string]any
+	err    error
+	took   time.Duration
+}
+
+// client is one that keeps its connections.
+func client(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}
+}
+
+// send makes one request; body is JSON or nil.
+func send(c *http.Client, method, url, token string, body any, header ...string) (a answer) {
+	var raw []byte
+	if body != nil {
+		raw, _ = json.Marshal(body)
+	}
+	req, err := http.NewRequest(method, url, bytes.NewReader(raw))
+	if err != nil {
+		return answer{err: err}
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	start := time.Now()
+	defer func() { a.took = time.Since(start) }()
+	res, err := c.Do(req)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return answer{err: err}
+	}
+	a = answer{status: res.StatusCode, body: string(text)}
+	_ = json.Unmarshal(text, &a.tree)
+	return a
+}
+
+// graphql makes one GraphQL request.
+func graphql(c *http.Client, url, token, query string, variables map[string]any) answer {
+	return send(c, http.MethodPost, url+"/graphql", token, map[string]any{"query": query, "variables": variables})
+}
+
+// refused reports whether no connection came about: nothing was sent.
+func (a answer) refused() bool {
+	var op *net.OpError
+	return errors.As(a.err, &op) && op.Op == "dial"
+}
+
+// at gives what is at the path of the answer.
+func (a answer) at(path ...any) any {
+	var v any = a.tree
+	for _, p := range path {
+		switch k := p.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[k]
+		case int:
+			l, _ := v.([]any)
+			if k >= len(l) {
+				return nil
+			}
+			v = l[k]
+		}
+	}
+	return v
+}
+
+// text is at for a text.
+func (a answer) text(path ...any) string {
+	s, _ := a.at(path...).(string)
+	return s
+}
+
+// unavailable reports whether the server said that it cannot do it now.
+func (a answer) unavailable() bool {
+	return a.status == http.StatusServiceUnavailable || a.text("errors", 0, "extensions", "code") == "UNAVAILABLE"
+}
+
+func (a answer) String() string {
+	if a.err != nil {
+		return a.err.Error()
+	}
+	return fmt.Sprintf("%d %.600s", a.status, a.body)
+}
+
+// await asks again and again until the condition holds.
+func await(t *testing.T, atMost time.Duration, what string, holds func() bool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for !holds() {
+		if time.Since(start) > atMost {
+			t.Fatalf("%s: not within %s", what, atMost)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return time.Since(start)
+}
+
+// forBoth runs a story on both databases.
+func forBoth(t *testing.T, story func(t *testing.T, database string)) {
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		story(t, "")
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		story(t, testkit.Postgres(t))
+	})
+}
+
+// spread tells how times are distributed.
+func spread(times []time.Duration) string {
+	if len(times) == 0 {
+		return "none"
+	}
+	s := slices.Clone(times)
+	slices.Sort(s)
+	at := func(q float64) time.Duration {
+		return s[min(len(s)-1, int(q*float64(len(s))))].Round(time.Millisecond / 10)
+	}
+	return fmt.Sprintf("n %d, median %s, p95 %s, max %s", len(s), at(.5), at(.95), s[len(s)-1].Round(time.Millisecond/10))
+}
+
+func median(times []time.Duration) time.Duration {
+	if len(times) == 0 {
+		return 0
+	}
+	s := slices.Clone(times)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+// background is a context that ends with the test's patience.
+func background(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,97 @@
+package faults
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jws"
+)
+
+// TestKilled kills the server in mid-write, again and again, and looks each time at what clients were told and what is
+// there: acknowledged writes are there, refused ones are not, and those without an answer are whole or absent.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	forBoth(t, func(t *testing.T, database string) {
+		w := newWorld(t, database)
+		r := chance(t)
+		s := w.serve()
+		machines := s.lifecycles()
+		c := newClients(t, w, 8, func() string { return s.url })
+		c.begin()
+		d := w.open()
+		var ready []time.Duration
+		kills := often(100, 4, 2)
+		for n := range kills {
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				c.run(ctx, 0)
+			}()
+			time.Sleep(between(r, 150*time.Millisecond, 700*time.Millisecond))
+			s.kill()
+			killed := time.Now()
+			cancel()
+			<-ended
+			s = w.serve()
+			ready = append(ready, s.ready)
+			c.quiesce(d, killed)
+			c.settle(c.audit(d, machines))
+			if n%10 == 9 || n == kills-1 {
+				c.audit(d, machines)
+				c.read()
+			}
+			if t.Failed() {
+				t.Fatalf("after kill %d", n+1)
+			}
+		}
+		patience := time.Minute
+		if database != "" && !long {
+			patience = 0 // the lease of a dead worker is two minutes where others may be alive
+		} else if database != "" {
+			patience = 3 * time.Minute
+		}
+		c.delivered(d, patience)
+		c.verifyTokens(s)
+		s.stop()
+		c.audit(d, machines)
+		if slow := slices.Max(ready); slow > 30*time.Second {
+			t.Errorf("ready after %s", slow)
+		}
+		t.Logf("%d kills; ready again: %s; records %d; %s", kills, spread(ready), len(c.records), c.tally())
+	})
+}
+
+// quiesce waits until PostgreSQL has dealt with what the dead server left behind: a backend notices the end of its
+// client a moment later.
+func (c *clients) quiesce(d *sql.DB, killed time.Time) {
+	if strings.HasPrefix(c.w.database, "sqlite") {
+		return
+	}
+	await(c.t, 20*time.Second, "the connections of the dead server end", func() bool {
+		return rows(c.t, d, fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse' "+
+			"AND backend_start < to_timestamp(%d.%06d)", killed.Unix(), killed.Nanosecond()/1000))[0][0] == "0"
+	})
+}
+
+// verifyTokens holds every session token against the keys that the server publishes now.
+func (c *clients) verifyTokens(s *server) {
+	c.t.Helper()
+	keys, err := jwk.Parse([]byte(send(quick, "GET", s.url+"/.well-known/jwks.json", "", nil).body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, token := range c.tokens {
+		if _, err := jws.Verify([]byte(token), jws.WithKeySet(keys)); err != nil {
+			c.t.Errorf("a token that was given is not good any more: %v", err)
+			return
+		}
+	}
+	c.counts["tokens verified"] = len(c.tokens)
+}

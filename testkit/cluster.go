@@ -1,0 +1,96 @@
+//go:build unix
+
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Cluster is a PostgreSQL of a test's own, which the test may kill and start again. What it acknowledges outlives its
+// processes.
+type Cluster struct {
+	t              testing.TB
+	who            *syscall.Credential
+	dir, bin, data string
+	port           int
+	server         *exec.Cmd
+}
+
+// NewCluster makes one and starts it. Where PostgreSQL is not installed the test is skipped, as with Postgres.
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	bin, err := binaries()
+	if errors.Is(err, errNoPostgres) && !slices.Contains(strings.FieldsFunc(os.Getenv("GATEHOUSE_TEST_REQUIRE"), separator), "postgres") {
+		t.Skip(err)
+	}
+	c := &Cluster{t: t, bin: bin}
+	if err == nil {
+		c.dir, err = os.MkdirTemp("", "gatehouse-pg-")
+	}
+	if err == nil {
+		c.data = filepath.Join(c.dir, "data")
+		c.who, err = stranger(c.dir)
+	}
+	if err == nil {
+		err = watch(c.dir)
+	}
+	if err == nil {
+		err = initialise(c.who, c.dir, bin)
+	}
+	if err == nil {
+		c.port, err = freePort()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Start()
+	t.Cleanup(func() {
+		c.Kill()
+		_ = os.RemoveAll(c.dir)
+	})
+	return c
+}
+
+// Address is where it listens.
+func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+
+// URL is that of its database, at an address that leads to it.
+func (c *Cluster) URL(address string) string {
+	return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", address)
+}
+
+// Start starts the server and waits until it answers. After a kill the processes of the old one have to end first.
+func (c *Cluster) Start() {
+	c.t.Helper()
+	for range 50 {
+		c.server = serve(c.who, c.dir, filepath.Join(c.bin, "postgres"), c.data, c.port, "synchronous_commit=on")
+		if started(c.server, c.URL(c.Address())) {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
+	c.t.Fatalf("testkit: PostgreSQL did not start: %s", log)
+}
+
+// Kill ends the first process of the server without a word; the others end when they notice.
+func (c *Cluster) Kill() {
+	pid, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	first, _, _ := strings.Cut(string(pid), "\n")
+	if n, err := strconv.Atoi(strings.TrimSpace(first)); err == nil && n == c.server.Process.Pid {
+		_ = syscall.Kill(n, syscall.SIGKILL)
+	}
+}
