@@ -71,6 +71,8 @@ type bank struct {
 	// urls are those of the instances.
 	urls []string
 	logs []*lines
+	// processes are the instances themselves.
+	processes []*exec.Cmd
 	// key is an API key.
 	key    string
 	client *http.Client
@@ -125,7 +127,7 @@ func (b *bank) serve() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	b.logs = append(b.logs, log)
+	b.logs, b.processes = append(b.logs, log), append(b.processes, cmd)
 	b.urls = append(b.urls, "http://"+log.await(b, `msg=listening addr=(\S+)`))
 }
 
