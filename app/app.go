@@ -125,7 +125,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	mux.Handle("/", authenticator.Middleware(doors))
 	entry := unredirected(mux, authenticator.Middleware(doors))
 
-	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL)}
+	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL), secure: strings.HasPrefix(publicURL, "https://")}
 	if c.Development() {
 		outer.hosts = []string{hostOf(publicURL)}
 	}
