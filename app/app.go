@@ -133,7 +133,10 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	mux.Handle("/", authenticator.Middleware(doors))
 	entry := unredirected(mux, authenticator.Middleware(doors))
 
-	outer := &chain{log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL), leaving: leaving.begun}
+	outer := &chain{
+		log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL), leaving: leaving.begun,
+		secure: strings.HasPrefix(publicURL, "https://"),
+	}
 	if c.Development() {
 		outer.hosts = []string{hostOf(publicURL)}
 	}

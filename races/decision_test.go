@@ -49,6 +49,8 @@ func stepDecision(s decision, c call, out outcome) (bool, decision) {
 		code = "REQUEST_NOT_FOUND"
 	case c.Version != 0 && c.Version != s.version:
 		code = "VERSION_STALE"
+	case s.state == "EXPIRED":
+		code = "REQUEST_EXPIRED"
 	case s.state != "PENDING":
 		code = "ALREADY_DECIDED"
 	}

@@ -55,7 +55,7 @@ func stepInvitation(s invitation, c call, out outcome) (bool, invitation) {
 	case "read":
 		return out.Code == "" && s.shows(out), s
 	case "verifyInvitation":
-		if s.state == "FAILED" || s.state == "REVOKED" {
+		if s.state == "FAILED" || s.state == "REVOKED" || s.state == "EXPIRED" {
 			wrongState = "VERIFICATION_INVITATION_" + s.state
 		}
 		right := c.Arg == s.secret

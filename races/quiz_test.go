@@ -16,6 +16,8 @@ type quiz struct {
 	state   string
 	version int
 	keys    memos
+	// asked: the questions were shown; late: answers came after the time, and the caller was told.
+	asked, late bool
 }
 
 var quizRaces = subject{name: "quiz", model: model(quiz{}, stepQuiz), plan: planQuiz}
@@ -39,7 +41,7 @@ func stepQuiz(s quiz, c call, out outcome) (bool, quiz) {
 	case "read":
 		return out.Code == "" && shows(s) && !out.Questions, s
 	case "createQuizQuestions":
-		next.state = "ASKED"
+		next.state, next.asked = "ASKED", true
 		switch {
 		case stale:
 			code = "VERSION_STALE"
@@ -51,6 +53,8 @@ func stepQuiz(s quiz, c call, out outcome) (bool, quiz) {
 		switch {
 		case stale:
 			code = "VERSION_STALE"
+		case s.state == "EXPIRED" && s.asked && !s.late: // the first are told so by the state
+			next.state, next.late = s.state, true
 		case s.state != "ASKED":
 			code = "INVALID_QUIZ_STATE"
 		case c.Arg == "misfit":

@@ -119,6 +119,8 @@ func stepSession(s session, c call, out outcome) (bool, session) {
 			code = "VERSION_STALE"
 		case over:
 			code = "SESSION_TERMINATED"
+		case s.state == "EXPIRED":
+			code = "SESSION_LIFETIME_EXCEEDED"
 		}
 	case "completeSessionTask":
 		left, found := without(s.tasks, c.Arg)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,14 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	// Walks: so many for each kind of record and database, where the command line does not say otherwise.
+	walks := "4"
+	if long() {
+		walks = "100"
+	}
+	if err := errors.Join(flag.Set("rapid.checks", walks), flag.Set("rapid.nofailfile", "true")); err != nil {
+		panic(err)
+	}
 	status := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -71,6 +80,8 @@ type bank struct {
 	// urls are those of the instances.
 	urls []string
 	logs []*lines
+	// processes are the instances themselves.
+	processes []*exec.Cmd
 	// key is an API key.
 	key    string
 	client *http.Client
@@ -125,7 +136,7 @@ func (b *bank) serve() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	b.logs = append(b.logs, log)
+	b.logs, b.processes = append(b.logs, log), append(b.processes, cmd)
 	b.urls = append(b.urls, "http://"+log.await(b, `msg=listening addr=(\S+)`))
 }
 

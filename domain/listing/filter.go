@@ -433,7 +433,7 @@ func (s Schema) meanings(in []Predicate) ([]Predicate, error) {
 func (s Schema) filterable(name string) (Field, error) {
 	f, ok := s.Field(name)
 	if !ok || f.Hidden {
-		return Field{}, meaningless(name, "The list cannot be filtered by %s.", name)
+		return Field{}, meaningless(short(name), "The list cannot be filtered by %s.", short(name))
 	}
 	return f, nil
 }

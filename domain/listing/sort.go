@@ -43,10 +43,19 @@ func ParseSort(s Schema, text string) ([]Order, error) {
 	for _, o := range orders {
 		if f, ok := s.Field(o.Field); !ok || f.Hidden || f.Many {
 			return nil, problem.New(problem.MeaninglessSort).
-				Because("The list cannot be sorted by %s.", o.Field).With("property", o.Field)
+				Because("The list cannot be sorted by %s.", short(o.Field)).With("property", short(o.Field))
 		}
 	}
 	return orders, nil
+}
+
+// short keeps what a caller made up from filling an answer.
+func short(name string) string {
+	const most = 64 // names of properties are shorter
+	if len(name) <= most {
+		return name
+	}
+	return name[:most] + "…" // a name has ASCII letters and digits
 }
 
 func invalidSort(text string, at int) error {
