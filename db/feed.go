@@ -229,14 +229,14 @@ func (d *DB) FeedPart(ctx context.Context, part domain.FeedPart) ([]*domain.Life
 	return events.records(ctx, rows)
 }
 
-type place struct {
+type feedPlace struct {
 	Tx  int64 `bun:"tx"`
 	Seq int64 `bun:"seq"`
 }
 
 // FeedEnd is the place of the newest event in the feed.
 func (d *DB) FeedEnd(ctx context.Context) (domain.FeedPosition, error) {
-	var found []place
+	var found []feedPlace
 	err := d.query(ctx, &found, "SELECT tx, seq FROM lifecycle_events WHERE TRUE"+d.words.settled+" ORDER BY tx DESC, seq DESC LIMIT 1")
 	if err != nil || len(found) == 0 {
 		return domain.FeedPosition{}, err
