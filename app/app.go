@@ -262,9 +262,11 @@ func newDoors(c *Config, service *domain.Service, log *slog.Logger, publicURL st
 		return nil, fmt.Errorf("GATEHOUSE_TRUSTED_DOCUMENTS: %w", err)
 	}
 	build := Build()
+	limits := resolvers.DefaultLimits
+	limits.Body = c.GraphQLMaxBody
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", resolvers.New(resolvers.Options{
-		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents,
+		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents, Limits: limits,
 		Version: build.Version, Commit: build.Commit, Go: build.Go,
 	}))
 	dialects := rest.New(rest.Options{

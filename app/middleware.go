@@ -109,12 +109,9 @@ func ownCORS(path string) bool { return path == "/v1" || strings.HasPrefix(path,
 
 // cors lets the allowed origins in and answers their preflights.
 func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
-	}
 	h := w.Header()
-	h.Add("Vary", "Origin")
+	h.Add("Vary", "Origin") // with and without: a cache must not give the answer of the one to the other
+	origin := r.Header.Get("Origin")
 	if !slices.Contains(c.origins, origin) {
 		return false
 	}
@@ -124,7 +121,7 @@ func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id")
+	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
