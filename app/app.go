@@ -297,9 +297,11 @@ func newDoors(
 		return nil, fmt.Errorf("GATEHOUSE_TRUSTED_DOCUMENTS: %w", err)
 	}
 	build := Build()
+	limits := resolvers.DefaultLimits
+	limits.Body = c.GraphQLMaxBody
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", resolvers.New(resolvers.Options{
-		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents,
+		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents, Limits: limits,
 		Version: build.Version, Commit: build.Commit, Go: build.Go,
 		Origins: c.Origins(publicURL), Authenticate: authenticator.Authenticate,
 	}))

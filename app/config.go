@@ -58,6 +58,7 @@ type Config struct {
 	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation mail, with {invitationId} and {key}. Default: the public URL and /invite?invitationId={invitationId}&key={key}."`
 	CompleteRequiresVerification    bool          `default:"false" env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
 	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file of GraphQL documents by id; then only these are served."`
+	GraphQLMaxBody                  int           `name:"graphql-max-body" default:"65536" env:"GATEHOUSE_GRAPHQL_MAX_BODY" help:"Largest body of a GraphQL request, in bytes."`
 	EmailTokenTTL                   time.Duration `name:"email-token-ttl" default:"24h" env:"GATEHOUSE_EMAIL_TOKEN_TTL" help:"How long the token of a verification mail may be used."`
 	PhoneCodeTTL                    time.Duration `name:"phone-code-ttl" default:"10m" env:"GATEHOUSE_PHONE_CODE_TTL" help:"How long the code of a text message may be used."`
 	ChallengeTTL                    time.Duration `name:"challenge-ttl" default:"5m" env:"GATEHOUSE_CHALLENGE_TTL" help:"How long the challenge of a device may be used."`
@@ -205,6 +206,8 @@ func (c *Config) Check() error {
 		return bad("SESSION_TOKEN_ALG", "expected RS256, ES256 or EdDSA")
 	case strings.TrimSpace(c.InstitutionName) == "" || strings.ContainsFunc(c.InstitutionName, unicode.IsControl):
 		return bad("INSTITUTION_NAME", "expected one line of text")
+	case c.GraphQLMaxBody < 1<<10 || c.GraphQLMaxBody > 16<<20:
+		return bad("GRAPHQL_MAX_BODY", "expected 1024 (1 KiB) to 16777216 (16 MiB)")
 	case !strings.Contains(c.MailFrom, "@"):
 		return bad("MAIL_FROM", "expected an e-mail address")
 	}

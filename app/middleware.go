@@ -156,12 +156,9 @@ func ownCORS(path string) bool { return path == "/v1" || strings.HasPrefix(path,
 
 // cors lets the allowed origins in and answers their preflights.
 func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
-	}
 	h := w.Header()
-	h.Add("Vary", "Origin")
+	h.Add("Vary", "Origin") // with and without: a cache must not give the answer of the one to the other
+	origin := r.Header.Get("Origin")
 	if !slices.Contains(c.origins, origin) {
 		return false
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
 )
@@ -112,19 +113,24 @@ func (b *bomb) sent(ctx context.Context, n int) *http.Request {
 }
 
 // BenchmarkRefusal says what it costs to say no, the reading of the request included (docs/graphql.md has the figures).
+// Beside the mean it gives the shortest time, which is that of the server where a busy machine did something else in between.
 func BenchmarkRefusal(b *testing.B) {
 	d := open(b)
 	n := 0
 	for _, one := range bombs() {
 		b.Run(one.name, func(b *testing.B) {
 			b.ReportAllocs()
+			shortest := time.Hour
 			for b.Loop() {
 				b.StopTimer()
 				n++
 				r, w := one.sent(b.Context(), n), httptest.NewRecorder()
 				b.StartTimer()
+				start := time.Now()
 				d.handler.ServeHTTP(w, r)
+				shortest = min(shortest, time.Since(start))
 			}
+			b.ReportMetric(float64(shortest.Nanoseconds()), "shortest-ns/op")
 		})
 	}
 }
