@@ -197,18 +197,26 @@ func TestPagesForEverybody(t *testing.T) {
 		hears []string
 	}{
 		{
-			"open", rightLink, rules{state: domain.InvitationSent}, nil, nil,
+			"open", rightLink,
+			rules{state: domain.InvitationSent},
+			nil, nil,
 			[]string{
 				"heading: Alice Moreau invites you level 1", "textbox: Secret (Alice Moreau told you the secret another way, for example by phone. It is in no mail.) required",
 				"button: Accept the invitation", "StaticText: Joint owner of an account", "StaticText: First Bank", "StaticText: 25 December 2026 at 09:30 UTC",
 			},
 		},
 		{
-			"wrong", rightLink, rules{state: domain.InvitationSent}, nil, []string{kb.Tab, "our second boat", kb.Enter},
+			"wrong", rightLink,
+			rules{state: domain.InvitationSent},
+			nil,
+			[]string{kb.Tab, "our second boat", kb.Enter},
 			[]string{"alert: ", "heading: That is not the secret level 2", "textbox: Secret (That is not the secret Check it with Alice Moreau", "invalid", "focused"},
 		},
 		{
-			"accepted", rightLink, rules{state: domain.InvitationSent}, nil, []string{kb.Tab, rightSecret, kb.Tab, kb.Enter},
+			"accepted", rightLink,
+			rules{state: domain.InvitationSent},
+			nil,
+			[]string{kb.Tab, rightSecret, kb.Tab, kb.Enter},
 			[]string{"status: ", "heading: You have accepted the invitation level 2", "focused"},
 		},
 		{"already-accepted", rightLink, rules{state: domain.InvitationAccepted}, nil, nil, []string{"status: ", "heading: This invitation is already accepted level 2"}},
@@ -216,7 +224,10 @@ func TestPagesForEverybody(t *testing.T) {
 		{"expired", rightLink, rules{state: domain.InvitationExpired}, nil, nil, []string{"alert: ", "heading: This invitation has expired level 2"}},
 		{"revoked", rightLink, rules{state: domain.InvitationRevoked}, nil, nil, []string{"alert: ", "heading: This invitation was taken back level 2"}},
 		{
-			"too-many", rightLink, rules{state: domain.InvitationSent, refuse: limited}, nil, []string{kb.Tab, "our second boat", kb.Enter},
+			"too-many", rightLink,
+			rules{state: domain.InvitationSent, refuse: limited},
+			nil,
+			[]string{kb.Tab, "our second boat", kb.Enter},
 			[]string{"alert: ", "heading: Too many tries level 1", "You can try again in 10 minutes"},
 		},
 		{"malformed", "/invite?invitationId=%zz", rules{}, nil, nil, []string{"status: ", "heading: Please use the link of the newest mail level 1"}},

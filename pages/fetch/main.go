@@ -92,7 +92,7 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(parcelFolder)
+	defer func() { _ = os.RemoveAll(parcelFolder) }()
 	switch err := pack(parcelFolder, names...); {
 	case errors.Is(err, errNoNpm):
 		fmt.Println("GraphiQL: npm is not installed, so the playground is the console; nothing was changed.")
