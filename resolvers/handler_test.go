@@ -95,7 +95,7 @@ func TestStatuses(t *testing.T) {
 		"an operation that is none":        {post(`{"query":"query a { version { version } }","operationName":"b"}`), 400, asResponse, "BAD_DOCUMENT"},
 		"too much":                         {post(`{"query":"{ invitations(first: 100) { nodes { timeline(first: 100) { nodes { id } } } } }"}`), 400, asResponse, "TOO_COMPLEX"},
 		"too large":                        {post(`{"query":"` + strings.Repeat(" ", 64<<10) + `"}`), 413, asResponse, "TOO_COMPLEX"},
-		"a query by GET":                   {get(url.Values{"query": {"query($k: LifecycleKind!) { lifecycle(of: $k) { name } }"}, "variables": {`{"k":"INVITATION"}`}}), 200, asJSON, ""},
+		"a query by GET":                   {get(url.Values{"query": {"query($k: LifecycleKind!) { lifecycle(of: $k) { kind } }"}, "variables": {`{"k":"INVITATION"}`}}), 200, asJSON, ""},
 		"a mutation by GET":                {get(url.Values{"query": {`mutation { revokeInvitation(input: {invitationId: "x"}) { replayed } }`}}), 405, asResponse, "BAD_DOCUMENT"},
 		"GET without a document":           {get(url.Values{}), 400, asResponse, "BAD_DOCUMENT"},
 		"GET with variables that are none": {get(url.Values{"query": {"{ version { version } }"}, "variables": {"x"}}), 400, asResponse, "BAD_DOCUMENT"},
@@ -224,8 +224,8 @@ func TestErrorsTellNothing(t *testing.T) {
 		"a broken document":    post(`{"query": "mutation { verifyInvitation(input: \"` + secret + `\" }"}`),
 		"a broken string":      post(`{"query": "{ node(id: \"` + secret + `"}`),
 		"a literal":            post(`{"query": "{ invitations(first: \"` + secret + `\") { nodes { id } } }"}`),
-		"an enumeration":       post(`{"query": "{ lifecycle(of: \"` + secret + `\") { name } }"}`),
-		"an unquoted word":     post(`{"query": "{ lifecycle(of: ` + secret + `) { name } }"}`),
+		"an enumeration":       post(`{"query": "{ lifecycle(of: \"` + secret + `\") { kind } }"}`),
+		"an unquoted word":     post(`{"query": "{ lifecycle(of: ` + secret + `) { kind } }"}`),
 		"a time":               post(`{"query": "{ invitations(where: {createdAt: {gt: \"` + secret + `\"}}) { nodes { id } } }"}`),
 		"a variable":           post(`{"query": "query($n: Int) { invitations(first: $n) { nodes { id } } }", "variables": {"n": "` + secret + `"}}`),
 		"a deep variable":      post(`{"query": "query($w: InvitationWhere) { invitations(where: $w) { nodes { id } } }", "variables": {"w": {"state": {"eq": "` + secret + `"}}}}`),
@@ -265,7 +265,7 @@ func TestSuggestions(t *testing.T) {
 	t.Parallel()
 	d, develop := open(t), open(t, development)
 	for _, document := range []string{
-		`{ versio { version } }`, `{ invitations(frst: 1) { nodes { id } } }`, `{ version }`, `query($k: LifecycleKin) { lifecycle(of: $k) { name } }`,
+		`{ versio { version } }`, `{ invitations(frst: 1) { nodes { id } } }`, `{ version }`, `query($k: LifecycleKin) { lifecycle(of: $k) { kind } }`,
 		`{ invitations(where: {stat: {eq: SENT}}) { nodes { id } } }`,
 	} {
 		for _, r := range []*reply{d.ask(as("alice"), document, nil), d.ask(nobody, document, nil)} {
