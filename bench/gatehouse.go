@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ type server struct {
 	database int
 	ended    chan struct{}
 	log      *os.File
+	unleash  func()
 }
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
@@ -41,7 +43,27 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 	}
+	s.unleash()
 	_ = s.log.Close()
+}
+
+// leash ends a process, and removes its folder where one is named, when this program has ended in whatever way: a
+// shell waits for the end of its input. It is to be let go once the process has ended.
+func leash(pid int, signal, dir string) (unleash func(), err error) {
+	cmd := exec.Command("sh", "-c", `read _; kill -"$1" "$0" 2>/dev/null; [ -z "$2" ] || { sleep 2; rm -rf "$2"; }`, strconv.Itoa(pid), signal, dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for it
+	held, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = held.Close()
+		_ = cmd.Wait()
+	}, nil
 }
 
 // launch starts a program and waits until the address answers the path with 200.
@@ -61,6 +83,11 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		_ = s.cmd.Wait()
 		close(s.ended)
 	}()
+	if s.unleash, err = leash(s.pid(), "TERM", ""); err != nil {
+		s.unleash = func() {}
+		s.stop()
+		return nil, err
+	}
 	for deadline := time.Now().Add(time.Minute); ; {
 		answer, err := http.Get(ready)
 		if err == nil {
@@ -71,6 +98,7 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		}
 		select {
 		case <-s.ended:
+			s.unleash()
 			said, _ := os.ReadFile(log.Name())
 			return nil, fmt.Errorf("%s ended at its start: %s", name, said)
 		case <-ctx.Done():

@@ -29,6 +29,7 @@ type postgres struct {
 	end chan struct{}
 	// connecting is how long pgbench needed for its connections the last time.
 	connecting time.Duration
+	unleash    func()
 }
 
 // errNoPostgres says that there is no PostgreSQL to start.
@@ -97,6 +98,11 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 		_ = log.Close()
 		close(p.end)
 	}()
+	if p.unleash, err = leash(p.pid(), "QUIT", p.dir); err != nil {
+		p.unleash = func() {}
+		p.stop()
+		return nil, err
+	}
 	p.url = "postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable"
 	for range 200 {
 		if err = p.exec(ctx, "SELECT 1"); err == nil {
@@ -104,6 +110,7 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 		}
 		select {
 		case <-p.end:
+			p.unleash()
 			said, _ := os.ReadFile(log.Name())
 			return nil, fmt.Errorf("PostgreSQL did not start: %s", said)
 		case <-time.After(100 * time.Millisecond):
@@ -121,6 +128,7 @@ func (p *postgres) stop() {
 		_ = p.cmd.Process.Kill()
 		<-p.end
 	}
+	p.unleash()
 	_ = os.RemoveAll(p.dir)
 }
 
