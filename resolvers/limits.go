@@ -281,6 +281,9 @@ func costs() graph.ComplexityRoot {
 	c.Query.Sessions = func(child int, first *int, _ *string, last *int, _ *string, _ *graph.SessionWhere, _ []*graph.SessionOrder) int {
 		return listCost(child, first, last)
 	}
+	c.Query.LifecycleEvents = func(child int, _ *graph.LifecycleEventWhere, first *int, _ *string, last *int, _ *string, _ []*graph.LifecycleEventOrder) int {
+		return listCost(child, first, last)
+	}
 	c.Query.Nodes = func(child int, ids []string) int { return times(child+1, max(1, len(ids))) }
 	timeline := func(child int, first *int, _ *string, last *int, _ *string) int { return listCost(child, first, last) }
 	c.Invitation.Timeline, c.Session.Timeline = timeline, timeline
