@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -460,13 +461,13 @@ func TestLiveListenerHeals(t *testing.T) {
 		if len(b.servers) < 2 {
 			return // one process hears of itself
 		}
-		var url string
+		var database string
 		for _, e := range b.env {
 			if v, ok := strings.CutPrefix(e, "GATEHOUSE_DATABASE_URL="); ok {
-				url = v
+				database = v
 			}
 		}
-		conn, err := pgx.Connect(b.Context(), url)
+		conn, err := pgx.Connect(b.Context(), database)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -506,6 +507,49 @@ func TestLiveListenerHeals(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEventSource: a GET subscribes too, and goes on after the Last-Event-ID, whatever the address says. Who takes
+// nothing but events gets queries as events, and mutations not by GET.
+func TestEventSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.serve()
+	admin := w.must("token", "--subject", "login", "--scope", "admin/full")
+	all := s.history(admin)
+	get := func(query string, header ...string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/graphql?"+url.Values{"query": {query}}.Encode(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range append(header, "Authorization: Bearer "+admin, "Accept: text/event-stream") {
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Set(name, value)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res
+	}
+	lines := bufio.NewScanner(get(`subscription { lifecycleEvents(after: "0.0") { name } }`, "Last-Event-ID: "+all[0].Cursor).Body)
+	for _, want := range []string{":", "", "event: next", "id: " + all[1].Cursor, `data: {"data":{"lifecycleEvents":{"name":"createSession"}}}`, ""} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Errorf("%q instead of %q", lines.Text(), want)
+		}
+	}
+	text, _ := io.ReadAll(get(`{ viewer { id } }`).Body)
+	if want := ":\n\nevent: next\ndata: {\"data\":{\"viewer\":{\"id\":\"login\"}}}\n\nevent: complete\ndata:\n\n"; string(text) != want {
+		t.Errorf("a query gives %q", text)
+	}
+	if res := get(`mutation { createSession(input: {userId: "alice"}) { replayed } }`); res.StatusCode != 405 {
+		t.Errorf("a mutation by GET: %d", res.StatusCode)
+	}
+	if res := get(`subscription { lifecycleEvents { name } }`, "Last-Event-ID: nothing"); res.StatusCode != 400 {
+		t.Errorf("a Last-Event-ID that is none: %d", res.StatusCode)
+	}
 }
 
 // TestLiveIsCompleteAndInOrder: many write at once, on all instances, and followers that came early, late and by both
@@ -730,14 +774,16 @@ func BenchmarkSubscribers(b *testing.B) {
 			s := w.serve()
 			admin := w.must("token", "--subject", "login", "--scope", "admin/full")
 			s.gql(admin, `{ viewer { id } }`, nil)
+			all := s.history(admin)
+			from := map[string]any{"after": all[len(all)-1].Cursor}
 			for b.Loop() {
 				before := resident(b, s)
 				streams := make([]*stream, many)
 				for n := range streams {
 					if socket {
-						streams[n] = s.openSocket(admin, following, nil)
+						streams[n] = s.openSocket(admin, following, from)
 					} else {
-						streams[n] = s.open(admin, following, nil)
+						streams[n] = s.open(admin, following, from)
 					}
 				}
 				time.Sleep(2 * time.Second) // the collector has its turn

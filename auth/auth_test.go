@@ -83,7 +83,7 @@ func TestMiddlewareBearer(t *testing.T) {
 	}})
 	want := domain.Actor{
 		ID: "u1", Username: "ada", Email: "ada@example.com", CustomerID: "42", CustomerGroup: "g", ClientID: "app", SessionID: "s1",
-		Scopes: []string{"banking/read"}, Address: "192.0.2.7",
+		Scopes: []string{"banking/read"}, ExpiresAt: c.now().Add(time.Hour), Address: "192.0.2.7",
 	}
 	for _, value := range []string{"Bearer " + raw, "bearer " + raw, "BEARER  " + raw, " Bearer " + raw + " "} {
 		if got := ask(t, a, with("Authorization", value)); !reflect.DeepEqual(got, want) {

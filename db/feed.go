@@ -47,10 +47,7 @@ func newBell() *bell { return &bell{rung: make(chan struct{}, 1), quit: make(cha
 
 // ring is called after each commit of events, and costs next to nothing.
 func (b *bell) ring(d *DB) {
-	select {
-	case b.rung <- struct{}{}:
-	default:
-	}
+	b.pass()
 	if d.pool == nil {
 		return
 	}
@@ -60,6 +57,13 @@ func (b *bell) ring(d *DB) {
 	if !b.running && !b.closed {
 		b.running = true
 		b.tellers.Go(func() { b.tell(d) })
+	}
+}
+
+func (b *bell) pass() {
+	select {
+	case b.rung <- struct{}{}:
+	default:
 	}
 }
 
@@ -111,6 +115,10 @@ func (d *DB) FeedWatch(ctx context.Context, rung func()) {
 		case <-ctx.Done():
 			return
 		case <-d.bell.rung:
+			if ctx.Err() != nil { // it is for the next one who watches
+				d.bell.pass()
+				return
+			}
 		case <-look.C:
 		}
 		rung()

@@ -228,7 +228,7 @@ func (s *Service) LifecycleEvents(ctx context.Context, q listing.Query) (listing
 
 // FeedOrder is the order of the feed, or the opposite one.
 func FeedOrder(newestFirst bool) []listing.Order {
-	return []listing.Order{{Field: "tx", Desc: newestFirst}, {Field: "seq", Desc: newestFirst}}
+	return []listing.Order{{Field: "tx", Desc: newestFirst}, {Field: "seq", Desc: newestFirst}, {Field: listing.IDField, Desc: newestFirst}}
 }
 
 // seenEvents is VisibleTo as a predicate.
