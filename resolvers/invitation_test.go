@@ -415,12 +415,12 @@ func TestInvitations(t *testing.T) {
 	cursors := d.ask(as("alice"), `{ invitations { edges { cursor } } }`, nil).done()
 	middle := cursors.at("invitations", "edges", 2, "cursor")
 	for selection, want := range map[string]bool{
-		`(first: 1, after: $c) { pageInfo { is: hasPreviousPage } }`:                               true,
-		`(first: 1, after: $c) { pageInfo { endCursor } pageInfo { ...P } }`:                       true,
-		`(last: 1, before: $c) { pageInfo { is: hasNextPage } }`:                                   true,
-		`(first: 5, before: $c) { pageInfo { is: hasNextPage } }`:                                  true,
-		`(first: 5, before: $c) { pageInfo { is: hasPreviousPage } }`:                              false,
-		`(last: 5, after: $c) { pageInfo { is: hasPreviousPage } }`:                                true,
+		`(first: 1, after: $c) { pageInfo { is: hasPreviousPage } }`:                                true,
+		`(first: 1, after: $c) { pageInfo { endCursor } pageInfo { ...P } }`:                        true,
+		`(last: 1, before: $c) { pageInfo { is: hasNextPage } }`:                                    true,
+		`(first: 5, before: $c) { pageInfo { is: hasNextPage } }`:                                   true,
+		`(first: 5, before: $c) { pageInfo { is: hasPreviousPage } }`:                               false,
+		`(last: 5, after: $c) { pageInfo { is: hasPreviousPage } }`:                                 true,
 		`(last: 5, after: $c) { pageInfo { startCursor ... on PageInfo { is: hasPreviousPage } } }`: true,
 	} {
 		document := `query($c: String!) { invitations` + selection + ` } fragment P on PageInfo { is: hasPreviousPage }`
