@@ -21,8 +21,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// importBatch is how many lines one transaction holds.
-const importBatch = 500
+// importBatch is how many lines one transaction holds: on SQLite a server that works beside it waits for as long.
+const importBatch = 100
 
 // maxImportLine bounds a line: an account with some ten thousand owners.
 const maxImportLine = 1 << 20
@@ -34,6 +34,8 @@ type Imported struct{ Loaded, Bad int }
 type importStore interface {
 	// ImportBatch writes records in one transaction.
 	ImportBatch(ctx context.Context, records []any) error
+	// Yield lets others write, after a transaction that took so long.
+	Yield(ctx context.Context, took time.Duration) error
 	// Customers finds those that are there already.
 	Customers(ctx context.Context, ids []string) ([]*domain.Customer, error)
 }
@@ -70,7 +72,11 @@ func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line in
 		if err != nil {
 			return err
 		}
+		began := im.Rules.Now()
 		if err := im.Store.ImportBatch(ctx, records); err != nil {
+			return err
+		}
+		if err := im.Store.Yield(ctx, im.Rules.Now().Sub(began)); err != nil {
 			return err
 		}
 		done.Loaded += len(batch)

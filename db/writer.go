@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 var errClosed = errors.New("db: the database is closed")
@@ -46,8 +47,39 @@ func newWriter(d *DB, beside *sql.DB) *writer {
 }
 
 func (w *writer) connect() (err error) {
-	w.conn, err = w.db.connectDirect(fallback)
+	if w.conn, err = w.db.connectDirect(fallback); err == nil {
+		_, err = w.conn.exec("PRAGMA busy_timeout = 0") // begin waits
+	}
 	return err
+}
+
+// lockPause is how often the writer looks whether another process has done with the file. SQLite itself would look
+// every tenth of a second after a while, and miss each gap that an import leaves.
+const lockPause = time.Millisecond
+
+// begin waits until no other process writes.
+func (w *writer) begin() error {
+	for waited := time.Duration(0); ; waited += lockPause {
+		_, err := w.conn.exec("BEGIN IMMEDIATE")
+		if !sqliteBusy(err) || waited >= w.db.timeout {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
+}
+
+// Yield is for a command that writes much, after a transaction that took so long: it lets the server of the file, if
+// there is one, write what has come meanwhile. On PostgreSQL nobody waits for it.
+func (d *DB) Yield(ctx context.Context, took time.Duration) error {
+	if d.pool != nil || d.served != nil || !d.servedElsewhere() {
+		return nil
+	}
+	select {
+	case <-time.After(max(took, 5*lockPause)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (w *writer) start() {
@@ -132,7 +164,7 @@ func (w *writer) commit(group []job, outcomes []error) error {
 			return err
 		}
 	}
-	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		return err
 	}
 	for i, j := range group {
