@@ -103,7 +103,7 @@ type worker struct {
 
 // newClients makes callers; each has a user and a browser of its own.
 func newClients(t *testing.T, w *world, size int, url func() string) *clients {
-	c := &clients{t: t, w: w, url: url, size: size, counts: map[string]int{}}
+	c := &clients{t: t, w: w, url: url, size: size, counts: map[string]int{}, replayed: map[string]int{}}
 	r := chance(t)
 	for n := range size {
 		c.workers = append(c.workers, &worker{c: c, n: n, r: rand.New(rand.NewPCG(r.Uint64(), uint64(n)))})

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"encoding/json"
-
 	"io"
 	"net/http"
 	"net/http/httptest"
