@@ -330,7 +330,7 @@ func (s *telling) standIn(id string) string {
 
 // withoutTwin are the operations that no REST document has.
 var withoutTwin = []string{
-	"node", "nodes", "viewer", "lifecycle", "invitationPreview",
+	"node", "nodes", "viewer", "lifecycle", "invitationPreview", "lifecycleEvents",
 	"createSession", "endOtherSessions", "completeSessionTask", "createClientToken", "saveJwtTemplate", "deleteJwtTemplate", "previewJwtTemplate", "jwtTemplates",
 	"requestEmailVerification", "requestPhoneVerification", "registerDevice", "revokeDevice", "devices", "openTwoFactorRequest", "twoFactorRequest", "twoFactorRequests",
 	"createContact", "updateContact", "contact", "contacts", "approvals",

@@ -9,6 +9,7 @@ var refusals = map[string][]*problem.Definition{
 	"viewer":                   of(problem.Unauthorized, problem.SessionExpired),
 	"node":                     of(problem.Unauthorized, problem.SessionExpired, problem.AccessDenied, problem.NotFound),
 	"nodes":                    of(problem.Unauthorized, problem.SessionExpired, problem.AccessDenied),
+	"lifecycleEvents":          of(problem.Unauthorized, problem.SessionExpired, problem.InvalidInput),
 	"session":                  of(problem.NoSuchSession),
 	"sessions":                 of(problem.InvalidInput, problem.InvalidParameter),
 	"touchSession":             of(problem.NoSuchSession, problem.AccessDenied, problem.SessionNotLive, problem.UnknownOrganization, problem.IdempotencyKeyReused),

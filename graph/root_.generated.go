@@ -563,7 +563,7 @@ type ComplexityRoot struct {
 		Invitations         func(childComplexity int, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) int
 		JwtTemplates        func(childComplexity int) int
 		Lifecycle           func(childComplexity int, of domain.Kind) int
-		LifecycleEvents     func(childComplexity int, where *LifecycleEventWhere, first *int, after *string, last *int, before *string, orderBy []*LifecycleEventOrder) int
+		LifecycleEvents     func(childComplexity int, first *int, after *string, last *int, before *string, where *LifecycleEventWhere, orderBy []*LifecycleEventOrder) int
 		Node                func(childComplexity int, id string) int
 		Nodes               func(childComplexity int, ids []string) int
 		Quiz                func(childComplexity int, id string) int
@@ -3241,7 +3241,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.LifecycleEvents(childComplexity, args["where"].(*LifecycleEventWhere), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["orderBy"].([]*LifecycleEventOrder)), true
+		return e.ComplexityRoot.Query.LifecycleEvents(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*LifecycleEventWhere), args["orderBy"].([]*LifecycleEventOrder)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break

@@ -95,7 +95,7 @@ type QueryResolver interface {
 	Devices(ctx context.Context, first *int, after *string, last *int, before *string, where *DeviceWhere, orderBy []*DeviceOrder) (*DeviceConnection, error)
 	TwoFactorRequest(ctx context.Context, id string) (*domain.TwoFactorRequest, error)
 	TwoFactorRequests(ctx context.Context, first *int, after *string, last *int, before *string, where *TwoFactorRequestWhere, orderBy []*TwoFactorRequestOrder) (*TwoFactorRequestConnection, error)
-	LifecycleEvents(ctx context.Context, where *LifecycleEventWhere, first *int, after *string, last *int, before *string, orderBy []*LifecycleEventOrder) (*LifecycleEventConnection, error)
+	LifecycleEvents(ctx context.Context, first *int, after *string, last *int, before *string, where *LifecycleEventWhere, orderBy []*LifecycleEventOrder) (*LifecycleEventConnection, error)
 	Contact(ctx context.Context, id string) (*domain.Contact, error)
 	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, where *ContactWhere, orderBy []*ContactOrder, taxID *string, email *string) (*ContactConnection, error)
 	FraudRiskReport(ctx context.Context, id string) (*domain.FraudRiskReport, error)
@@ -1057,46 +1057,46 @@ func (ec *executionContext) field_Query_invitations_args(ctx context.Context, ra
 func (ec *executionContext) field_Query_lifecycleEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "where",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "where",
 		func(ctx context.Context, v any) (*LifecycleEventWhere, error) {
 			return ec.unmarshalOLifecycleEventWhere2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋgraphᚐLifecycleEventWhere(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["where"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOString2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["last"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOString2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["before"] = arg4
+	args["where"] = arg4
 	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
 		func(ctx context.Context, v any) ([]*LifecycleEventOrder, error) {
 			return ec.unmarshalOLifecycleEventOrder2ᚕᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋgraphᚐLifecycleEventOrderᚄ(ctx, v)
@@ -4863,7 +4863,7 @@ func (ec *executionContext) _Query_lifecycleEvents(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().LifecycleEvents(ctx, fc.Args["where"].(*LifecycleEventWhere), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["orderBy"].([]*LifecycleEventOrder))
+			return ec.Resolvers.Query().LifecycleEvents(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["where"].(*LifecycleEventWhere), fc.Args["orderBy"].([]*LifecycleEventOrder))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *LifecycleEventConnection) graphql.Marshaler {

@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-func (r *queryResolver) LifecycleEvents(ctx context.Context, where *graph.LifecycleEventWhere, first *int, after *string, last *int, before *string, orderBy []*graph.LifecycleEventOrder) (*graph.LifecycleEventConnection, error) {
+func (r *queryResolver) LifecycleEvents(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.LifecycleEventWhere, orderBy []*graph.LifecycleEventOrder) (*graph.LifecycleEventConnection, error) {
 	return eventConnection(r.events(ctx, paging(ctx, first, after, last, before), where, orderBy))
 }
 
