@@ -471,7 +471,7 @@ func TestLiveListenerHeals(t *testing.T) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer conn.Close(context.Background()) //nolint:errcheck // only read
+		defer func() { _ = conn.Close(context.Background()) }()
 		listeners := func(kill string) (n int) {
 			b.Helper()
 			if err := conn.QueryRow(b.Context(), "SELECT count("+kill+") FROM pg_stat_activity WHERE application_name = 'gatehouse feed' AND datname = current_database()").Scan(&n); err != nil {

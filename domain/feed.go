@@ -47,7 +47,7 @@ const (
 type Live struct {
 	service *Service
 	// running ends with Stop.
-	running context.Context //nolint:containedctx // it is the life of the hub itself
+	running context.Context // it is the life of the hub itself
 	stop    context.CancelFunc
 
 	mu     sync.Mutex

@@ -97,7 +97,7 @@ func rootsOf(op *graphql.OperationContext) []graphql.CollectedField {
 // subscription is one that has begun.
 type subscription struct {
 	h    *handler
-	ctx  context.Context //nolint:containedctx // it is that of the operation, and lives as long
+	ctx  context.Context // it is that of the operation, and lives as long
 	next graphql.ResponseHandler
 	line *line
 

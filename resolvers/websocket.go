@@ -55,7 +55,7 @@ type socket struct {
 	r    *http.Request
 	conn *websocket.Conn
 	// ctx ends with the connection.
-	ctx    context.Context //nolint:containedctx // it is the life of the connection
+	ctx    context.Context // it is the life of the connection
 	cancel context.CancelFunc
 	// running counts the operations that will end by themselves.
 	running sync.WaitGroup
