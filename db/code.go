@@ -55,7 +55,7 @@ func emailVerificationRecord(keys *seal.Keyring, row *emailVerificationRow) (*do
 func (d *DB) EmailVerifications() domain.Shelf[domain.EmailVerification] {
 	return &shelf[domain.EmailVerification, emailVerificationRow]{
 		db: d, table: tableOf[emailVerificationRow](d), schema: domain.EmailVerificationSchema, read: domain.EmailVerificationValue,
-		record: emailVerificationRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'"}},
+		record: emailVerificationRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'", index: "email_verifications_due"}},
 		columns: map[string]column{
 			"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "tokenHash": {name: "token_hash"},
 			"createdAt": {name: "created_at"},
@@ -106,7 +106,7 @@ func phoneVerificationRecord(keys *seal.Keyring, row *phoneVerificationRow) (*do
 func (d *DB) PhoneVerifications() domain.Shelf[domain.PhoneVerification] {
 	return &shelf[domain.PhoneVerification, phoneVerificationRow]{
 		db: d, table: tableOf[phoneVerificationRow](d), schema: domain.PhoneVerificationSchema, read: domain.PhoneVerificationValue,
-		record: phoneVerificationRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'"}},
+		record: phoneVerificationRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'", index: "phone_verifications_due"}},
 		columns: map[string]column{
 			"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "createdAt": {name: "created_at"},
 		},
@@ -226,7 +226,7 @@ func twoFactorRequestRecord(keys *seal.Keyring, row *twoFactorRequestRow) (*doma
 func (d *DB) TwoFactorRequests() domain.Shelf[domain.TwoFactorRequest] {
 	return &shelf[domain.TwoFactorRequest, twoFactorRequestRow]{
 		db: d, table: tableOf[twoFactorRequestRow](d), schema: domain.TwoFactorRequestSchema, read: domain.TwoFactorRequestValue,
-		record: twoFactorRequestRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'"}},
+		record: twoFactorRequestRecord, due: []deadline{{at: "expires_at", where: "state = 'pending'", index: "two_factor_requests_due"}},
 		columns: map[string]column{
 			"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "clientId": {name: "client_id"},
 			"createdAt": {name: "created_at"}, "updatedAt": {name: "updated_at"}, "expiresAt": {name: "expires_at"},

@@ -252,7 +252,7 @@ func (d *DB) Quizzes() domain.Shelf[domain.Quiz] {
 	return &shelf[domain.Quiz, quizRow]{
 		db: d, table: tableOf[quizRow](d), schema: domain.QuizSchema, read: domain.QuizValue,
 		record: quizRecord, columns: verificationColumns,
-		due: []deadline{{at: "expires_at", where: "state IN ('pending', 'asked')"}},
+		due: []deadline{{at: "expires_at", where: "state IN ('pending', 'asked')", index: "quizzes_open"}},
 	}
 }
 

@@ -93,7 +93,7 @@ func (d *DB) invitations() *shelf[domain.Invitation, invitationRow] {
 	return &shelf[domain.Invitation, invitationRow]{
 		db: d, table: tableOf[invitationRow](d), schema: domain.InvitationSchema, read: domain.InvitationValue,
 		record: invitationRecord, columns: invitationColumns,
-		due: []deadline{{at: "expires_at", where: "state = 'sent'"}},
+		due: []deadline{{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}},
 	}
 }
 

@@ -88,6 +88,9 @@ type dialect struct {
 	name string
 	// numbered: placeholders are $1, $2, … and not ?.
 	numbered bool
+	// indexed begins what says by which index rows are found. The planner of SQLite knows no figures, and takes an index
+	// that finds half of the table where a small one would do. Empty: the planner finds it by itself.
+	indexed string
 	// skipLocked ends a SELECT that leaves out rows which others are taking.
 	skipLocked string
 	// elements selects the texts of a JSON array that is one parameter.
@@ -102,6 +105,14 @@ type dialect struct {
 	again func(error) bool
 	// noTable says that the database has not been migrated.
 	noTable func(error) bool
+}
+
+// by names the index that finds rows.
+func (w *dialect) by(index string) string {
+	if w.indexed == "" {
+		return ""
+	}
+	return w.indexed + index
 }
 
 var errNotMigrated = errors.New("the database has not been migrated: run gatehouse migrate up")

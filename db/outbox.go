@@ -78,11 +78,11 @@ func (d *DB) Claim(ctx context.Context, now time.Time, lease time.Duration, limi
 	}
 	// Nothing is taken from most polls, and on SQLite looking costs no turn of the writer.
 	var due bool
-	err = d.query(ctx, &due, "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('pending', 'sending') AND next_at <= ?)", micros(now))
+	err = d.query(ctx, &due, "SELECT EXISTS (SELECT 1 FROM messages"+d.words.by("messages_claim")+" WHERE state IN ('pending', 'sending') AND next_at <= ?)", micros(now))
 	if err != nil || !due {
 		return nil, err
 	}
-	text := "WITH due AS MATERIALIZED (SELECT id FROM messages WHERE state IN ('pending', 'sending') AND next_at <= ? " +
+	text := "WITH due AS MATERIALIZED (SELECT id FROM messages" + d.words.by("messages_claim") + " WHERE state IN ('pending', 'sending') AND next_at <= ? " +
 		"ORDER BY next_at, id LIMIT ?" + d.words.skipLocked + ") " +
 		"UPDATE messages SET state = 'sending', attempts = attempts + 1, next_at = ?, lease_until = ? " +
 		"WHERE id IN (SELECT id FROM due) RETURNING " + tableOf[messageRow](d).columns

@@ -86,7 +86,9 @@ func (d *DB) sessions() *shelf[domain.Session, sessionRow] {
 	return &shelf[domain.Session, sessionRow]{
 		db: d, table: tableOf[sessionRow](d), schema: domain.SessionSchema, read: domain.SessionValue,
 		record: sessionRecord, columns: sessionColumns,
-		due: []deadline{{at: "abandon_at", where: sessionLive}, {at: "expire_at", where: "state = 'abandoned'"}},
+		due: []deadline{
+			{at: "abandon_at", where: sessionLive, index: "sessions_idle"}, {at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"},
+		},
 	}
 }
 

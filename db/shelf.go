@@ -29,8 +29,9 @@ type shelf[R, W any] struct {
 	due []deadline
 }
 
-// deadline is a column that holds the time of a clock transition, for the rows where the condition is true.
-type deadline struct{ at, where string }
+// deadline is a column that holds the time of a clock transition, for the rows where the condition is true: those of an
+// index.
+type deadline struct{ at, where, index string }
 
 // column is a listing field in the database.
 type column struct {
@@ -103,8 +104,8 @@ func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]stri
 	var parts []string
 	var args []any
 	for i, on := range s.due {
-		parts = append(parts, fmt.Sprintf("SELECT id, due_at FROM (SELECT id, %s AS due_at FROM %s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?) AS part%d",
-			on.at, s.table.name, on.where, on.at, on.at, i))
+		parts = append(parts, fmt.Sprintf("SELECT id, due_at FROM (SELECT id, %s AS due_at FROM %s%s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?) AS part%d",
+			on.at, s.table.name, s.db.words.by(on.index), on.where, on.at, on.at, i))
 		args = append(args, micros(now), limit)
 	}
 	var ids []string

@@ -20,6 +20,7 @@ import (
 
 var sqliteDialect = &dialect{
 	name:     "sqlite",
+	indexed:  " INDEXED BY ",
 	elements: "SELECT value FROM json_each(?)",
 	template: map[string]string{
 		"Int": "BIGINT", "Text": "TEXT", "Bytes": "BLOB", "Bool": "BOOLEAN",
