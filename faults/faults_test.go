@@ -102,7 +102,7 @@ func between(r *rand.Rand, low, high time.Duration) time.Duration {
 // world is a folder with its settings, in which servers and commands run.
 type world struct {
 	t        *testing.T
-	dir, url string
+	dir      string
 	env      []string
 	database string
 	// alice invites, dora is invited, root may do everything.
