@@ -8,7 +8,6 @@ package faults
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,12 +102,11 @@ func between(r *rand.Rand, low, high time.Duration) time.Duration {
 // world is a folder with its settings, in which servers and commands run.
 type world struct {
 	t        *testing.T
-	dir, url string
+	dir      string
 	env      []string
 	database string
 	// alice invites, dora is invited, root may do everything.
 	alice, dora, root string
-	logs              int
 }
 
 // newWorld makes one. database is empty for an embedded file.
@@ -183,7 +181,6 @@ func (w *world) serve(env ...string) *server {
 		w.t.Fatal(err)
 	}
 	address := "127.0.0.1:" + freePort(w.t)
-	w.logs++
 	s := &server{world: w, cmd: exec.Command(path), url: "http://" + address, log: filepath.Join(w.t.TempDir(), "log"), done: make(chan struct{})}
 	log, err := os.Create(s.log)
 	if err != nil {
@@ -423,11 +420,4 @@ func median(times []time.Duration) time.Duration {
 	s := slices.Clone(times)
 	slices.Sort(s)
 	return s[len(s)/2]
-}
-
-// background is a context that ends with the test's patience.
-func background(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
 }

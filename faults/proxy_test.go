@@ -82,19 +82,6 @@ func (p *proxy) forget() {
 	})
 }
 
-// open counts the connections.
-func (p *proxy) open() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for one := range p.pairs {
-		if !one.lost {
-			n++
-		}
-	}
-	return n
-}
-
 func (p *proxy) join(c net.Conn) {
 	p.mu.Lock()
 	cut := p.cut
@@ -131,10 +118,7 @@ func (p *proxy) pass(one *pair, from, to net.Conn) {
 	for {
 		n, err := from.Read(buffer)
 		p.mu.Lock()
-		for (p.silent || one.lost) && !one.closed && !(one.lost && err != nil) {
-			if one.lost { // what comes is swallowed; the end of one side is not told to the other
-				break
-			}
+		for p.silent && !one.lost && !one.closed {
 			p.turns.Wait()
 		}
 		lost, closed, late := one.lost, one.closed, p.late
@@ -142,7 +126,7 @@ func (p *proxy) pass(one *pair, from, to net.Conn) {
 		if closed || err != nil {
 			return
 		}
-		if lost {
+		if lost { // swallowed
 			continue
 		}
 		time.Sleep(late)
