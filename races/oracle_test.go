@@ -6,8 +6,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +287,9 @@ func TestNoOracle(t *testing.T) {
 	samples := 6
 	if long() {
 		samples = 2000
+		if n, err := strconv.Atoi(os.Getenv("GATEHOUSE_SAMPLES")); err == nil {
+			samples = n
+		}
 	}
 	eachBank(t, func(t *testing.T, b *bank) {
 		id := b.invite(b.token("alice", customer))
