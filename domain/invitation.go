@@ -697,6 +697,10 @@ func (s *Service) opens(key *string, i *Invitation) bool {
 
 // refuseUnknown does the work of a wrong secret for an invitation that is not there, and gives its answer.
 func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret string) (Outcome[Invitation], error) {
+	// A wrong secret for an invitation that is there costs a second read, on the road to its transition.
+	if _, err := find(ctx, s, invitations, c.id); err != nil && !errors.Is(err, ErrMissing) {
+		return Outcome[Invitation]{}, err
+	}
 	if err := s.Hasher.Burn(ctx, secret); err != nil {
 		return Outcome[Invitation]{}, err
 	}
