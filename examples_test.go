@@ -19,6 +19,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/gatehouse/gatehouse/examples"
 	"github.com/gatehouse/gatehouse/graph"
@@ -294,8 +295,12 @@ func (s *telling) normal(r reply, at time.Time, headers bool) string {
 	}
 	for _, m := range []struct{ member, value string }{
 		{"jti", `"0123456789abcdef0123"`},
-		{"cursor", `"NDI"`}, {"endCursor", `"NDI"`}, {"startCursor", `"NDI"`},
-		{"commit", `"0123456789ab"`}, {"goVersion", `"go1.26"`}, {"version", `"1.0.0"`},
+		{"cursor", `"NDI"`},
+		{"endCursor", `"NDI"`},
+		{"startCursor", `"NDI"`},
+		{"commit", `"0123456789ab"`},
+		{"goVersion", `"go1.26"`},
+		{"version", `"1.0.0"`},
 		{"question", `"Which of these employers have you worked for?"`},
 	} {
 		text = regexp.MustCompile(`"`+m.member+`": "[^"]*"`).ReplaceAllLiteralString(text, `"`+m.member+`": `+m.value)
@@ -310,7 +315,7 @@ func rounded(d time.Duration) time.Duration {
 	return time.Duration(math.Ceil(float64(d-slow)/float64(step))) * step
 }
 
-// standIn gives an id that is the same each time: the first of its kind, the second, …
+// standIn gives an id that is the same each time: the first of its kind, the second, ….
 func (s *telling) standIn(id string) string {
 	if s.known[id] == "" {
 		kind := id[:strings.LastIndex(id, "_")+1]
@@ -352,7 +357,7 @@ func TestEveryOperationHasItsExamples(t *testing.T) {
 				commands[step.Operation] = true
 				continue
 			}
-			doc, errs := gqlparser.LoadQuery(schema, step.Document)
+			doc, errs := gqlparser.LoadQueryWithRules(schema, step.Document, rules.NewDefaultRules())
 			if errs != nil {
 				t.Errorf("%s: %v", step.Name, errs)
 				continue

@@ -43,8 +43,14 @@ func FuzzAuthorization(f *testing.F) {
 // FuzzForwarded: the address is that of the socket, or one that a trusted proxy names; nobody else's word counts.
 func FuzzForwarded(f *testing.F) {
 	for _, seed := range []struct{ socket, xff, forwarded string }{
-		{"192.0.2.7:1", "203.0.113.1", ""}, {"10.0.0.1:1", "1.1.1.1, 203.0.113.1", ""}, {"10.0.0.1:1", "", `for="[2001:db8::1]:55"; proto=https`}, {"10.0.0.1:1", "", `for="`},
-		{"10.0.0.1:1", "unknown", ""}, {"[fe80::1%eth0]:1", "", "for=_hidden, for=10.0.0.2"}, {"", "", ""}, {"10.0.0.1:1", ",", ""},
+		{"192.0.2.7:1", "203.0.113.1", ""},
+		{"10.0.0.1:1", "1.1.1.1, 203.0.113.1", ""},
+		{"10.0.0.1:1", "", `for="[2001:db8::1]:55"; proto=https`},
+		{"10.0.0.1:1", "", `for="`},
+		{"10.0.0.1:1", "unknown", ""},
+		{"[fe80::1%eth0]:1", "", "for=_hidden, for=10.0.0.2"},
+		{"", "", ""},
+		{"10.0.0.1:1", ",", ""},
 	} {
 		f.Add(seed.socket, seed.xff, seed.forwarded)
 	}

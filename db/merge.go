@@ -12,7 +12,7 @@ type merger[W any] struct {
 	db   *DB
 	one  string // SELECT … WHERE id = ?
 	many string // SELECT … WHERE id = ANY(?)
-	id   int    // the field of the id
+	id   []int  // the field of the id
 
 	mu      sync.Mutex
 	waiting []*wanted[W]
@@ -109,7 +109,7 @@ func (m *merger[W]) serve(group []*wanted[W]) {
 	case err == nil:
 		found := make(map[string]*W, len(rows))
 		for i := range rows {
-			found[reflect.ValueOf(&rows[i]).Elem().Field(m.id).String()] = &rows[i]
+			found[reflect.ValueOf(&rows[i]).Elem().FieldByIndex(m.id).String()] = &rows[i]
 		}
 		for _, w := range group {
 			w.row = found[w.id]

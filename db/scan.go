@@ -20,7 +20,7 @@ type sink struct {
 	value reflect.Value // the one value
 	rows  int
 	// fields are those of a row struct by column; nil for values.
-	fields []int
+	fields [][]int
 }
 
 func newSink(dest any) *sink {
@@ -36,19 +36,19 @@ var bytesType = reflect.TypeFor[[]byte]()
 // layouts are the fields of row structs by their columns, by type.
 var layouts sync.Map
 
-// fieldOf is the field of a row struct for a column, as its tag says.
-func fieldsOf(of reflect.Type) map[string]int {
+// fieldsOf are the fields of a row struct by their columns, as their tags say; those of a row struct within it too.
+func fieldsOf(of reflect.Type) map[string][]int {
 	if known, ok := layouts.Load(of); ok {
-		return known.(map[string]int)
+		return known.(map[string][]int)
 	}
-	made := map[string]int{}
-	for i := range of.NumField() {
-		if name, _, _ := strings.Cut(of.Field(i).Tag.Get("bun"), ","); name != "" && !strings.Contains(name, ":") {
-			made[name] = i
+	made := map[string][]int{}
+	for _, field := range reflect.VisibleFields(of) {
+		if name, _, _ := strings.Cut(field.Tag.Get("bun"), ","); name != "" && !strings.Contains(name, ":") {
+			made[name] = field.Index
 		}
 	}
 	known, _ := layouts.LoadOrStore(of, made)
-	return known.(map[string]int)
+	return known.(map[string][]int)
 }
 
 // columns says which columns come.
@@ -60,7 +60,7 @@ func (s *sink) columns(count int, name func(int) string) error {
 		return nil
 	}
 	known := fieldsOf(s.list.Type().Elem())
-	s.fields = make([]int, count)
+	s.fields = make([][]int, count)
 	for i := range s.fields {
 		at, ok := known[name(i)]
 		if !ok {
@@ -93,7 +93,7 @@ func (s *sink) cell(column int) reflect.Value {
 	if s.fields == nil {
 		return row
 	}
-	return row.Field(s.fields[column])
+	return row.FieldByIndex(s.fields[column])
 }
 
 // end says whether a value was to come and did not.

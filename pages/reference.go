@@ -46,7 +46,7 @@ func (f *reference) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path.Ext(name) == ".md":
 		text := string(content)
 		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
-		f.page(w, title, template.HTML(markdown(text)), false) //nolint:gosec // the renderer escapes every text
+		f.page(w, title, template.HTML(markdown(inside(name, text))), false) //nolint:gosec // the renderer escapes every text
 	case path.Ext(name) == ".graphqls", path.Ext(name) == ".json":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write(content)
@@ -58,6 +58,17 @@ func (f *reference) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *reference) page(w http.ResponseWriter, title string, body template.HTML, index bool) {
 	w.Header().Set("Content-Type", kinds[""])
 	_ = referenceTemplate.Execute(w, map[string]any{"Title": title, "Body": body, "Index": index})
+}
+
+// inside leaves of links that lead out of the documentation, into the source tree, the words.
+func inside(name, text string) string {
+	return inlineLink.ReplaceAllStringFunc(text, func(whole string) string {
+		m := inlineLink.FindStringSubmatch(whole)
+		if strings.HasPrefix(path.Join(path.Dir(name), m[2]), "..") {
+			return m[1]
+		}
+		return whole
+	})
 }
 
 // index lists the pages by folder, with their first headings.

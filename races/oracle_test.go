@@ -80,8 +80,7 @@ func TestNotYoursAndNotThere(t *testing.T) {
 		many := question{"query nodes", func(id string) (answer, error) {
 			return b.gql(0, eve, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", map[string]any{"ids": []string{id}})
 		}}
-		var mutation func(name, member string, more map[string]any) []question
-		mutation = func(name, member string, more map[string]any) []question {
+		mutation := func(name, member string, more map[string]any) []question {
 			var out []question
 			for _, version := range []int{0, 1, 99} {
 				out = append(out, question{fmt.Sprintf("mutation %s at version %d", name, version), func(id string) (answer, error) {
@@ -128,7 +127,8 @@ func TestNotYoursAndNotThere(t *testing.T) {
 			questions [][]question
 		}{
 			{"an invitation", b.invite(alice), [][]question{
-				{query("invitation", "id", "id")}, mutation("revokeInvitation", "invitationId", nil), mutation("resendInvitation", "invitationId", nil),
+				{query("invitation", "id", "id")},
+				mutation("revokeInvitation", "invitationId", nil), mutation("resendInvitation", "invitationId", nil),
 				mutation("completeInvitation", "invitationId", nil), mutation("deleteInvitation", "invitationId", nil),
 				mutation("updateInvitationSecret", "invitationId", map[string]any{"sharedSecret": "some other secret"}),
 				mutation("verifyInvitation", "invitationId", map[string]any{"sharedSecret": wrongSecret})[:2],
@@ -139,7 +139,8 @@ func TestNotYoursAndNotThere(t *testing.T) {
 				},
 			}},
 			{"a session", make("createSession", "session", map[string]any{"userId": "alice"}), [][]question{
-				{query("session", "id", "id")}, mutation("endSession", "sessionId", nil), mutation("removeSession", "sessionId", nil),
+				{query("session", "id", "id")},
+				mutation("endSession", "sessionId", nil), mutation("removeSession", "sessionId", nil),
 				unversioned("touchSession", "sessionId", nil), unversioned("createSessionToken", "sessionId", nil), unversioned("endOtherSessions", "sessionId", nil),
 				{
 					rest("GET", "/v1/client/sessions/ID?_is_native=1", ""), rest("POST", "/v1/client/sessions/ID/touch?_is_native=1", ""), rest("POST", "/v1/client/sessions/ID/end?_is_native=1", ""),
@@ -147,7 +148,8 @@ func TestNotYoursAndNotThere(t *testing.T) {
 				},
 			}},
 			{"a contact", make("createContact", "contact", map[string]any{"firstName": "Una"}), [][]question{
-				{query("contact", "id", "id"), query("contactVerification", "contactId", "verifications { state }")}, mutation("updateContact", "contactId", map[string]any{"city": "Boone"}),
+				{query("contact", "id", "id"), query("contactVerification", "contactId", "verifications { state }")},
+				mutation("updateContact", "contactId", map[string]any{"city": "Boone"}),
 				unversioned("createFraudRiskReport", "contactId", nil), unversioned("createQuiz", "contactId", nil),
 				{
 					rest("POST", "/identity/fraudRiskReports", link), rest("POST", "/identity/quizzes", link),
@@ -158,7 +160,8 @@ func TestNotYoursAndNotThere(t *testing.T) {
 				{query("fraudRiskReport", "id", "id"), rest("GET", "/identity/fraudRiskReports/ID", "")},
 			}},
 			{"a quiz", make("createQuiz", "quiz", map[string]any{"contactId": "contact_demo_clean"}), [][]question{
-				{query("quiz", "id", "id")}, mutation("createQuizQuestions", "quizId", nil), mutation("scoreQuiz", "quizId", answers),
+				{query("quiz", "id", "id")},
+				mutation("createQuizQuestions", "quizId", nil), mutation("scoreQuiz", "quizId", answers),
 				{
 					rest("GET", "/identity/quizzes/ID", ""), rest("POST", "/identity/quizzes/ID/questions", ""),
 					rest("POST", "/identity/quizzes/ID/answers", `{"answers":[{"questionId":"q","answer":"a"}]}`),

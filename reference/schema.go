@@ -31,8 +31,11 @@ func (b *book) schemaPage(a *area) string {
 		title string
 		kinds []ast.DefinitionKind
 	}{
-		{"Interfaces", []ast.DefinitionKind{ast.Interface}}, {"Objects", []ast.DefinitionKind{ast.Object, ast.Union}},
-		{"Enumerations", []ast.DefinitionKind{ast.Enum}}, {"Inputs", []ast.DefinitionKind{ast.InputObject}}, {"Scalars", []ast.DefinitionKind{ast.Scalar}},
+		{"Interfaces", []ast.DefinitionKind{ast.Interface}},
+		{"Objects", []ast.DefinitionKind{ast.Object, ast.Union}},
+		{"Enumerations", []ast.DefinitionKind{ast.Enum}},
+		{"Inputs", []ast.DefinitionKind{ast.InputObject}},
+		{"Scalars", []ast.DefinitionKind{ast.Scalar}},
 	} {
 		title := group.title
 		for _, def := range a.types {

@@ -115,7 +115,7 @@ func (r *resolver) events(
 			q.Order = domain.FeedOrder(o.Direction == graph.OrderDirectionDesc)
 		}
 	}
-	return r.Service.LifecycleEvents(ctx, q)
+	return paged[domain.LifecycleEvent](ctx)(r.Service.LifecycleEvents(ctx, q))
 }
 
 // follow begins a subscription to the events that the caller's where selects. kind is that of the records; empty: all.

@@ -218,7 +218,7 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 		return
 	}
 	subscribes := op.Operation.Operation == ast.Subscription
-	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query && !(subscribes && a.events) {
+	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query && (!subscribes || !a.events) {
 		a.w.Header().Set("Allow", "POST")
 		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "By GET only queries are served."))
 		return

@@ -102,6 +102,9 @@ func (l *loaders) groupOf(record any) *group {
 	return g
 }
 
+// edgeName is the name of an edge of one kind of record: a group may have several kinds with an edge of the same name.
+type edgeName[K comparable, V any] struct{ name any }
+
 // errUnread is what is found where reading for the group has panicked.
 var errUnread = errors.New("resolvers: what the record leads to was not read")
 
@@ -109,6 +112,7 @@ var errUnread = errors.New("resolvers: what the record leads to was not read")
 // for each, and as many errors, or one for all of them, or none.
 func along[K comparable, V any](ctx context.Context, from K, name any, read func(context.Context, []K) ([]V, []error)) (V, error) {
 	g := loadersFrom(ctx).groupOf(from)
+	name = edgeName[K, V]{name}
 	found, ok := g.edges.Load(name)
 	if !ok {
 		found, _ = g.edges.LoadOrStore(name, &edge[K, V]{err: errUnread})
