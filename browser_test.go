@@ -175,11 +175,11 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		chromedp.Sleep(time.Second), // a tab that is just being made forgets the answer
 		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), shown(`"PASSED_WITH_RISK_FACTORS"`),
 		chromedp.Click(`button[aria-label="Hide Examples"]`, chromedp.ByQuery),
-chromedp.ActionFunc(func(ctx context.Context) error { println("step a"); return nil }),
+		chromedp.ActionFunc(func(ctx context.Context) error { println("step a"); return nil }),
 		tab("LifecycleEvents"),
-chromedp.ActionFunc(func(ctx context.Context) error { println("step b"); return nil }),
+		chromedp.ActionFunc(func(ctx context.Context) error { println("step b"); return nil }),
 		run("LifecycleEvents"),
-chromedp.ActionFunc(func(ctx context.Context) error { println("step c"); return nil }),
+		chromedp.ActionFunc(func(ctx context.Context) error { println("step c"); return nil }),
 		s.until(result+`.includes("createInvitation")`, token),
 		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), // stops
 		chromedp.Click(`button[aria-label="Show Help"]`, chromedp.ByQuery),
