@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -150,10 +151,12 @@ func (d *DB) decoy(keys *seal.Keyring) ([]step, error) {
 		{
 			text: "UPDATE decoys SET version = version + 1, updated_at = ?, content = ? WHERE id = ?",
 			args: []any{micros(now), append(row.EmailAddress, row.InviterFullName...), id},
+			// It goes where the real one goes: with others, not alone.
+			place: place{rank: placeRecords, key: "decoys/" + strconv.Itoa(id), sole: true},
 		},
 		{
 			text: "INSERT INTO decoy_events (id, decoy_id, occurred_at, content) VALUES (?, ?, ?, ?)",
-			args: []any{domain.NewID("evt", now), id, micros(now), row.ID},
+			args: []any{domain.NewID("evt", now), id, micros(now), row.ID}, place: place{rank: placeEvents},
 		},
 	}, nil
 }

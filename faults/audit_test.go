@@ -88,7 +88,7 @@ func (s *server) lifecycles() map[string]machine {
 				name = strings.ToUpper(before) + name
 			}
 		}
-		a := graphql(quick, s.url, "", `query($of: LifecycleKind!) { lifecycle(of: $of) { start states { name } transitions { name from to } } }`, map[string]any{"of": name})
+		a := graphql(quick, s.url, "", `query($of: LifecycleKind!) { lifecycle(of: $of) { states { name } transitions { name from to } } }`, map[string]any{"of": name})
 		m := machine{states: map[string]bool{}, steps: map[string]bool{}}
 		states, _ := a.at("data", "lifecycle", "states").([]any)
 		for _, s := range states {
