@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/url"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
-	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
@@ -118,20 +116,6 @@ func of[X any](xs ...X) []X { return xs }
 
 func wrongInvitationState(InvitationState) *problem.Definition { return problem.InvitationWrongState }
 
-// unlessVerifiable names the state where the document does (Invitations, verifyInvitation in order, step 4).
-func unlessVerifiable(state InvitationState) *problem.Definition {
-	switch state {
-	case InvitationExpired:
-		return problem.InvitationIsExpired
-	case InvitationRevoked:
-		return problem.InvitationIsRevoked
-	case InvitationFailed:
-		return problem.InvitationIsFailed
-	case InvitationSent, InvitationAccepted, InvitationCompleted:
-	}
-	return problem.InvitationWrongState
-}
-
 var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 	kind: KindInvitation, machine: invitationMachine,
 	shelf: func(s Store) Shelf[Invitation] { return s.Invitations() },
@@ -203,93 +187,6 @@ func (s *Service) partOf(ctx context.Context, userID string, i *Invitation) (boo
 		return false, nil
 	}
 	return err == nil && (slices.Contains(organization.Owners, userID) || slices.Contains(organization.Signers, userID)), err
-}
-
-// InvitationSchema is what a list of invitations can be selected and ordered by (Invitations, list parameters).
-var InvitationSchema = listing.Schema{Fields: []listing.Field{
-	{Name: "_id", Type: listing.ID},
-	{Name: "type", Type: listing.Enum, Values: []string{"joint", "authorizedSigner"}},
-	{Name: "state", Type: listing.Enum, Values: []string{"sent", "accepted", "completed", "failed", "revoked", "expired"}},
-	{Name: "emailAddress", Type: listing.Text, Sealed: true, Searched: true},
-	{Name: "emailAddressFolded", Type: listing.Text, Sealed: true, Indexed: true, Fold: true, Hidden: true},
-	{Name: "firstName", Type: listing.Text, Sealed: true, Searched: true},
-	{Name: "lastName", Type: listing.Text, Sealed: true, Searched: true},
-	{Name: "accountUri", Type: listing.Text},
-	{Name: "organizationUri", Type: listing.Text},
-	{Name: "role", Type: listing.Text, Searched: true},
-	{Name: "inviterFullName", Type: listing.Text, Sealed: true, Searched: true},
-	{Name: "createdAt", Type: listing.Time},
-	{Name: "updatedAt", Type: listing.Time},
-	{Name: "expiresAt", Type: listing.Time},
-	{Name: "createdBy", Type: listing.ID},
-	{Name: "acceptedBy", Type: listing.ID, Hidden: true},
-	{Name: "customerId", Type: listing.ID},
-	{Name: "customerGroup", Type: listing.ID},
-	{Name: "verificationCount", Type: listing.Number},
-	{Name: "resendCount", Type: listing.Number, Hidden: true},
-	{Name: "accountId", Type: listing.ID, Hidden: true},
-	{Name: "organizationId", Type: listing.ID, Hidden: true},
-}}
-
-// InvitationValue reads a field of an invitation.
-func InvitationValue(i *Invitation, field string) listing.Value {
-	text := func(s *string) listing.Value {
-		if s == nil {
-			return nil
-		}
-		return *s
-	}
-	id := func(s string) listing.Value {
-		if s == "" {
-			return nil
-		}
-		return s
-	}
-	switch field {
-	case "_id":
-		return i.ID
-	case "type":
-		return string(i.Type)
-	case "state":
-		return string(i.State)
-	case "emailAddress", "emailAddressFolded":
-		return i.EmailAddress
-	case "firstName":
-		return text(i.FirstName)
-	case "lastName":
-		return text(i.LastName)
-	case "accountUri":
-		return text(i.AccountURI)
-	case "organizationUri":
-		return text(i.OrganizationURI)
-	case "role":
-		return text(i.OrganizationRole)
-	case "inviterFullName":
-		return i.InviterFullName
-	case "createdAt":
-		return i.CreatedAt
-	case "updatedAt":
-		return i.UpdatedAt
-	case "expiresAt":
-		return i.ExpiresAt
-	case "createdBy":
-		return i.CreatedBy
-	case "acceptedBy":
-		return text(i.AcceptedBy)
-	case "customerId":
-		return text(i.CustomerID)
-	case "customerGroup":
-		return text(i.CustomerGroup)
-	case "verificationCount":
-		return float64(i.VerificationCount)
-	case "resendCount":
-		return float64(i.ResendCount)
-	case "accountId":
-		return id(i.AccountID)
-	case "organizationId":
-		return id(i.OrganizationID)
-	}
-	return nil
 }
 
 // CreateInvitationInput is what an inviter says. Lengths are in characters.
@@ -552,28 +449,6 @@ func (s *Service) CompleteInvitation(ctx context.Context, in CompleteInvitationI
 		})
 }
 
-// inviteeVerified is the guard of completion, where the institution asks for it.
-func (s *Service) inviteeVerified(ctx context.Context, i *Invitation) error {
-	if !s.Settings.CompleteRequiresVerification {
-		return nil
-	}
-	if i.AcceptedBy == nil || s.Verified == nil {
-		return problem.New(problem.InviteeNotVerified)
-	}
-	passed, known := aheadFrom(ctx).verified[*i.AcceptedBy]
-	if !known {
-		verified, err := s.Verified(ctx, *i.AcceptedBy)
-		if err != nil {
-			return err
-		}
-		passed = verified[*i.AcceptedBy]
-	}
-	if !passed {
-		return problem.New(problem.InviteeNotVerified)
-	}
-	return nil
-}
-
 // DeleteInvitationInput names an invitation.
 type DeleteInvitationInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`
@@ -587,139 +462,6 @@ func (s *Service) DeleteInvitation(ctx context.Context, in DeleteInvitationInput
 	out, err := transit(ctx, s, "deleteInvitation", in.InvitationID, in.Guard, in, InvitationDelete, nil,
 		func(_ context.Context, c *change[Invitation]) (InvitationState, error) { return c.Record.State, nil })
 	out.Record = nil
-	return out, err
-}
-
-// VerifyInvitationInput is what an invitee presents.
-type VerifyInvitationInput struct {
-	InvitationID string `json:"invitationId" validate:"required,max=512"`
-	SharedSecret string `json:"sharedSecret" validate:"required,min=8,text"`
-	Guard
-	// MailKey is the key of the newest mail. With it the invitee need not be signed in; only the page sets it.
-	MailKey *string `json:"-"`
-}
-
-// maxSecretRead bounds the text that is hashed: longer than any secret there is, so that it is simply wrong.
-const maxSecretRead = 1024
-
-// VerifyInvitation accepts an invitation: the right secret makes it accepted, a wrong one is counted and in the end
-// locks it. A wrong secret and an unknown id are answered alike, after the same work.
-// Refuses with InvalidInput, TooManyRequests (per client address, before the secret is looked at),
-// InvitationVerificationFailed, InvitationAccessDenied (the own invitation), InvitationIsExpired,
-// InvitationIsRevoked, InvitationIsFailed, InvitationWrongState, StaleVersion and IdempotencyKeyReused.
-func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput) (Outcome[Invitation], error) {
-	const operation = "verifyInvitation"
-	a := ActorFrom(ctx)
-	if in.MailKey != nil {
-		a = Actor{Address: a.Address} // the page asks nobody to sign in, and believes nobody who did
-		ctx = WithActor(ctx, a)
-	} else if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	if err := validated(in); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	secret := in.SharedSecret
-	if len(secret) > maxSecretRead {
-		secret = secret[:maxSecretRead]
-	}
-	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: of(in.SharedSecret), late: true}
-	if out, done, err := recall(ctx, s, invitations, a, c); done {
-		return hideRefused(out, err)
-	}
-	ok, until, err := s.Limiter.Take(ctx, s.Keyed("verify rate", a.Address), s.Settings.VerifyRate, s.Settings.VerifyBlock)
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	if !ok {
-		return Outcome[Invitation]{}, problem.New(problem.TooManyRequests).With("limit", s.Settings.VerifyRate.Limit).Until(until)
-	}
-	read, err := find(ctx, s, invitations, in.InvitationID)
-	if errors.Is(err, ErrMissing) || err == nil && !s.opens(in.MailKey, read.record) {
-		return s.refuseUnknown(ctx, a, c, secret)
-	}
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	right, compared := false, ""
-	out, err := apply(ctx, s, verifying, c, InvitationVerify, func(ctx context.Context, ch *change[Invitation]) (InvitationState, error) {
-		i := ch.Record
-		if !s.opens(in.MailKey, i) {
-			return "", verifying.gone()
-		}
-		if compared != i.SecretHash { // again only where the secret changed during a lost race
-			ok, err := s.Hasher.Verify(ctx, secret, i.SecretHash)
-			if err != nil {
-				return "", err
-			}
-			right, compared = ok, i.SecretHash
-		}
-		i.VerificationCount++
-		if right {
-			if want := in.ExpectedVersion; want != nil && *want != i.Version {
-				return "", problem.New(problem.StaleVersion).With("currentVersion", i.Version)
-			}
-			if a.ID != "" {
-				i.AcceptedBy = &a.ID
-			}
-			return InvitationAccepted, nil
-		}
-		i.FailedCount++
-		ch.tell(verifying.gone())
-		if limit := s.Settings.InvitationMaxFailed; limit > 0 && i.FailedCount >= limit {
-			return InvitationFailed, nil
-		}
-		return InvitationSent, nil
-	})
-	return hideRefused(out, err)
-}
-
-// verifying is the life as an invitee sees it: whoever holds the secret may ask, except the inviter; there is
-// nothing to see before.
-var verifying = makeVerifying()
-
-func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
-	l := *invitations
-	l.missing = problem.InvitationVerificationFailed
-	l.stand = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
-		if a.ID == i.CreatedBy {
-			return of(RoleInviter), true, nil
-		}
-		return of(RoleInvitee), true, nil
-	}
-	return &l
-}
-
-// opens reports whether the key is that of the newest mail; a call without a key needs none.
-func (s *Service) opens(key *string, i *Invitation) bool {
-	return key == nil || subtle.ConstantTimeCompare(s.Keyed("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
-}
-
-// refuseUnknown does the work of a wrong secret for an invitation that is not there, and gives its answer.
-func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret string) (Outcome[Invitation], error) {
-	// A wrong secret for an invitation that is there costs a second read, on the road to its transition.
-	if _, err := find(ctx, s, invitations, c.id); err != nil && !errors.Is(err, ErrMissing) {
-		return Outcome[Invitation]{}, err
-	}
-	if err := s.Hasher.Burn(ctx, secret); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	p := verifying.gone()
-	err := s.Store.Commit(ctx, &Unit{Decoy: true, Memory: s.memory(a, c, "", p, s.now())})
-	if errors.Is(err, ErrRemembered) {
-		return s.replay(ctx, a, c, nil)
-	}
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	return Outcome[Invitation]{}, p
-}
-
-// hideRefused keeps the record from a caller whose verification was refused.
-func hideRefused(out Outcome[Invitation], err error) (Outcome[Invitation], error) {
-	if err != nil {
-		out.Record = nil
-	}
 	return out, err
 }
 
@@ -741,151 +483,4 @@ func transit(
 
 func endsIn[R any, S ~string](to S) func(context.Context, *change[R]) (S, error) {
 	return func(context.Context, *change[R]) (S, error) { return to, nil }
-}
-
-const invitationsPath = "/invitations/invitations/"
-
-// InvitationID reads the id out of a reference: an id, or the invitation's URI, relative or absolute.
-func (s *Service) InvitationID(reference string) string {
-	if id, ok := strings.CutPrefix(s.relative(reference), invitationsPath); ok {
-		return id
-	}
-	return reference
-}
-
-// Invitation finds an invitation that the caller may see.
-// Refuses with NoSuchInvitation.
-func (s *Service) Invitation(ctx context.Context, id string) (*Invitation, error) {
-	if err := s.Permit(ctx, "invitation"); err != nil {
-		return nil, err
-	}
-	return show(ctx, s, invitations, id)
-}
-
-// Invitations lists the invitations that the caller may see.
-// Refuses with InvalidInput and InvalidParameter (a page or a cursor that is malformed).
-func (s *Service) Invitations(ctx context.Context, q listing.Query) (listing.Page[Invitation], error) {
-	if err := s.Permit(ctx, "invitations"); err != nil {
-		return listing.Page[Invitation]{}, err
-	}
-	mine, err := s.visibleInvitations(ctx)
-	if err != nil {
-		return listing.Page[Invitation]{}, err
-	}
-	q.Where = settledStates(listing.All(mine, q.Where), s.now(), invitationLapse)
-	page, err := s.Store.Invitations().List(ctx, q)
-	for i := range page.Items {
-		page.Items[i] = settle(s, invitations, page.Items[i]).record
-	}
-	return page, err
-}
-
-// invitationLapse sees an invitation as expired from the moment that single reads do.
-func invitationLapse(state listing.Value, now time.Time) listing.Predicate {
-	sent := listing.Eq("state", string(InvitationSent))
-	switch state {
-	case listing.Value(string(InvitationSent)):
-		return listing.All(sent, listing.Is(listing.GT, "expiresAt", now))
-	case listing.Value(string(InvitationExpired)):
-		return listing.Any(listing.Eq("state", state), listing.All(sent, listing.Is(listing.LE, "expiresAt", now)))
-	}
-	return nil
-}
-
-// visibleInvitations is the table "Who sees what" as a predicate.
-func (s *Service) visibleInvitations(ctx context.Context) (listing.Predicate, error) {
-	a := ActorFrom(ctx)
-	if a.SeesAll() {
-		return listing.True, nil
-	}
-	accounts, organizations, err := s.Directory.PartOf(ctx, a.ID)
-	if err != nil {
-		return nil, err
-	}
-	ways := of(listing.Eq("createdBy", a.ID), listing.Eq("acceptedBy", a.ID))
-	var targets []listing.Predicate
-	if len(accounts) > 0 {
-		targets = append(targets, listing.OneWord("accountId", accounts...))
-	}
-	if len(organizations) > 0 {
-		targets = append(targets, listing.OneWord("organizationId", organizations...))
-	}
-	if len(targets) > 0 {
-		ways = append(ways, listing.All(
-			listing.OneWord("state", InvitationSent, InvitationAccepted), listing.Any(targets...)))
-	}
-	return listing.Any(ways...), nil
-}
-
-// PendingInvitations selects the invitations that the caller has verified and that still wait for something.
-func (s *Service) PendingInvitations(ctx context.Context) listing.Predicate {
-	return listing.All(listing.Eq("acceptedBy", ActorFrom(ctx).ID), listing.Eq("state", string(InvitationAccepted)))
-}
-
-// InvitationsOfAccounts selects by accountUri, relative or absolute.
-func (s *Service) InvitationsOfAccounts(uris ...string) listing.Predicate {
-	return s.byTarget("accountId", accountsPath, uris)
-}
-
-// InvitationsOfOrganizations selects by organizationUri, relative or absolute.
-func (s *Service) InvitationsOfOrganizations(uris ...string) listing.Predicate {
-	return s.byTarget("organizationId", organizationsPath, uris)
-}
-
-func (s *Service) byTarget(field, collection string, uris []string) listing.Predicate {
-	var ids []string
-	for _, uri := range uris {
-		if id := s.target(uri, collection); id != "" {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return listing.False
-	}
-	return listing.OneWord(field, ids...)
-}
-
-// InvitationActions says what the caller may do with the invitation now, and why not else.
-func (s *Service) InvitationActions(ctx context.Context, i *Invitation) ([]Action, error) {
-	return actions(ctx, s, invitations, i, func(on InvitationTransition, i *Invitation) *problem.Problem {
-		switch on {
-		case InvitationResend:
-			return s.resendsLeft(i)
-		case InvitationComplete:
-			if err := s.inviteeVerified(ctx, i); err != nil {
-				return problem.Of(err)
-			}
-		case InvitationVerify, InvitationRevoke, InvitationUpdateSecret, InvitationDelete, InvitationExpire:
-		}
-		return nil
-	})
-}
-
-// SeesIdentification reports whether the caller is shown the invitation's identification: the inviter only.
-func (i *Invitation) SeesIdentification(a Actor) bool { return a.Known() && a.ID == i.CreatedBy }
-
-// InvitationPreview is what the holder of the newest mail sees before the secret is known, and no more.
-type InvitationPreview struct {
-	Institution     string
-	InviterFullName string
-	Type            InvitationType
-	State           InvitationState
-	ExpiresAt       time.Time
-}
-
-// InvitationPreview shows an invitation to the holder of its newest mail, who need not be signed in.
-// Refuses with NoSuchInvitation where id and key do not belong together.
-func (s *Service) InvitationPreview(ctx context.Context, id, key string) (*InvitationPreview, error) {
-	read, err := find(ctx, s, invitations, s.InvitationID(id))
-	if err != nil {
-		return nil, found(err, problem.NoSuchInvitation)
-	}
-	i := read.record
-	if !s.opens(&key, i) {
-		return nil, problem.New(problem.NoSuchInvitation)
-	}
-	return &InvitationPreview{
-		Institution: s.Settings.InstitutionName, InviterFullName: i.InviterFullName,
-		Type: i.Type, State: i.State, ExpiresAt: i.ExpiresAt,
-	}, nil
 }

@@ -2,9 +2,7 @@ package domain_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -433,25 +431,6 @@ func TestRepeatedSessionCalls(t *testing.T) {
 	})
 }
 
-func TestVersionsOfASession(t *testing.T) {
-	t.Parallel()
-	k := testkit.New(t, testkit.SQLite(t))
-	r := k.Login(t, "alice", "")
-	if _, err := touch(testkit.As("alice"), k, r.ID); err != nil {
-		t.Fatal(err)
-	}
-	guard := func(version int) domain.Guard { return domain.Guard{ExpectedVersion: &version} }
-	_, err := k.EndSession(testkit.As("alice"), domain.SessionInput{SessionID: r.ID, Guard: guard(2)})
-	if p := wants(t, err, problem.StaleVersion); p.Attributes["currentVersion"] != 1 {
-		t.Errorf("got %+v", p.Attributes)
-	}
-	if _, err := k.EndSession(testkit.As("alice"), domain.SessionInput{SessionID: r.ID, Guard: guard(1)}); err != nil {
-		t.Errorf("activity leaves the version: %v", err)
-	}
-	_, err = k.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: r.ID, Guard: guard(1)})
-	wants(t, err, problem.StaleVersion)
-}
-
 func TestWhoSeesASession(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -491,116 +470,6 @@ func TestWhoSeesASession(t *testing.T) {
 		}
 		_, err := k.CreateSession(testkit.As("alice"), domain.CreateSessionInput{UserID: "alice"})
 		wants(t, err, problem.AccessDenied)
-	})
-}
-
-// TestTouchesAgainstTerminate: 64 callers touch without pause while one terminates.
-func TestTouchesAgainstTerminate(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, k *testkit.Kit) {
-		r := k.Login(t, "alice", "browser")
-		var touched atomic.Int64
-		var terminated atomic.Bool
-		parallel(65, func(n int) {
-			if n == 64 {
-				for touched.Load() < 64 {
-					time.Sleep(time.Millisecond)
-				}
-				if out, err := k.TerminateSession(testkit.Admin(), named(r.ID)); err != nil || out.Record.State != domain.SessionRevoked {
-					t.Errorf("%+v %v", out.Record, err)
-				}
-				terminated.Store(true)
-				return
-			}
-			for {
-				over := terminated.Load()
-				k.Clock.Pass(time.Microsecond)
-				_, err := touch(testkit.As("alice"), k, r.ID)
-				if problem.Has(err, problem.SessionNotLive) {
-					return
-				}
-				if err != nil || over || touched.Add(1) > 20_000 {
-					t.Errorf("touched after the end %t, %v", over, err)
-					return
-				}
-			}
-		})
-		if last := seen(t, k, r.ID); last.State != domain.SessionRevoked || last.Version != 2 || story(t, k, r) != "createSession:active terminateSession:revoked" {
-			t.Errorf("%+v, %s", last, story(t, k, r))
-		}
-	})
-}
-
-func TestTokensOfASession(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, k *testkit.Kit) {
-		r := k.Login(t, "alice", "browser")
-		k.Clock.Pass(5 * time.Minute)
-		claims := func(in domain.CreateSessionTokenInput, kind domain.TokenKind) map[string]any {
-			t.Helper()
-			in.SessionID = r.ID
-			_, jwt, err := k.CreateSessionToken(onClient("browser"), in)
-			text, ok := strings.CutPrefix(jwt, string(kind)+":")
-			if err != nil || !ok {
-				t.Fatalf("%s: %v", jwt, err)
-			}
-			var out map[string]any
-			if err := json.Unmarshal([]byte(text), &out); err != nil {
-				t.Fatal(err)
-			}
-			return out
-		}
-		now := float64(k.Clock.Now().Unix())
-		got := claims(domain.CreateSessionTokenInput{Origin: "https://bank.example"}, domain.TokenSession)
-		for name, want := range map[string]any{
-			"iss": "http://gatehouse.test", "sub": "alice", "sid": r.ID, "iat": now, "exp": now + 60, "nbf": now - 10, "v": 2.0, "sts": "active",
-			"azp": "https://bank.example",
-		} {
-			if got[name] != want {
-				t.Errorf("%s is %v, want %v", name, got[name], want)
-			}
-		}
-		if again := claims(domain.CreateSessionTokenInput{}, domain.TokenSession); again["jti"] == got["jti"] || again["azp"] != nil || again["o"] != nil {
-			t.Errorf("got %v", again)
-		}
-		if after := seen(t, k, r.ID); after.LastActiveAt != k.Clock.Now() || after.Version != 1 {
-			t.Errorf("a token call is activity: %+v", after)
-		}
-		// The organization is the session's own, or that of the call.
-		_, err := k.TouchSession(testkit.As("alice"), domain.TouchSessionInput{SessionID: r.ID, OrganizationID: ptr("org-unknown")})
-		wants(t, err, problem.UnknownOrganization)
-		if _, err := k.TouchSession(testkit.As("alice"), domain.TouchSessionInput{SessionID: r.ID, OrganizationID: ptr("org-acme")}); err != nil {
-			t.Fatal(err)
-		}
-		if o, _ := claims(domain.CreateSessionTokenInput{}, domain.TokenSession)["o"].(map[string]any); o["id"] != "org-acme" || o["rol"] != "owner" {
-			t.Errorf("got %v", o)
-		}
-		if o := claims(domain.CreateSessionTokenInput{OrganizationID: ptr("")}, domain.TokenSession)["o"]; o != nil {
-			t.Errorf("got %v", o)
-		}
-
-		_, _, err = k.CreateSessionToken(testkit.As("alice"), domain.CreateSessionTokenInput{SessionID: r.ID, Template: ptr("none")})
-		wants(t, err, problem.NoSuchTemplate)
-		_, err = k.SaveJwtTemplate(testkit.Admin(), domain.SaveJwtTemplateInput{Name: "backend", Lifetime: ptr(300), Claims: map[string]any{
-			"org": "{{org.id}}", "text": "I am {{user.username || 'nobody'}} of {{org.role}}", "no": "{{user.nothing.at.all}}", "n": "{{user.nothing || 30}}",
-			"in": []any{map[string]any{"id": "{{user.id}}", "all": "{{user.organizations}}"}}, "iss2": "{{session.id}}",
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = claims(domain.CreateSessionTokenInput{Template: ptr("backend")}, domain.TokenTemplate)
-		delete(got, "jti")
-		text, _ := json.Marshal(got)
-		want := fmt.Sprintf(`{"exp":%.0f,"iat":%.0f,"in":[{"all":{"org-acme":"owner"},"id":"alice"}],"iss":"http://gatehouse.test","iss2":"%s",`+
-			`"n":30,"nbf":%.0f,"no":null,"org":"org-acme","sub":"alice","text":"I am nobody of owner"}`, now+300, now, r.ID, now-5)
-		if string(text) != want {
-			t.Errorf("got  %s\nwant %s", text, want)
-		}
-		if _, err := k.EndSession(testkit.As("alice"), named(r.ID)); err != nil {
-			t.Fatal(err)
-		}
-		_, _, err = k.CreateSessionToken(testkit.As("alice"), domain.CreateSessionTokenInput{SessionID: r.ID})
-		wants(t, err, problem.SignedOut)
 	})
 }
 
@@ -701,102 +570,4 @@ func expectedOfSession(row lifecycle.MapRow, state domain.SessionState, roles []
 		return "sessionTerminated"
 	}
 	return "invalidActionForSession"
-}
-
-// TestEveryTransitionOfSessions is TestEveryTransition for the other table.
-func TestEveryTransitionOfSessions(t *testing.T) {
-	t.Parallel()
-	machine, _ := domain.Lifecycle(domain.KindSession)
-	k := testkit.New(t, testkit.SQLite(t))
-	for _, s := range machine.States {
-		state := domain.SessionState(s.Name)
-		for _, row := range machine.Transitions {
-			if row.Clock || row.Within != "" {
-				continue
-			}
-			for _, c := range sessionCallers {
-				r := sessionIn(t, k, state)
-				want := expectedOfSession(row, state, c.roles, c.client)
-				name := fmt.Sprintf("%s in %s by %s", row.Operation, s.Name, c.name)
-				if shown, err := k.Session(c.ctx, r.ID); err == nil {
-					actions, err := k.SessionActions(c.ctx, shown)
-					if err != nil {
-						t.Fatal(err)
-					}
-					checkAction(t, actions, row.Operation, want, name)
-				}
-				before := journal(t, k, r)
-				out, err := askSession(c.ctx, k, row.Operation, r.ID)
-				if want == "sessionTerminated" && row.Operation == "terminateSession" && err == nil {
-					// The wish was fulfilled before, and nothing changes.
-					err = problem.New(problem.SessionTerminated)
-				}
-				checkOutcome(t, k, theSessions, r, row, out.Record, err, want, before, name)
-			}
-		}
-	}
-}
-
-// TestAWalkOfASession makes random moves, of callers and of time: each transition is one version and one line of the
-// journal, which tells an unbroken story.
-func TestAWalkOfASession(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, k *testkit.Kit) {
-		machine, _ := domain.Lifecycle(domain.KindSession)
-		r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // test data
-		operations := []string{"endSession", "removeSession", "terminateSession", "resumeSession", "resumeSession", "completeSessionTask"}
-		for range 12 {
-			in := domain.CreateSessionInput{UserID: "alice", ClientID: ptr("browser")}
-			if r.IntN(2) == 0 {
-				in.Tasks = []string{"setup-mfa"}
-			}
-			made, err := k.CreateSession(testkit.Admin(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := made.Record.ID
-			for range 25 {
-				was := seen(t, k, id)
-				switch n := r.IntN(10); {
-				case n < 4:
-					k.Clock.Pass(time.Duration(r.IntN(20)) * time.Minute)
-				case n < 7:
-					out, err := touch(testkit.As("alice"), k, id)
-					if live := was.State.Live(); (err == nil) != live || live && (out.Record.Version != was.Version || out.Record.AbandonAt.Before(was.AbandonAt)) {
-						t.Errorf("a touch in %s: %+v %v", was.State, out.Record, err)
-					}
-				case n < 8:
-					if _, err := k.Sweep(context.Background()); err != nil {
-						t.Error(err)
-					}
-				default:
-					operation := operations[r.IntN(len(operations))]
-					at := slices.IndexFunc(machine.Transitions, func(row lifecycle.MapRow) bool { return row.Operation == operation })
-					want := 0
-					if slices.Contains(machine.Transitions[at].From, string(was.State)) {
-						want = 1
-					}
-					_, err := askSession(testkit.Admin(), k, operation, id)
-					if now := seen(t, k, id); now.Version != was.Version+want {
-						t.Errorf("%s in %s: version %d after %d, %v", operation, was.State, now.Version, was.Version, err)
-					}
-				}
-			}
-			if _, err := k.Sweep(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			last := seen(t, k, id)
-			state := ""
-			lines := journal(t, k, last)
-			for i, e := range lines {
-				if e.From != state || e.Version != i+1 {
-					t.Errorf("line %d of the journal is %+v, after %s", i, e, state)
-				}
-				state = e.To
-			}
-			if state != string(last.State) || len(lines) != last.Version {
-				t.Errorf("%d lines end in %s, and the session is %+v", len(lines), state, last)
-			}
-		}
-	})
 }

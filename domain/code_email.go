@@ -1,0 +1,253 @@
+package domain
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// EmailVerification is one token that was mailed to a customer to prove an address.
+type EmailVerification struct {
+	Meta
+	State EmailVerificationState
+	// CustomerID is whose address it is.
+	CustomerID string
+	// Address is what is proved; personal data.
+	Address string
+	// TokenHash recognises the token, which has 128 random bits, by a keyed hash.
+	TokenHash string
+	ExpiresAt time.Time
+	// VerifiedAt is nil while the address is not proved.
+	VerifiedAt *time.Time
+}
+
+// Head gives the part that all records share.
+func (r *EmailVerification) Head() *Meta { return &r.Meta }
+
+// Kind names the machine.
+func (*EmailVerification) Kind() Kind { return KindEmailVerification }
+
+// EmailVerificationState is where a verification of an address stands.
+type EmailVerificationState string
+
+// The states; emailMachine says how each is reached.
+const (
+	EmailPending  EmailVerificationState = "pending"
+	EmailVerified EmailVerificationState = "verified"
+	EmailExpired  EmailVerificationState = "expired"
+	EmailReplaced EmailVerificationState = "replaced"
+)
+
+// EmailVerificationTransition is a verb of the machine.
+type EmailVerificationTransition string
+
+// The transitions.
+const (
+	EmailVerify  EmailVerificationTransition = "verify"
+	EmailReplace EmailVerificationTransition = "replace"
+	EmailExpire  EmailVerificationTransition = "expire"
+)
+
+type emailRow = lifecycle.Row[EmailVerificationState, EmailVerificationTransition, Role]
+
+var emailMachine = &lifecycle.Machine[EmailVerificationState, EmailVerificationTransition, Role]{
+	Name: string(KindEmailVerification), Start: EmailPending, Clock: RoleClock,
+	Create: "requestEmailVerification", CreateBy: of(RoleOwner, RoleAdmin),
+	States: []lifecycle.State[EmailVerificationState]{
+		{Name: EmailPending, Help: "The mail with the token is on its way. Whoever has the token may prove the address."},
+		{Name: EmailVerified, Help: "The token came back: the address is the customer's. Nothing follows."},
+		{Name: EmailExpired, Help: "Nobody used the token in time. The customer may ask for a new mail."},
+		{Name: EmailReplaced, Help: "A newer mail took its place; the token means nothing any more."},
+	},
+	Transitions: []emailRow{
+		{On: EmailVerify, From: of(EmailPending), To: of(EmailVerified), By: of(RoleAnyone), Else: emailUnlessPending, Operation: "verifyEmail"},
+		{On: EmailReplace, From: of(EmailPending), To: of(EmailReplaced), By: of(RoleOwner, RoleAdmin), Else: emailUnlessPending, Within: "requestEmailVerification"},
+		{On: EmailExpire, From: of(EmailPending), To: of(EmailExpired), By: of(RoleClock), Else: emailUnlessPending},
+	},
+}
+
+// emailUnlessPending: a token that was replaced is as unknown as any other text.
+func emailUnlessPending(state EmailVerificationState) *problem.Definition {
+	switch state {
+	case EmailVerified:
+		return problem.AlreadyVerified
+	case EmailExpired:
+		return problem.TokenExpired
+	case EmailPending, EmailReplaced:
+	}
+	return problem.InvalidToken
+}
+
+var emailVerifications = &life[EmailVerification, EmailVerificationState, EmailVerificationTransition]{
+	kind: KindEmailVerification, machine: emailMachine,
+	shelf: func(s Store) Shelf[EmailVerification] { return s.EmailVerifications() },
+	head:  func(r *EmailVerification) *Meta { return &r.Meta },
+	state: func(r *EmailVerification) *EmailVerificationState { return &r.State },
+	stand: func(_ context.Context, _ *Service, a Actor, r *EmailVerification) ([]Role, bool, error) {
+		roles, visible, err := standToCustomer(a, r.CustomerID)
+		return append(roles, RoleAnyone), visible, err
+	},
+	stranger: func() *EmailVerification { return &EmailVerification{} },
+	due: func(r *EmailVerification) (EmailVerificationTransition, EmailVerificationState, time.Time, bool) {
+		return EmailExpire, EmailExpired, r.ExpiresAt, r.State == EmailPending
+	},
+	concerns: func(r *EmailVerification) []string { return of(r.CustomerID) },
+	missing:  problem.NotFound, denied: problem.AccessDenied,
+}
+
+// EmailVerificationSchema is what verifications of addresses can be selected and ordered by.
+var EmailVerificationSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "state", Type: listing.Enum, Values: []string{"pending", "verified", "expired", "replaced"}},
+	{Name: "customerId", Type: listing.ID},
+	{Name: "tokenHash", Type: listing.ID, Hidden: true},
+	{Name: "createdAt", Type: listing.Time},
+}}
+
+// EmailVerificationValue reads a field of a verification of an address.
+func EmailVerificationValue(r *EmailVerification, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "state":
+		return string(r.State)
+	case "customerId":
+		return r.CustomerID
+	case "tokenHash":
+		return r.TokenHash
+	case "createdAt":
+		return r.CreatedAt
+	}
+	return nil
+}
+
+var emailProof = &proof[EmailVerification, EmailVerificationState, EmailVerificationTransition]{
+	life: emailVerifications, operation: "requestEmailVerification", purpose: "mail",
+	contact: func(c *Customer) (string, bool) { return c.Email, c.EmailVerified },
+	owner:   func(r *EmailVerification) string { return r.CustomerID },
+	text:    func(r *EmailVerification) string { return r.Address },
+	pending: EmailPending, verified: EmailVerified, replace: EmailReplace, replaced: EmailReplaced,
+	make: func(_ context.Context, s *Service, customerID, address string, now time.Time) (*EmailVerification, *Message, error) {
+		token := NewSecretKey()
+		r := &EmailVerification{
+			Meta:  Meta{ID: NewID("emv", now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			State: EmailPending, CustomerID: customerID, Address: address,
+			TokenHash: s.emailTokenHash(token), ExpiresAt: now.Add(s.Settings.EmailTokenTTL),
+		}
+		return r, s.codeMessage(ChannelEmail, "verification", address, r.ID, r.ExpiresAt, now, map[string]string{
+			"link": s.Settings.PublicURL + "/verify-email?token=" + url.QueryEscape(token), "institution": s.Settings.InstitutionName,
+		}), nil
+	},
+}
+
+func (s *Service) emailTokenHash(token string) string {
+	return hex.EncodeToString(s.Keyed("email token", token))
+}
+
+// RequestEmailVerificationInput names the customer; absent, the caller.
+type RequestEmailVerificationInput struct {
+	CustomerID     *string `json:"customerId" validate:"omitempty,min=1,max=255,printable"`
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// RequestEmailVerification mails a token to the customer's address; tokens mailed before mean nothing any more.
+// Refuses with AccessDenied (another customer, and no administrator), InvalidInput, NoSuchCustomer, NothingToVerify,
+// AlreadyVerified, TooManyRequests (per customer and per address) and IdempotencyKeyReused.
+func (s *Service) RequestEmailVerification(ctx context.Context, in RequestEmailVerificationInput) (Outcome[EmailVerification], error) {
+	return request(ctx, s, emailProof, in, in.CustomerID, in.IdempotencyKey)
+}
+
+// VerifyEmailInput is the token of a mail.
+type VerifyEmailInput struct {
+	Token string `json:"token" validate:"required,min=1,max=512"`
+	Guard
+	// Page is set by the page that the mail links to, which asks nobody to sign in and believes nobody who did.
+	Page bool `json:"-"`
+}
+
+// verifyingEmail is the life as the holder of a token sees it: the token is the credential.
+var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, EmailVerificationTransition] {
+	l := *emailVerifications
+	l.missing = problem.InvalidToken
+	l.stand = func(context.Context, *Service, Actor, *EmailVerification) ([]Role, bool, error) {
+		return of(RoleAnyone), true, nil
+	}
+	return &l
+}()
+
+// VerifyEmail proves an address by the token that was mailed to it. The caller need not be signed in; one who is must
+// be the customer.
+// Refuses with InvalidInput, TooManyAttempts (wrong tokens per client address), InvalidToken, AlreadyVerified,
+// TokenExpired, StaleVersion and IdempotencyKeyReused.
+func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (Outcome[EmailVerification], error) {
+	const operation = "verifyEmail"
+	a := ActorFrom(ctx)
+	switch {
+	case in.Page:
+		a = Actor{Address: a.Address}
+		ctx = WithActor(ctx, a)
+	case a.Refused != nil:
+		return Outcome[EmailVerification]{}, a.Refused
+	}
+	if err := validated(in); err != nil {
+		return Outcome[EmailVerification]{}, err
+	}
+	c := call{operation: operation, guard: in.Guard, parts: of(in.Token), looked: true}
+	if out, done, err := recall(ctx, s, verifyingEmail, a, c); done {
+		return hideWrong(out, err, problem.InvalidToken)
+	}
+	if err := s.unlessFailed(ctx, s.wrongFrom(a)); err != nil {
+		return Outcome[EmailVerification]{}, err
+	}
+	page, err := s.Store.EmailVerifications().List(ctx, listing.Query{Limit: 1, Where: listing.Eq("tokenHash", s.emailTokenHash(in.Token))})
+	if err != nil {
+		return Outcome[EmailVerification]{}, err
+	}
+	known := len(page.Items) == 1
+	if known {
+		if known, err = s.stillAt(ctx, a, page.Items[0]); err != nil {
+			return Outcome[EmailVerification]{}, err
+		}
+	}
+	if !known {
+		return refused(ctx, s, verifyingEmail, a, c, problem.New(problem.InvalidToken).At("token"), s.wrongFrom(a))
+	}
+	c.id = page.Items[0].ID
+	out, err := apply(ctx, s, verifyingEmail, c, EmailVerify, func(_ context.Context, ch *change[EmailVerification]) (EmailVerificationState, error) {
+		if !ch.Now.Before(ch.Record.ExpiresAt) {
+			return "", problem.New(problem.TokenExpired)
+		}
+		ch.Record.VerifiedAt = &ch.Now
+		return EmailVerified, nil
+	})
+	if problem.Has(err, problem.InvalidToken) && !out.Replayed {
+		if err := s.failed(ctx, s.wrongFrom(a)); err != nil {
+			return Outcome[EmailVerification]{}, err
+		}
+	}
+	return hideWrong(out, err, problem.InvalidToken)
+}
+
+// stillAt reports whether the verification is that of the caller, where there is one, and of the address that the
+// customer still has.
+func (s *Service) stillAt(ctx context.Context, a Actor, r *EmailVerification) (bool, error) {
+	if a.ID != "" && a.ID != r.CustomerID {
+		return false, nil
+	}
+	customer, err := s.Directory.Customer(ctx, r.CustomerID)
+	if errors.Is(err, ErrMissing) {
+		return false, nil
+	}
+	return err == nil && customer.Email == r.Address, err
+}
+
+// EmailVerificationActions says what the caller may do with the verification now, and why not else.
+func (s *Service) EmailVerificationActions(ctx context.Context, r *EmailVerification) ([]Action, error) {
+	return actions(ctx, s, emailVerifications, r, func(EmailVerificationTransition, *EmailVerification) *problem.Problem { return nil })
+}

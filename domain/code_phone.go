@@ -1,0 +1,310 @@
+package domain
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// The numbers of the contract (User Sessions, state machines), held against OWASP ASVS 5.0, 6.5 and 6.6: a code for
+// another channel has at least 20 bits or is limited in its tries, lives ten minutes at most, and works once.
+const (
+	// phoneCodeDigits is the length of a phone code.
+	phoneCodeDigits = 6
+	// phoneCodeTries is the number of wrong codes that locks a verification.
+	phoneCodeTries = 5
+)
+
+// PhoneVerification is one code that was texted to a customer to prove a number.
+type PhoneVerification struct {
+	Meta
+	State PhoneVerificationState
+	// CustomerID is whose number it is.
+	CustomerID string
+	// Number is what is proved; personal data.
+	Number string
+	// CodeHash is a slow hash over a keyed hash of the code (docs/decisions/0005-codes.md).
+	CodeHash string
+	// Attempts counts wrong codes.
+	Attempts  int
+	ExpiresAt time.Time
+	// VerifiedAt is nil while the number is not proved.
+	VerifiedAt *time.Time
+}
+
+// Head gives the part that all records share.
+func (r *PhoneVerification) Head() *Meta { return &r.Meta }
+
+// Kind names the machine.
+func (*PhoneVerification) Kind() Kind { return KindPhoneVerification }
+
+// PhoneVerificationState is where a verification of a number stands.
+type PhoneVerificationState string
+
+// The states; phoneMachine says how each is reached.
+const (
+	PhonePending  PhoneVerificationState = "pending"
+	PhoneVerified PhoneVerificationState = "verified"
+	PhoneExpired  PhoneVerificationState = "expired"
+	PhoneLocked   PhoneVerificationState = "locked"
+	PhoneReplaced PhoneVerificationState = "replaced"
+)
+
+// PhoneVerificationTransition is a verb of the machine.
+type PhoneVerificationTransition string
+
+// The transitions.
+const (
+	PhoneVerify  PhoneVerificationTransition = "verify"
+	PhoneReplace PhoneVerificationTransition = "replace"
+	PhoneExpire  PhoneVerificationTransition = "expire"
+)
+
+type phoneRow = lifecycle.Row[PhoneVerificationState, PhoneVerificationTransition, Role]
+
+var phoneMachine = &lifecycle.Machine[PhoneVerificationState, PhoneVerificationTransition, Role]{
+	Name: string(KindPhoneVerification), Start: PhonePending, Clock: RoleClock,
+	Create: "requestPhoneVerification", CreateBy: of(RoleOwner, RoleAdmin),
+	States: []lifecycle.State[PhoneVerificationState]{
+		{Name: PhonePending, Help: "The text with the code is on its way. The customer may enter the code; wrong ones are counted."},
+		{Name: PhoneVerified, Help: "The customer entered the code: the number is the customer's. Nothing follows."},
+		{Name: PhoneExpired, Help: "The code was not entered in time. The customer may ask for a new one."},
+		{Name: PhoneLocked, Help: "Too many wrong codes were entered. The customer may ask for a new one."},
+		{Name: PhoneReplaced, Help: "A newer code took its place; this one means nothing any more."},
+	},
+	Transitions: []phoneRow{
+		{On: PhoneVerify, From: of(PhonePending), To: of(PhoneVerified, PhonePending, PhoneLocked), By: of(RoleOwner), Else: phoneUnlessPending, Operation: "verifyPhone"},
+		{On: PhoneReplace, From: of(PhonePending), To: of(PhoneReplaced), By: of(RoleOwner, RoleAdmin), Else: phoneUnlessPending, Within: "requestPhoneVerification"},
+		{On: PhoneExpire, From: of(PhonePending), To: of(PhoneExpired), By: of(RoleClock), Else: phoneUnlessPending},
+	},
+}
+
+func phoneUnlessPending(state PhoneVerificationState) *problem.Definition {
+	switch state {
+	case PhoneVerified:
+		return problem.AlreadyVerified
+	case PhoneExpired:
+		return problem.CodeExpired
+	case PhoneLocked:
+		return problem.TooManyAttempts
+	case PhonePending, PhoneReplaced:
+	}
+	return problem.InvalidCode
+}
+
+var phoneVerifications = &life[PhoneVerification, PhoneVerificationState, PhoneVerificationTransition]{
+	kind: KindPhoneVerification, machine: phoneMachine,
+	shelf: func(s Store) Shelf[PhoneVerification] { return s.PhoneVerifications() },
+	head:  func(r *PhoneVerification) *Meta { return &r.Meta },
+	state: func(r *PhoneVerification) *PhoneVerificationState { return &r.State },
+	stand: func(_ context.Context, _ *Service, a Actor, r *PhoneVerification) ([]Role, bool, error) {
+		return standToCustomer(a, r.CustomerID)
+	},
+	stranger: func() *PhoneVerification { return &PhoneVerification{} },
+	due: func(r *PhoneVerification) (PhoneVerificationTransition, PhoneVerificationState, time.Time, bool) {
+		return PhoneExpire, PhoneExpired, r.ExpiresAt, r.State == PhonePending
+	},
+	concerns: func(r *PhoneVerification) []string { return of(r.CustomerID) },
+	missing:  problem.NotFound, denied: problem.AccessDenied,
+}
+
+// PhoneVerificationSchema is what verifications of numbers can be selected and ordered by.
+var PhoneVerificationSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "state", Type: listing.Enum, Values: []string{"pending", "verified", "expired", "locked", "replaced"}},
+	{Name: "customerId", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+}}
+
+// PhoneVerificationValue reads a field of a verification of a number.
+func PhoneVerificationValue(r *PhoneVerification, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "state":
+		return string(r.State)
+	case "customerId":
+		return r.CustomerID
+	case "createdAt":
+		return r.CreatedAt
+	}
+	return nil
+}
+
+var phoneProof = &proof[PhoneVerification, PhoneVerificationState, PhoneVerificationTransition]{
+	life: phoneVerifications, operation: "requestPhoneVerification", purpose: "text",
+	contact: func(c *Customer) (string, bool) { return c.Phone, c.PhoneVerified },
+	owner:   func(r *PhoneVerification) string { return r.CustomerID },
+	text:    func(r *PhoneVerification) string { return r.Number },
+	pending: PhonePending, verified: PhoneVerified, replace: PhoneReplace, replaced: PhoneReplaced,
+	make: func(ctx context.Context, s *Service, customerID, number string, now time.Time) (*PhoneVerification, *Message, error) {
+		code := newPhoneCode()
+		r := &PhoneVerification{
+			Meta:  Meta{ID: NewID("phv", now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			State: PhonePending, CustomerID: customerID, Number: number, ExpiresAt: now.Add(s.Settings.PhoneCodeTTL),
+		}
+		var err error
+		if r.CodeHash, err = s.Hasher.Hash(ctx, s.pepperedCode(r, code)); err != nil {
+			return nil, nil, err
+		}
+		institution := s.Settings.InstitutionName
+		if strings.ContainsAny(institution, "0123456789") {
+			institution = "" // the code is the one run of digits in the text
+		}
+		return r, s.codeMessage(ChannelSMS, "code", number, r.ID, r.ExpiresAt, now, map[string]string{
+			"code": code, "institution": institution,
+		}), nil
+	},
+}
+
+// pepperedCode is what is hashed slowly: the code under a key that is not in the database, bound to its record and number.
+func (s *Service) pepperedCode(r *PhoneVerification, code string) string {
+	return hex.EncodeToString(s.Keyed("phone code", r.ID, r.Number, code))
+}
+
+// newPhoneCode gives a random code, each as likely as any other.
+func newPhoneCode() string {
+	ten := big.NewInt(10)
+	out := make([]byte, phoneCodeDigits)
+	for i := range out {
+		d, err := rand.Int(rand.Reader, ten)
+		must(err)                      // crypto/rand never fails since Go 1.24
+		out[i] = '0' + byte(d.Int64()) //nolint:gosec // 0 to 9
+	}
+	return string(out)
+}
+
+// RequestPhoneVerificationInput names the customer; absent, the caller.
+type RequestPhoneVerificationInput struct {
+	CustomerID     *string `json:"customerId" validate:"omitempty,min=1,max=255,printable"`
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// RequestPhoneVerification texts a code to the customer's number; codes texted before mean nothing any more.
+// Refuses with AccessDenied (another customer, and no administrator), InvalidInput, NoSuchCustomer, NothingToVerify,
+// AlreadyVerified, TooManyRequests (per customer and per number) and IdempotencyKeyReused.
+func (s *Service) RequestPhoneVerification(ctx context.Context, in RequestPhoneVerificationInput) (Outcome[PhoneVerification], error) {
+	return request(ctx, s, phoneProof, in, in.CustomerID, in.IdempotencyKey)
+}
+
+// VerifyPhoneInput is the code of a text.
+type VerifyPhoneInput struct {
+	Code string `json:"code" validate:"required,min=4,max=8,digits"`
+	Guard
+}
+
+// VerifyPhone proves the caller's number by the code that was texted to it. A wrong code is counted; five lock it.
+// Refuses with InvalidInput, TooManyAttempts (locked; wrong codes per customer and per client address), InvalidCode,
+// AlreadyVerified, CodeExpired, StaleVersion and IdempotencyKeyReused.
+func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (Outcome[PhoneVerification], error) {
+	const operation = "verifyPhone"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[PhoneVerification]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[PhoneVerification]{}, err
+	}
+	c := call{operation: operation, guard: in.Guard, parts: of(in.Code), looked: true}
+	if out, done, err := recall(ctx, s, phoneVerifications, a, c); done {
+		return hideWrong(out, err, problem.InvalidCode)
+	}
+	counters := of(failures{s.Keyed("wrong codes of customer", a.ID), s.Settings.CodeTryLimit}, s.wrongFrom(a))
+	if err := s.unlessFailed(ctx, counters...); err != nil {
+		return Outcome[PhoneVerification]{}, err
+	}
+	r, err := s.pendingPhone(ctx, a)
+	switch {
+	case problem.Has(err, problem.AlreadyVerified):
+		return refused(ctx, s, phoneVerifications, a, c, problem.Of(err))
+	case err != nil:
+		return Outcome[PhoneVerification]{}, err
+	case r == nil:
+		if err := s.Hasher.Burn(ctx, in.Code); err != nil {
+			return Outcome[PhoneVerification]{}, err
+		}
+		return refused(ctx, s, phoneVerifications, a, c, problem.New(problem.InvalidCode).At("code"), counters...)
+	}
+	c.id = r.ID
+	right, compared := false, false
+	out, err := apply(ctx, s, phoneVerifications, c, PhoneVerify, func(ctx context.Context, ch *change[PhoneVerification]) (PhoneVerificationState, error) {
+		if !ch.Now.Before(ch.Record.ExpiresAt) {
+			return "", problem.New(problem.CodeExpired)
+		}
+		if !compared { // once, however often the race is lost: the hash of a record never changes
+			var err error
+			if right, err = s.Hasher.Verify(ctx, s.pepperedCode(ch.Record, in.Code), ch.Record.CodeHash); err != nil {
+				return "", err
+			}
+			compared = true
+		}
+		if right {
+			ch.Record.VerifiedAt = &ch.Now
+			return PhoneVerified, nil
+		}
+		ch.Record.Attempts++
+		ch.tell(problem.New(problem.InvalidCode).At("code"))
+		if ch.Record.Attempts >= phoneCodeTries {
+			return PhoneLocked, nil
+		}
+		return PhonePending, nil
+	})
+	switch {
+	case problem.Has(err, problem.InvalidCode) && !out.Replayed:
+		if err := s.failed(ctx, counters...); err != nil {
+			return Outcome[PhoneVerification]{}, err
+		}
+	case problem.Has(err, problem.TooManyAttempts) && out.Record != nil && s.now().Before(out.Record.ExpiresAt):
+		err = problem.Of(err).Until(out.Record.ExpiresAt)
+	}
+	return hideWrong(out, err, problem.InvalidCode)
+}
+
+// pendingPhone finds the newest verification of the number that the caller has now; nil where there is none.
+// Refuses with AlreadyVerified.
+func (s *Service) pendingPhone(ctx context.Context, a Actor) (*PhoneVerification, error) {
+	customer, err := s.Directory.Customer(ctx, a.ID)
+	if errors.Is(err, ErrMissing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	proved, err := phoneProof.proved(ctx, s, customer)
+	if err != nil {
+		return nil, err
+	}
+	if proved {
+		return nil, problem.New(problem.AlreadyVerified)
+	}
+	page, err := s.Store.PhoneVerifications().List(ctx, listing.Query{
+		Limit: 20, Where: listing.All(listing.Eq("customerId", a.ID), listing.Ne("state", string(PhoneReplaced))),
+		Order: []listing.Order{{Field: "createdAt", Desc: true}, {Field: "_id", Desc: true}},
+	})
+	if err != nil || len(page.Items) == 0 {
+		return nil, err
+	}
+	r := page.Items[0]
+	for _, other := range page.Items { // there is at most one, and no newer one
+		if other.State == PhonePending {
+			r = other
+		}
+	}
+	if r.Number != customer.Phone {
+		return nil, nil
+	}
+	return r, nil
+}
+
+// PhoneVerificationActions says what the caller may do with the verification now, and why not else.
+func (s *Service) PhoneVerificationActions(ctx context.Context, r *PhoneVerification) ([]Action, error) {
+	return actions(ctx, s, phoneVerifications, r, func(PhoneVerificationTransition, *PhoneVerification) *problem.Problem { return nil })
+}

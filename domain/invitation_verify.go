@@ -1,0 +1,178 @@
+package domain
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// unlessVerifiable names the state where the document does (Invitations, verifyInvitation in order, step 4).
+func unlessVerifiable(state InvitationState) *problem.Definition {
+	switch state {
+	case InvitationExpired:
+		return problem.InvitationIsExpired
+	case InvitationRevoked:
+		return problem.InvitationIsRevoked
+	case InvitationFailed:
+		return problem.InvitationIsFailed
+	case InvitationSent, InvitationAccepted, InvitationCompleted:
+	}
+	return problem.InvitationWrongState
+}
+
+// inviteeVerified is the guard of completion, where the institution asks for it.
+func (s *Service) inviteeVerified(ctx context.Context, i *Invitation) error {
+	if !s.Settings.CompleteRequiresVerification {
+		return nil
+	}
+	if i.AcceptedBy == nil || s.Verified == nil {
+		return problem.New(problem.InviteeNotVerified)
+	}
+	passed, known := aheadFrom(ctx).verified[*i.AcceptedBy]
+	if !known {
+		verified, err := s.Verified(ctx, *i.AcceptedBy)
+		if err != nil {
+			return err
+		}
+		passed = verified[*i.AcceptedBy]
+	}
+	if !passed {
+		return problem.New(problem.InviteeNotVerified)
+	}
+	return nil
+}
+
+// VerifyInvitationInput is what an invitee presents.
+type VerifyInvitationInput struct {
+	InvitationID string `json:"invitationId" validate:"required,max=512"`
+	SharedSecret string `json:"sharedSecret" validate:"required,min=8,text"`
+	Guard
+	// MailKey is the key of the newest mail. With it the invitee need not be signed in; only the page sets it.
+	MailKey *string `json:"-"`
+}
+
+// maxSecretRead bounds the text that is hashed: longer than any secret there is, so that it is simply wrong.
+const maxSecretRead = 1024
+
+// VerifyInvitation accepts an invitation: the right secret makes it accepted, a wrong one is counted and in the end
+// locks it. A wrong secret and an unknown id are answered alike, after the same work.
+// Refuses with InvalidInput, TooManyRequests (per client address, before the secret is looked at),
+// InvitationVerificationFailed, InvitationAccessDenied (the own invitation), InvitationIsExpired,
+// InvitationIsRevoked, InvitationIsFailed, InvitationWrongState, StaleVersion and IdempotencyKeyReused.
+func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput) (Outcome[Invitation], error) {
+	const operation = "verifyInvitation"
+	a := ActorFrom(ctx)
+	if in.MailKey != nil {
+		a = Actor{Address: a.Address} // the page asks nobody to sign in, and believes nobody who did
+		ctx = WithActor(ctx, a)
+	} else if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	secret := in.SharedSecret
+	if len(secret) > maxSecretRead {
+		secret = secret[:maxSecretRead]
+	}
+	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: of(in.SharedSecret), late: true}
+	if out, done, err := recall(ctx, s, invitations, a, c); done {
+		return hideRefused(out, err)
+	}
+	ok, until, err := s.Limiter.Take(ctx, s.Keyed("verify rate", a.Address), s.Settings.VerifyRate, s.Settings.VerifyBlock)
+	if err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	if !ok {
+		return Outcome[Invitation]{}, problem.New(problem.TooManyRequests).With("limit", s.Settings.VerifyRate.Limit).Until(until)
+	}
+	read, err := find(ctx, s, invitations, in.InvitationID)
+	if errors.Is(err, ErrMissing) || err == nil && !s.opens(in.MailKey, read.record) {
+		return s.refuseUnknown(ctx, a, c, secret)
+	}
+	if err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	right, compared := false, ""
+	out, err := apply(ctx, s, verifying, c, InvitationVerify, func(ctx context.Context, ch *change[Invitation]) (InvitationState, error) {
+		i := ch.Record
+		if !s.opens(in.MailKey, i) {
+			return "", verifying.gone()
+		}
+		if compared != i.SecretHash { // again only where the secret changed during a lost race
+			ok, err := s.Hasher.Verify(ctx, secret, i.SecretHash)
+			if err != nil {
+				return "", err
+			}
+			right, compared = ok, i.SecretHash
+		}
+		i.VerificationCount++
+		if right {
+			if want := in.ExpectedVersion; want != nil && *want != i.Version {
+				return "", problem.New(problem.StaleVersion).With("currentVersion", i.Version)
+			}
+			if a.ID != "" {
+				i.AcceptedBy = &a.ID
+			}
+			return InvitationAccepted, nil
+		}
+		i.FailedCount++
+		ch.tell(verifying.gone())
+		if limit := s.Settings.InvitationMaxFailed; limit > 0 && i.FailedCount >= limit {
+			return InvitationFailed, nil
+		}
+		return InvitationSent, nil
+	})
+	return hideRefused(out, err)
+}
+
+// verifying is the life as an invitee sees it: whoever holds the secret may ask, except the inviter; there is
+// nothing to see before.
+var verifying = makeVerifying()
+
+func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
+	l := *invitations
+	l.missing = problem.InvitationVerificationFailed
+	l.stand = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
+		if a.ID == i.CreatedBy {
+			return of(RoleInviter), true, nil
+		}
+		return of(RoleInvitee), true, nil
+	}
+	return &l
+}
+
+// opens reports whether the key is that of the newest mail; a call without a key needs none.
+func (s *Service) opens(key *string, i *Invitation) bool {
+	return key == nil || subtle.ConstantTimeCompare(s.Keyed("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
+}
+
+// refuseUnknown does the work of a wrong secret for an invitation that is not there, and gives its answer.
+func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret string) (Outcome[Invitation], error) {
+	// A wrong secret for an invitation that is there costs a second read, on the road to its transition.
+	if _, err := find(ctx, s, invitations, c.id); err != nil && !errors.Is(err, ErrMissing) {
+		return Outcome[Invitation]{}, err
+	}
+	if err := s.Hasher.Burn(ctx, secret); err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	p := verifying.gone()
+	err := s.Store.Commit(ctx, &Unit{Decoy: true, Memory: s.memory(a, c, "", p, s.now())})
+	if errors.Is(err, ErrRemembered) {
+		return s.replay(ctx, a, c, nil)
+	}
+	if err != nil {
+		return Outcome[Invitation]{}, err
+	}
+	return Outcome[Invitation]{}, p
+}
+
+// hideRefused keeps the record from a caller whose verification was refused.
+func hideRefused(out Outcome[Invitation], err error) (Outcome[Invitation], error) {
+	if err != nil {
+		out.Record = nil
+	}
+	return out, err
+}

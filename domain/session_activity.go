@@ -1,0 +1,135 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// idleUntil is when a session is abandoned that was active now: never after its maximum lifetime.
+func (s *Service) idleUntil(now, expireAt time.Time) time.Time {
+	if at := now.Add(s.Settings.SessionIdleTimeout); at.Before(expireAt) {
+		return at
+	}
+	return expireAt
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// TouchSessionInput names a session.
+type TouchSessionInput struct {
+	SessionID string `json:"sessionId" validate:"required,max=128"`
+	// OrganizationID is the organization the session acts for from now on; empty: none; nil: as before.
+	OrganizationID *string `json:"-"`
+
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// TouchSession notes activity: the idle timer starts again, never past the maximum lifetime, and the session becomes
+// its client's active one. It is no transition: version and journal stay.
+// Refuses with NoSuchSession, AccessDenied, SessionNotLive, UnknownOrganization and IdempotencyKeyReused.
+func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outcome[Session], error) {
+	return s.active(ctx, activity{
+		operation: "touchSession", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: of(optional(in.OrganizationID)),
+		foremost: true, organization: in.OrganizationID, over: problem.SessionNotLive,
+	})
+}
+
+// activity is a request to note that a session is in use.
+type activity struct {
+	operation string
+	input     any
+	reference string
+	// key is the idempotency key, and parts are the members of the input beside the reference.
+	key   *string
+	parts []string
+	// foremost makes the session its client's active one.
+	foremost     bool
+	organization *string
+	// over is what the caller hears where the session is not live.
+	over *problem.Definition
+}
+
+// active notes activity of a live session by one guarded statement, and gives the session as that statement left it.
+// The outcome is remembered after it: of repeats that come at the same time each may be noted, which changes nothing.
+func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, of.operation); err != nil {
+		return Outcome[Session]{}, err
+	}
+	if err := validated(of.input); err != nil {
+		return Outcome[Session]{}, err
+	}
+	id, err := s.sessionID(ctx, of.reference)
+	if err != nil {
+		return Outcome[Session]{}, err
+	}
+	c := call{operation: of.operation, id: id, guard: Guard{IdempotencyKey: of.key}, parts: of.parts}
+	if out, done, err := recall(ctx, s, sessions, a, c); done {
+		return out, err
+	}
+	r, refused := s.note(ctx, of, id)
+	if of.key != nil && (refused == nil || remembered(problem.Of(refused))) {
+		var told *problem.Problem
+		if refused != nil {
+			told = problem.Of(refused)
+		}
+		err := s.Store.Commit(ctx, &Unit{Memory: s.memory(a, c, id, told, s.now())})
+		if errors.Is(err, ErrRemembered) { // another call with this key was first: answer as its replay
+			out, _, err := recall(ctx, s, sessions, a, c)
+			return out, err
+		}
+		if err != nil {
+			return Outcome[Session]{}, err
+		}
+	}
+	return Outcome[Session]{Record: r}, refused
+}
+
+// note is the activity itself. Beside the refusal that the session is not live it gives the session.
+func (s *Service) note(ctx context.Context, of activity, id string) (*Session, error) {
+	read, err := show(ctx, s, sessions, id)
+	if err != nil {
+		return nil, err
+	}
+	if roles, _, _ := standToSession(ctx, s, ActorFrom(ctx), read); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
+		return nil, problem.New(problem.AccessDenied)
+	}
+	if read.State.Live() {
+		if of.organization != nil && *of.organization != "" {
+			role, err := s.organizationRole(ctx, read.UserID, *of.organization)
+			if err != nil {
+				return nil, err
+			}
+			if role == "" {
+				return nil, problem.New(problem.UnknownOrganization)
+			}
+		}
+		client, kept := read.ClientID, of.organization
+		if !of.foremost {
+			client, kept = nil, nil // a token for another organization leaves the session's own
+		}
+		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, client, kept)
+		if !errors.Is(err, ErrStale) {
+			return r, err
+		}
+		if read, err = show(ctx, s, sessions, id); err != nil { // it ended meanwhile
+			return nil, err
+		}
+	}
+	return read, notLive(of.over, read)
+}
+
+// notLive says that a session takes no activity, and how it stands.
+func notLive(d *problem.Definition, r *Session) *problem.Problem {
+	return problem.New(d).With("currentState", string(r.State)).
+		With("allowedStates", []string{string(SessionActive), string(SessionPending)})
+}

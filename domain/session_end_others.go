@@ -1,0 +1,144 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// everySession gives all sessions that are selected: an operation that ends them leaves none out.
+func (s *Service) everySession(ctx context.Context, where listing.Predicate) ([]*Session, error) {
+	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: math.MaxInt32, Where: where})
+	return page.Items, err
+}
+
+// EndOtherSessionsInput names the session that stays: the one given, else the one the caller's token speaks for.
+type EndOtherSessionsInput struct {
+	SessionID      *string `json:"sessionId" validate:"omitempty,min=1,max=128"`
+	Reason         *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
+	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+}
+
+// EndOtherSessions ends the live sessions of the user of one session, except that one. The outcome's record is the
+// session that stays.
+// Refuses with NoSuchSession, InvalidInput (no session is named) and IdempotencyKeyReused.
+func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput) (Outcome[Session], []*Session, error) {
+	const operation = "endOtherSessions"
+	a := ActorFrom(ctx)
+	if err := s.Permit(ctx, operation); err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	if err := validated(in); err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	reference := a.SessionID
+	if in.SessionID != nil {
+		reference = *in.SessionID
+	}
+	if reference == "" {
+		return Outcome[Session]{}, nil, problem.New(problem.InvalidInput).Because("Name the session that stays: the token speaks for none.").At("sessionId")
+	}
+	id, err := s.sessionID(ctx, reference)
+	if err != nil {
+		return Outcome[Session]{}, nil, err
+	}
+	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.Reason))}
+	for range tries {
+		if out, done, err := recall(ctx, s, sessions, a, c); done {
+			if err != nil {
+				return out, nil, err
+			}
+			ended, err := s.endedBefore(ctx, a, c)
+			return out, ended, err
+		}
+		kept, err := show(ctx, s, sessions, id)
+		if err != nil {
+			return Outcome[Session]{}, nil, err
+		}
+		if roles, _, _ := standToSession(ctx, s, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
+			return Outcome[Session]{}, nil, problem.New(problem.AccessDenied)
+		}
+		unit := &Unit{Memory: s.memory(a, c, kept.ID, nil, s.now())}
+		ended, err := s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
+		if err != nil {
+			return Outcome[Session]{}, nil, err
+		}
+		if unit.Memory != nil {
+			ids := make([]any, 0, len(ended))
+			for _, r := range ended {
+				ids = append(ids, r.ID)
+			}
+			unit.Memory.Attributes = map[string]any{endedIDs: ids}
+		}
+		switch err := s.Store.Commit(ctx, unit); {
+		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
+			continue
+		case err != nil:
+			return Outcome[Session]{}, nil, err
+		}
+		return Outcome[Session]{Record: kept}, ended, nil
+	}
+	return Outcome[Session]{}, nil, problem.New(problem.ServiceUnavailable).Because("The sessions are changing too often.")
+}
+
+// endedIDs is the attribute of a memory that holds what EndOtherSessions ended.
+const endedIDs = "endedSessions"
+
+// endedBefore gives the sessions that the call that this one repeats has ended, as they are now.
+func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session, error) {
+	m, err := s.Store.Recall(ctx, s.key(a, c), s.now())
+	if err != nil {
+		return nil, err
+	}
+	texts, _ := m.Attributes[endedIDs].([]any)
+	ids := make([]string, 0, len(texts))
+	for _, text := range texts {
+		if id, ok := text.(string); ok {
+			ids = append(ids, id)
+		}
+	}
+	ended, err := s.Store.Sessions().GetMany(ctx, ids)
+	for _, r := range ended {
+		settle(s, sessions, r)
+	}
+	slices.SortFunc(ended, func(x, y *Session) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
+	return ended, err
+}
+
+// endAll adds to the unit the end of the live sessions that are selected.
+func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reason *string, where listing.Predicate) ([]*Session, error) {
+	a, now := ActorFrom(ctx), s.now()
+	live, err := s.everySession(ctx, listing.All(where, listing.OneWord("state", SessionActive, SessionPending)))
+	if err != nil {
+		return nil, err
+	}
+	var ended []*Session
+	for _, r := range live {
+		read := settle(s, sessions, r)
+		if !read.record.State.Live() {
+			continue
+		}
+		ch := &change[Session]{Unit: unit, Record: read.record, Actor: a, Now: now}
+		if reason != nil {
+			ch.Reason = *reason
+		}
+		from := read.record.State
+		to, err := finish(SessionEnded)(ch)
+		if err != nil {
+			return nil, err
+		}
+		read.record.State = to
+		read.record.Version++
+		read.record.UpdatedAt = now
+		event := s.event(KindSession, &read.record.Meta, operation, string(from), string(to), now, sessions.concerns(read.record))
+		event.ActorID, event.Reason = ch.Actor.ID, ch.Reason
+		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
+		unit.Events = append(unit.Events, event)
+		ended = append(ended, read.record)
+	}
+	return ended, nil
+}

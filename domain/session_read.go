@@ -1,0 +1,148 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// SessionSchema is what a list of sessions can be selected and ordered by.
+var SessionSchema = listing.Schema{Fields: []listing.Field{
+	{Name: "_id", Type: listing.ID},
+	{Name: "state", Type: listing.Enum, Values: []string{"active", "pending", "abandoned", "expired", "ended", "removed", "revoked", "replaced"}},
+	{Name: "userId", Type: listing.ID},
+	{Name: "clientId", Type: listing.ID},
+	{Name: "createdAt", Type: listing.Time},
+	{Name: "updatedAt", Type: listing.Time},
+	{Name: "lastActiveAt", Type: listing.Time},
+	{Name: "expireAt", Type: listing.Time},
+	{Name: "abandonAt", Type: listing.Time},
+}}
+
+// SessionValue reads a field of a session.
+func SessionValue(r *Session, field string) listing.Value {
+	switch field {
+	case "_id":
+		return r.ID
+	case "state":
+		return string(r.State)
+	case "userId":
+		return r.UserID
+	case "clientId":
+		if r.ClientID != nil {
+			return *r.ClientID
+		}
+	case "createdAt":
+		return r.CreatedAt
+	case "updatedAt":
+		return r.UpdatedAt
+	case "lastActiveAt":
+		return r.LastActiveAt
+	case "expireAt":
+		return r.ExpireAt
+	case "abandonAt":
+		return r.AbandonAt
+	}
+	return nil
+}
+
+// sessionLapse: a list sees what time has done from the moment that single reads do.
+func sessionLapse(state listing.Value, now time.Time) listing.Predicate {
+	idle, old := listing.Is(listing.LE, "abandonAt", now), listing.Is(listing.LE, "expireAt", now)
+	live := listing.OneWord("state", SessionActive, SessionPending)
+	switch state {
+	case listing.Value(string(SessionActive)), listing.Value(string(SessionPending)):
+		return listing.All(listing.Eq("state", state), listing.Is(listing.GT, "abandonAt", now))
+	case listing.Value(string(SessionAbandoned)):
+		return listing.All(listing.Any(listing.Eq("state", state), listing.All(live, idle)), listing.Is(listing.GT, "expireAt", now))
+	case listing.Value(string(SessionExpired)):
+		return listing.Any(listing.Eq("state", state), listing.All(listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned), old))
+	}
+	return nil
+}
+
+// Session finds a session, by its id or its foreign handle, that the caller may see.
+// Refuses with NoSuchSession.
+func (s *Service) Session(ctx context.Context, reference string) (*Session, error) {
+	if err := s.Permit(ctx, "session"); err != nil {
+		return nil, err
+	}
+	id, err := s.sessionID(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	return show(ctx, s, sessions, id)
+}
+
+// Sessions lists the caller's sessions, and everybody's for who sees all.
+// Refuses with InvalidInput and InvalidParameter.
+func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[Session], error) {
+	if err := s.Permit(ctx, "sessions"); err != nil {
+		return listing.Page[Session]{}, err
+	}
+	q.Where = settledStates(listing.All(seenSessions(ActorFrom(ctx)), q.Where), s.now(), sessionLapse)
+	page, err := s.Store.Sessions().List(ctx, q)
+	for i := range page.Items {
+		page.Items[i] = settle(s, sessions, page.Items[i]).record
+	}
+	return page, err
+}
+
+// seenSessions selects the sessions that the actor sees.
+func seenSessions(a Actor) listing.Predicate {
+	switch {
+	case a.SeesAll():
+		return listing.True
+	case a.ClientKey != "":
+		return listing.All(listing.Eq("clientId", a.ClientKey), listing.Ne("state", string(SessionRemoved)))
+	default:
+		return listing.Eq("userId", a.ID)
+	}
+}
+
+// SessionActions says what the caller may do with the session now, and why not else.
+func (s *Service) SessionActions(ctx context.Context, r *Session) ([]Action, error) {
+	return actions(ctx, s, sessions, r, func(SessionTransition, *Session) *problem.Problem { return nil })
+}
+
+// SessionOver reports whether a token's claim sid names a session that is over, by its id or its foreign handle. One
+// that no session has, as other issuers set it, is not over.
+func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
+	id, err := s.sessionID(ctx, sid)
+	if err != nil {
+		return false, err
+	}
+	read, err := find(ctx, s, sessions, id)
+	if errors.Is(err, ErrMissing) {
+		return false, nil
+	}
+	return err == nil && !read.record.State.Live(), err
+}
+
+// ClientSessions gives a client and the sessions it lists, the newest of them, in the order of their creation.
+// Refuses with NoSuchClient.
+func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
+	client, err := s.Store.Client(ctx, id)
+	if err != nil {
+		return nil, nil, found(err, problem.NoSuchClient)
+	}
+	page, err := s.Store.Sessions().List(ctx, listing.Query{
+		Limit: clientShows, Order: []listing.Order{{Field: "createdAt", Desc: true}, {Field: "_id", Desc: true}},
+		Where: listing.All(listing.Eq("clientId", id), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)}),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.Reverse(page.Items)
+	for i := range page.Items {
+		page.Items[i] = settle(s, sessions, page.Items[i]).record
+		if r := page.Items[i]; client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID && !r.State.Live() {
+			client.LastActiveSessionID = nil
+		}
+	}
+	return client, page.Items, nil
+}
