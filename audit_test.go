@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // The public audit suite of GraphQL over HTTP. None of its code is in the repository: it is installed when the test
@@ -24,7 +26,7 @@ func TestGraphQLOverHTTPAudits(t *testing.T) {
 	t.Parallel()
 	modules, err := npmModules(auditPackages, auditIntegrity)
 	if err != nil {
-		withoutVendor(t, err)
+		testkit.Without(t, "vendor", err)
 	}
 	s := newWorld(t).serve()
 	var audits []struct{ ID, Name, Status, Reason, Answer string }

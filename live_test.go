@@ -19,6 +19,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // happening is an event as a subscriber gets it, or the last word of a stream.
@@ -807,7 +809,7 @@ func resident(b *testing.B, s *server) int {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if errors.Is(err, os.ErrNotExist) {
-		b.Skip("no /proc")
+		testkit.Without(b, "proc", err)
 	}
 	for _, line := range strings.Split(string(text), "\n") {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/gatehouse/gatehouse/pages"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // player does what the playground's script does with placeholders (pages/playground/client.js): it knows what earlier
@@ -328,6 +330,6 @@ func TestReferenceInThePlayground(t *testing.T) {
 func withoutGraphiQL(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join("pages", "playground", "graphiql", "LICENSES.txt")); err != nil {
-		withoutVendor(t, fmt.Errorf("GraphiQL is not built in; `go generate ./pages` takes it from npm: %w", err))
+		testkit.Without(t, "vendor", fmt.Errorf("GraphiQL is not built in; `go generate ./pages` takes it from npm: %w", err))
 	}
 }

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // The parts of the vendor that stand at the other end of the client session API. Nobody here wrote them, and none of
@@ -35,15 +37,6 @@ var (
 
 // vendorPage is the origin of the pages that the client runs on.
 const vendorPage = "http://localhost:3000"
-
-// withoutVendor skips a test that has no vendor's part to talk to; where GATEHOUSE_TEST_REQUIRE names vendor, it fails.
-func withoutVendor(t *testing.T, why error) {
-	t.Helper()
-	if strings.Contains(os.Getenv("GATEHOUSE_TEST_REQUIRE"), "vendor") {
-		t.Fatalf("GATEHOUSE_TEST_REQUIRE names vendor, but: %v", why)
-	}
-	t.Skip(why)
-}
 
 // vendorModules is the folder of the vendor's packages.
 var vendorModules = sync.OnceValues(func() (string, error) { return npmModules(vendorPackages, nil) })
@@ -144,7 +137,7 @@ func driven(t *testing.T, driver string, input, output any) {
 	t.Helper()
 	modules, err := vendorModules()
 	if err != nil {
-		withoutVendor(t, err)
+		testkit.Without(t, "vendor", err)
 	}
 	drivenBeside(t, modules, driver, input, output)
 }
@@ -193,7 +186,7 @@ func vendorVerifier(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := run("get", vendorModule); err != nil {
-		withoutVendor(t, errors.New("go get cannot bring the vendor's verifier")) // what it prints names the registry
+		testkit.Without(t, "vendor", errors.New("go get cannot bring the vendor's verifier")) // what it prints names the registry
 	}
 	if err := run("build", "-o", "verifier", "."); err != nil {
 		t.Fatal(err)
@@ -298,7 +291,7 @@ func (l looks) bad(t *testing.T, name, why string) {
 func TestVendorVerifiers(t *testing.T) {
 	t.Parallel()
 	if _, err := vendorModules(); err != nil {
-		withoutVendor(t, err)
+		testkit.Without(t, "vendor", err)
 	}
 	b := newVendorBank(t)
 	client, sessions := b.signIn("vendor-browser", 1)
@@ -415,7 +408,7 @@ func (p pageSeen) called(t *testing.T, call string) {
 func TestVendorClient(t *testing.T) {
 	t.Parallel()
 	if _, err := vendorModules(); err != nil {
-		withoutVendor(t, err)
+		testkit.Without(t, "vendor", err)
 	}
 	b := newVendorBank(t)
 	for _, how := range []string{"browser", "development", "native"} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,10 +23,7 @@ func Browser(t *testing.T) context.Context {
 		}
 	}
 	if program == "" {
-		if strings.Contains(os.Getenv("GATEHOUSE_TEST_REQUIRE"), "chromium") {
-			t.Fatal("GATEHOUSE_TEST_REQUIRE names chromium, and there is none")
-		}
-		t.Skip("no chromium")
+		Without(t, "chromium", "no such program")
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,

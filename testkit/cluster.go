@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,8 +29,8 @@ type Cluster struct {
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin, err := binaries()
-	if errors.Is(err, errNoPostgres) && !slices.Contains(strings.FieldsFunc(os.Getenv("GATEHOUSE_TEST_REQUIRE"), separator), "postgres") {
-		t.Skip(err)
+	if errors.Is(err, errNoPostgres) {
+		Without(t, "postgres", err)
 	}
 	c := &Cluster{t: t, bin: bin}
 	if err == nil {
