@@ -53,7 +53,7 @@ func bareRows() ([]measured, error) {
 	}
 	var out []measured
 	for _, id := range []string{"T1 RS256", "T1 ES256", "T1 EdDSA", "W2"} {
-		out = append(out, measured{"bare", id, func(_ context.Context, d time.Duration) (sample, error) {
+		out = append(out, measured{system: "bare", id: id, run: func(_ context.Context, d time.Duration) (sample, error) {
 			return spin(sign[id], d)
 		}})
 	}

@@ -104,7 +104,7 @@ func TestInterleave(t *testing.T) {
 	var order []string
 	row := func(id string, fails int) measured {
 		n := 0
-		return measured{"sqlite", id, func(context.Context, time.Duration) (sample, error) {
+		return measured{system: "sqlite", id: id, run: func(context.Context, time.Duration) (sample, error) {
 			order = append(order, id)
 			if n++; n == fails {
 				return sample{}, errors.New("refused")

@@ -112,9 +112,9 @@ func (b *bench) grow(ctx context.Context, database string, sizes []int, text io.
 			s.database = p.pid()
 		}
 		f, err := interleave(ctx, []measured{
-			{database, "H0", over(s, bareTarget(s))},
-			{database, "R1", over(s, onSession(s, who, documentR1, 0, size))},
-			{database, "W1", over(s, onSession(s, who, documentW1, 0, size))},
+			{system: database, id: "H0", run: over(s, bareTarget(s))},
+			{system: database, id: "R1", run: over(s, onSession(s, who, documentR1, 0, size))},
+			{system: database, id: "W1", run: over(s, onSession(s, who, documentW1, 0, size))},
 		}, b.rounds, b.duration, b.words)
 		s.stop()
 		if err != nil {

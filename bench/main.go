@@ -46,6 +46,8 @@ type options struct {
 	results string
 	sizes   string
 	idle    int
+	// profiles is the folder of a processor profile for each row; empty: none is taken.
+	profiles string
 }
 
 func main() {
@@ -69,6 +71,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too, where everything was measured")
 	flag.StringVar(&o.results, "results", "", "keep every sample in this `folder`")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
+	flag.StringVar(&o.profiles, "profiles", "", "after the rounds, keep a processor profile of the server for each row in this `folder`")
 	flag.StringVar(&o.sizes, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
 	flag.Parse()
 	set := map[string]bool{}
@@ -207,6 +210,9 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	if err := b.quiet(); err != nil {
 		return err
 	}
+	if b.profiles != "" {
+		failed = errors.Join(failed, b.profile(ctx))
+	}
 	if b.idle > 0 {
 		if err := b.idlers(ctx); err != nil {
 			failed = errors.Join(failed, err)
@@ -318,7 +324,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		}
 		b.started = append(b.started, r.stop)
 		plain := onSession(r, who, documentW1, 0, b.world.rows)
-		b.add(measured{"reference", "W1", over(r, plain)})
+		b.add(measured{system: "reference", id: "W1", run: over(r, plain)})
 	}
 	s, err := b.serve(ctx, g, "sqlite")
 	if err != nil {
@@ -350,7 +356,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.add(measured{"sqlite", "T1 " + algorithm, over(s, tokenTarget(s, who, small))})
+		b.add(measured{system: "sqlite", id: "T1 " + algorithm, run: over(s, tokenTarget(s, who, small)), server: s})
 	}
 	return nil
 }

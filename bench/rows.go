@@ -180,6 +180,8 @@ type measured struct {
 	id string
 	// run takes one round.
 	run func(ctx context.Context, d time.Duration) (sample, error)
+	// server is the one whose profile tells where the time of the row goes; nil: none does.
+	server *server
 }
 
 // sample is what one round gave.
@@ -210,16 +212,16 @@ func over(s *server, t target) func(context.Context, time.Duration) (sample, err
 // product gives the rows of a running Gatehouse that are wanted.
 func product(ctx context.Context, name string, s *server, c caller, w world, wants func(system, id string) bool) (rows []measured, err error) {
 	rows = []measured{
-		{name, "H0", over(s, bareTarget(s))},
-		{name, "R1", over(s, onSession(s, c, documentR1, 0, w.rows))},
-		{name, "W1", over(s, onSession(s, c, documentW1, 0, w.rows))},
-		{name, "W1c", over(s, onSession(s, c, documentW1, w.rows+called, w.rows+w.onClients))},
-		{name, "W3", over(s, onSession(s, c, documentW3, 0, w.rows))},
-		{name, "V1", over(s, viewTarget(s, c, w))},
-		{name, "T1 RS256", over(s, tokenTarget(s, c, w))},
+		{system: name, id: "H0", run: over(s, bareTarget(s))},
+		{system: name, id: "R1", run: over(s, onSession(s, c, documentR1, 0, w.rows))},
+		{system: name, id: "W1", run: over(s, onSession(s, c, documentW1, 0, w.rows))},
+		{system: name, id: "W1c", run: over(s, onSession(s, c, documentW1, w.rows+called, w.rows+w.onClients))},
+		{system: name, id: "W3", run: over(s, onSession(s, c, documentW3, 0, w.rows))},
+		{system: name, id: "V1", run: over(s, viewTarget(s, c, w))},
+		{system: name, id: "T1 RS256", run: over(s, tokenTarget(s, c, w))},
 	}
 	create := over(s, createTarget(s, c))
-	rows = append(rows, measured{name, "W2", func(ctx context.Context, d time.Duration) (sample, error) {
+	rows = append(rows, measured{system: name, id: "W2", run: func(ctx context.Context, d time.Duration) (sample, error) {
 		defer s.settle(ctx)
 		return create(ctx, d)
 	}})
@@ -232,7 +234,10 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
-		rows = append(rows, measured{name, id, over(s, t)})
+		rows = append(rows, measured{system: name, id: id, run: over(s, t)})
+	}
+	for i := range rows {
+		rows[i].server = s
 	}
 	return rows, nil
 }
@@ -266,11 +271,11 @@ func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, erro
 		}}
 	}
 	return []measured{
-		{"postgraphile", "R1", over(s, session(read))},
-		{"postgraphile", "R2", over(s, target{address: s.address, request: func(to []byte, _ int, rng *rand.Rand) ([]byte, string) {
+		{system: "postgraphile", id: "R1", run: over(s, session(read))},
+		{system: "postgraphile", id: "R2", run: over(s, target{address: s.address, request: func(to []byte, _ int, rng *rand.Rand) ([]byte, string) {
 			return list(to, "", cursors[rng.IntN(len(cursors))]), `"version":"1"}}]`
 		}})},
-		{"postgraphile", "W1", over(s, session(touch))},
+		{system: "postgraphile", id: "W1", run: over(s, session(touch))},
 	}, nil
 }
 
@@ -282,7 +287,7 @@ func pgbenchRows(p *postgres, w world) ([]measured, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, measured{"pgbench", s.name, func(ctx context.Context, d time.Duration) (sample, error) {
+		out = append(out, measured{system: "pgbench", id: s.name, run: func(ctx context.Context, d time.Duration) (sample, error) {
 			before := cpu(p.pid(), true)
 			rate, mean, done, err := p.pgbench(ctx, file, d)
 			if err != nil {

@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -108,6 +110,7 @@ func (g *grouper) write(ctx context.Context, steps []step) error {
 // work writes until nobody waits.
 func (g *grouper) work() {
 	for {
+		runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
 		g.mu.Lock()
 		if len(g.waiting) == 0 {
 			g.writers--
@@ -141,20 +144,20 @@ func (g *grouper) serve(came []*grouped) {
 		}
 	}
 	for len(group) > 0 {
-		bad, err := g.db.commit(group)
-		if len(bad) == 0 {
-			for _, u := range group {
-				u.err = err
-				close(u.done)
-			}
-			return
-		}
+		bad, ended, err := g.db.commit(group)
 		group = slices.DeleteFunc(group, func(u *grouped) bool {
 			if bad[u] {
 				u.leave()
 			}
 			return bad[u]
 		})
+		if ended || len(bad) == 0 {
+			for _, u := range group {
+				u.err = err
+				close(u.done)
+			}
+			return
+		}
 	}
 }
 
@@ -169,9 +172,9 @@ type placed struct {
 	of *grouped
 }
 
-// commit writes a group. Where units of it do not belong in it, nothing stays, and bad says which they are. Else the
-// error is that of all.
-func (d *DB) commit(group []*grouped) (bad map[*grouped]bool, err error) {
+// commit writes a group. Where units of it do not belong in it, bad says which they are, and nothing stays, unless ended
+// says that the others are written. Else the error is that of all.
+func (d *DB) commit(group []*grouped) (bad map[*grouped]bool, ended bool, err error) {
 	var steps []placed
 	for _, u := range group {
 		for _, s := range u.steps {
@@ -181,6 +184,9 @@ func (d *DB) commit(group []*grouped) (bad map[*grouped]bool, err error) {
 	slices.SortStableFunc(steps, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.place.rank, b.place.rank), cmp.Compare(a.place.key, b.place.key))
 	})
+	// A unit of one statement that misses has changed nothing, so that there is nothing to look at before the end of the
+	// transaction: it is sent with the rest, and saves a round trip.
+	short := !slices.ContainsFunc(group, func(u *grouped) bool { return len(u.steps) != 1 })
 	err = d.retry(context.Background(), func(ctx context.Context) error {
 		conn, err := d.pool.Acquire(ctx)
 		if err != nil {
@@ -197,7 +203,17 @@ func (d *DB) commit(group []*grouped) (bad map[*grouped]bool, err error) {
 			}
 			batch.Queue(text, s.args...)
 		}
-		if bad, err = send(ctx, conn.Conn(), batch, steps); err == nil && len(bad) == 0 {
+		if short {
+			batch.Queue("commit")
+		}
+		bad, err = send(ctx, conn.Conn(), batch, steps, short)
+		switch {
+		case short && err == nil:
+			ended = true
+			return nil
+		case short && sqlState(err) == "": // the end was sent too
+			return lost(err)
+		case err == nil && len(bad) == 0:
 			return end(ctx, conn)
 		}
 		_, _ = conn.Exec(ctx, "rollback")
@@ -213,12 +229,12 @@ func (d *DB) commit(group []*grouped) (bad map[*grouped]bool, err error) {
 		}
 		return err
 	})
-	return bad, err
+	return bad, ended, err
 }
 
 // send sends all steps at once. bad are the units that changed no row where they should have, or the one whose
-// statement failed.
-func send(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []placed) (bad map[*grouped]bool, err error) {
+// statement failed. With ends the last of the batch is the end of the transaction.
+func send(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []placed, ends bool) (bad map[*grouped]bool, err error) {
 	bad = map[*grouped]bool{}
 	results := conn.SendBatch(ctx, batch)
 	for range 2 { // begin, set
@@ -239,6 +255,9 @@ func send(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []placed)
 		if rows == 0 && s.miss != nil {
 			bad[s.of] = true
 		}
+	}
+	if ends && err == nil {
+		err = committed(results.Exec())
 	}
 	if cerr := results.Close(); err == nil {
 		err = cerr
@@ -271,11 +290,15 @@ func ownFault(err error) bool {
 
 // end commits.
 func end(ctx context.Context, conn *pgxpool.Conn) error {
-	tag, err := conn.Exec(ctx, "commit")
+	return lost(committed(conn.Exec(ctx, "commit")))
+}
+
+// committed looks whether the end was what was asked for.
+func committed(tag pgconn.CommandTag, err error) error {
 	if err == nil && tag.String() != "COMMIT" {
 		err = fmt.Errorf("db: the transaction ended in %s", tag)
 	}
-	return lost(err)
+	return err
 }
 
 // lostEnd is an answer that never came: what was asked for may have happened or not. It hides what the driver says,

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"reflect"
+	"runtime"
 	"sync"
 )
 
@@ -67,6 +68,7 @@ func (m *merger[W]) get(ctx context.Context, id string) (*W, error) {
 // work reads until nobody waits.
 func (m *merger[W]) work() {
 	for {
+		runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
 		m.mu.Lock()
 		group := m.waiting
 		if len(group) == 0 {

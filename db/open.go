@@ -8,7 +8,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,10 +67,8 @@ type DB struct {
 	// bell rings when this process has committed events.
 	bell *bell
 
-	// driver and free are there on SQLite only: free are the reading connections that nobody uses, nil for one that is
-	// still to be made.
-	driver driver.Driver
-	free   chan *direct
+	// free is there on SQLite only: the reading connections that nobody uses, nil for one that is still to be made.
+	free chan *direct
 	// repeats are texts that were put together before, texts those of fixed statements with the marks of the dialect.
 	repeats repeats
 	texts   sync.Map

@@ -235,26 +235,30 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
 		t.Fatal(err)
 	}
-	armed.Store(true)
-	var all sync.WaitGroup
-	ids := make([]string, 24)
-	for n := range ids {
-		i := domain.Invitation{
-			Meta:  domain.Meta{ID: domain.NewID("inv", o.Now()), Version: 1, CreatedAt: o.Now(), UpdatedAt: o.Now()},
-			State: domain.InvitationSent, Type: domain.InvitationJoint, ExpiresAt: o.Now(),
-		}
-		ids[n] = i.ID
-		all.Go(func() {
-			if err := d.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}}); !problem.Has(err, problem.ServiceUnavailable) {
-				t.Errorf("a commit without an answer: %v", err)
+	// The end of units of one statement is sent with them, that of others when their results are known.
+	for _, decoy := range []bool{false, true} {
+		armed.Store(true)
+		var all sync.WaitGroup
+		ids := make([]string, 24)
+		for n := range ids {
+			i := domain.Invitation{
+				Meta:  domain.Meta{ID: domain.NewID("inv", o.Now()), Version: 1, CreatedAt: o.Now(), UpdatedAt: o.Now()},
+				State: domain.InvitationSent, Type: domain.InvitationJoint, ExpiresAt: o.Now(),
 			}
-		})
-	}
-	all.Wait()
-	armed.Store(false)
-	for _, id := range ids {
-		if _, err := straight.Invitations().Get(t.Context(), id); err != nil {
-			t.Errorf("the commit arrived, and the record is missing: %v", err)
+			ids[n] = i.ID
+			all.Go(func() {
+				err := d.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}, Decoy: decoy})
+				if !problem.Has(err, problem.ServiceUnavailable) {
+					t.Errorf("a commit without an answer: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		armed.Store(false)
+		for _, id := range ids {
+			if _, err := straight.Invitations().Get(t.Context(), id); err != nil {
+				t.Errorf("the commit arrived, and the record is missing: %v", err)
+			}
 		}
 	}
 	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {

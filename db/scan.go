@@ -2,7 +2,6 @@ package db
 
 import (
 	"database/sql"
-	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
 	"reflect"
@@ -182,47 +181,4 @@ func setBinary(cell reflect.Value, raw []byte) error {
 	default:
 	}
 	return fmt.Errorf("no way from %d bytes to %s", len(raw), cell.Type())
-}
-
-// setValue takes a value of SQLite.
-func setValue(cell reflect.Value, value driver.Value) error {
-	switch v := value.(type) {
-	case int64:
-		switch cell.Kind() {
-		case reflect.Int, reflect.Int64:
-			cell.SetInt(v)
-			return nil
-		case reflect.Bool:
-			cell.SetBool(v != 0)
-			return nil
-		default:
-		}
-	case string:
-		switch {
-		case cell.Kind() == reflect.String:
-			cell.SetString(v)
-			return nil
-		case cell.Type() == bytesType:
-			cell.SetBytes([]byte(v))
-			return nil
-		}
-	case []byte:
-		switch {
-		case cell.Type() == bytesType:
-			if v == nil {
-				v = []byte{}
-			}
-			cell.SetBytes(v)
-			return nil
-		case cell.Kind() == reflect.String:
-			cell.SetString(string(v))
-			return nil
-		}
-	case bool:
-		if cell.Kind() == reflect.Bool {
-			cell.SetBool(v)
-			return nil
-		}
-	}
-	return fmt.Errorf("no way from %T to %s", value, cell.Type())
 }

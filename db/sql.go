@@ -38,7 +38,7 @@ func (d *DB) run(ctx context.Context, steps []step) error {
 	default:
 		return d.runAlone(ctx, steps)
 	}
-	return d.write(ctx, func(t tx) error {
+	return d.writeSQLite(ctx, len(steps) == 1, func(t tx) error {
 		for _, s := range steps {
 			var rows int64
 			var err error
@@ -68,7 +68,14 @@ func (d *DB) write(ctx context.Context, work func(tx) error) error {
 	if d.pool != nil {
 		return d.writePostgres(ctx, work)
 	}
-	return d.fault(d.writer.write(ctx, work))
+	return d.writeSQLite(ctx, false, work)
+}
+
+func (d *DB) writeSQLite(ctx context.Context, single bool, work func(tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return d.fault(d.writer.write(ctx, single, work))
 }
 
 // writeOne writes by one statement and reads what it returns.
@@ -76,7 +83,7 @@ func (d *DB) writeOne(ctx context.Context, dest any, text string, args ...any) e
 	if d.pool != nil {
 		return d.writeOnePostgres(ctx, dest, text, args)
 	}
-	return d.write(ctx, func(t tx) error { return t.query(dest, text, args...) })
+	return d.writeSQLite(ctx, true, func(t tx) error { return t.query(dest, text, args...) })
 }
 
 // query reads with a statement of a fixed text, which is kept prepared. dest points to a slice of rows or values,
@@ -94,12 +101,12 @@ func (d *DB) scan(ctx context.Context, dest any, fixed bool, text string, args [
 	if d.options.Reads != nil {
 		d.options.Reads(text)
 	}
+	if d.pool == nil {
+		return d.fault(d.readSQLite(ctx, dest, fixed, text, args))
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	if d.pool != nil {
-		return d.fault(d.readPostgres(ctx, dest, fixed, text, args))
-	}
-	return d.fault(d.readSQLite(ctx, dest, fixed, text, args))
+	return d.fault(d.readPostgres(ctx, dest, fixed, text, args))
 }
 
 // bind writes the argument marks of the dialect. No text of this package has a question mark of another meaning.

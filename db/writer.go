@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -30,7 +31,9 @@ type writer struct {
 
 type job struct {
 	work func(tx) error
-	done chan error
+	// single says that the work is one statement, which by itself is done whole or not at all.
+	single bool
+	done   chan error
 }
 
 const (
@@ -47,7 +50,7 @@ func newWriter(d *DB, beside *sql.DB) *writer {
 }
 
 func (w *writer) connect() (err error) {
-	if w.conn, err = w.db.connectDirect(fallback); err == nil {
+	if w.conn, err = w.db.connectDirect(fallback, cached(writerCache)); err == nil {
 		_, err = w.conn.exec("PRAGMA busy_timeout = 0") // begin waits
 	}
 	return err
@@ -98,8 +101,8 @@ func (w *writer) close() error {
 }
 
 // write hands the work over, if the caller is still there, and waits for what really happened.
-func (w *writer) write(ctx context.Context, work func(tx) error) error {
-	j := job{work: work, done: make(chan error, 1)}
+func (w *writer) write(ctx context.Context, single bool, work func(tx) error) error {
+	j := job{work: work, single: single, done: make(chan error, 1)}
 	select {
 	case w.jobs <- j:
 		return <-j.done
@@ -124,6 +127,7 @@ func (w *writer) loop() {
 // gather takes everybody who waits now.
 func (w *writer) gather(first job) []job {
 	group := []job{first}
+	runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
 	for len(group) < maxGroup {
 		select {
 		case next := <-w.jobs:
@@ -168,6 +172,12 @@ func (w *writer) commit(group []job, outcomes []error) error {
 		return err
 	}
 	for i, j := range group {
+		if j.single {
+			if outcomes[i] = w.try(j); outcomes[i] != nil && w.conn.idle() {
+				return outcomes[i]
+			}
+			continue
+		}
 		if _, err := w.conn.exec("SAVEPOINT unit"); err != nil {
 			return err
 		}
