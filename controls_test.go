@@ -88,6 +88,7 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 	key := "API-Key: " + s.must("apikey", "create", "--name", "teller")
 	alice, bob := s.token("alice", "banking/full"), s.token("bob", "banking/full")
 	bearer := func(token string) string { return "Authorization: Bearer " + token }
+	forged := alice[:len(alice)-8] + "AAAAAAAA"
 	invitation := s.invite(alice)
 	client := s.must("token", "--kind", "client", "--client-id", "laptop-1")
 	post := func(query string, variables map[string]any) string {
@@ -107,8 +108,8 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 		{"nobody", "GET", "/healthz", "", nil, "status=200", "by="},
 		{"a customer and the application's key", "GET", "/invitations/invitations", "", []string{key, bearer(alice)}, "status=200 .*by=token user=alice .*apiKey=teller", "refusals="},
 		{"the key alone", "GET", "/invitations/", "", []string{key}, "by=key apiKey=teller", "user="},
-		{"a forged token", "POST", "/graphql", verify, []string{bearer(alice + "x")}, `status=401 .*credential="[^"]+"`, "user="},
-		{"a forged token, by REST", "GET", "/invitations/invitations", "", []string{key, bearer(alice + "x")}, `status=401 .*credential="[^"]+" refusals=unauthorized`, "user="},
+		{"a forged token", "POST", "/graphql", verify, []string{bearer(forged)}, `status=401 .*credential="[^"]+"`, "user="},
+		{"a forged token, by REST", "GET", "/invitations/invitations", "", []string{key, bearer(forged)}, `status=401 .*credential="[^"]+" refusals=unauthorized`, "user="},
 		{"no token", "GET", "/invitations/invitations", "", []string{key}, "status=401 .*refusals=unauthorized", "user="},
 		{"a token without the scope", "POST", "/graphql", revoke(invitation), []string{bearer(s.token("alice", "signup"))}, "user=alice .*refusals=accessDenied", ""},
 		{"a record of somebody else", "POST", "/graphql", revoke(invitation), []string{bearer(bob)}, "status=200 .*user=bob .*refusals=noSuchInvitation", ""},
@@ -134,7 +135,7 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 		}
 	}
 	log := s.log.String()
-	for _, planted := range []string{address, "planted wrong secret", alice, bob, client, strings.TrimPrefix(key, "API-Key: ")} {
+	for _, planted := range []string{address, "planted wrong secret", alice, bob, forged, client, strings.TrimPrefix(key, "API-Key: ")} {
 		if strings.Contains(log, planted) {
 			t.Errorf("the log holds %s", planted)
 		}
@@ -279,9 +280,13 @@ func TestTextIsText(t *testing.T) {
 		} {
 			r := s.send("GET", "/invitations/invitations?filter="+url.QueryEscape(c.filter), "", header...)
 			var page struct {
-				Embedded struct{ Items []map[string]any } `json:"_embedded"`
+				Links    struct{ Self struct{ Href string } } `json:"_links"`
+				Embedded struct{ Items []map[string]any }     `json:"_embedded"`
 			}
 			_ = json.Unmarshal([]byte(r.body), &page)
+			if self, err := url.Parse(page.Links.Self.Href); r.status == 200 && (err != nil || self.Host != "" || self.Query().Get("filter") != c.filter) {
+				t.Errorf("%s: the link of the page is %q", c.filter, page.Links.Self.Href)
+			}
 			if found := float64(len(page.Embedded.Items)); found != c.found || r.status >= 500 {
 				t.Errorf("%s finds %v: %d %.300s", c.filter, found, r.status, r.body)
 			}

@@ -103,8 +103,13 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		rec := &recorder{ResponseWriter: w, leaving: c.leaving}
-		seen := &witness{}
-		r = r.WithContext(seen.watch(withRequestID(r.Context(), id)))
+		ctx := withRequestID(r.Context(), id)
+		var seen *witness // nil: nobody reads it
+		if c.log.Enabled(ctx, slog.LevelInfo) {
+			seen = &witness{}
+			ctx = seen.watch(ctx)
+		}
+		r = r.WithContext(ctx)
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it the same way
@@ -120,7 +125,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 				c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
 			}
 			// The path only: a query may hold a key, a filter or an address.
-			if !c.log.Enabled(r.Context(), slog.LevelInfo) {
+			if seen == nil {
 				return
 			}
 			c.log.LogAttrs(context.Background(), slog.LevelInfo, "request", append([]slog.Attr{

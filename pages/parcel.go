@@ -1,8 +1,6 @@
 package pages
 
-import (
-	"strings"
-)
+import "strings"
 
 // Parcel is an npm package of which files are built in.
 type Parcel struct {
