@@ -1,4 +1,4 @@
-.PHONY: help run test check lint generate examples release-schema verify bench faults fuzz
+.PHONY: help run test check lint generate examples release-schema verify bench faults fuzz vulnerabilities
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,3 +38,6 @@ bench: ## Measure the built program and write docs/performance.md: make bench AR
 
 fuzz: ## Run every fuzz target for a minute; FUZZTIME=10s for another time, FUZZ=Name for those with the name.
 	bash races/fuzz.sh
+
+vulnerabilities: ## Ask the Go vulnerability database what is known of the modules (needs the network; SECURITY.md).
+	go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...

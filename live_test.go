@@ -739,7 +739,7 @@ func TestWebSocketProtocol(t *testing.T) {
 		ask(`subscription { quizEvents { id } }`, `"code":"FORBIDDEN"`)
 		ask(`subscription { lifecycleEvents(after: "x") { id } }`, `"code":"BAD_DOCUMENT"`)
 		ask(`subscription { lifecycleEvents { `+strings.Repeat(`subject { ... on Session { client { lastActiveSession { `, 8)+` id `+strings.Repeat(` } } } }`, 8)+` } }`, `"code":"TOO_COMPLEX"`)
-		ask(`{ __schema { queryType { name } } }`, "Query")
+		ask(`{ __schema { queryType { name } } }`, "Query", "complete")
 		// A subscription that is completed says nothing more.
 		say(t, conn, subscribe)
 		say(t, conn, `{"id":"1","type":"complete"}`)

@@ -452,7 +452,7 @@ func TestMisuse(t *testing.T) {
 			t.Errorf("%s: status %d, %q", c.claim, status, errs)
 		}
 	}
-	for _, args := range [][]string{{"--help"}, {"token", "--help"}, {"import", "--help"}, {"apikey", "create", "--help"}, {"migrate", "status", "--help"}, {"config", "--help"}, {"docs", "--help"}, {"version", "--help"}, {"serve", "--help"}, {"messages", "list", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"token", "--help"}, {"import", "--help"}, {"apikey", "create", "--help"}, {"migrate", "status", "--help"}, {"config", "--help"}, {"docs", "--help"}, {"version", "--help"}, {"sbom", "--help"}, {"serve", "--help"}, {"messages", "list", "--help"}} {
 		if out, _, status := w.run("", args...); status != 0 || len(args) > 1 && !strings.Contains(out, "Example") {
 			t.Errorf("%v: status %d: %s", args, status, out)
 		}

@@ -349,6 +349,10 @@ func TestExternalIssuer(t *testing.T) {
 			t.Errorf("%s: %v", c.claim, got)
 		}
 	}
+	// Nor are there the people of the demonstration, with accounts of theirs.
+	create, _ := json.Marshal(map[string]any{"query": createMutation, "variables": map[string]any{"secret": testkit.Secret}})
+	s.send("POST", "/graphql", string(create), "X-Request-Id: nobodys-account", "Authorization: Bearer "+idp.token(t, map[string]any{"scope": "banking/full"}))
+	s.log.await(t, `requestId=nobodys-account .*user=alice .*refusals=invitationAccessDenied`)
 	idp.rotate(t, "key-2")
 	if got := code(idp.token(t, nil)); got != "alice" {
 		t.Errorf("after a rotation the new key is found: %v", got)

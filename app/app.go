@@ -48,6 +48,9 @@ const (
 // and, at the first start, a token and a key; they never pass through the log.
 func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) error {
 	tuneMemory()
+	for _, text := range c.Warnings() {
+		log.Warn("a setting leaves something open", "what", text)
+	}
 	// What happens to the database and the mails must outlive the signal that ends the serving.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -134,7 +137,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	entry := unredirected(mux, authenticator.Middleware(doors))
 
 	outer := &chain{
-		log: log, now: now, seen: counted.requests, origins: c.Origins(publicURL), leaving: leaving.begun,
+		log: log, now: now, seen: counted.requests, mark: marker(store.Keyed), origins: c.Origins(publicURL), leaving: leaving.begun,
 		secure: strings.HasPrefix(publicURL, "https://"),
 	}
 	if c.Development() {

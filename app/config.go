@@ -35,7 +35,7 @@ type Config struct {
 	Issuer                          string        `env:"GATEHOUSE_ISSUER" help:"OpenID Connect issuer whose access tokens are accepted. Default: the development issuer."`
 	Audience                        string        `env:"GATEHOUSE_AUDIENCE" help:"Audience that access tokens must have. Default: any."`
 	Demo                            string        `default:"auto" env:"GATEHOUSE_DEMO" help:"Load a small demonstration directory into an empty database: true, false, or auto (while there is no external issuer)."`
-	SMTPURL                         string        `name:"smtp-url" env:"GATEHOUSE_SMTP_URL" secret:"url" help:"Mail server: smtp://user:pass@host:port or smtps://…. Default: the development outbox."`
+	SMTPURL                         string        `name:"smtp-url" env:"GATEHOUSE_SMTP_URL" secret:"url" help:"Mail server: smtp://user:pass@host:port or smtps://…. With ?tls=required nothing is sent without TLS. Default: the development outbox."`
 	MailFrom                        string        `default:"gatehouse@localhost" env:"GATEHOUSE_MAIL_FROM" help:"Sender of mails."`
 	TrustedProxies                  string        `env:"GATEHOUSE_TRUSTED_PROXIES" help:"Networks (CIDR, separated by commas) whose forwarding headers are believed."`
 	EncryptionKey                   string        `env:"GATEHOUSE_ENCRYPTION_KEY" secret:"all" help:"Key-encryption key for personal data at rest: 32 bytes in Base64, or file:/path of such a text. Default: made once, in a file in the data directory."`

@@ -113,6 +113,17 @@ func TestImportedCustomers(t *testing.T) {
 	verify("pass phrase", first.PasswordHash, true)
 	verify("42", first.PINHash, false)
 
+	// A password may be long and of any letters, and counts to its last one.
+	long := strings.Repeat("aA1 ~ü😀", 60)
+	loaded(t, k, `{"kind":"customer","id":"dora","password":"`+long+`"}`)
+	kept := find().PasswordHash
+	verify(long, kept, true)
+	for _, other := range []string{long[1:], long + "a", strings.TrimSuffix(long, "😀"), strings.ToLower(long), long[:64]} {
+		verify(other, kept, false)
+	}
+	loaded(t, k, dora)
+	first = find()
+
 	k.Clock.Pass(time.Hour)
 	loaded(t, k, dora)
 	if again := find(); *again != *first {

@@ -29,6 +29,8 @@ type chain struct {
 	secure bool
 	// hosts are the names the server answers to; empty: any.
 	hosts []string
+	// mark names in the log who must not be named.
+	mark func(id string) string
 	// leaving reports whether a stop is under way; nil: never.
 	leaving func() bool
 	// inside counts the requests that are being answered, those that became WebSockets among them.
@@ -97,12 +99,17 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		if c.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 		}
-		if api(r.URL.Path) { // pages have policies of their own
-			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-			h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		}
+		// What is no page is shown as none; pages put a policy of their own in its place.
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		rec := &recorder{ResponseWriter: w, leaving: c.leaving}
-		r = r.WithContext(withRequestID(r.Context(), id))
+		ctx := withRequestID(r.Context(), id)
+		var seen *witness // nil: nobody reads it
+		if c.log.Enabled(ctx, slog.LevelInfo) {
+			seen = &witness{}
+			ctx = seen.watch(ctx)
+		}
+		r = r.WithContext(ctx)
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it the same way
@@ -118,8 +125,13 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 				c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
 			}
 			// The path only: a query may hold a key, a filter or an address.
-			c.log.Info("request", "requestId", id, "method", method(r.Method), "path", r.URL.Path,
-				"status", rec.status, "bytes", rec.size, "ms", float64(took.Microseconds())/1000)
+			if seen == nil {
+				return
+			}
+			c.log.LogAttrs(context.Background(), slog.LevelInfo, "request", append([]slog.Attr{
+				slog.String("requestId", id), slog.String("method", method(r.Method)), slog.String("path", r.URL.Path),
+				slog.Int("status", rec.status), slog.Int64("bytes", rec.size), slog.Float64("ms", float64(took.Microseconds())/1000),
+			}, seen.attrs(c.mark)...)...)
 		}()
 		if !c.hosted(r.Host) {
 			// A foreign page that makes its own name point here must not reach a developer's server.
@@ -182,16 +194,6 @@ func requestID(given string) string {
 	var raw [12]byte
 	_, _ = rand.Read(raw[:])
 	return hex.EncodeToString(raw[:])
-}
-
-// api reports whether the path belongs to a door for programs: what it answers is never a page, and must do nothing
-// where a browser shows it as one.
-func api(path string) bool {
-	switch door(path) {
-	case "/graphql", "/invitations", "/identity", "/system", "/v1", "/sessions", "/healthz", "/readyz", "/.well-known":
-		return true
-	}
-	return false
 }
 
 // door names what a request was for, in few words: a metric has no ids in it.

@@ -34,6 +34,7 @@ type root struct {
 	Messages messagesCommand `cmd:"" help:"Look after mails and texts on their way out."`
 	Settings configCommand   `cmd:"" name:"config" help:"Print the effective configuration and where each value came from."`
 	Docs     docsCommand     `cmd:"" help:"Write the generated reference pages."`
+	SBOM     sbomCommand     `cmd:"" name:"sbom" help:"Print the bill of materials: what is built into this binary."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 

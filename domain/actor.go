@@ -92,8 +92,19 @@ func (a Actor) SeesAll() bool { return a.Has(ScopeAdminRead, ScopeAdminWrite, Sc
 
 type actorKey struct{}
 
+type witnessKey struct{}
+
+// WithWitness gives a context in which hear is told of every actor that is found out: from headers, from the first
+// message of a WebSocket, from a client token. The log wants to know.
+func WithWitness(ctx context.Context, hear func(Actor)) context.Context {
+	return context.WithValue(ctx, witnessKey{}, hear)
+}
+
 // WithActor puts the actor into the context.
 func WithActor(ctx context.Context, a Actor) context.Context {
+	if hear, ok := ctx.Value(witnessKey{}).(func(Actor)); ok {
+		hear(a)
+	}
 	return context.WithValue(ctx, actorKey{}, a)
 }
 

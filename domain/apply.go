@@ -86,7 +86,8 @@ const tries = 1000
 // a race and named no version looks again, so that its caller hears about the state and not about the race.
 func apply[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], c call, on T, effect func(context.Context, *change[R]) (S, error),
-) (Outcome[R], error) {
+) (_ Outcome[R], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	actor := ActorFrom(ctx)
 	for range tries {
 		if out, done, err := recall(ctx, s, l, actor, c); done {
@@ -291,7 +292,7 @@ func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 		return nil, err
 	}
 	if !visible {
-		return nil, l.gone()
+		return nil, problem.Note(ctx, l.gone())
 	}
 	return read.record, nil
 }
@@ -301,7 +302,7 @@ func absent[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, 
 	if _, _, err := l.stand(ctx, s, actor, l.stranger()); err != nil {
 		return err
 	}
-	return l.gone()
+	return problem.Note(ctx, l.gone())
 }
 
 // Action says whether the caller may do something with a record now, and else why not and from when.

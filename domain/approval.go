@@ -108,7 +108,7 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 	if !a.Admin() {
 		return Outcome[Approval]{}, problem.New(problem.AccessDenied)
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Approval]{}, err
 	}
 	method := "-"

@@ -68,7 +68,7 @@ func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S
 	if err := s.Permit(ctx, k.operation); err != nil {
 		return Outcome[R]{}, err
 	}
-	if err := validated(input); err != nil {
+	if err := problem.Note(ctx, validated(input)); err != nil {
 		return Outcome[R]{}, err
 	}
 	id := a.ID
@@ -173,7 +173,7 @@ func (k *proof[R, S, T]) outdate(ctx context.Context, s *Service, unit *Unit, a 
 func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
 	ok, until, err := s.Limiter.Take(ctx, key, rate, 0)
 	if err == nil && !ok {
-		err = problem.New(problem.TooManyRequests).With("limit", rate.Limit).Until(until)
+		err = problem.Note(ctx, problem.New(problem.TooManyRequests).With("limit", rate.Limit).Until(until))
 	}
 	return err
 }
@@ -192,7 +192,7 @@ func (s *Service) unlessFailed(ctx context.Context, counters ...failures) error 
 			return err
 		}
 		if !ok {
-			return problem.New(problem.TooManyAttempts).With("limit", c.rate.Limit).Until(until)
+			return problem.Note(ctx, problem.New(problem.TooManyAttempts).With("limit", c.rate.Limit).Until(until))
 		}
 	}
 	return nil

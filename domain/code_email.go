@@ -185,7 +185,8 @@ var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, Ema
 // be the customer.
 // Refuses with InvalidInput, TooManyAttempts (wrong tokens per client address), InvalidToken, AlreadyVerified,
 // TokenExpired, StaleVersion and IdempotencyKeyReused.
-func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (Outcome[EmailVerification], error) {
+func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outcome[EmailVerification], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyEmail"
 	a := ActorFrom(ctx)
 	switch {

@@ -204,7 +204,8 @@ type VerifyPhoneInput struct {
 // VerifyPhone proves the caller's number by the code that was texted to it. A wrong code is counted; five lock it.
 // Refuses with InvalidInput, TooManyAttempts (locked; wrong codes per customer and per client address), InvalidCode,
 // AlreadyVerified, CodeExpired, StaleVersion and IdempotencyKeyReused.
-func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (Outcome[PhoneVerification], error) {
+func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outcome[PhoneVerification], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyPhone"
 	a := ActorFrom(ctx)
 	if err := s.Permit(ctx, operation); err != nil {

@@ -189,7 +189,7 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 	if in.IsZero() {
 		more = append(more, problem.New(problem.InvalidInput).Because("A contact has at least one of the members of an identity.").At("firstName"))
 	}
-	if err := validated(in, more...); err != nil {
+	if err := problem.Note(ctx, validated(in, more...)); err != nil {
 		return Outcome[Contact]{}, err
 	}
 	owner := in.UserID
@@ -231,7 +231,7 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 	if in.IsZero() && in.UserID == nil {
 		more = append(more, problem.New(problem.InvalidInput).Because("Nothing is given that could change.").At("contactId"))
 	}
-	if err := validated(in, more...); err != nil {
+	if err := problem.Note(ctx, validated(in, more...)); err != nil {
 		return Outcome[Contact]{}, err
 	}
 	c := call{operation: operation, id: s.ContactID(in.ContactID), guard: in.Guard, parts: append(in.parts(), optional(in.UserID))}

@@ -222,7 +222,7 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Device]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Device]{}, err
 	}
 	r, err := NewDevice(in.PublicKey)
@@ -286,7 +286,7 @@ func (s *Service) RevokeDevice(ctx context.Context, in RevokeDeviceInput) (Outco
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Device]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Device]{}, err
 	}
 	id := in.DeviceID
@@ -405,7 +405,8 @@ type CreateDeviceChallengeInput struct {
 // ends.
 // Refuses with InvalidInput, TooManyAttempts (after failed device checks), UsernameMismatch, DeviceNotFound and
 // IdempotencyKeyReused.
-func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChallengeInput) (Outcome[DeviceChallenge], error) {
+func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChallengeInput) (_ Outcome[DeviceChallenge], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "createDeviceChallenge"
 	var none Outcome[DeviceChallenge]
 	a := ActorFrom(ctx)

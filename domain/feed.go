@@ -38,6 +38,9 @@ const (
 	livePortion = 200
 	// livePatience is the longest pause before events that wait for another transaction are looked for again.
 	livePatience = 50 * time.Millisecond
+	// LiveEach is how often a user may follow at once on one instance: each costs some memory. A person has a few
+	// windows open; services follow as administrators, who are not counted.
+	LiveEach = 100
 	// liveRecheck is how often the sessions of all followers are looked at, beside what the feed itself says.
 	liveRecheck = time.Minute
 )
@@ -133,7 +136,8 @@ type FollowInput struct {
 
 // Follow gives what happens from now on, or after a cursor. What the caller may see is decided for each event, with
 // the rights of the token that it began with.
-// Refuses with Unauthorized, SessionExpired, AccessDenied, InvalidInput and ServiceUnavailable.
+// Refuses with Unauthorized, SessionExpired, AccessDenied, InvalidInput, TooManyRequests (more than LiveEach of one user)
+// and ServiceUnavailable.
 func (s *Service) Follow(ctx context.Context, in FollowInput) (*Following, error) {
 	if err := s.Permit(ctx, in.Operation); err != nil {
 		return nil, err
@@ -188,6 +192,10 @@ func (l *Live) join(ctx context.Context, f *Following, after *FeedPosition) erro
 			return problem.New(problem.ServiceUnavailable).From(ErrStopping)
 		}
 		if r := l.reader; r != nil {
+			if !f.actor.SeesAll() && len(r.byUser[f.actor.ID]) >= LiveEach {
+				l.mu.Unlock()
+				return problem.Note(ctx, problem.New(problem.TooManyRequests).With("limit", LiveEach))
+			}
 			f.reader, f.pos = r, r.at
 			if after != nil {
 				f.pos, f.behind = *after, true

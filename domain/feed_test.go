@@ -112,6 +112,40 @@ func TestASlowFollowerLosesNothing(t *testing.T) {
 	}
 }
 
+// TestAUserFollowsSoOftenAtOnce: one user cannot take the memory of all; others and administrators go on, and what is
+// closed is free again.
+func TestAUserFollowsSoOftenAtOnce(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	l := live(t, k)
+	follow := func(ctx context.Context) error {
+		_, err := k.Follow(ctx, domain.FollowInput{Operation: "lifecycleEvents"})
+		return err
+	}
+	alice := testkit.As("alice")
+	first := followed(t, k, alice, nil, nil)
+	for range domain.LiveEach - 1 {
+		if err := follow(alice); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := follow(alice); !problem.Has(err, problem.TooManyRequests) || l.Followers() != domain.LiveEach {
+		t.Errorf("one more: %v, %d follow", err, l.Followers())
+	}
+	if err := follow(testkit.As("bob")); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	for range domain.LiveEach + 1 {
+		if err := follow(testkit.As("root", domain.ScopeAdminRead)); err != nil {
+			t.Fatalf("an administrator: %v", err)
+		}
+	}
+	first.Close()
+	if err := follow(alice); err != nil {
+		t.Errorf("after one was closed: %v", err)
+	}
+}
+
 // TestFollowersComeAndGo: with the last one the reader ends, and with the next it begins where the feed is then.
 func TestFollowersComeAndGo(t *testing.T) {
 	t.Parallel()

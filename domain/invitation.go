@@ -249,7 +249,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	if err := validated(in, in.check(s, a)...); err != nil {
+	if err := problem.Note(ctx, validated(in, in.check(s, a)...)); err != nil {
 		return Outcome[Invitation]{}, err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: []string{
@@ -474,7 +474,7 @@ func transit(
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	if err := validated(input); err != nil {
+	if err := problem.Note(ctx, validated(input)); err != nil {
 		return Outcome[Invitation]{}, err
 	}
 	id := s.InvitationID(reference)

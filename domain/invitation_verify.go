@@ -61,7 +61,8 @@ const maxSecretRead = 1024
 // Refuses with InvalidInput, TooManyRequests (per client address, before the secret is looked at),
 // InvitationVerificationFailed, InvitationAccessDenied (the own invitation), InvitationIsExpired,
 // InvitationIsRevoked, InvitationIsFailed, InvitationWrongState, StaleVersion and IdempotencyKeyReused.
-func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput) (Outcome[Invitation], error) {
+func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput) (_ Outcome[Invitation], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyInvitation"
 	a := ActorFrom(ctx)
 	if in.MailKey != nil {

@@ -274,7 +274,7 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Quiz]{}, nil, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Quiz]{}, nil, err
 	}
 	var questions []QuizQuestion
@@ -328,7 +328,7 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Turn, error) {
 		return turn, err
 	}
 	if p := s.tooMany(page.Items); p != nil {
-		return turn, p
+		return turn, problem.Note(ctx, p)
 	}
 	return turn, nil
 }
@@ -368,7 +368,7 @@ func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Qui
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Quiz]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Quiz]{}, err
 	}
 	c := call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}

@@ -217,7 +217,7 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Session]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Session]{}, err
 	}
 	replace := "-"
@@ -355,7 +355,7 @@ func (s *Service) step(ctx context.Context, operation string, in SessionInput, o
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Session]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Session]{}, err
 	}
 	id, err := s.sessionID(ctx, in.SessionID)
@@ -434,7 +434,7 @@ type CompleteSessionTaskInput struct {
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, InvalidInput (no such task is open), SessionNotLive and
 // IdempotencyKeyReused.
 func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTaskInput) (Outcome[Session], error) {
-	if err := validated(in); err != nil && s.Permit(ctx, "completeSessionTask") == nil {
+	if err := problem.Note(ctx, validated(in)); err != nil && s.Permit(ctx, "completeSessionTask") == nil {
 		return Outcome[Session]{}, err
 	}
 	return s.step(ctx, "completeSessionTask", SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, of(in.Task),

@@ -65,7 +65,7 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 	if err := s.Permit(ctx, of.operation); err != nil {
 		return Outcome[Session]{}, err
 	}
-	if err := validated(of.input); err != nil {
+	if err := problem.Note(ctx, validated(of.input)); err != nil {
 		return Outcome[Session]{}, err
 	}
 	id, err := s.sessionID(ctx, of.reference)

@@ -32,7 +32,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Session]{}, nil, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Session]{}, nil, err
 	}
 	reference := a.SessionID

@@ -51,7 +51,7 @@ func (s *Service) SaveJwtTemplate(ctx context.Context, in SaveJwtTemplateInput) 
 	if err := s.Permit(ctx, "saveJwtTemplate"); err != nil {
 		return nil, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return nil, err
 	}
 	t, err := NewJwtTemplate(in, s.now())
@@ -128,7 +128,7 @@ func (s *Service) DeleteJwtTemplate(ctx context.Context, in DeleteJwtTemplateInp
 	if err := s.Permit(ctx, "deleteJwtTemplate"); err != nil {
 		return err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return err
 	}
 	if !templateName(in.Name) {
@@ -158,7 +158,7 @@ func (s *Service) PreviewJwtTemplate(ctx context.Context, in PreviewJwtTemplateI
 	if err := s.Permit(ctx, "previewJwtTemplate"); err != nil {
 		return nil, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return nil, err
 	}
 	t, err := NewJwtTemplate(SaveJwtTemplateInput{Name: "preview", Claims: in.Claims}, s.now())

@@ -173,7 +173,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[Client]{}, "", err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Client]{}, "", err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.ClientID))}

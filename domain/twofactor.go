@@ -218,7 +218,7 @@ func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequ
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
-	if err := validated(in); err != nil {
+	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.CustomerID, in.ClientID, in.Statement)}
@@ -346,7 +346,8 @@ func (s *Service) FromApplication(ctx context.Context, clientID string) error {
 
 // decideTwoFactor is the order of the document (User Sessions, device challenge and signature): token and scope,
 // application, shape, challenge, signature, further factors, and only then the request.
-func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision) (_ Outcome[TwoFactorRequest], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
 	var none Outcome[TwoFactorRequest]
 	if err := s.Permit(ctx, operation); err != nil {
 		return none, err

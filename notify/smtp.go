@@ -87,6 +87,16 @@ func NewSMTP(rawURL string, c *Composer) (*SMTP, error) {
 	return s, nil
 }
 
+// SMTPInClear reports whether the URL lets mails leave this machine in the clear: with smtp, unless TLS is required.
+func SMTPInClear(rawURL string) bool {
+	s, err := NewSMTP(rawURL, nil)
+	if err != nil || s.implicit || s.policy == "required" || strings.EqualFold(s.host, "localhost") {
+		return false
+	}
+	ip := net.ParseIP(s.host)
+	return ip == nil || !ip.IsLoopback()
+}
+
 func (s *SMTP) option(name, value string) error {
 	switch name {
 	case "tls":

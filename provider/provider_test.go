@@ -299,6 +299,26 @@ func TestAnHTTPProviderOfReports(t *testing.T) {
 	}
 }
 
+// TestAProviderLeadsNowhereElse: a redirect would send a person's data to whoever it names.
+func TestAProviderLeadsNowhereElse(t *testing.T) {
+	t.Parallel()
+	elsewhere := atomic.Int32{}
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		elsewhere.Add(1)
+		says(http.StatusOK, `{"found":false}`)(w, r)
+	})
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+r.URL.Path, status) })
+		p := provider.NewHTTPScreening(provider.HTTPConfig{URL: s.URL, Now: time.Now})
+		if _, err := p.Screen(t.Context(), testkit.Pike()); !problem.Has(err, problem.ProviderUnavailable) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+	if n := elsewhere.Load(); n != 0 {
+		t.Errorf("the other server was asked %d times", n)
+	}
+}
+
 func TestWhatMayPassIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil2)

@@ -116,6 +116,8 @@ func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
 		h.presentProblem(ctx, out, p, err)
 	case told.Err == nil:
 		h.presentDocument(ctx, out, told)
+		code, _ := out.Extensions["code"].(string)
+		problem.NoteCode(ctx, code)
 	case argumentsFailed(ctx):
 		out.Message = "The argument " + dotted(told.Path) + " is not valid."
 		out.Extensions = map[string]any{"code": codeBadDocument}
@@ -144,6 +146,7 @@ func (h *handler) presentProblem(ctx context.Context, out *gqlerror.Error, p *pr
 		code = codeRateLimited
 	default: // a malformed argument of a query: problems of mutations are in their payloads
 	}
+	_ = problem.Note(ctx, p)
 	out.Message, out.Extensions = p.Text(), map[string]any{"code": code}
 	if !p.AvailableAt.IsZero() {
 		out.Extensions["availableAt"] = p.AvailableAt.UTC().Format(time.RFC3339)

@@ -93,8 +93,10 @@ func Challenge(r *http.Request, p *problem.Problem) string {
 	return "Bearer"
 }
 
-// SetHeaders sets the headers that go with a problem in every dialect: WWW-Authenticate and Retry-After.
+// SetHeaders sets the headers that go with a problem in every dialect, WWW-Authenticate and Retry-After, and notes it
+// for the log.
 func SetHeaders(w http.ResponseWriter, r *http.Request, p *problem.Problem, status int, now time.Time) {
+	_ = problem.Note(r.Context(), p)
 	if challenge := Challenge(r, p); challenge != "" {
 		w.Header().Set("WWW-Authenticate", challenge)
 	}

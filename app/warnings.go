@@ -1,0 +1,75 @@
+package app
+
+import (
+	"crypto/tls"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse/gatehouse/notify"
+)
+
+// Warnings says which settings leave open what could be closed, each in one sentence with the setting that closes it.
+// All of them are allowed: what a network keeps, this program cannot know. The server logs them at its start.
+func (c *Config) Warnings() []string {
+	var out []string
+	warn := func(when bool, text string) {
+		if when {
+			out = append(out, text)
+		}
+	}
+	warn(notify.SMTPInClear(c.SMTPURL), "GATEHOUSE_SMTP_URL: mails go in the clear where the mail server offers no STARTTLS; "+
+		"add tls=required, or use smtps://")
+	warn(twilioInClear(c.SMSURL), "GATEHOUSE_SMS_URL: texts go in the clear; give an https base")
+	warn(databaseInClear(c.DatabaseURL), "GATEHOUSE_DATABASE_URL: the connection may be in the clear or to somebody else; add sslmode=verify-full")
+	warn(collectorInClear(), "OTEL_EXPORTER_OTLP_ENDPOINT: traces go in the clear; give an https address")
+	if c.Development() { // reached by this machine only
+		return out
+	}
+	warn(c.Audience == "", "GATEHOUSE_AUDIENCE is not set: tokens that the issuer made for other services are accepted here too")
+	warn(!strings.HasPrefix(c.PublicURL, "https://"), "GATEHOUSE_PUBLIC_URL is not https: the client cookie has no Secure, and browsers are not told to stay with https")
+	warn(c.Demonstrate(), "GATEHOUSE_DEMO: an empty database gets the demonstration people, whose secrets everybody knows")
+	return out
+}
+
+// twilioInClear reports whether texts leave this machine without TLS.
+func twilioInClear(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && plainHTTP(u.Query().Get("base"))
+}
+
+// collectorInClear reports whether traces leave this machine without TLS.
+func collectorInClear() bool {
+	return plainHTTP(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")) || plainHTTP(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+}
+
+// plainHTTP reports whether an address is http to another machine.
+func plainHTTP(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "http" && !loopback(u.Hostname())
+}
+
+// databaseInClear reports whether a connection to a database on another machine does without TLS, may do without it,
+// or is not checked to lead to the host that was asked for. It looks at what the driver makes of the URL and of the
+// standard variables: several ways to connect to one host (sslmode=allow, prefer) are in Fallbacks.
+func databaseInClear(raw string) bool {
+	if !strings.HasPrefix(raw, "postgres") {
+		return false
+	}
+	c, err := pgx.ParseConfig(raw)
+	if err != nil {
+		return false // Check tells
+	}
+	open := func(host string, how *tls.Config) bool {
+		// With verify-ca the driver looks at the certificate by itself.
+		checked := how != nil && (!how.InsecureSkipVerify || how.VerifyPeerCertificate != nil)
+		return !checked && !strings.HasPrefix(host, "/") && !loopback(host)
+	}
+	unsafe := open(c.Host, c.TLSConfig)
+	for _, f := range c.Fallbacks {
+		unsafe = unsafe || open(f.Host, f.TLSConfig)
+	}
+	return unsafe
+}

@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"encoding/json"
+
+	"github.com/gatehouse/gatehouse/app"
+)
+
+type sbomCommand struct{}
+
+// Help is the example of --help.
+func (sbomCommand) Help() string {
+	return "Example:\n\n  gatehouse sbom > gatehouse.cdx.json\n\nCycloneDX 1.6, JSON: every module that is built into this binary, with version and hash."
+}
+
+// Run prints the bill of materials of the running binary.
+func (sbomCommand) Run(r *run) error {
+	bill, err := app.Materials()
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(r.stdout)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(bill)
+}

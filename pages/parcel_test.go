@@ -1,0 +1,22 @@
+package pages
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestReadParcels reads the head of the file that the fetching of GraphiQL writes (pages/fetch), and nothing of the
+// licenses below it.
+func TestReadParcels(t *testing.T) {
+	t.Parallel()
+	got := readParcels("graphiql@4.1.2 sha512-rNlz==\n@graphiql/plugin-explorer@4.0.6 sha512-TppI==\n\n==== graphiql@4.1.2\n\nMIT License\nreact@18.2.0 sha512-none==\n")
+	want := []Parcel{{"graphiql", "4.1.2", "sha512-rNlz=="}, {"@graphiql/plugin-explorer", "4.0.6", "sha512-TppI=="}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	for _, built := range Parcels() {
+		if built.Version == "" {
+			t.Errorf("%+v", built)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package reference_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// tool reports whether the code of a file is in no release: tests, measurements, and what takes GraphiQL from its
+// packages.
+func tool(file string) bool {
+	for _, folder := range []string{"testkit/", "races/", "faults/", "bench/", "db/dbtest/", "pages/fetch/"} {
+		if strings.HasPrefix(file, folder) {
+			return true
+		}
+	}
+	return strings.HasSuffix(file, "_test.go")
+}
+
+// banned are packages that the program must do without, with what they would open. An exception names its file and
+// its reason.
+var banned = []struct {
+	name, why string
+	except    map[string]string
+}{
+	{"os/exec", "commands of the operating system", nil},
+	{"C", "memory that nobody looks after", nil},
+	{"unsafe", "memory that nobody looks after", nil},
+	{"plugin", "code from files", nil},
+	{"encoding/xml", "entities from outside", nil},
+	{"encoding/gob", "types that the sender chooses", nil},
+	{"crypto/md5", "a broken hash", nil},
+	{"crypto/sha1", "a broken hash", nil},
+	{"crypto/des", "a weak cipher", nil},
+	{"crypto/rc4", "a broken cipher", nil},
+	{"crypto/cipher", "a mode of our own making: Tink chooses them", nil},
+	{"math/rand", "numbers that can be guessed", nil},
+	{"math/rand/v2", "numbers that can be guessed", map[string]string{
+		"provider/quiz.go": "draws decoys, the same for the same quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
+		"notify/deliver.go": "spreads attempts in time", "db/postgres.go": "spreads attempts in time", "db/store.go": "chooses one of the decoys",
+	}},
+	{"text/template", "text that becomes markup", map[string]string{"notify/words.go": "the plain part of a mail, and texts"}},
+}
+
+// TestTheProgramDoesWithout reads what the program is written with: no commands, no parsers that fetch, no broken
+// hashes, no expressions and formats made from input.
+func TestTheProgramDoesWithout(t *testing.T) {
+	t.Parallel()
+	files := 0
+	eachGoFile(t, func(file, text string) {
+		if tool(file) {
+			return
+		}
+		files++
+		tree, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := map[string]string{} // what the file calls a package
+		for _, i := range tree.Imports {
+			imported, _ := strconv.Unquote(i.Path.Value)
+			called := path.Base(imported)
+			if i.Name != nil {
+				called = i.Name.Name
+			}
+			named[called] = imported
+			for _, b := range banned {
+				if b.name == imported && b.except[file] == "" {
+					t.Errorf("%s imports %s: %s", file, imported, b.why)
+				}
+			}
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if made, ok := n.(*ast.CompositeLit); ok && trusting(made, named) {
+				t.Errorf("%s does not look at certificates", file)
+			}
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			of, ok := f.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			switch named[of.Name] {
+			case "regexp":
+				if strings.Contains(f.Sel.Name, "Compile") && !constant(call.Args[0]) {
+					t.Errorf("%s makes a regular expression while it runs", file)
+				}
+			case "html/template":
+				// Text that is taken for safe: only what we wrote ourselves, or our own renderer.
+				if known := map[string]bool{"pages/invite.go": true, "pages/verify.go": true, "pages/reference.go": true}; strings.HasPrefix(f.Sel.Name, "HTML") && f.Sel.Name != "HTMLEscapeString" || f.Sel.Name == "JS" || f.Sel.Name == "URL" || f.Sel.Name == "CSS" {
+					if !known[file] {
+						t.Errorf("%s takes a text for safe: template.%s", file, f.Sel.Name)
+					}
+				}
+			}
+			return true
+		})
+		if strings.Contains(text, ".InsecureSkipVerify = ") {
+			t.Errorf("%s does not look at certificates", file)
+		}
+	})
+	if files < 150 {
+		t.Fatalf("%d files were read", files)
+	}
+}
+
+// trusting reports whether a value is a tls.Config that believes any certificate.
+func trusting(made *ast.CompositeLit, named map[string]string) bool {
+	kind, ok := made.Type.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	of, ok := kind.X.(*ast.Ident)
+	if !ok || named[of.Name] != "crypto/tls" {
+		return false
+	}
+	for _, member := range made.Elts {
+		if pair, ok := member.(*ast.KeyValueExpr); ok {
+			if name, ok := pair.Key.(*ast.Ident); ok && name.Name == "InsecureSkipVerify" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// constant reports whether an expression is a literal, or literals put together.
+func constant(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return true
+	case *ast.BinaryExpr:
+		return constant(e.X) && constant(e.Y)
+	}
+	return false
+}
+
+// TestEveryLogLineIsInTheInventory: operations.md lists what is logged; a line that it does not know is not wanted, and
+// one that it lists in vain is not there.
+func TestEveryLogLineIsInTheInventory(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page, ok := strings.Cut(string(raw), "\n### What is logged\n")
+	if !ok {
+		t.Fatal("operations.md has no inventory")
+	}
+	page, _, _ = strings.Cut(page, "\n## ")
+	found := 0
+	eachGoFile(t, func(file, text string) {
+		if tool(file) || strings.HasPrefix(file, "graph/") {
+			return
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			at := -1
+			switch f.Sel.Name {
+			case "Debug", "Info", "Warn", "Error":
+				at = 0
+			case "DebugContext", "InfoContext", "WarnContext", "ErrorContext":
+				at = 1
+			case "LogAttrs":
+				at = 2
+			}
+			if at < 0 || len(call.Args) <= at {
+				return true
+			}
+			message, ok := call.Args[at].(*ast.BasicLit)
+			if !ok || message.Kind != token.STRING {
+				return true
+			}
+			line, _ := strconv.Unquote(message.Value)
+			found++
+			if !strings.Contains(page, "`"+line+"`") {
+				t.Errorf("%s logs %q, and operations.md does not know it", file, line)
+			}
+			return true
+		})
+	})
+	_, page, _ = strings.Cut(page, "| `msg` | level |")
+	if listed := strings.Count(page, "\n| `"); found < 40 || listed > found {
+		t.Errorf("%d lines are logged, %d rows are listed", found, listed)
+	}
+}
