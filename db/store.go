@@ -35,6 +35,11 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
 	if err := d.run(ctx, steps); err != nil {
 		return err
 	}
+	for _, s := range steps {
+		if s.written != nil {
+			s.written()
+		}
+	}
 	if len(u.Messages) > 0 {
 		d.wake()
 	}

@@ -125,6 +125,9 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 		}
 		return InvitationSent, nil
 	})
+	if out.ID == "" && !out.Replayed && problem.Has(err, problem.InvitationVerificationFailed) { // erased meanwhile
+		return s.refuseUnknown(ctx, a, c, secret)
+	}
 	return hideRefused(out, err)
 }
 
