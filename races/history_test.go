@@ -72,6 +72,11 @@ func (m memos) with(key, input, code string) memos {
 	return m
 }
 
+// made reports whether the call repeats one that was done.
+func (m memos) made(c call) bool {
+	return c.Key != "" && m.of(c.Key) == memo{used: true, input: c.input()}
+}
+
 // repeat answers for the keys, which all models treat alike: the first outcome again, or a refusal where the input is
 // another one. decided is false where the key is new, or there is none.
 func (m memos) repeat(c call, out outcome) (ok, decided bool) {

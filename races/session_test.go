@@ -49,10 +49,13 @@ func stepSession(s session, c call, out outcome) (bool, session) {
 		}
 		return out.State == s.state && out.Version == 1, s
 	}
+	live := s.state == "ACTIVE" || s.state == "PENDING"
+	if c.Name == "createSessionToken" && !live && s.keys.made(c) { // a repeat makes a token too, and cannot any more
+		return out.Replayed && out.Code == "SIGNED_OUT", s
+	}
 	if ok, decided := s.keys.repeat(c, out); decided {
 		return ok && s.shows(&out), s
 	}
-	live := s.state == "ACTIVE" || s.state == "PENDING"
 	over := s.state == "ENDED" || s.state == "REMOVED" || s.state == "REVOKED" || s.state == "REPLACED"
 	next, code, changed := s, "", true
 	next.version++
