@@ -99,6 +99,8 @@ type Store interface {
 	Recall(ctx context.Context, key []byte, now time.Time) (*Memory, error)
 
 	Invitations() Shelf[Invitation]
+	// InvitationOrDecoy finds an invitation; where there is none it does the work of one, and fails with ErrMissing.
+	InvitationOrDecoy(ctx context.Context, id string) (*Invitation, error)
 	Sessions() Shelf[Session]
 	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
