@@ -1,8 +1,12 @@
 package db
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"github.com/gatehouse/gatehouse/seal"
 )
@@ -20,7 +24,7 @@ func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &DB{options: Options{Now: func() time.Time { return time.Unix(1, 0) }}}
+	d := &DB{options: Options{Now: func() time.Time { return time.Unix(1, 0) }}, reader: bun.NewDB(nil, sqlitedialect.New())}
 	steps, err := d.decoy(keys)
 	if err != nil || len(steps) != 2 {
 		t.Fatal(len(steps), err)
@@ -28,6 +32,9 @@ func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 	for _, s := range steps {
 		if s.place.rank == noPlace {
 			t.Errorf("%s has no place", s.text)
+		}
+		if !strings.HasPrefix(s.text, "UPDATE decoys SET ") && !strings.HasPrefix(s.text, "INSERT INTO decoy_events (") {
+			t.Errorf("%s is no decoy", s.text)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package db
 
 import (
+	"context"
+
 	"github.com/uptrace/bun"
 
 	"github.com/gatehouse/gatehouse/domain"
@@ -95,6 +97,32 @@ func (d *DB) invitations() *shelf[domain.Invitation, invitationRow] {
 		record: invitationRecord, columns: invitationColumns,
 		due: []deadline{{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}},
 	}
+}
+
+// InvitationOrDecoy finds an invitation. Where there is none the same statement gives a decoy, which is read and opened
+// as the real one is, and then forgotten.
+func (d *DB) InvitationOrDecoy(ctx context.Context, id string) (*domain.Invitation, error) {
+	if !storable(id) {
+		return nil, domain.ErrMissing
+	}
+	columns := tableOf[invitationRow](d).columns
+	text := "SELECT " + columns + " FROM invitations WHERE id = ? UNION ALL SELECT " + columns + " FROM decoys WHERE id = ? LIMIT 1"
+	var rows []invitationRow
+	if err := d.query(ctx, &rows, text, id, decoyID()); err != nil {
+		return nil, err
+	}
+	keys, err := d.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, domain.ErrMissing
+	}
+	i, err := invitationRecord(keys, &rows[0])
+	if rows[0].ID != id { // it may have been sealed with keys that are gone
+		return nil, domain.ErrMissing
+	}
+	return i, err
 }
 
 var invitationColumns = map[string]column{

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -107,9 +106,16 @@ var sessionColumns = map[string]column{
 	"abandonAt":    {name: "abandon_at"},
 }
 
+// activityRow is the part of a session that activity moves.
+type activityRow struct {
+	LastActiveAt   int64   `bun:"last_active_at"`
+	AbandonAt      int64   `bun:"abandon_at"`
+	OrganizationID *string `bun:"organization_id"`
+}
+
 // sessionSteps write a session. What activity moves it may have moved since the session was read: that stays, and
-// keeps nobody from ending the session. But one whose idle time was over when that was decided, and which was used
-// just before, is stale.
+// keeps nobody from ending the session; the record shows it then, for its caller hears of no older activity than there
+// was. But one whose idle time was over when that was decided, and which was used just before, is stale.
 func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change) ([]step, error) {
 	row, err := sessionRowOf(keys, r)
 	if err != nil {
@@ -136,7 +142,12 @@ func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change
 	if !r.UpdatedAt.Before(r.AbandonAt) {
 		text, args = text+" AND abandon_at <= ?", append(args, row.AbandonAt)
 	}
-	return []step{{text: text, args: args, miss: domain.ErrStale, place: t.record(r.ID)}}, nil
+	var rows []activityRow
+	written := func() {
+		r.LastActiveAt, r.AbandonAt, r.OrganizationID = instant(rows[0].LastActiveAt), instant(rows[0].AbandonAt), rows[0].OrganizationID
+	}
+	text += " RETURNING last_active_at, abandon_at, organization_id"
+	return []step{{text: text, args: args, dest: &rows, miss: domain.ErrStale, written: written, place: t.record(r.ID)}}, nil
 }
 
 // nullable is an argument that may be missing.
@@ -172,29 +183,35 @@ const (
 )
 
 // TouchSession notes activity.
-func (d *DB) TouchSession(
-	ctx context.Context, id string, now time.Time, idle time.Duration, client *string, organization *string,
-) (*domain.Session, error) {
-	if !storable(id) || organization != nil && !storable(*organization) {
+func (d *DB) TouchSession(ctx context.Context, touch domain.Touch) (*domain.Session, error) {
+	id := touch.SessionID
+	if !storable(id) || touch.Organization != nil && !storable(*touch.Organization) {
 		return nil, domain.ErrStale
 	}
 	sessions := d.sessions()
-	at, until := micros(now), micros(now.Add(idle))
+	at, until := micros(touch.At), micros(touch.At.Add(touch.Idle))
 	text, args := touchText, []any{at, at, until, until, until}
-	if organization != nil {
-		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*organization)))
+	if touch.Organization != nil {
+		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*touch.Organization)))
 	}
 	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
 	var rows []sessionRow
 	var steps []step
-	if client != nil {
+	if touch.Client != nil {
 		steps = append(steps, step{
-			text: touchClientText, args: []any{id, at, at, *client}, place: place{rank: placeClients, key: *client},
+			text: touchClientText, args: []any{id, at, at, *touch.Client}, place: place{rank: placeClients, key: *touch.Client},
 		})
 	}
 	in := sessions.table.record(id)
 	in.sole = false // of two touches each finds what it asks for
 	steps = append(steps, step{text: text, args: args, dest: &rows, miss: domain.ErrStale, place: in})
+	if touch.Memory != nil {
+		one, err := d.remember(touch.Memory)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, one)
+	}
 	if err := d.run(ctx, steps); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -35,10 +36,15 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
 	if err := d.run(ctx, steps); err != nil {
 		return err
 	}
+	for _, s := range steps {
+		if s.written != nil {
+			s.written()
+		}
+	}
 	if len(u.Messages) > 0 {
 		d.wake()
 	}
-	if len(u.Events) > 0 {
+	if len(u.Events) > 0 || u.Decoy { // whoever hears it for nothing looks once more
 		d.bell.ring(d)
 	}
 	return nil
@@ -137,28 +143,42 @@ func changing(t *table, row any, id string, c domain.Change) []step {
 // decoys is the number of rows the migration has made.
 const decoys = 64
 
-// decoy is a row changed and a row added where nobody looks: the work of a wrong secret told to a real record.
+// decoySecretHash is as long as that of a real secret.
+var decoySecretHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
+
+func decoyID() string { return "decoy_" + strconv.Itoa(rand.IntN(decoys)) }
+
+// decoy is a row changed and a row added where nobody looks: the work of a wrong secret told to a real record. The tables
+// have the columns and the indexes of the real ones, and are written with the same statements; what an index has never
+// changes, as in the real row.
 func (d *DB) decoy(keys *seal.Keyring) ([]step, error) {
 	now := d.options.Now()
-	id := rand.IntN(decoys)
+	id := decoyID()
+	account := "nobodys"
+	uri := "/accounts/accounts/" + account
 	row, err := invitationRowOf(keys, &domain.Invitation{
-		Meta: domain.Meta{ID: domain.NewID("inv", now)}, EmailAddress: "nobody@example.com", InviterFullName: "Nobody at all",
+		Meta: domain.Meta{ID: id, Version: 1, UpdatedAt: now}, State: domain.InvitationSent, Type: domain.InvitationJoint,
+		EmailAddress: "nobody@example.com", InviterFullName: "Nobody at all", AccountURI: &uri, AccountID: account,
+		SecretHash: decoySecretHash, MailKeyHash: make([]byte, 32), ExpiresAt: time.Unix(0, 0), CreatedBy: "nobody",
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []step{
-		{
-			text: "UPDATE decoys SET version = version + 1, updated_at = ?, content = ? WHERE id = ?",
-			args: []any{micros(now), append(row.EmailAddress, row.InviterFullName...), id},
-			// It goes where the real one goes: with others, not alone.
-			place: place{rank: placeRecords, key: "decoys/" + strconv.Itoa(id), sole: true},
-		},
-		{
-			text: "INSERT INTO decoy_events (id, decoy_id, occurred_at, content) VALUES (?, ?, ?, ?)",
-			args: []any{domain.NewID("evt", now), id, micros(now), row.ID}, place: place{rank: placeEvents},
-		},
-	}, nil
+	event, err := eventRowOf(&domain.LifecycleEvent{
+		ID: domain.NewID("evt", now), Name: "verifyInvitation", From: row.State, To: row.State, OccurredAt: now, ActorID: "nobody",
+		SubjectKind: domain.KindInvitation, SubjectID: id, Version: 1, Concerns: []string{"nobody"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	changed := tableOf[invitationRow](d).updating(row, id, row.Version, nil)
+	changed.text = strings.Replace(changed.text, invitationsTable, "decoys", 1)
+	// It goes where the real one goes: with others, not alone.
+	changed.place = place{rank: placeRecords, key: "decoys/" + id, sole: true}
+	added := tableOf[eventRow](d).inserting(event, nil)
+	added.text = strings.Replace(added.text, "lifecycle_events", "decoy_events", 1)
+	added.place.rank = placeEvents
+	return []step{changed, added}, nil
 }
 
 // grant gives a user a part. Who has it already keeps it, and a target that is gone gives nothing.

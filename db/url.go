@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -17,7 +18,9 @@ func CheckURL(text string) error {
 			return errors.New("an embedded database is named by sqlite:// and an absolute path: sqlite:///var/lib/gatehouse.db")
 		}
 		return nil
-	case err == nil && u.Scheme != "postgres" && u.Scheme != "postgresql":
+	case err == nil && u.Scheme != "postgres" && u.Scheme != "postgresql",
+		// pgx takes words like host=db too, which say nothing of the kind of database.
+		err != nil && !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://"):
 		return errors.New("a database URL begins with sqlite:/// or postgres://")
 	}
 	// Several hosts are beyond net/url; pgx has the last word.

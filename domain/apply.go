@@ -95,7 +95,11 @@ func apply[R any, S, T ~string](
 		}
 		read, err := find(ctx, s, l, c.id)
 		if errors.Is(err, ErrMissing) {
-			return Outcome[R]{}, absent(ctx, s, l, actor)
+			err := absent(ctx, s, l, actor)
+			if out, done, again := recall(ctx, s, l, actor, c); done { // another call with this key was first, and erased it
+				return out, again
+			}
+			return Outcome[R]{}, err
 		}
 		if err != nil {
 			return Outcome[R]{}, err
@@ -111,6 +115,8 @@ func apply[R any, S, T ~string](
 				if taken {
 					continue // another call with this key was first: answer as its replay
 				}
+			} else if out, done, again := recall(ctx, s, l, actor, c); done { // as here, where it may be why this one is refused
+				return out, again
 			}
 			if refusal.Definition == l.missing || refusal.Kind == problem.Denied {
 				return Outcome[R]{}, err // the record is not the caller's to see, or not his to act on

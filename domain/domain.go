@@ -99,15 +99,15 @@ type Store interface {
 	Recall(ctx context.Context, key []byte, now time.Time) (*Memory, error)
 
 	Invitations() Shelf[Invitation]
+	// InvitationOrDecoy finds an invitation; where there is none it does the work of one, and fails with ErrMissing.
+	InvitationOrDecoy(ctx context.Context, id string) (*Invitation, error)
 	Sessions() Shelf[Session]
 	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
 	// TouchSession notes activity by one guarded statement: where the session is live at the time, last activity is
-	// now, and the idle timer starts again, not past the maximum lifetime. Where the client is given that the session is
-	// on, it becomes the one that this client touched last, and updated_at of the client moves. An organization that is given (empty: none) becomes the one
-	// the session acts for. It gives the session as the statement left it; ErrStale where the session is not live
-	// (any more). Version stays.
-	TouchSession(ctx context.Context, id string, now time.Time, idle time.Duration, client, organization *string) (*Session, error)
+	// then, and the idle timer starts again, not past the maximum lifetime. It gives the session as the statement left it;
+	// ErrStale where the session is not live (any more), ErrRemembered where the idempotency key is taken. Version stays.
+	TouchSession(ctx context.Context, t Touch) (*Session, error)
 	// Client finds a client; ErrMissing where there is none.
 	Client(ctx context.Context, id string) (*Client, error)
 	// Clients finds clients by id, in no particular order; those that are missing are left out.
@@ -174,12 +174,27 @@ type Unit struct {
 	Decoy bool
 }
 
+// Touch is activity of a session.
+type Touch struct {
+	SessionID string
+	At        time.Time
+	// Idle is how long the idle timer runs from then on.
+	Idle time.Duration
+	// Client is the one that the session is on, where it becomes the session that this client touched last: updated_at of
+	// the client moves then.
+	Client *string
+	// Organization becomes the one the session acts for; empty: none, nil: as before.
+	Organization *string
+	Memory       *Memory
+}
+
 // Change is a row that a unit writes.
 type Change struct {
 	// Record is a pointer to a record, as it shall be.
 	Record any
-	// Was is the version that was read; 0 for a new row. What activity moves stays where it is further on. A session
-	// whose idle time was over when it was updated is also stale where activity has moved its idle timer past that.
+	// Was is the version that was read; 0 for a new row. What activity moves stays where it is further on, and the
+	// record of a session shows it once the unit is written. A session whose idle time was over when it was updated is
+	// also stale where activity has moved its idle timer past that.
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool

@@ -89,7 +89,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	if !ok {
 		return Outcome[Invitation]{}, problem.New(problem.TooManyRequests).With("limit", s.Settings.VerifyRate.Limit).Until(until)
 	}
-	read, err := find(ctx, s, invitations, in.InvitationID)
+	read, err := s.findOrDecoy(ctx, in.InvitationID)
 	if errors.Is(err, ErrMissing) || err == nil && !s.opens(in.MailKey, read.record) {
 		return s.refuseUnknown(ctx, a, c, secret)
 	}
@@ -126,6 +126,9 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 		}
 		return InvitationSent, nil
 	})
+	if out.ID == "" && !out.Replayed && problem.Has(err, problem.InvitationVerificationFailed) { // erased meanwhile
+		return s.refuseUnknown(ctx, a, c, secret)
+	}
 	return hideRefused(out, err)
 }
 
@@ -150,10 +153,22 @@ func (s *Service) opens(key *string, i *Invitation) bool {
 	return key == nil || subtle.ConstantTimeCompare(s.Keyed("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
 }
 
+// findOrDecoy is find, which takes as long where there is nothing to find.
+func (s *Service) findOrDecoy(ctx context.Context, id string) (*reading[Invitation], error) {
+	if !plausibleID(id) {
+		return nil, ErrMissing
+	}
+	i, err := s.Store.InvitationOrDecoy(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return settle(s, invitations, i), nil
+}
+
 // refuseUnknown does the work of a wrong secret for an invitation that is not there, and gives its answer.
 func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret string) (Outcome[Invitation], error) {
 	// A wrong secret for an invitation that is there costs a second read, on the road to its transition.
-	if _, err := find(ctx, s, invitations, c.id); err != nil && !errors.Is(err, ErrMissing) {
+	if _, err := s.findOrDecoy(ctx, c.id); err != nil && !errors.Is(err, ErrMissing) {
 		return Outcome[Invitation]{}, err
 	}
 	if err := s.Hasher.Burn(ctx, secret); err != nil {

@@ -59,7 +59,6 @@ type activity struct {
 }
 
 // active notes activity of a live session by one guarded statement, and gives the session as that statement left it.
-// The outcome is remembered after it: of repeats that come at the same time each may be noted, which changes nothing.
 func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
 	a := ActorFrom(ctx)
 	if err := s.Permit(ctx, of.operation); err != nil {
@@ -76,26 +75,29 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 	if out, done, err := recall(ctx, s, sessions, a, c); done {
 		return out, err
 	}
-	r, refused := s.note(ctx, of, id)
-	if of.key != nil && (refused == nil || remembered(problem.Of(refused))) {
-		var told *problem.Problem
-		if refused != nil {
-			told = problem.Of(refused)
+	r, err := s.note(ctx, of, c)
+	if err == nil {
+		return Outcome[Session]{Record: r}, nil
+	}
+	if refusal := problem.Of(err); remembered(refusal) {
+		taken, failed := s.remember(ctx, a, c, id, refusal)
+		if failed != nil {
+			return Outcome[Session]{}, failed
 		}
-		err := s.Store.Commit(ctx, &Unit{Memory: s.memory(a, c, id, told, s.now())})
-		if errors.Is(err, ErrRemembered) { // another call with this key was first: answer as its replay
-			out, _, err := recall(ctx, s, sessions, a, c)
-			return out, err
-		}
-		if err != nil {
-			return Outcome[Session]{}, err
+		if !taken {
+			return Outcome[Session]{Record: r}, refusal
 		}
 	}
-	return Outcome[Session]{Record: r}, refused
+	// Another call with this key may have been first, and be why this one is refused: answer as its replay.
+	if out, done, err := recall(ctx, s, sessions, a, c); done {
+		return out, err
+	}
+	return Outcome[Session]{Record: r}, err
 }
 
 // note is the activity itself. Beside the refusal that the session is not live it gives the session.
-func (s *Service) note(ctx context.Context, of activity, id string) (*Session, error) {
+func (s *Service) note(ctx context.Context, of activity, c call) (*Session, error) {
+	id := c.id
 	read, err := show(ctx, s, sessions, id)
 	if err != nil {
 		return nil, err
@@ -117,7 +119,11 @@ func (s *Service) note(ctx context.Context, of activity, id string) (*Session, e
 		if !of.foremost {
 			client, kept = nil, nil // a token for another organization leaves the session's own
 		}
-		r, err := s.Store.TouchSession(ctx, id, s.now(), s.Settings.SessionIdleTimeout, client, kept)
+		now := s.now()
+		r, err := s.Store.TouchSession(ctx, Touch{
+			SessionID: id, At: now, Idle: s.Settings.SessionIdleTimeout, Client: client, Organization: kept,
+			Memory: s.memory(ActorFrom(ctx), c, id, nil, now),
+		})
 		if !errors.Is(err, ErrStale) {
 			return r, err
 		}

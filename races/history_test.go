@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +70,11 @@ func (m memos) with(key, input, code string) memos {
 		m[key[len(key)-1]-'0'] = memo{true, input, code}
 	}
 	return m
+}
+
+// made reports whether the call repeats one that was done.
+func (m memos) made(c call) bool {
+	return c.Key != "" && m.of(c.Key) == memo{used: true, input: c.input()}
 }
 
 // repeat answers for the keys, which all models treat alike: the first outcome again, or a refusal where the input is
@@ -171,40 +178,52 @@ func checked(t testing.TB, s subject, name string, history []porcupine.Operation
 // subjects are all kinds of histories.
 var subjects = []subject{invitationRaces, sessionRaces, decisionRaces, challengeRaces, quizRaces, creationRaces, deviceRaces}
 
-// TestHistories runs rounds of each kind on both databases: short, or 1,000 of them on each.
+// TestHistories runs rounds of each kind on both databases: short, or 1,000 of them on each, or as many as
+// GATEHOUSE_ROUNDS says; GATEHOUSE_RACES=session runs those of one kind alone.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	rounds := 3
+	kinds := slices.DeleteFunc(slices.Clone(subjects), func(s subject) bool {
+		name := os.Getenv("GATEHOUSE_RACES")
+		return name != "" && name != s.name
+	})
+	rounds := 3 * len(kinds)
 	if long() {
-		rounds = (1000 + len(subjects) - 1) / len(subjects)
+		rounds = 1000
+	}
+	if n, err := strconv.Atoi(os.Getenv("GATEHOUSE_ROUNDS")); err == nil {
+		rounds = n
 	}
 	first := seed(t)
 	eachBank(t, func(t *testing.T, b *bank) {
-		total, begun := 0, time.Now()
+		begun, told, operations := time.Now(), time.Now(), 0
+		tell := func(n int) {
+			told = time.Now()
+			t.Logf("%s: %d of %d histories with %d operations in %s, seed %d", b.name, n, rounds, operations, time.Since(begun).Round(time.Second), first)
+		}
 		for n := range rounds {
-			for k, s := range subjects {
-				own := first*1_000_003 + uint64(n)
-				rng := rand.New(rand.NewPCG(own, uint64(k)))
-				r := s.plan(b, rng)
-				history, err := r.run(rng)
-				name := fmt.Sprintf("%s-seed-%d-round-%d", b.name, first, n)
-				if err != nil {
-					t.Fatalf("%s %s: %v", s.name, name, err)
-				}
-				total++
-				if !checked(t, s, name, history) {
-					return
-				}
-				if r.check == nil {
-					continue
-				}
+			k := n % len(kinds)
+			s := kinds[k]
+			rng := rand.New(rand.NewPCG(first*1_000_003+uint64(n/len(kinds)), uint64(k)))
+			r := s.plan(b, rng)
+			history, err := r.run(rng)
+			name := fmt.Sprintf("%s-seed-%d-round-%d", b.name, first, n)
+			if err != nil {
+				t.Fatalf("%s %s: %v", s.name, name, err)
+			}
+			operations += len(r.calls)
+			if !checked(t, s, name, history) {
+				return
+			}
+			if r.check != nil {
 				if err := r.check(history); err != nil {
-					t.Errorf("%s %s: %v\n%+v", s.name, name, err, history)
-					return
+					t.Fatalf("%s %s: %v\n%+v", s.name, name, err, history)
 				}
 			}
+			if time.Since(told) > time.Minute {
+				tell(n + 1)
+			}
 		}
-		t.Logf("%s: %d histories in %s, seed %d", b.name, total, time.Since(begun).Round(time.Second), first)
+		tell(rounds)
 	}, "GATEHOUSE_INVITATION_RESEND_LIMIT=2")
 }
 

@@ -220,7 +220,7 @@ func TestNothingLeaks(t *testing.T) {
 			return a
 		}
 		alice, root := b.token("alice", customer), b.token("root", admin)
-		petra := b.token("petra", customer, "--claim", "username="+m["the username"])
+		petra := b.token("petra", customer, "username="+m["the username"])
 		for name, token := range map[string]string{"alice's token": alice, "root's token": root, "petra's token": petra} {
 			m[name] = token
 			m["the signature of "+name] = token[strings.LastIndex(token, ".")+1:]

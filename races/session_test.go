@@ -49,13 +49,13 @@ func stepSession(s session, c call, out outcome) (bool, session) {
 		}
 		return out.State == s.state && out.Version == 1, s
 	}
+	live := s.state == "ACTIVE" || s.state == "PENDING"
+	if c.Name == "createSessionToken" && !live && s.keys.made(c) { // a repeat makes a token too, and cannot any more
+		return out.Replayed && out.Code == "SIGNED_OUT", s
+	}
 	if ok, decided := s.keys.repeat(c, out); decided {
-		if c.Name == "touchSession" { // of repeats that come at once each may be noted, which changes nothing else
-			s.exact = false
-		}
 		return ok && s.shows(&out), s
 	}
-	live := s.state == "ACTIVE" || s.state == "PENDING"
 	over := s.state == "ENDED" || s.state == "REMOVED" || s.state == "REVOKED" || s.state == "REPLACED"
 	next, code, changed := s, "", true
 	next.version++
@@ -141,13 +141,6 @@ func stepSession(s session, c call, out outcome) (bool, session) {
 	}
 	if code != "" || !changed {
 		next = s
-	} else if c.Name != "touchSession" && c.Name != "createSessionToken" {
-		// Activity is no transition. What a transition answers has the activity as it was when the transition was decided;
-		// a call that was active in between keeps its own in the record (docs/security.md).
-		if out.Active > next.active && next.exact {
-			return false, s
-		}
-		out.Active = -1
 	}
 	if code != "NOT_FOUND" && code != "INVALID_INPUT" {
 		next.keys = next.keys.with(c.Key, c.input(), code)

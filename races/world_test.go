@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse/gatehouse/auth"
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -200,14 +201,27 @@ func (b *bank) must(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// token gives an access token of a user, the same one each time.
-func (b *bank) token(subject, scope string, more ...string) string {
+// token gives an access token of a user, the same one each time. claims are "name=value". The key of the development
+// issuer lies in the data folder, and the token is made here.
+func (b *bank) token(subject, scope string, claims ...string) string {
 	b.Helper()
-	name := strings.Join(append([]string{subject, scope}, more...), "\n")
+	name := strings.Join(append([]string{subject, scope}, claims...), "\n")
 	if known, ok := b.tokens.Load(name); ok {
 		return known.(string)
 	}
-	made := b.must(append([]string{"token", "--subject", subject, "--scope", scope}, more...)...)
+	more := map[string]string{}
+	for _, c := range claims {
+		name, value, _ := strings.Cut(c, "=")
+		more[name] = value
+	}
+	issuer, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: filepath.Join(b.dir, "gatehouse-data"), Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	made, err := issuer.Issue(auth.TokenRequest{Subject: subject, Scope: scope, TTL: 12 * time.Hour, Claims: more})
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.tokens.Store(name, made)
 	return made
 }

@@ -51,7 +51,7 @@ func (s *store) touch(id string, foremost bool) (*domain.Session, error) {
 	if r, err := s.Sessions().Get(context.Background(), id); err == nil && foremost {
 		client = r.ClientID
 	}
-	return s.TouchSession(context.Background(), id, s.now(), idle, client, nil)
+	return s.TouchSession(context.Background(), domain.Touch{SessionID: id, At: s.now(), Idle: idle, Client: client})
 }
 
 func (s *store) session(t testing.TB, id string) *domain.Session {
@@ -103,7 +103,7 @@ func touches(t *testing.T, fresh Fresh) {
 		t.Errorf("got %+v\nwant %+v", got, &want)
 	}
 	// A touch that comes late, or from an instance whose clock is behind, takes nothing back.
-	late, err := s.TouchSession(t.Context(), r.ID, began.Add(time.Minute), idle, nil, nil)
+	late, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: began.Add(time.Minute), Idle: idle})
 	must(t, err)
 	if !reflect.DeepEqual(late, &want) {
 		t.Errorf("got %+v\nwant %+v", late, &want)
@@ -112,7 +112,7 @@ func touches(t *testing.T, fresh Fresh) {
 		given *string
 		want  *string
 	}{{ptr("org-1"), ptr("org-1")}, {nil, ptr("org-1")}, {ptr("org-2"), ptr("org-2")}, {ptr(""), nil}} {
-		got, err := s.TouchSession(t.Context(), r.ID, s.now(), idle, r.ClientID, c.given)
+		got, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: s.now(), Idle: idle, Client: r.ClientID, Organization: c.given})
 		must(t, err)
 		if !reflect.DeepEqual(got.OrganizationID, c.want) {
 			t.Errorf("the organization is %v, want %v", got.OrganizationID, c.want)
@@ -250,7 +250,7 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 		abandoned := after(r, domain.SessionAbandoned, r.AbandonAt)
 		last := make(chan bool, 1)
 		go func() { // one whose clock is just before the end
-			_, err := s.TouchSession(context.Background(), r.ID, r.AbandonAt.Add(-time.Microsecond), idle, nil, nil)
+			_, err := s.TouchSession(context.Background(), domain.Touch{SessionID: r.ID, At: r.AbandonAt.Add(-time.Microsecond), Idle: idle})
 			if err != nil && !errors.Is(err, domain.ErrStale) {
 				t.Error(err)
 			}
@@ -281,18 +281,21 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 	}
 }
 
-// touchesMeanwhile: a transition that was decided before a touch does not take the touch back.
+// touchesMeanwhile: a transition that was decided before a touch does not take the touch back, and its record shows it.
 func touchesMeanwhile(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := s.login(t, session(s.now()))
 	s.pass(time.Minute)
-	touched, err := s.TouchSession(t.Context(), r.ID, s.now(), idle, r.ClientID, ptr("org-1"))
+	touched, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: s.now(), Idle: idle, Client: r.ClientID, Organization: ptr("org-1")})
 	must(t, err)
 	ended := after(r, domain.SessionEnded, s.now()) // from the reading before
 	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}))
 	got := s.session(t, r.ID)
 	if got.State != domain.SessionEnded || got.LastActiveAt != touched.LastActiveAt || got.AbandonAt != touched.AbandonAt || *got.OrganizationID != "org-1" {
 		t.Errorf("got %+v", got)
+	}
+	if !reflect.DeepEqual(ended, got) {
+		t.Errorf("answered is %+v\nwritten is %+v", ended, got)
 	}
 }
 
