@@ -44,7 +44,11 @@ func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 	default:
 		return l.executableSchema.Exec(ctx)
 	}
-	op.ResolverMiddleware = l.documents.of(l.Schema(), op.Doc).around(op.ResolverMiddleware)
+	var observed observer
+	if watch != nil {
+		observed = watch()
+	}
+	op.ResolverMiddleware = l.documents.of(l.Schema(), op.Doc).around(op.ResolverMiddleware, observed)
 	done := false
 	return func(ctx context.Context) *graphql.Response {
 		if done {
@@ -54,6 +58,9 @@ func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 		var reply bytes.Buffer
 		reply.Grow(replySize)
 		run(ctx, op.Operation.SelectionSet).MarshalGQL(&reply)
+		if observed != nil {
+			observed.compare(reply.Bytes())
+		}
 		return &graphql.Response{Data: reply.Bytes()}
 	}
 }

@@ -22,26 +22,23 @@ type object struct {
 // field is what is known of a field.
 type field struct {
 	// read writes the field of an object; nil where a resolver finds it.
-	read func(text []byte, p *plan, object any) ([]byte, bool)
+	read func(s *sheet, p *plan, object any) bool
 	// value writes what the field was found to be.
-	value func(text []byte, p *plan, v any) ([]byte, bool)
+	value func(s *sheet, p *plan, v any) bool
 }
 
 // member is a field that is a member of the Go type, or a method that asks nobody.
-func member[O, V any](get func(*O) V, w write[V]) field {
+func member[O, V any](get func(context.Context, *O) V, w write[V]) field {
 	f := found(w)
-	f.read = func(text []byte, p *plan, object any) ([]byte, bool) { return w(text, p, get(object.(*O))) }
+	f.read = func(s *sheet, p *plan, object any) bool { return w(s, p, get(s.ctx, object.(*O))) }
 	return f
 }
 
 // found is a field that a resolver finds.
 func found[V any](w write[V]) field {
-	return field{value: func(text []byte, p *plan, v any) ([]byte, bool) {
+	return field{value: func(s *sheet, p *plan, v any) bool {
 		of, ok := v.(V)
-		if !ok {
-			return text, false
-		}
-		return w(text, p, of)
+		return ok && w(s, p, of)
 	}}
 }
 
@@ -59,26 +56,23 @@ type step struct {
 	// before stands before the value: its name, and what parts it from its neighbour.
 	before string
 	// read is nil for __typename, which is in before.
-	read func(text []byte, p *plan, object any) ([]byte, bool)
+	read func(s *sheet, p *plan, object any) bool
 	of   *plan
 }
 
-func (t *planned) write(text []byte, object any) ([]byte, bool) {
+func (t *planned) write(s *sheet, object any) bool {
 	if len(t.steps) == 0 {
-		text = append(text, '{')
+		s.text = append(s.text, '{')
 	}
 	for i := range t.steps {
-		s := &t.steps[i]
-		text = append(text, s.before...)
-		if s.read == nil {
-			continue
-		}
-		var ok bool
-		if text, ok = s.read(text, s.of, object); !ok {
-			return text, false
+		step := &t.steps[i]
+		s.text = append(s.text, step.before...)
+		if step.read != nil && !step.read(s, step.of, object) {
+			return false
 		}
 	}
-	return append(text, '}'), true
+	s.text = append(s.text, '}')
+	return true
 }
 
 // planner makes plans for the fields of a document.
@@ -176,7 +170,7 @@ type place struct {
 
 // ready is a field whose values can be written; where value is nil, the generated code has to.
 type ready struct {
-	value func(text []byte, p *plan, v any) ([]byte, bool)
+	value func(s *sheet, p *plan, v any) bool
 	plan  *plan
 	// selections are those that the plan is for. The same field has others where it stands in the document twice, and
 	// once under a condition.
@@ -214,19 +208,19 @@ func (d *document) prepare(object string, f graphql.CollectedField) *ready {
 }
 
 // write writes a value; nil where the generated code has to.
-func (r *ready) write(v any) (out *written) {
+func (r *ready) write(ctx context.Context, v any) (out *written) {
 	defer func() {
 		if recover() != nil { // the generated code meets it again, and says where
 			out = nil
 		}
 	}()
 	size := r.size.Load()
-	text, ok := r.value(make([]byte, 0, size+size/8+64), r.plan, v)
-	if !ok || string(text) == null {
+	s := &sheet{ctx, make([]byte, 0, size+size/8+64)}
+	if !r.value(s, r.plan, v) || string(s.text) == null {
 		return nil
 	}
-	r.size.Store(int64(len(text)))
-	return &written{text}
+	r.size.Store(int64(len(s.text)))
+	return &written{s.text}
 }
 
 // written is a value of a field that is JSON already.
@@ -235,9 +229,20 @@ type written struct{ text []byte }
 // MarshalGQL is for gqlgen.
 func (w *written) MarshalGQL(to io.Writer) { _, _ = to.Write(w.text) }
 
+// observer sees what plans write.
+type observer interface {
+	// saw is told what would have been written; the generated code does it.
+	saw(context.Context, *written)
+	// compare looks for it in the reply.
+	compare(reply []byte)
+}
+
+// watch makes an observer for a reply in builds with the tag oracle (oracle.go); nil in others.
+var watch func() observer
+
 // around writes what a field was found to be, where all that is asked of it is plain: then gqlgen has no more to do
 // with it than to put it in its place. Whatever is wrong with it is left to the generated code.
-func (d *document) around(next graphql.FieldMiddleware) graphql.FieldMiddleware {
+func (d *document) around(next graphql.FieldMiddleware, o observer) graphql.FieldMiddleware {
 	return func(ctx context.Context, find graphql.Resolver) (any, error) {
 		v, err := next(ctx, find)
 		if v == nil || err != nil {
@@ -248,7 +253,11 @@ func (d *document) around(next graphql.FieldMiddleware) graphql.FieldMiddleware 
 			return v, nil
 		}
 		if r := d.ready(at.Object, at.Field); r != nil {
-			if out := r.write(v); out != nil {
+			switch out := r.write(ctx, v); {
+			case out == nil:
+			case o != nil:
+				o.saw(ctx, out)
+			default:
 				return out, nil
 			}
 		}

@@ -2,139 +2,154 @@ package graph
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// write appends a value to a text as JSON, byte for byte as the generated code does. It reports false where that code
-// would do more than write, such as tell that a value must not be null: then it does all of it.
-type write[V any] func(text []byte, p *plan, v V) ([]byte, bool)
+// sheet is what is written so far, and for whom.
+type sheet struct {
+	ctx  context.Context
+	text []byte
+}
+
+// write puts a value on the sheet as JSON, byte for byte as the generated code does. It reports false where that code
+// would do more than write, such as tell that a value must not be null: then that code does all of it.
+type write[V any] func(s *sheet, p *plan, v V) bool
 
 const null = "null"
 
-func text[V ~string](text []byte, _ *plan, v V) ([]byte, bool) { return quoted(text, string(v)), true }
+func (s *sheet) null() bool {
+	s.text = append(s.text, null...)
+	return true
+}
 
-func number(text []byte, _ *plan, v int) ([]byte, bool) { return strconv.AppendInt(text, int64(v), 10), true }
+func text[V ~string](s *sheet, _ *plan, v V) bool {
+	s.text = quoted(s.text, string(v))
+	return true
+}
 
-func truth(text []byte, _ *plan, v bool) ([]byte, bool) { return strconv.AppendBool(text, v), true }
+func number(s *sheet, _ *plan, v int) bool {
+	s.text = strconv.AppendInt(s.text, int64(v), 10)
+	return true
+}
 
-func moment(text []byte, _ *plan, v time.Time) ([]byte, bool) {
+func truth(s *sheet, _ *plan, v bool) bool {
+	s.text = strconv.AppendBool(s.text, v)
+	return true
+}
+
+func moment(s *sheet, _ *plan, v time.Time) bool {
 	if v.IsZero() {
-		return text, false
+		return false
 	}
-	text = append(text, '"')
-	text = v.AppendFormat(text, time.RFC3339Nano)
-	return append(text, '"'), true
+	s.text = append(s.text, '"')
+	s.text = v.AppendFormat(s.text, time.RFC3339Nano)
+	s.text = append(s.text, '"')
+	return true
 }
 
-func momentOrNull(text []byte, p *plan, v time.Time) ([]byte, bool) {
+func momentOrNull(s *sheet, p *plan, v time.Time) bool {
 	if v.IsZero() {
-		return append(text, null...), true
+		return s.null()
 	}
-	return moment(text, p, v)
+	return moment(s, p, v)
 }
 
-func freely(text []byte, _ *plan, v map[string]any) ([]byte, bool) {
+// freely is JSON of any form.
+func freely(s *sheet, _ *plan, v map[string]any) bool {
 	if v == nil {
-		return text, false
+		return false
 	}
-	var out bytes.Buffer
-	graphql.MarshalMap(v).MarshalGQL(&out)
-	return append(text, out.Bytes()...), true
+	out := bytes.NewBuffer(s.text)
+	graphql.MarshalMap(v).MarshalGQL(out)
+	s.text = out.Bytes()
+	return true
 }
 
-func freelyOrNull(text []byte, p *plan, v map[string]any) ([]byte, bool) {
+func freelyOrNull(s *sheet, p *plan, v map[string]any) bool {
 	if v == nil {
-		return append(text, null...), true
+		return s.null()
 	}
-	return freely(text, p, v)
+	return freely(s, p, v)
 }
 
 // word is an enumeration, with the words that the generated code has for it.
 func word[V comparable](words map[V]string) write[V] {
-	return func(text []byte, _ *plan, v V) ([]byte, bool) {
+	return func(s *sheet, _ *plan, v V) bool {
 		w, ok := words[v]
-		return quoted(text, w), ok
+		s.text = quoted(s.text, w)
+		return ok
 	}
 }
 
 func pointer[V any](w write[V]) write[*V] {
-	return func(text []byte, p *plan, v *V) ([]byte, bool) {
-		if v == nil {
-			return text, false
-		}
-		return w(text, p, *v)
-	}
+	return func(s *sheet, p *plan, v *V) bool { return v != nil && w(s, p, *v) }
 }
 
 func pointerOrNull[V any](w write[V]) write[*V] {
-	return func(text []byte, p *plan, v *V) ([]byte, bool) {
+	return func(s *sheet, p *plan, v *V) bool {
 		if v == nil {
-			return append(text, null...), true
+			return s.null()
 		}
-		return w(text, p, *v)
+		return w(s, p, *v)
 	}
 }
 
 func list[V any](w write[V]) write[[]V] {
-	return func(text []byte, p *plan, v []V) ([]byte, bool) {
-		text = append(text, '[')
+	return func(s *sheet, p *plan, v []V) bool {
+		s.text = append(s.text, '[')
 		for i, one := range v {
 			if i > 0 {
-				text = append(text, ',')
+				s.text = append(s.text, ',')
 			}
-			var ok bool
-			if text, ok = w(text, p, one); !ok {
-				return text, false
+			if !w(s, p, one) {
+				return false
 			}
 		}
-		return append(text, ']'), true
+		s.text = append(s.text, ']')
+		return true
 	}
 }
 
 func listOrNull[V any](w write[V]) write[[]V] {
 	each := list(w)
-	return func(text []byte, p *plan, v []V) ([]byte, bool) {
+	return func(s *sheet, p *plan, v []V) bool {
 		if v == nil {
-			return append(text, null...), true
+			return s.null()
 		}
-		return each(text, p, v)
+		return each(s, p, v)
 	}
 }
 
-func record[O any](text []byte, p *plan, v *O) ([]byte, bool) {
+func record[O any](s *sheet, p *plan, v *O) bool { return v != nil && p.types[0].write(s, v) }
+
+func recordOrNull[O any](s *sheet, p *plan, v *O) bool {
 	if v == nil {
-		return text, false
+		return s.null()
 	}
-	return p.types[0].write(text, v)
+	return p.types[0].write(s, v)
 }
 
-func recordOrNull[O any](text []byte, p *plan, v *O) ([]byte, bool) {
-	if v == nil {
-		return append(text, null...), true
-	}
-	return p.types[0].write(text, v)
-}
-
-func inline[O any](text []byte, p *plan, v O) ([]byte, bool) { return p.types[0].write(text, &v) }
+func inline[O any](s *sheet, p *plan, v O) bool { return p.types[0].write(s, &v) }
 
 // either is an interface: what is written of a value depends on its type.
-func either[I any](text []byte, p *plan, v I) ([]byte, bool) {
-	for _, t := range p.types {
-		if o := t.as(v); o != nil {
-			return t.write(text, o)
+func either[I any](s *sheet, p *plan, v I) bool {
+	for i := range p.types {
+		if o := p.types[i].as(v); o != nil {
+			return p.types[i].write(s, o)
 		}
 	}
-	return text, false
+	return false
 }
 
-func eitherOrNull[I any](text []byte, p *plan, v I) ([]byte, bool) {
+func eitherOrNull[I any](s *sheet, p *plan, v I) bool {
 	if any(v) == nil {
-		return append(text, null...), true
+		return s.null()
 	}
-	return either(text, p, v)
+	return either(s, p, v)
 }
 
 // as gives the object behind a value of an interface, as a pointer; nil where it is of another type.

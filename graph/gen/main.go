@@ -89,14 +89,17 @@ func fieldOf(o *codegen.Object, f *codegen.Field, of string) (string, bool) {
 		return "", false
 	case f.IsResolver || o.Root:
 		return "found(" + write + ")", f.TypeReference.Definition.IsCompositeType()
-	case len(f.Args) > 0 || f.MethodHasContext || f.VOkFunc || f.IsMap() || f.IsMethod() && !f.NoErr:
+	case len(f.Args) > 0 || f.VOkFunc || f.IsMap() || f.IsMethod() && !f.NoErr:
 		return "", false
 	}
-	value := "o." + f.GoFieldName
-	if f.IsMethod() {
+	value, ctx := "o."+f.GoFieldName, "_"
+	switch {
+	case f.MethodHasContext:
+		value, ctx = value+"(ctx)", "ctx"
+	case f.IsMethod():
 		value += "()"
 	}
-	return fmt.Sprintf("member(func(o *%s) %s { return %s }, %s)", of, templates.CurrentImports.LookupType(f.TypeReference.GO), value, write), true
+	return fmt.Sprintf("member(func(%s context.Context, o *%s) %s { return %s }, %s)", ctx, of, templates.CurrentImports.LookupType(f.TypeReference.GO), value, write), true
 }
 
 // InterfaceTypes are the object types behind each interface, in the order in which the generated code looks for them.
