@@ -26,9 +26,6 @@ type lean struct {
 	documents documents
 }
 
-// replySize is room for a small answer.
-const replySize = 1 << 10
-
 // Exec runs a query or a mutation.
 func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
@@ -48,16 +45,18 @@ func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 	if watch != nil {
 		observed = watch()
 	}
-	op.ResolverMiddleware = l.documents.of(l.Schema(), op.Doc).around(op.ResolverMiddleware, observed)
+	d := l.documents.of(l.Schema(), op.Doc)
+	op.ResolverMiddleware = d.around(op.ResolverMiddleware, observed)
 	done := false
 	return func(ctx context.Context) *graphql.Response {
 		if done {
 			return nil
 		}
 		done = true
-		var reply bytes.Buffer
-		reply.Grow(replySize)
-		run(ctx, op.Operation.SelectionSet).MarshalGQL(&reply)
+		size := int(d.size.Load())
+		reply := bytes.NewBuffer(make([]byte, 0, size+size/8+64)) // as long as the one before, and what the door adds
+		run(ctx, op.Operation.SelectionSet).MarshalGQL(reply)
+		d.size.Store(int64(reply.Len()))
 		if observed != nil {
 			observed.compare(reply.Bytes())
 		}

@@ -158,6 +158,7 @@ func (r *planner) directed(set ast.SelectionSet) bool {
 // document is what is planned of a document so far.
 type document struct {
 	planner planner
+	size    atomic.Int64 // of the newest reply
 	mu      sync.RWMutex
 	fields  map[place]*ready
 }
