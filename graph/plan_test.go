@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,8 +34,8 @@ func TestPlansWriteWhatGeneratedCodeWrites(t *testing.T) {
 	seed, documents := number64(t, "PLANS_SEED", 1), number64(t, "PLANS_DOCUMENTS", 2500)
 	w := newWorld()
 	for n := range documents {
-		r := rand.New(rand.NewPCG(seed, n)) //nolint:gosec // it shall repeat itself
-		d := &documentWriter{schema: w.planned.Schema(), r: r, turn: int(n / 2), plain: n%2 == 0} //nolint:gosec // some thousands
+		r := rand.New(rand.NewPCG(seed, n))
+		d := &documentWriter{schema: w.planned.Schema(), r: r, turn: int(n / 2), plain: n%2 == 0}
 		w.same(t, d.document(), d.variables, seed*1e6+n)
 		if t.Failed() {
 			t.Fatalf("PLANS_SEED=%d, document %d", seed, n)
@@ -79,7 +78,7 @@ func TestEveryMemberIsInTheTable(t *testing.T) {
 // TestQuoted holds texts against the library's way.
 func TestQuoted(t *testing.T) {
 	t.Parallel()
-	for _, s := range append([]string{"", "\x00\x1f\x7f\u2028<&>\xff", `a"b\c`, "\t\r\n\b", "ä\u0080€\U0001f600"}, sprinkled(rand.New(rand.NewPCG(1, 1)), 200)...) { //nolint:gosec // it shall repeat itself
+	for _, s := range append([]string{"", "\x00\x1f\x7f\u2028<&>\xff", `a"b\c`, "\t\r\n\b", "ä\u0080€\U0001f600"}, sprinkled(rand.New(rand.NewPCG(1, 1)), 200)...) {
 		var want strings.Builder
 		graphql.MarshalString(s).MarshalGQL(&want)
 		if got := string(quoted(nil, s)); got != want.String() {
@@ -157,7 +156,6 @@ type world struct {
 	documents          graphql.Cache[*ast.QueryDocument]
 	spoil              func(v any)
 
-	mu           sync.Mutex
 	read         map[string]bool // fields that plans have written
 	asked, plans int
 	last         string
@@ -188,7 +186,7 @@ func (w *world) find(ctx context.Context, next graphql.Resolver) (any, error) {
 	}
 	h := fnv.New64a()
 	fmt.Fprint(h, at.Path().String())
-	r := rand.New(rand.NewPCG(ctx.Value(seedKey{}).(uint64), h.Sum64())) //nolint:gosec // it shall repeat itself
+	r := rand.New(rand.NewPCG(ctx.Value(seedKey{}).(uint64), h.Sum64()))
 	switch r.IntN(20) {
 	case 0:
 		return nil, errors.New("nothing was found")

@@ -85,10 +85,6 @@ func word[V comparable](words map[V]string) write[V] {
 	}
 }
 
-func pointer[V any](w write[V]) write[*V] {
-	return func(s *sheet, p *plan, v *V) bool { return v != nil && w(s, p, *v) }
-}
-
 func pointerOrNull[V any](w write[V]) write[*V] {
 	return func(s *sheet, p *plan, v *V) bool {
 		if v == nil {

@@ -165,7 +165,8 @@ func writerOf(ref *config.TypeReference) (string, bool) {
 		write = orNull(ref, write)
 	}
 	if ref.IsPtr() {
-		write = orNull(ref, "pointer") + "(" + write + ")"
+		write = "pointerOrNull(" + write + ")"
+		ok = ok && !ref.GQL.NonNull // nothing of ours is both
 	}
 	return write, ok
 }
@@ -176,4 +177,3 @@ func orNull(ref *config.TypeReference, name string) string {
 	}
 	return name + "OrNull"
 }
-
