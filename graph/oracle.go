@@ -37,37 +37,52 @@ func (o *oracle) saw(ctx context.Context, w *written) {
 }
 
 func (o *oracle) compare(reply []byte) {
+	root := &value{text: reply}
 	for _, s := range o.seen {
 		// Null above: something beside it failed. But a plan writes nothing that fails.
-		if found, ok := at(reply, s.path); ok && strings.TrimSpace(string(found)) != strings.TrimSpace(string(s.text)) {
-			text := fmt.Sprintf("oracle: %s: a plan writes\n%s\nand the generated code\n%s", s.path, s.text, found)
+		if found := root.at(s.path); found != nil && strings.TrimSpace(string(found.text)) != strings.TrimSpace(string(s.text)) {
+			text := fmt.Sprintf("oracle: %s: a plan writes\n%s\nand the generated code\n%s", s.path, s.text, found.text)
 			fmt.Fprintln(os.Stderr, text)
 			panic(text)
 		}
 	}
 }
 
-// at is what stands at a path of a text of JSON; false where something above it is null.
-func at(text []byte, path ast.Path) ([]byte, bool) {
+// value is one of JSON, taken apart as far as it was asked for.
+type value struct {
+	text    json.RawMessage
+	members map[string]*value
+	entries []*value
+}
+
+// UnmarshalJSON keeps the text.
+func (v *value) UnmarshalJSON(text []byte) error { return v.text.UnmarshalJSON(text) }
+
+// at is what stands at a path; nil where something above it is null.
+func (v *value) at(path ast.Path) *value {
 	for _, p := range path {
-		if string(text) == null {
-			return nil, false
+		if string(v.text) == null {
+			return nil
 		}
-		var err error
 		switch p := p.(type) {
 		case ast.PathName:
-			var members map[string]json.RawMessage
-			err = json.Unmarshal(text, &members)
-			text = members[string(p)]
-		case ast.PathIndex:
-			var entries []json.RawMessage
-			if err = json.Unmarshal(text, &entries); err == nil && int(p) < len(entries) {
-				text = entries[p]
+			if v.members == nil {
+				if err := json.Unmarshal(v.text, &v.members); err != nil {
+					panic("oracle: " + err.Error())
+				}
 			}
+			v = v.members[string(p)]
+		case ast.PathIndex:
+			if v.entries == nil {
+				if err := json.Unmarshal(v.text, &v.entries); err != nil {
+					panic("oracle: " + err.Error())
+				}
+			}
+			v = v.entries[p]
 		}
-		if err != nil {
-			panic("oracle: " + err.Error())
+		if v == nil { // null, as a member that is one is read
+			return nil
 		}
 	}
-	return text, true
+	return v
 }
