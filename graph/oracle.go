@@ -60,7 +60,7 @@ func (v *value) UnmarshalJSON(text []byte) error { return v.text.UnmarshalJSON(t
 
 // at is what stands at a path; nil where something above it is null.
 func (v *value) at(path ast.Path) *value {
-	for _, p := range path {
+	for i, p := range path {
 		if string(v.text) == null {
 			return nil
 		}
@@ -80,7 +80,11 @@ func (v *value) at(path ast.Path) *value {
 			}
 			v = v.entries[p]
 		}
-		if v == nil { // null, as a member that is one is read
+		switch {
+		case v != nil:
+		case i == len(path)-1:
+			return &value{text: json.RawMessage(null)}
+		default:
 			return nil
 		}
 	}
