@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"provider":              {ours: []string{"domain/...", "seal"}, others: []string{"github.com/AfterShip/email-verifier"}, why: "it answers what the rules ask of others, and knows nobody who asks"},
 	"notify":                {ours: []string{"domain/...", "seal"}, others: []string{"*"}, why: "it delivers what the rules ask to be told"},
 	"graph":                 {ours: []string{"domain/..."}, others: []string{"*"}, why: "generated from the schema and bound to the rules"},
+	"graph/gen":             {others: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}, why: "it makes the GraphQL code from the schema, and knows nothing of the program"},
 	"resolvers":             {ours: []string{"domain/...", "graph"}, others: []string{"*"}, never: []string{"database/sql", "github.com/uptrace/bun"}, why: "a resolver is one call of a rule"},
 	"rest/wire":             {ours: []string{"domain/problem", "domain/listing"}, others: []string{"*"}, why: "reading requests needs no rules"},
 	"rest/hal":              {ours: []string{"domain/problem", "domain/listing", "rest/wire"}, others: []string{"*"}, why: "writing HAL needs no rules"},

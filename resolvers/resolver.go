@@ -22,7 +22,7 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-//go:generate go tool gqlgen generate
+//go:generate go run ../graph/gen
 
 // resolver is the root of the generated resolver types.
 type resolver struct {

@@ -21,7 +21,7 @@ const crowd = 100
 
 // populate makes that many records of each kind, each with its own account, user, contact, client and person, all of
 // them such that alice sees them; and gives the ids by kind.
-func populate(t *testing.T, k *testkit.Kit) map[domain.Kind][]string {
+func populate(t testing.TB, k *testkit.Kit) map[domain.Kind][]string {
 	t.Helper()
 	now := k.Clock.Now()
 	ids := map[domain.Kind][]string{}
