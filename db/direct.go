@@ -239,11 +239,8 @@ func (s *prepared) value(i int, to *sink) error {
 	return fmt.Errorf("no way from %s to the field", s.ColumnType(i))
 }
 
-// queryContext reads; a context that can end costs a goroutine.
+// queryContext reads until the context ends, which costs a goroutine.
 func (c *direct) queryContext(ctx context.Context, dest any, text string, args []any) error {
-	if ctx.Done() == nil {
-		return c.query(dest, text, args...)
-	}
 	c.conn.SetInterrupt(ctx.Done())
 	defer c.conn.SetInterrupt(nil)
 	err := c.query(dest, text, args...)
@@ -255,6 +252,18 @@ func (c *direct) queryContext(ctx context.Context, dest any, text string, args [
 
 // readSQLite reads with one of the reading connections.
 func (d *DB) readSQLite(ctx context.Context, dest any, fixed bool, text string, args []any) error {
+	return d.withReader(ctx, func(c *direct) error {
+		if fixed { // an index answers it, so nobody has to interrupt it
+			return c.query(dest, text, args...)
+		}
+		ctx, cancel := context.WithTimeout(ctx, d.timeout)
+		defer cancel()
+		return c.queryContext(ctx, dest, text, args)
+	})
+}
+
+// withReader reads with one of the reading connections.
+func (d *DB) withReader(ctx context.Context, read func(*direct) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -279,14 +288,7 @@ func (d *DB) readSQLite(ctx context.Context, dest any, fixed bool, text string, 
 	}
 	using := c
 	c = nil // a connection that a panic left is not used again
-	var err error
-	if fixed { // an index answers it, so nobody has to interrupt it
-		err = using.queryContext(context.Background(), dest, text, args)
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, d.timeout)
-		defer cancel()
-		err = using.queryContext(ctx, dest, text, args)
-	}
+	err := read(using)
 	if sqliteCode(err) != 0 { // it begins anew
 		_ = using.close()
 		return err

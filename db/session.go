@@ -75,6 +75,10 @@ func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error)
 		at := instant(*row.EndedAt)
 		r.EndedAt = &at
 	}
+	if row.Tasks == "[]" { // nearly always
+		r.Tasks = []string{}
+		return r, s.err
+	}
 	return r, errors.Join(s.err, json.Unmarshal([]byte(row.Tasks), &r.Tasks))
 }
 

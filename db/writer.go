@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -25,8 +24,9 @@ type writer struct {
 	grown chan struct{}
 
 	// The rest is touched by the writing goroutine only.
-	conn   *direct
-	groups int
+	conn *direct
+	// units are those since the last checkpoint.
+	units int
 }
 
 type job struct {
@@ -39,8 +39,9 @@ type job struct {
 const (
 	// maxGroup bounds how long the first of a group waits for the last.
 	maxGroup = 256
-	// checkpointEvery is a number of groups: small steps, so that none is long.
-	checkpointEvery = 64
+	// checkpointEvery is a number of units: small steps, so that no commit waits long for a disk that has to take the
+	// pages of many.
+	checkpointEvery = 256
 )
 
 func newWriter(d *DB, beside *sql.DB) *writer {
@@ -127,7 +128,6 @@ func (w *writer) loop() {
 // gather takes everybody who waits now.
 func (w *writer) gather(first job) []job {
 	group := []job{first}
-	runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
 	for len(group) < maxGroup {
 		select {
 		case next := <-w.jobs:
@@ -153,7 +153,8 @@ func (w *writer) serve(group []job) {
 	for i, j := range group {
 		j.done <- outcomes[i]
 	}
-	if w.groups++; w.groups%checkpointEvery == 0 {
+	if w.units += len(group); w.units >= checkpointEvery {
+		w.units = 0
 		select {
 		case w.grown <- struct{}{}:
 		default:
