@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -110,7 +109,7 @@ func (g *grouper) write(ctx context.Context, steps []step) error {
 // work writes until nobody waits.
 func (g *grouper) work() {
 	for {
-		runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
+		gather(func() int { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) })
 		g.mu.Lock()
 		if len(g.waiting) == 0 {
 			g.writers--

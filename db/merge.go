@@ -65,10 +65,27 @@ func (m *merger[W]) get(ctx context.Context, id string) (*W, error) {
 	}
 }
 
+// maxYields bounds how long a group gathers.
+const maxYields = 8
+
+// gather lets others run as long as more of them come to wait here: on a busy machine a group becomes larger, and on
+// one that has nothing else to do this takes no time.
+func gather(waiting func() int) {
+	had := waiting()
+	for range maxYields {
+		runtime.Gosched()
+		has := waiting()
+		if has == had {
+			return
+		}
+		had = has
+	}
+}
+
 // work reads until nobody waits.
 func (m *merger[W]) work() {
 	for {
-		runtime.Gosched() // who is on the way here comes along; where nobody is, this takes no time
+		gather(func() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.waiting) })
 		m.mu.Lock()
 		group := m.waiting
 		if len(group) == 0 {
