@@ -331,18 +331,35 @@ func trimmed(events []string) []string {
 	return out
 }
 
-// read asks for every acknowledged record through the door, and compares what callers see.
+// read asks for every acknowledged record through the door, and compares what callers see. While clients are under way,
+// a record that one of them has worked on meanwhile is left out.
 func (c *clients) read() {
 	c.t.Helper()
 	by := client(20 * time.Second)
 	defer by.CloseIdleConnections()
-	for some := range slices.Chunk(c.records, 100) {
+	standing := func(of []*record) []record {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		out := make([]record, len(of))
+		for i, r := range of {
+			out[i] = *r
+		}
+		return out
+	}
+	c.mu.Lock()
+	all := slices.Clone(c.records)
+	c.mu.Unlock()
+	for some := range slices.Chunk(all, 100) {
+		before := standing(some)
 		ids := make([]string, len(some))
 		for i, r := range some {
 			ids[i] = r.id
 		}
 		a := graphql(by, c.url(), c.w.root, `query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Invitation { state version } ... on Session { status version } } }`, map[string]any{"ids": ids})
-		for i, r := range some {
+		for i, r := range standing(some) {
+			if b := before[i]; b.busy || b.version != r.version || b.gone != r.gone {
+				continue
+			}
 			state := a.text("data", "nodes", i, "state") + a.text("data", "nodes", i, "status")
 			version, _ := a.at("data", "nodes", i, "version").(float64)
 			switch {
