@@ -9,7 +9,7 @@ run: ## Start the server.
 test: ## Run the tests.
 	go test ./...
 
-faults: ## Break the program and what it depends on, at length (docs/reliability.md): about half an hour.
+faults: ## Break the program and what it depends on, at length (docs/reliability.md): about a quarter of an hour.
 	GATEHOUSE_FAULTS=long go test ./faults -count=1 -timeout 90m -v
 
 lint: ## Run vet and golangci-lint.
