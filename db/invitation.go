@@ -106,7 +106,8 @@ func (d *DB) InvitationOrDecoy(ctx context.Context, id string) (*domain.Invitati
 		return nil, domain.ErrMissing
 	}
 	columns := tableOf[invitationRow](d).columns
-	text := "SELECT " + columns + " FROM invitations WHERE id = ? UNION ALL SELECT " + columns + " FROM decoys WHERE id = ? LIMIT 1"
+	text := "SELECT " + columns + " FROM (SELECT " + columns + ", 0 AS decoy FROM invitations WHERE id = ? UNION ALL SELECT " +
+		columns + ", 1 AS decoy FROM decoys WHERE id = ?) AS found ORDER BY decoy LIMIT 1"
 	var rows []invitationRow
 	if err := d.query(ctx, &rows, text, id, decoyID()); err != nil {
 		return nil, err
