@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ const (
 // and, at the first start, a token and a key; they never pass through the log.
 func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) error {
 	tuneMemory()
+	tuneThreads(c.DatabaseURL)
 	for _, text := range c.Warnings() {
 		log.Warn("a setting leaves something open", "what", text)
 	}
@@ -217,6 +219,20 @@ func tuneMemory() {
 	}
 }
 
+// processors is how many threads of the program run at the same time by default: as many as it may use processors.
+var processors = runtime.GOMAXPROCS(0)
+
+// atDisk is how many threads of an embedded database may wait for the disk: its writer, and who moves its log. The
+// scheduler takes a thread that waits there for one that runs until it looks, which is after the wait as often as not.
+const atDisk = 2
+
+// tuneThreads gives the threads at the disk places of their own, unless the standard variable GOMAXPROCS says otherwise.
+func tuneThreads(databaseURL string) {
+	if os.Getenv("GOMAXPROCS") == "" && (databaseURL == "" || strings.HasPrefix(databaseURL, "sqlite:")) {
+		runtime.GOMAXPROCS(processors + atDisk)
+	}
+}
+
 // newServer sets the limits of a connection: a slow or silent client must not hold one for ever.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -232,7 +248,7 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 		acceptURL = publicURL + "/invite?invitationId={invitationId}&key={key}"
 	}
 	return &domain.Service{
-		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: now,
+		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: now, Known: new(domain.KnownClients),
 		Keyed: store.Keyed,
 		Settings: domain.Settings{
 			PublicURL: publicURL, InstitutionName: c.InstitutionName, AcceptURL: acceptURL,

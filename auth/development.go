@@ -74,7 +74,7 @@ func OpenDevelopmentIssuer(c DevelopmentConfig) (*DevelopmentIssuer, error) {
 		// second wants to see it end.
 		rules:  rules{issuer: DevelopmentURN, audience: c.Audience, types: []string{accessTokenType}, now: c.Now},
 		signer: signer,
-		keys:   &keySet{keys: []publicKey{public}, believed: newBelieved()},
+		keys:   &keySet{keys: []publicKey{public}},
 	}, nil
 }
 
@@ -106,7 +106,7 @@ func newDevelopmentKey() ([]byte, error) {
 // Verify believes the tokens of Issue, and no others.
 func (d *DevelopmentIssuer) Verify(_ context.Context, raw string) (Claims, error) {
 	mark := fingerprint(sha256.Sum256([]byte(raw)))
-	if claims, ok := d.keys.believed.get(mark); ok {
+	if claims, ok := d.keys.believed.Get(mark); ok {
 		return recheck(d.rules, d.keys, mark, claims)
 	}
 	t, err := parse(raw)
@@ -123,14 +123,14 @@ func (d *DevelopmentIssuer) Verify(_ context.Context, raw string) (Claims, error
 	if err := d.rules.current(claims); err != nil {
 		return Claims{}, err
 	}
-	d.keys.believed.add(mark, claims)
+	d.keys.believed.Add(mark, claims)
 	return claims, nil
 }
 
 // recheck asks the time for a token whose signature was good before.
 func recheck(r rules, keys *keySet, mark fingerprint, claims Claims) (Claims, error) {
 	if err := r.current(claims); err != nil {
-		keys.believed.forget(mark)
+		keys.believed.Forget(mark)
 		return Claims{}, err
 	}
 	return claims, nil

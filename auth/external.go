@@ -127,7 +127,7 @@ func (e *ExternalIssuer) Verify(ctx context.Context, raw string) (Claims, error)
 	mark := fingerprint(sha256.Sum256([]byte(raw)))
 	keys := e.keys.Load()
 	if keys != nil {
-		if claims, ok := keys.believed.get(mark); ok {
+		if claims, ok := keys.believed.Get(mark); ok {
 			return recheck(e.rules, keys, mark, claims)
 		}
 	}
@@ -146,7 +146,7 @@ func (e *ExternalIssuer) Verify(ctx context.Context, raw string) (Claims, error)
 	if err := e.rules.current(claims); err != nil {
 		return Claims{}, err
 	}
-	keys.believed.add(mark, claims)
+	keys.believed.Add(mark, claims)
 	return claims, nil
 }
 
@@ -269,7 +269,7 @@ func (e *ExternalIssuer) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	e.keys.Store(&keySet{document: document, keys: keys, believed: newBelieved()})
+	e.keys.Store(&keySet{document: document, keys: keys})
 	e.log.InfoContext(ctx, "issuer keys received", "issuer", e.rules.issuer, "keys", len(keys), "skipped", skipped)
 	return nil
 }

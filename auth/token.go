@@ -12,10 +12,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws/jwsbb"
+
+	"github.com/gatehouse/gatehouse/domain/recent"
 )
 
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }
@@ -145,7 +146,7 @@ func readKey(raw []byte) (publicKey, error) {
 type keySet struct {
 	document []byte
 	keys     []publicKey
-	believed *believed
+	believed believed
 }
 
 // signed reports whether one of the keys has signed the token. A key that has no id can be that of any token.
@@ -166,54 +167,11 @@ func (s *keySet) knows(t token) bool {
 	return t.kid != "" && slices.ContainsFunc(s.keys, func(k publicKey) bool { return k.id == t.kid })
 }
 
-// believed remembers tokens whose signature was good, for that check costs the most. It keeps two generations: when
-// the young one is full, the old one is forgotten and the young one is the old one.
-type believed struct {
-	mu         sync.Mutex
-	young, old map[fingerprint]Claims
-}
+// believed remembers tokens whose signature was good, for that check costs the most.
+type believed = recent.Memory[fingerprint, Claims]
 
 // fingerprint stands for a token, so that no memory holds tokens that could be used.
 type fingerprint [sha256.Size]byte
-
-// generation is half of how many tokens are remembered; each takes about half a kilobyte.
-const generation = 5000
-
-func newBelieved() *believed { return &believed{young: map[fingerprint]Claims{}} }
-
-func (b *believed) get(f fingerprint) (Claims, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c, ok := b.young[f]; ok {
-		return c, true
-	}
-	c, ok := b.old[f]
-	if ok {
-		delete(b.old, f)
-		b.put(f, c)
-	}
-	return c, ok
-}
-
-func (b *believed) add(f fingerprint, c Claims) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.put(f, c)
-}
-
-func (b *believed) put(f fingerprint, c Claims) {
-	if len(b.young) >= generation {
-		b.young, b.old = make(map[fingerprint]Claims, generation), b.young
-	}
-	b.young[f] = c
-}
-
-func (b *believed) forget(f fingerprint) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.young, f)
-	delete(b.old, f)
-}
 
 // asymmetric reports whether an algorithm is one of those that are accepted at all.
 func asymmetric(alg string) bool {

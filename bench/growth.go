@@ -25,10 +25,10 @@ var rowsOf = map[string]string{
 // growing is the statement that adds sessions without anything personal, which only the product could seal.
 func growing(database string, from, to int) string {
 	now := time.Now()
-	created := now.Add(-time.Hour).UnixMicro()
-	return fmt.Sprintf("INSERT INTO sessions (id, version, created_at, updated_at, state, user_id, tasks, last_active_at, abandon_at, expire_at) "+
-		"SELECT '%s' || (%d + n), 1, %d + n, %d + n, 'active', 'user-' || (n %% 50000), '[]', %d, %d, %d ",
-		sessionID, firstID, created, created, now.UnixMicro(), now.Add(24*time.Hour).UnixMicro(), now.Add(48*time.Hour).UnixMicro()) +
+	created, until := now.Add(-time.Hour).UnixMicro(), now.Add(24*time.Hour).UnixMicro()
+	return fmt.Sprintf("INSERT INTO sessions (id, version, created_at, updated_at, state, user_id, tasks, last_active_at, abandon_at, expire_at, watch_at) "+
+		"SELECT '%s' || (%d + n), 1, %d + n, %d + n, 'active', 'user-' || (n %% 50000), '[]', %d, %d, %d, %d ",
+		sessionID, firstID, created, created, now.UnixMicro(), until, now.Add(48*time.Hour).UnixMicro(), until) +
 		fmt.Sprintf(rowsOf[database], from, to)
 }
 

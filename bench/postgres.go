@@ -175,7 +175,7 @@ type script struct{ name, text string }
 // scripts are the statements of the product, word for word, with the values that its rows draw.
 func (w world) scripts() []script {
 	const (
-		session    = "id, version, created_at, updated_at, state, user_id, client_id, handle_hash, tasks, last_active_at, abandon_at, expire_at, ended_at, end_reason, ended_by, organization_id, ip_address, user_agent"
+		session    = "id, version, created_at, updated_at, state, user_id, client_id, handle_hash, tasks, last_active_at, abandon_at, expire_at, ended_at, end_reason, ended_by, organization_id, ip_address, user_agent, watch_at"
 		invitation = "id, version, created_at, updated_at, state, type, email_address, email_address_index, first_name, last_name, identification, inviter_full_name, account_uri, organization_uri, organization_role, secret_hash, mail_key_hash, verification_count, failed_count, resend_count, expires_at, created_by, customer_id, customer_group, accepted_by, account_id, organization_id"
 	)
 	draw := func(from, to int) string { return fmt.Sprintf("\\set n random(%d, %d)\n", firstID+from, firstID+to-1) }

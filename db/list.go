@@ -192,7 +192,11 @@ func (c *compiler) compare(p listing.Compare, want bool) clause {
 // relation compares the column with a literal.
 func (c *compiler) relation(col column, sign string, v listing.Value) clause {
 	right := c.literal(col, v)
-	return clause{text: col.name + " " + sign + " " + right.text, args: right.args}
+	cl := clause{text: col.name + " " + sign + " " + right.text, args: right.args}
+	if col.floor != "" && strings.HasPrefix(sign, "<") && sign != signs[listing.NE] { // so is the other one, and there is an index
+		return clause{text: "(" + cl.text + " AND " + col.floor + " " + sign + " " + right.text + ")", args: slices.Concat(cl.args, right.args)}
+	}
+	return cl
 }
 
 // literal is a value, as the column holds it.

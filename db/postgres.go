@@ -275,6 +275,9 @@ type postgresTx struct {
 	tx  pgx.Tx
 }
 
+// several: every transaction is one unit.
+func (postgresTx) several() error { return nil }
+
 func (t postgresTx) exec(text string, args ...any) (int64, error) {
 	done, err := t.tx.Exec(t.ctx, t.db.bound(text, true), append([]any{pgx.QueryExecModeCacheStatement}, args...)...)
 	return done.RowsAffected(), err

@@ -35,6 +35,9 @@ type sessionRow struct {
 	OrganizationID *string `bun:"organization_id"`
 	IPAddress      []byte  `bun:"ip_address"`
 	UserAgent      []byte  `bun:"user_agent"`
+	// WatchAt is when the sweeper looks whether the session is idle: never after AbandonAt, and in an index, so that
+	// activity leaves it.
+	WatchAt int64 `bun:"watch_at"`
 }
 
 const sessionsTable = "sessions"
@@ -52,6 +55,7 @@ func sessionRowOf(keys *seal.Keyring, r *domain.Session) (*sessionRow, error) {
 		LastActiveAt: micros(r.LastActiveAt), AbandonAt: micros(r.AbandonAt), ExpireAt: micros(r.ExpireAt),
 		EndReason: r.EndReason, EndedBy: r.EndedBy, OrganizationID: r.OrganizationID,
 		IPAddress: s.seal("ip_address", r.IPAddress), UserAgent: s.seal("user_agent", r.UserAgent),
+		WatchAt: micros(r.AbandonAt),
 	}
 	if r.EndedAt != nil {
 		row.EndedAt = maybeMicros(*r.EndedAt)
@@ -90,7 +94,8 @@ func (d *DB) sessions() *shelf[domain.Session, sessionRow] {
 		db: d, table: tableOf[sessionRow](d), schema: domain.SessionSchema, read: domain.SessionValue,
 		record: sessionRecord, columns: sessionColumns,
 		due: []deadline{
-			{at: "abandon_at", where: sessionLive, index: "sessions_idle"}, {at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"},
+			{at: "abandon_at", watch: "watch_at", where: sessionLive, index: "sessions_watch"},
+			{at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"},
 		},
 	}
 }
@@ -107,7 +112,7 @@ var sessionColumns = map[string]column{
 	"updatedAt":    {name: "updated_at"},
 	"lastActiveAt": {name: "last_active_at"},
 	"expireAt":     {name: "expire_at"},
-	"abandonAt":    {name: "abandon_at"},
+	"abandonAt":    {name: "abandon_at", floor: "watch_at"},
 }
 
 // activityRow is the part of a session that activity moves.
@@ -186,42 +191,92 @@ const (
 	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ? RETURNING `
 )
 
-// TouchSession notes activity.
-func (d *DB) TouchSession(ctx context.Context, touch domain.Touch) (*domain.Session, error) {
-	id := touch.SessionID
-	if !storable(id) || touch.Organization != nil && !storable(*touch.Organization) {
-		return nil, domain.ErrStale
-	}
-	sessions := d.sessions()
-	at, until := micros(touch.At), micros(touch.At.Add(touch.Idle))
-	text, args := touchText, []any{at, at, until, until, until}
-	if touch.Organization != nil {
-		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*touch.Organization)))
-	}
-	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
-	var rows []sessionRow
-	var steps []step
-	if touch.Client != nil {
-		steps = append(steps, step{
-			text: touchClientText, args: []any{id, at, at, *touch.Client}, place: place{rank: placeClients, key: *touch.Client},
-		})
-	}
-	in := sessions.table.record(id)
-	in.sole = false // of two touches each finds what it asks for
-	steps = append(steps, step{text: text, args: args, dest: &rows, miss: domain.ErrStale, place: in})
-	if touch.Memory != nil {
-		one, err := d.remember(touch.Memory)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, one)
-	}
-	if err := d.run(ctx, steps); err != nil {
-		return nil, err
+// TouchSession notes activity. On SQLite the writer reads, too: each commit empties the memory of pages of all who read,
+// and not his.
+func (d *DB) TouchSession(ctx context.Context, id string, rule func(*domain.Session) (domain.Touch, error)) (*domain.Session, error) {
+	if !storable(id) {
+		return nil, domain.ErrMissing
 	}
 	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sessionRecord(keys, &rows[0])
+	if d.pool != nil {
+		r, err := d.sessions().Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		t, err := d.touching(r, rule)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.run(ctx, t.steps); err != nil {
+			return nil, err
+		}
+		return sessionRecord(keys, &t.rows[0])
+	}
+	var touched *touch
+	err = d.writeSQLite(ctx, true, func(on tx) error {
+		var read []sessionRow
+		if err := on.query(&read, d.sessions().table.byID, id); err != nil {
+			return err
+		}
+		if len(read) == 0 {
+			return domain.ErrMissing
+		}
+		r, err := sessionRecord(keys, &read[0])
+		if err != nil {
+			return err
+		}
+		if touched, err = d.touching(r, rule); err != nil {
+			return err
+		}
+		return do(on, touched.steps)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sessionRecord(keys, &touched.rows[0])
+}
+
+// touch is a touch as statements, and the row that they return.
+type touch struct {
+	steps []step
+	rows  []sessionRow
+}
+
+// touching asks the rule.
+func (d *DB) touching(r *domain.Session, rule func(*domain.Session) (domain.Touch, error)) (*touch, error) {
+	id := r.ID // the rule may do with the record as it likes
+	of, err := rule(r)
+	if err != nil {
+		return nil, err
+	}
+	if of.Organization != nil && !storable(*of.Organization) {
+		return nil, domain.ErrStale
+	}
+	sessions := d.sessions()
+	at, until := micros(of.At), micros(of.At.Add(of.Idle))
+	text, args := touchText, []any{at, at, until, until, until}
+	if of.Organization != nil {
+		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*of.Organization)))
+	}
+	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
+	t := &touch{}
+	if of.Client != nil {
+		t.steps = append(t.steps, step{
+			text: touchClientText, args: []any{id, at, at, *of.Client}, place: place{rank: placeClients, key: *of.Client},
+		})
+	}
+	in := sessions.table.record(id)
+	in.sole = false // of two touches each finds what it asks for
+	t.steps = append(t.steps, step{text: text, args: args, dest: &t.rows, miss: domain.ErrStale, place: in})
+	if of.Memory != nil {
+		one, err := d.remember(of.Memory)
+		if err != nil {
+			return nil, err
+		}
+		t.steps = append(t.steps, one)
+	}
+	return t, nil
 }

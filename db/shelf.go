@@ -1,10 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
@@ -31,13 +32,20 @@ type shelf[R, W any] struct {
 
 // deadline is a column that holds the time of a clock transition, for the rows where the condition is true: those of an
 // index.
-type deadline struct{ at, where, index string }
+type deadline struct {
+	at, where, index string
+	// watch is the column of the index, where that is another one: at moves often, watch is never later than it, and
+	// follows when its time has come.
+	watch string
+}
 
 // column is a listing field in the database.
 type column struct {
 	name string
 	// null is set where it may be missing.
 	null bool
+	// floor is a column that is never greater, where there is one, and that an index has.
+	floor string
 	// index gives the blind index of a value, where the column holds one instead of the value.
 	index func(k *seal.Keyring, value string) []byte
 }
@@ -95,22 +103,72 @@ func (s *shelf[R, W]) GetMany(ctx context.Context, ids []string) ([]*R, error) {
 	return out, nil
 }
 
-// Due lists ids of records whose clock transition is due.
+// Due lists ids of records whose clock transition is due. What was to be looked at now, and has moved on, is put off.
 func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	if len(s.due) == 0 {
-		return nil, nil
+	var due []dueRow
+	for _, on := range s.due { // each has its own index, and its own limit
+		some, err := s.dueBy(ctx, on, now, limit)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, some...)
 	}
-	// Each part has its own index, and its own limit.
-	var parts []string
-	var args []any
-	for i, on := range s.due {
-		parts = append(parts, fmt.Sprintf("SELECT id, due_at FROM (SELECT id, %s AS due_at FROM %s%s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?) AS part%d",
-			on.at, s.table.name, s.db.words.by(on.index), on.where, on.at, on.at, i))
-		args = append(args, micros(now), limit)
+	slices.SortFunc(due, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)) })
+	ids := make([]string, 0, limit)
+	for _, row := range due[:min(limit, len(due))] {
+		ids = append(ids, row.ID)
 	}
-	var ids []string
-	err := s.db.query(ctx, &ids, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+") AS due ORDER BY due_at, id LIMIT ?", append(args, limit)...)
-	return ids, err
+	return ids, nil
+}
+
+// dueRow is a row whose look has come, and the time of its transition.
+type dueRow struct {
+	ID string `bun:"id"`
+	At int64  `bun:"due_at"`
+}
+
+func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, limit int) ([]dueRow, error) {
+	by := cmp.Or(on.watch, on.at)
+	text := fmt.Sprintf("SELECT id, %s AS due_at FROM %s%s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?",
+		on.at, s.table.name, s.db.words.by(on.index), on.where, by, by)
+	for {
+		var rows []dueRow
+		if err := s.db.query(ctx, &rows, text, micros(now), limit); err != nil || on.watch == "" {
+			return rows, err
+		}
+		looked := len(rows)
+		var early []string
+		rows = slices.DeleteFunc(rows, func(r dueRow) bool {
+			if r.At > micros(now) {
+				early = append(early, r.ID)
+			}
+			return r.At > micros(now)
+		})
+		if len(early) == 0 {
+			return rows, nil
+		}
+		moved, err := s.putOff(ctx, on, early)
+		// Of many that are put off and due in turns some are settled first: whoever sweeps asks again.
+		if err != nil || moved == 0 || looked < limit || len(rows) > limit/2 {
+			return rows, err
+		}
+	}
+}
+
+// putOff moves the looks at rows to their time, and says how many. Nobody is waited for: another instance, or a
+// transition, may be at the same rows.
+func (s *shelf[R, W]) putOff(ctx context.Context, on deadline, ids []string) (moved int64, err error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return 0, err
+	}
+	text := fmt.Sprintf("WITH early AS MATERIALIZED (SELECT id FROM %s WHERE id IN (%s)%s) UPDATE %s SET %s = %s WHERE id IN (SELECT id FROM early) AND %s < %s",
+		s.table.name, s.db.words.elements, s.db.words.skipLocked, s.table.name, on.watch, on.at, on.watch, on.at)
+	err = s.db.write(ctx, func(t tx) (err error) {
+		moved, err = t.exec(text, string(list))
+		return err
+	})
+	return moved, err
 }
 
 // List selects, orders and pages: in SQL where the database can do it exactly as package listing does, and else

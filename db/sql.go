@@ -26,6 +26,9 @@ type step struct {
 type tx interface {
 	exec(text string, args ...any) (rows int64, err error)
 	query(dest any, text string, args ...any) error
+	// several comes before the first of statements that write, where they are more than one and the work was handed over
+	// as single: from here on they are done whole or not at all.
+	several() error
 }
 
 // run does the steps in one transaction.
@@ -40,25 +43,33 @@ func (d *DB) run(ctx context.Context, steps []step) error {
 	default:
 		return d.runAlone(ctx, steps)
 	}
-	return d.writeSQLite(ctx, len(steps) == 1, func(t tx) error {
-		for _, s := range steps {
-			var rows int64
-			var err error
-			if s.dest == nil {
-				rows, err = t.exec(s.text, s.args...)
-			} else {
-				err = t.query(s.dest, s.text, s.args...)
-				rows = int64(reflect.ValueOf(s.dest).Elem().Len())
-			}
-			if err != nil {
-				return err
-			}
-			if rows == 0 && s.miss != nil {
-				return s.miss
-			}
+	return d.writeSQLite(ctx, len(steps) == 1, func(t tx) error { return do(t, steps) })
+}
+
+// do does the steps in a transaction.
+func do(t tx, steps []step) error {
+	if len(steps) > 1 {
+		if err := t.several(); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	for _, s := range steps {
+		var rows int64
+		var err error
+		if s.dest == nil {
+			rows, err = t.exec(s.text, s.args...)
+		} else {
+			err = t.query(s.dest, s.text, s.args...)
+			rows = int64(reflect.ValueOf(s.dest).Elem().Len())
+		}
+		if err != nil {
+			return err
+		}
+		if rows == 0 && s.miss != nil {
+			return s.miss
+		}
+	}
+	return nil
 }
 
 // write runs a function in one transaction. A caller who has gone before it began is told so; afterwards the

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,21 +19,27 @@ type writer struct {
 	db *DB
 	// beside moves the log into the file.
 	beside *sql.DB
-	jobs   chan job
+
+	mu      sync.Mutex
+	waiting []*job
+	// called says that somebody waits.
+	called chan struct{}
 	quit   chan struct{}
 	ended  sync.WaitGroup
 	// grown asks for a checkpoint.
 	grown chan struct{}
+	// every is how many units there are between checkpoints, written how many there have been.
+	every, written atomic.Int64
 
 	// The rest is touched by the writing goroutine only.
 	conn *direct
-	// units are those since the last checkpoint.
-	units int
+	// asked is how many units there were at the last checkpoint that was asked for.
+	asked int64
 }
 
 type job struct {
 	work func(tx) error
-	// single says that the work is one statement, which by itself is done whole or not at all.
+	// single says that the work is one statement that writes, which by itself is done whole or not at all.
 	single bool
 	done   chan error
 }
@@ -39,15 +47,19 @@ type job struct {
 const (
 	// maxGroup bounds how long the first of a group waits for the last.
 	maxGroup = 256
-	// checkpointEvery is a number of units: small steps, so that no commit waits long for a disk that has to take the
-	// pages of many.
-	checkpointEvery = 256
+	// checkpointPages is about how many pages of the log are moved in one go: each time the disk has to take them, which
+	// commits wait for, and of pages that come again only the last one is moved.
+	checkpointPages = 3000
+	// firstEvery is for as long as it is not known how many pages a unit writes.
+	firstEvery = 1024
 )
 
 func newWriter(d *DB, beside *sql.DB) *writer {
-	return &writer{
-		db: d, beside: beside, jobs: make(chan job), quit: make(chan struct{}), grown: make(chan struct{}, 1),
+	w := &writer{
+		db: d, beside: beside, called: make(chan struct{}, 1), quit: make(chan struct{}), grown: make(chan struct{}, 1),
 	}
+	w.every.Store(firstEvery)
+	return w
 }
 
 func (w *writer) connect() (err error) {
@@ -101,17 +113,41 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.beside.Close())...)
 }
 
-// write hands the work over, if the caller is still there, and waits for what really happened.
+// write hands the work over and waits for what really happened. A caller who goes before it was taken takes it away
+// with him.
 func (w *writer) write(ctx context.Context, single bool, work func(tx) error) error {
-	j := job{work: work, single: single, done: make(chan error, 1)}
+	j := &job{work: work, single: single, done: make(chan error, 1)}
+	w.mu.Lock()
+	w.waiting = append(w.waiting, j)
+	w.mu.Unlock()
 	select {
-	case w.jobs <- j:
-		return <-j.done
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.quit:
-		return errClosed
+	case w.called <- struct{}{}:
+	default: // it has been called
 	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		if w.takeAway(j) {
+			return ctx.Err()
+		}
+	case <-w.quit:
+		if w.takeAway(j) {
+			return errClosed
+		}
+	}
+	return <-j.done
+}
+
+// takeAway takes back what has not been taken yet.
+func (w *writer) takeAway(j *job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := slices.Index(w.waiting, j)
+	if at >= 0 {
+		w.waiting = slices.Delete(w.waiting, at, at+1)
+	}
+	return at >= 0
 }
 
 func (w *writer) loop() {
@@ -119,27 +155,30 @@ func (w *writer) loop() {
 		select {
 		case <-w.quit:
 			return
-		case first := <-w.jobs:
-			w.serve(w.gather(first))
+		case <-w.called:
+		}
+		for group := w.take(); len(group) > 0; group = w.take() {
+			w.serve(group)
 		}
 	}
 }
 
-// gather takes everybody who waits now.
-func (w *writer) gather(first job) []job {
-	group := []job{first}
-	for len(group) < maxGroup {
-		select {
-		case next := <-w.jobs:
-			group = append(group, next)
-		default:
-			return group
-		}
-	}
+// take takes everybody who waits now, and who comes as long as others do.
+func (w *writer) take() []*job {
+	gather(func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.waiting)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.waiting), maxGroup)
+	group := slices.Clone(w.waiting[:n])
+	w.waiting = slices.Delete(w.waiting, 0, n)
 	return group
 }
 
-func (w *writer) serve(group []job) {
+func (w *writer) serve(group []*job) {
 	outcomes := make([]error, len(group))
 	if err := w.commit(group, outcomes); err != nil {
 		// Nobody's work stayed, so nobody is told that it did.
@@ -153,8 +192,8 @@ func (w *writer) serve(group []job) {
 	for i, j := range group {
 		j.done <- outcomes[i]
 	}
-	if w.units += len(group); w.units >= checkpointEvery {
-		w.units = 0
+	if all := w.written.Add(int64(len(group))); all-w.asked >= w.every.Load() {
+		w.asked = all
 		select {
 		case w.grown <- struct{}{}:
 		default:
@@ -163,7 +202,7 @@ func (w *writer) serve(group []job) {
 }
 
 // commit writes a group. Its error is one of the whole group.
-func (w *writer) commit(group []job, outcomes []error) error {
+func (w *writer) commit(group []*job, outcomes []error) error {
 	if w.conn == nil {
 		if err := w.connect(); err != nil {
 			return err
@@ -173,16 +212,20 @@ func (w *writer) commit(group []job, outcomes []error) error {
 		return err
 	}
 	for i, j := range group {
-		if j.single {
-			if outcomes[i] = w.try(j); outcomes[i] != nil && w.conn.idle() {
+		u := &unit{direct: w.conn}
+		if !j.single {
+			if err := u.several(); err != nil {
+				return err
+			}
+		}
+		outcomes[i] = w.try(j, u)
+		if !u.saved {
+			if outcomes[i] != nil && w.conn.idle() {
 				return outcomes[i]
 			}
 			continue
 		}
-		if _, err := w.conn.exec("SAVEPOINT unit"); err != nil {
-			return err
-		}
-		if outcomes[i] = w.try(j); outcomes[i] != nil {
+		if outcomes[i] != nil {
 			if _, err := w.conn.exec("ROLLBACK TO unit"); err != nil {
 				if sqliteUnavailable(outcomes[i]) {
 					return outcomes[i] // an error of the disk, after which SQLite has rolled back everything
@@ -198,14 +241,29 @@ func (w *writer) commit(group []job, outcomes []error) error {
 	return err
 }
 
+// unit is what one job does within the transaction of its group.
+type unit struct {
+	*direct
+	saved bool
+}
+
+func (u *unit) several() error {
+	if u.saved {
+		return nil
+	}
+	_, err := u.exec("SAVEPOINT unit")
+	u.saved = err == nil
+	return err
+}
+
 // try keeps the writer alive whatever the work does.
-func (w *writer) try(j job) (err error) {
+func (w *writer) try(j *job, u *unit) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("db: panic in a transaction: %v", p)
 		}
 	}()
-	return j.work(w.conn)
+	return j.work(u)
 }
 
 // reconnect begins anew after a failure, without an open transaction and without old statements.
@@ -220,14 +278,29 @@ func (w *writer) reconnect() {
 
 // checkpoints moves the log into the file beside the writer, so that no commit waits for it.
 func (w *writer) checkpoints() {
+	var pages, units int64 // at the checkpoint before
 	for {
 		select {
 		case <-w.quit:
 			return
 		case <-w.grown:
-			if _, err := w.beside.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && !sqliteBusy(err) {
+		}
+		written := w.written.Load()
+		var busy, log, moved int64
+		err := w.beside.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
+		if err != nil {
+			if !sqliteBusy(err) {
 				w.db.log.Warn("the database log could not be moved into the file", "error", err)
 			}
+			continue
 		}
+		came := log - pages
+		if came < 0 { // it began anew
+			came = log
+		}
+		if came > 0 && written > units {
+			w.every.Store(min(max(checkpointPages*(written-units)/came, firstEvery/4), 4*firstEvery))
+		}
+		pages, units = log, written
 	}
 }

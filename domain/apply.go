@@ -257,7 +257,7 @@ func sweep[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T
 			settled++
 		}
 		total += settled
-		if len(ids) < batch || settled == 0 {
+		if settled == 0 {
 			return total, nil
 		}
 	}

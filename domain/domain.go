@@ -8,11 +8,16 @@ package domain
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/recent"
 )
+
+// KnownClients is a memory of client tokens: the client's id by the hash of the token.
+type KnownClients = recent.Memory[[sha256.Size]byte, string]
 
 // Service is the rules with their ports. Every method takes the actor from its context.
 type Service struct {
@@ -22,6 +27,9 @@ type Service struct {
 	Hasher    Hasher
 	// Signer makes tokens.
 	Signer Signer
+	// Known remembers client tokens that were good; nil: each is looked at anew. Nothing ends one but a new key, which
+	// takes a new start, and no client is ever removed.
+	Known *KnownClients
 	// Keyed is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
 	Keyed func(purpose string, parts ...string) []byte
 	// Now is the one clock.
@@ -104,10 +112,12 @@ type Store interface {
 	Sessions() Shelf[Session]
 	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
-	// TouchSession notes activity by one guarded statement: where the session is live at the time, last activity is
-	// then, and the idle timer starts again, not past the maximum lifetime. It gives the session as the statement left it;
-	// ErrStale where the session is not live (any more), ErrRemembered where the idempotency key is taken. Version stays.
-	TouchSession(ctx context.Context, t Touch) (*Session, error)
+	// TouchSession notes activity of a session. rule is shown the session, and says what is noted, or its error ends the
+	// call; it must not use the store. One guarded statement does it: where the session is live at the time, last
+	// activity is then, and the idle timer starts again, not past the maximum lifetime. Version stays. It gives the
+	// session as the statement left it; ErrMissing where there is none, ErrStale where it is not live (any more),
+	// ErrRemembered where the idempotency key is taken.
+	TouchSession(ctx context.Context, id string, rule func(*Session) (Touch, error)) (*Session, error)
 	// Client finds a client; ErrMissing where there is none.
 	Client(ctx context.Context, id string) (*Client, error)
 	// Clients finds clients by id, in no particular order; those that are missing are left out.
@@ -176,8 +186,7 @@ type Unit struct {
 
 // Touch is activity of a session.
 type Touch struct {
-	SessionID string
-	At        time.Time
+	At time.Time
 	// Idle is how long the idle timer runs from then on.
 	Idle time.Duration
 	// Client is the one that the session is on, where it becomes the session that this client touched last: updated_at of

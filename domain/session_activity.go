@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -97,41 +98,75 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 
 // note is the activity itself. Beside the refusal that the session is not live it gives the session.
 func (s *Service) note(ctx context.Context, of activity, c call) (*Session, error) {
-	id := c.id
-	read, err := show(ctx, s, sessions, id)
-	if err != nil {
-		return nil, err
-	}
-	if roles, _, _ := standToSession(ctx, s, ActorFrom(ctx), read); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
-		return nil, problem.New(problem.AccessDenied)
-	}
-	if read.State.Live() {
-		if of.organization != nil && *of.organization != "" {
-			role, err := s.organizationRole(ctx, read.UserID, *of.organization)
-			if err != nil {
-				return nil, err
-			}
-			if role == "" {
-				return nil, problem.New(problem.UnknownOrganization)
-			}
-		}
-		client, kept := read.ClientID, of.organization
-		if !of.foremost {
-			client, kept = nil, nil // a token for another organization leaves the session's own
-		}
-		now := s.now()
-		r, err := s.Store.TouchSession(ctx, Touch{
-			SessionID: id, At: now, Idle: s.Settings.SessionIdleTimeout, Client: client, Organization: kept,
-			Memory: s.memory(ActorFrom(ctx), c, id, nil, now),
-		})
-		if !errors.Is(err, ErrStale) {
-			return r, err
-		}
-		if read, err = show(ctx, s, sessions, id); err != nil { // it ended meanwhile
+	actor, id := ActorFrom(ctx), c.id
+	if of.organization != nil && *of.organization != "" { // who asks the directory asks it before the rule
+		if err := s.mayActFor(ctx, id, *of.organization); err != nil {
 			return nil, err
 		}
 	}
-	return read, notLive(of.over, read)
+	var over *Session
+	r, err := s.touch(ctx, id, func(r *Session) (Touch, error) {
+		now, read := s.now(), settle(s, sessions, r).record
+		if err := s.mayUse(ctx, actor, read); err != nil {
+			return Touch{}, err
+		}
+		if !read.State.Live() {
+			over = read
+			return Touch{}, notLive(of.over, read)
+		}
+		touch := Touch{At: now, Idle: s.Settings.SessionIdleTimeout, Memory: s.memory(actor, c, id, nil, now)}
+		if of.foremost { // a token for another organization leaves the session's own
+			touch.Client, touch.Organization = read.ClientID, of.organization
+		}
+		return touch, nil
+	})
+	if errors.Is(err, ErrMissing) {
+		return nil, absent(ctx, s, sessions, actor)
+	}
+	if !errors.Is(err, ErrStale) {
+		return cmp.Or(r, over), err
+	}
+	if r, err = show(ctx, s, sessions, id); err != nil { // it ended meanwhile
+		return nil, err
+	}
+	return r, notLive(of.over, r)
+}
+
+func (s *Service) touch(ctx context.Context, id string, rule func(*Session) (Touch, error)) (*Session, error) {
+	if !plausibleID(id) {
+		return nil, ErrMissing
+	}
+	return s.Store.TouchSession(ctx, id, rule)
+}
+
+// mayUse: activity is the owner's, or an administrator's. Who may not even see the session hears that there is none.
+func (s *Service) mayUse(ctx context.Context, a Actor, r *Session) error {
+	roles, visible, err := standToSession(ctx, s, a, r)
+	switch {
+	case err != nil:
+		return err
+	case !visible:
+		return problem.Note(ctx, sessions.gone())
+	case !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin):
+		return problem.New(problem.AccessDenied)
+	}
+	return nil
+}
+
+// mayActFor: a live session may act for the organizations of its user.
+func (s *Service) mayActFor(ctx context.Context, id, organization string) error {
+	r, err := show(ctx, s, sessions, id)
+	if err != nil {
+		return err
+	}
+	if err := s.mayUse(ctx, ActorFrom(ctx), r); err != nil || !r.State.Live() {
+		return err
+	}
+	role, err := s.organizationRole(ctx, r.UserID, organization)
+	if err == nil && role == "" {
+		return problem.New(problem.UnknownOrganization)
+	}
+	return err
 }
 
 // notLive says that a session takes no activity, and how it stands.

@@ -128,7 +128,7 @@ func New(t testing.TB, url string) *Kit {
 		t.Fatal(err)
 	}
 	kit := &Kit{DB: d, Clock: clock, Read: read, url: url, key: key, Service: &domain.Service{
-		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now,
+		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now, Known: new(domain.KnownClients),
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
 			AcceptURL:     "http://gatehouse.test/invite?invitationId={invitationId}&key={key}",

@@ -65,6 +65,7 @@ func Exercise(t *testing.T, fresh Fresh) {
 		{"a handle is that of one session", handles},
 		{"clients are made and moved", clients},
 		{"due sessions are found in order", dueSessions},
+		{"sessions that were in use are looked at later", putOffSessions},
 		{"JWT templates are saved, listed and deleted", templates},
 		{"customers are imported and replaced", customers},
 		{"a session is imported once", importedSessions},

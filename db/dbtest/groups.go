@@ -138,7 +138,7 @@ func crossing(t *testing.T, fresh Fresh) {
 				}
 				continue
 			}
-			if _, err := from.TouchSession(context.Background(), domain.Touch{SessionID: ids[at], At: s.now(), Idle: idle, Client: ptr(name("client", at))}); err != nil {
+			if _, err := from.note(ids[at], domain.Touch{At: s.now(), Idle: idle, Client: ptr(name("client", at))}); err != nil {
 				t.Errorf("a touch: %v", err)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
 const idle, lifetime = 15 * time.Minute, 12 * time.Hour
@@ -51,7 +52,12 @@ func (s *store) touch(id string, foremost bool) (*domain.Session, error) {
 	if r, err := s.Sessions().Get(context.Background(), id); err == nil && foremost {
 		client = r.ClientID
 	}
-	return s.TouchSession(context.Background(), domain.Touch{SessionID: id, At: s.now(), Idle: idle, Client: client})
+	return s.note(id, domain.Touch{At: s.now(), Idle: idle, Client: client})
+}
+
+// note touches without a rule.
+func (s *store) note(id string, t domain.Touch) (*domain.Session, error) {
+	return s.TouchSession(context.Background(), id, func(*domain.Session) (domain.Touch, error) { return t, nil })
 }
 
 func (s *store) session(t testing.TB, id string) *domain.Session {
@@ -103,7 +109,7 @@ func touches(t *testing.T, fresh Fresh) {
 		t.Errorf("got %+v\nwant %+v", got, &want)
 	}
 	// A touch that comes late, or from an instance whose clock is behind, takes nothing back.
-	late, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: began.Add(time.Minute), Idle: idle})
+	late, err := s.note(r.ID, domain.Touch{At: began.Add(time.Minute), Idle: idle})
 	must(t, err)
 	if !reflect.DeepEqual(late, &want) {
 		t.Errorf("got %+v\nwant %+v", late, &want)
@@ -112,7 +118,7 @@ func touches(t *testing.T, fresh Fresh) {
 		given *string
 		want  *string
 	}{{ptr("org-1"), ptr("org-1")}, {nil, ptr("org-1")}, {ptr("org-2"), ptr("org-2")}, {ptr(""), nil}} {
-		got, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: s.now(), Idle: idle, Client: r.ClientID, Organization: c.given})
+		got, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Client: r.ClientID, Organization: c.given})
 		must(t, err)
 		if !reflect.DeepEqual(got.OrganizationID, c.want) {
 			t.Errorf("the organization is %v, want %v", got.OrganizationID, c.want)
@@ -134,9 +140,22 @@ func touches(t *testing.T, fresh Fresh) {
 	}
 	must(t, s.Commit(t.Context(), &domain.Unit{})) // nothing
 	for _, id := range []string{"sess_none", "", "a\x00b", "\xff"} {
-		if _, err := s.touch(id, true); !errors.Is(err, domain.ErrStale) {
+		if _, err := s.touch(id, true); !errors.Is(err, domain.ErrMissing) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+	// The rule is asked about the session as it is, and its error is the answer.
+	refusal := errors.New("not you")
+	before := s.session(t, r.ID)
+	_, err = s.TouchSession(t.Context(), r.ID, func(shown *domain.Session) (domain.Touch, error) {
+		if !reflect.DeepEqual(shown, before) {
+			t.Errorf("the rule was shown %+v, want %+v", shown, before)
+		}
+		shown.ID = "another"
+		return domain.Touch{At: began, Idle: idle}, refusal
+	})
+	if !errors.Is(err, refusal) || !reflect.DeepEqual(s.session(t, r.ID), before) {
+		t.Errorf("a touch that the rule refused: %v, %+v", err, s.session(t, r.ID))
 	}
 	idler := s.login(t, session(s.now()))
 	s.pass(idle)
@@ -250,7 +269,7 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 		abandoned := after(r, domain.SessionAbandoned, r.AbandonAt)
 		last := make(chan bool, 1)
 		go func() { // one whose clock is just before the end
-			_, err := s.TouchSession(context.Background(), domain.Touch{SessionID: r.ID, At: r.AbandonAt.Add(-time.Microsecond), Idle: idle})
+			_, err := s.note(r.ID, domain.Touch{At: r.AbandonAt.Add(-time.Microsecond), Idle: idle})
 			if err != nil && !errors.Is(err, domain.ErrStale) {
 				t.Error(err)
 			}
@@ -286,7 +305,7 @@ func touchesMeanwhile(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := s.login(t, session(s.now()))
 	s.pass(time.Minute)
-	touched, err := s.TouchSession(t.Context(), domain.Touch{SessionID: r.ID, At: s.now(), Idle: idle, Client: r.ClientID, Organization: ptr("org-1")})
+	touched, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Client: r.ClientID, Organization: ptr("org-1")})
 	must(t, err)
 	ended := after(r, domain.SessionEnded, s.now()) // from the reading before
 	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}))
@@ -416,6 +435,51 @@ func dueSessions(t *testing.T, fresh Fresh) {
 		if want := all[:min(limit, 4)]; !slices.Equal(got, want) {
 			t.Errorf("the first %d: %v, want %v", limit, got, want)
 		}
+	}
+}
+
+// putOffSessions: activity moves the time, and not the sweeper's look, which follows when it has come.
+func putOffSessions(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	const many = 25
+	var used []string
+	for range many {
+		used = append(used, s.login(t, session(s.now())).ID)
+	}
+	s.pass(time.Minute)
+	left := s.login(t, session(s.now())).ID // after all of them, however few are looked at in one go
+	due := func(limit int) []string {
+		ids, err := s.Sessions().Due(t.Context(), s.now(), limit)
+		must(t, err)
+		return ids
+	}
+	s.pass(5 * time.Minute)
+	for _, id := range used {
+		_, err := s.touch(id, false)
+		must(t, err)
+	}
+	s.pass(idle - 5*time.Minute) // the idle time of all but the touches
+	if got := due(4); !slices.Equal(got, []string{left}) {
+		t.Errorf("due after the idle time: %v, want %v", got, left)
+	}
+	if got := due(4); !slices.Equal(got, []string{left}) {
+		t.Errorf("due once more: %v, want %v", got, left)
+	}
+	// A list that asks for the time does not go by the looks.
+	page, err := s.Sessions().List(t.Context(), listing.Query{Limit: 100, Where: listing.Is(listing.LE, "abandonAt", s.now())})
+	must(t, err)
+	if len(page.Items) != 1 || page.Items[0].ID != left {
+		t.Errorf("idle by the list: %d sessions", len(page.Items))
+	}
+	s.pass(5 * time.Minute)
+	got := due(many + 2)
+	if want := append([]string{left}, used...); len(got) != len(want) || got[0] != left {
+		t.Errorf("due after the idle time of the touches: %d, want %d", len(got), len(want))
+	}
+	page, err = s.Sessions().List(t.Context(), listing.Query{Limit: 100, Where: listing.Is(listing.GT, "abandonAt", s.now())})
+	must(t, err)
+	if len(page.Items) != 0 {
+		t.Errorf("%d are not idle by the list", len(page.Items))
 	}
 }
 

@@ -1,0 +1,26 @@
+package recent
+
+import "testing"
+
+// However many entries come, the memory of them is bounded, and those that come again stay in it.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	var m Memory[int, string]
+	m.Add(0, "often")
+	for n := 1; n <= 4*Generation; n++ {
+		m.Add(n, "once")
+		if len(m.young)+len(m.old) > 2*Generation {
+			t.Fatalf("%d entries remembered", len(m.young)+len(m.old))
+		}
+		if v, ok := m.Get(0); !ok || v != "often" {
+			t.Fatalf("forgotten after %d others", n)
+		}
+	}
+	if _, ok := m.Get(1); ok {
+		t.Error("an entry that came once is remembered forever")
+	}
+	m.Forget(0)
+	if _, ok := m.Get(0); ok {
+		t.Error("not forgotten")
+	}
+}
