@@ -96,3 +96,39 @@ func TestClosed(t *testing.T) {
 		})
 	}
 }
+
+// TestLogIsMoved: the log does not grow as long as there is something to write.
+func TestLogIsMoved(t *testing.T) {
+	t.Parallel()
+	at := testkit.SQLite(t)
+	k := testkit.New(t, at)
+	other, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(at, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	look := func() (log, moved int) {
+		var busy int
+		if err := other.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &log, &moved); err != nil {
+			t.Fatal(err)
+		}
+		return log, moved
+	}
+	if log, moved := look(); moved > 0 || log == 0 {
+		t.Fatalf("before anything was moved: %d of %d", moved, log)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		for range 100 {
+			if err := k.DB.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		log, moved := look()
+		if moved > 0 && log >= 3000 {
+			return
+		}
+		if log > 20_000 || time.Now().After(deadline) {
+			t.Fatalf("%d of %d pages are moved", moved, log)
+		}
+	}
+}

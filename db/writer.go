@@ -188,16 +188,22 @@ func (w *writer) serve(group []*job) {
 			}
 		}
 		w.reconnect()
+		w.checkpoint() // on a full disk the log takes no more room when it begins anew
 	}
 	for i, j := range group {
 		j.done <- outcomes[i]
 	}
 	if all := w.written.Add(int64(len(group))); all-w.asked >= w.every.Load() {
 		w.asked = all
-		select {
-		case w.grown <- struct{}{}:
-		default:
-		}
+		w.checkpoint()
+	}
+}
+
+// checkpoint asks for one; who is at it already need not hear it.
+func (w *writer) checkpoint() {
+	select {
+	case w.grown <- struct{}{}:
+	default:
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := t.TempDir()
-	// Room for what the rounds write; the rest is filled up each time.
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=%dm", often(192, 24, 24))); err != nil {
+	// Room for what the rounds write, and for the log before it is moved; the rest is filled up each time.
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=%dm", often(256, 64, 64))); err != nil {
 		testkit.Without(t, "disk", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
