@@ -66,11 +66,15 @@ type Hasher struct {
 	stranger string
 }
 
+// processors is how many the program may use, before it asked for places for threads that wait: a hash waits for nothing,
+// and each more than there are processors takes memory out of the caches of the others.
+var processors = runtime.GOMAXPROCS(0)
+
 // NewHasher gives a hasher that makes hashes of this cost. It checks those of any other.
 func NewHasher(cost Cost) *Hasher {
 	return &Hasher{
 		cost:     cost,
-		turns:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		turns:    make(chan struct{}, processors),
 		stranger: phc{cost: cost, salt: random(saltSize), hash: random(hashSize)}.String(),
 	}
 }
