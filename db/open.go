@@ -147,7 +147,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return d, nil
 }
 
-// Close ends all connections, after the units that were handed over.
+// Close ends all connections, after the units that were taken. Whose unit was not is told so.
 func (d *DB) Close() error {
 	if d.closed.Swap(true) {
 		return nil

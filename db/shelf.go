@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -123,52 +124,54 @@ func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]stri
 
 // dueRow is a row whose look has come, and the time of its transition.
 type dueRow struct {
-	ID string `bun:"id"`
-	At int64  `bun:"due_at"`
+	ID   string `bun:"id"`
+	At   int64  `bun:"due_at"`
+	Look int64  `bun:"look_at"`
 }
 
-func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, limit int) ([]dueRow, error) {
+// dueBy finds rows by one index: all of them up to the limit, however many are to be put off before them.
+func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, limit int) (due []dueRow, err error) {
 	by := cmp.Or(on.watch, on.at)
-	text := fmt.Sprintf("SELECT id, %s AS due_at FROM %s%s WHERE %s AND %s <= ? ORDER BY %s, id LIMIT ?",
-		on.at, s.table.name, s.db.words.by(on.index), on.where, by, by)
-	for {
+	text := fmt.Sprintf("SELECT id, %s AS due_at, %s AS look_at FROM %s%s WHERE %s AND %s <= ? AND (%s, id) > (?, ?) ORDER BY %s, id LIMIT ?",
+		on.at, by, s.table.name, s.db.words.by(on.index), on.where, by, by, by)
+	for last := (dueRow{Look: math.MinInt64}); ; {
 		var rows []dueRow
-		if err := s.db.query(ctx, &rows, text, micros(now), limit); err != nil || on.watch == "" {
-			return rows, err
+		if err := s.db.query(ctx, &rows, text, micros(now), last.Look, last.ID, limit); err != nil {
+			return nil, err
 		}
-		looked := len(rows)
 		var early []string
-		rows = slices.DeleteFunc(rows, func(r dueRow) bool {
+		for _, r := range rows {
 			if r.At > micros(now) {
 				early = append(early, r.ID)
+			} else {
+				due = append(due, r)
 			}
-			return r.At > micros(now)
-		})
-		if len(early) == 0 {
-			return rows, nil
 		}
-		moved, err := s.putOff(ctx, on, early)
-		// Of many that are put off and due in turns some are settled first: whoever sweeps asks again.
-		if err != nil || moved == 0 || looked < limit || len(rows) > limit/2 {
-			return rows, err
+		if len(early) > 0 {
+			if err := s.putOff(ctx, on, early); err != nil {
+				return nil, err
+			}
 		}
+		if len(rows) < limit || len(due) >= limit {
+			return due, nil
+		}
+		last = rows[len(rows)-1]
 	}
 }
 
-// putOff moves the looks at rows to their time, and says how many. Nobody is waited for: another instance, or a
-// transition, may be at the same rows.
-func (s *shelf[R, W]) putOff(ctx context.Context, on deadline, ids []string) (moved int64, err error) {
+// putOff moves the looks at rows to their time. Nobody is waited for: another instance, or a transition, may be at the
+// same rows, and who finds them the next time puts them off.
+func (s *shelf[R, W]) putOff(ctx context.Context, on deadline, ids []string) error {
 	list, err := json.Marshal(ids)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	text := fmt.Sprintf("WITH early AS MATERIALIZED (SELECT id FROM %s WHERE id IN (%s)%s) UPDATE %s SET %s = %s WHERE id IN (SELECT id FROM early) AND %s < %s",
 		s.table.name, s.db.words.elements, s.db.words.skipLocked, s.table.name, on.watch, on.at, on.watch, on.at)
-	err = s.db.write(ctx, func(t tx) (err error) {
-		moved, err = t.exec(text, string(list))
+	return s.db.write(ctx, func(t tx) error {
+		_, err := t.exec(text, string(list))
 		return err
 	})
-	return moved, err
 }
 
 // List selects, orders and pages: in SQL where the database can do it exactly as package listing does, and else

@@ -181,11 +181,9 @@ func (w *writer) take() []*job {
 func (w *writer) serve(group []*job) {
 	outcomes := make([]error, len(group))
 	if err := w.commit(group, outcomes); err != nil {
-		// Nobody's work stayed, so nobody is told that it did.
+		// Nobody's work stayed, so nobody is told that it did; nor may a refusal rest on what a neighbour had written.
 		for i := range outcomes {
-			if outcomes[i] == nil {
-				outcomes[i] = err
-			}
+			outcomes[i] = err
 		}
 		w.reconnect()
 		w.checkpoint() // on a full disk the log takes no more room when it begins anew

@@ -229,9 +229,9 @@ func settle[R any, S, T ~string](s *Service, l *life[R, S, T], r *R) *reading[R]
 // sweep writes the clock transitions that are due, and says how many records it settled.
 func sweep[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]) (int, error) {
 	const batch = 200
-	total := 0
+	total, now := 0, s.now() // what comes due meanwhile is for the next time
 	for {
-		ids, err := l.shelf(s.Store).Due(ctx, s.now(), batch)
+		ids, err := l.shelf(s.Store).Due(ctx, now, batch)
 		if err != nil {
 			return total, err
 		}
