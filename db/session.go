@@ -131,7 +131,7 @@ func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change
 		return nil, err
 	}
 	t := tableOf[sessionRow](d)
-	if c.Was == 0 || c.Erase {
+	if c.Was == 0 || c.Erase || c.Same {
 		return changing(t, row, r.ID, c), nil
 	}
 	var set []string

@@ -127,6 +127,8 @@ func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
 
 func changing(t *table, row any, id string, c domain.Change) []step {
 	switch {
+	case c.Same:
+		return []step{t.holding(id, c.Was, domain.ErrStale)}
 	case c.Erase:
 		return []step{
 			t.deleting(id, c.Was, domain.ErrStale),

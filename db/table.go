@@ -96,6 +96,11 @@ func (t *table) updating(row any, id string, was int, miss error) step {
 	return step{text: t.update, args: append(values(row, t.set), id, was), miss: miss, place: t.record(id)}
 }
 
+// holding keeps the row as it is until the end of the transaction, if it is of the version.
+func (t *table) holding(id string, was int, miss error) step {
+	return step{text: "UPDATE " + t.name + " SET version = version WHERE id = ? AND version = ?", args: []any{id, was}, miss: miss, place: t.record(id)}
+}
+
 // deleting removes the row if it is of the version.
 func (t *table) deleting(id string, was int, miss error) step {
 	return step{text: "DELETE FROM " + t.name + " WHERE id = ? AND version = ?", args: []any{id, was}, miss: miss}

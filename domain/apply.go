@@ -61,6 +61,9 @@ type reading[R any] struct {
 	events []*LifecycleEvent
 }
 
+// same asks that the row still is as it was read.
+func (r *reading[R]) same() Change { return Change{Record: r.record, Was: r.was, Same: true} }
+
 // change is what the effect of a transition works on.
 type change[R any] struct {
 	*Unit
@@ -108,7 +111,10 @@ func apply[R any, S, T ~string](
 		if err != nil {
 			refusal := problem.Of(err)
 			if remembered(refusal) {
-				taken, err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal)
+				taken, err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.same())
+				if errors.Is(err, ErrStale) {
+					continue
+				}
 				if err != nil {
 					return Outcome[R]{}, err
 				}
@@ -285,6 +291,15 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 
 // show reads one record for an actor who may see it.
 func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], id string) (*R, error) {
+	read, err := shown(ctx, s, l, id)
+	if err != nil {
+		return nil, err
+	}
+	return read.record, nil
+}
+
+// shown is show with what else the reading says.
+func shown[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], id string) (*reading[R], error) {
 	actor := ActorFrom(ctx)
 	read, err := find(ctx, s, l, id)
 	if errors.Is(err, ErrMissing) {
@@ -300,7 +315,7 @@ func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	if !visible {
 		return nil, problem.Note(ctx, l.gone())
 	}
-	return read.record, nil
+	return read, nil
 }
 
 // absent answers for a record that is not there, after the work that one the caller may not see would cost.

@@ -207,6 +207,8 @@ type Change struct {
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool
+	// Same leaves the row as it is: what was decided on it is true only while it is of the version.
+	Same bool
 }
 
 // Grant gives a user a part in an account or an organisation.

@@ -64,13 +64,15 @@ func remembered(p *problem.Problem) bool {
 	}
 }
 
-// remember writes a refusal under the call's key, and says whether the key was taken meanwhile.
-func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem) (taken bool, err error) {
+// remember writes a refusal under the call's key, and says whether the key was taken meanwhile. on are the records that
+// it was decided on: ErrStale where one of them is another meanwhile, for then it is to be decided anew. Else a refusal
+// could come to be remembered after calls that have seen what came later.
+func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem, on ...Change) (taken bool, err error) {
 	m := s.memory(a, c, subject, p, s.now())
 	if m == nil {
 		return false, nil
 	}
-	err = s.Store.Commit(ctx, &Unit{Memory: m})
+	err = s.Store.Commit(ctx, &Unit{Changes: on, Memory: m})
 	if errors.Is(err, ErrRemembered) {
 		return true, nil
 	}

@@ -83,3 +83,56 @@ func TestARepeatAtTheSameTime(t *testing.T) {
 		wants(t, err, problem.IdempotencyKeyReused)
 	})
 }
+
+// beforeRefusal does something once, after a refusal was decided and before it is remembered.
+type beforeRefusal struct {
+	domain.Store
+	once  sync.Once
+	first func()
+}
+
+func (b *beforeRefusal) Commit(ctx context.Context, u *domain.Unit) error {
+	if u.Memory != nil && u.Memory.Code != "" {
+		b.once.Do(b.first)
+	}
+	return b.Store.Commit(ctx, u)
+}
+
+// TestARefusalIsOfItsTime: a refusal that is remembered is true when it is. Were the record another one meanwhile, a call
+// that has seen that already, with the same key for something else, would have been answered before it and after it.
+func TestARefusalIsOfItsTime(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, k *testkit.Kit) {
+		key := ptr("one for two")
+		erased, removed := k.Invite(t), k.Login(t, "alice", "browser")
+		if _, err := k.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: removed.ID}); err != nil {
+			t.Fatal(err)
+		}
+		secret := func(s *domain.Service, secret string, version *int) error {
+			_, err := s.UpdateInvitationSecret(testkit.As(erased.CreatedBy, domain.ScopeBankingFull), domain.UpdateInvitationSecretInput{
+				InvitationID: erased.ID, SharedSecret: secret, Guard: domain.Guard{IdempotencyKey: key, ExpectedVersion: version},
+			})
+			return err
+		}
+		second := *k.Service
+		second.Store = &beforeRefusal{Store: k.Store, first: func() {
+			if _, err := k.DeleteInvitation(testkit.Admin(), domain.DeleteInvitationInput{InvitationID: erased.ID}); err != nil {
+				t.Error(err)
+			}
+			wants(t, secret(k.Service, "quite another one", nil), problem.NoSuchInvitation)
+		}}
+		wants(t, secret(&second, "the right secret", ptr(7)), problem.NoSuchInvitation)
+
+		touch := func(s *domain.Service, organization *string) error {
+			_, err := s.TouchSession(onClient("browser"), domain.TouchSessionInput{SessionID: removed.ID, OrganizationID: organization, IdempotencyKey: key})
+			return err
+		}
+		second.Store = &beforeRefusal{Store: k.Store, first: func() {
+			if _, err := k.RemoveSession(onClient("browser"), domain.SessionInput{SessionID: removed.ID}); err != nil {
+				t.Error(err)
+			}
+			wants(t, touch(k.Service, ptr("")), problem.NoSuchSession)
+		}}
+		wants(t, touch(&second, nil), problem.NoSuchSession)
+	})
+}

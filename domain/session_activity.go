@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -73,45 +72,55 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		return Outcome[Session]{}, err
 	}
 	c := call{operation: of.operation, id: id, guard: Guard{IdempotencyKey: of.key}, parts: of.parts}
-	if out, done, err := recall(ctx, s, sessions, a, c); done {
+	for range tries {
+		if out, done, err := recall(ctx, s, sessions, a, c); done {
+			return out, err
+		}
+		r, over, err := s.note(ctx, of, c)
+		if err == nil {
+			return Outcome[Session]{Record: r}, nil
+		}
+		var out Outcome[Session]
+		var on []Change
+		if over != nil {
+			out.Record, on = over.record, []Change{over.same()}
+		}
+		if refusal := problem.Of(err); remembered(refusal) {
+			taken, failed := s.remember(ctx, a, c, id, refusal, on...)
+			switch {
+			case errors.Is(failed, ErrStale):
+				continue
+			case failed != nil:
+				return Outcome[Session]{}, failed
+			case !taken:
+				return out, refusal
+			}
+		}
+		// Another call with this key may have been first, and be why this one is refused: answer as its replay.
+		if out, done, err := recall(ctx, s, sessions, a, c); done {
+			return out, err
+		}
 		return out, err
 	}
-	r, err := s.note(ctx, of, c)
-	if err == nil {
-		return Outcome[Session]{Record: r}, nil
-	}
-	if refusal := problem.Of(err); remembered(refusal) {
-		taken, failed := s.remember(ctx, a, c, id, refusal)
-		if failed != nil {
-			return Outcome[Session]{}, failed
-		}
-		if !taken {
-			return Outcome[Session]{Record: r}, refusal
-		}
-	}
-	// Another call with this key may have been first, and be why this one is refused: answer as its replay.
-	if out, done, err := recall(ctx, s, sessions, a, c); done {
-		return out, err
-	}
-	return Outcome[Session]{Record: r}, err
+	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The session is changing too often.")
 }
 
-// note is the activity itself. Beside the refusal that the session is not live it gives the session.
-func (s *Service) note(ctx context.Context, of activity, c call) (*Session, error) {
+// note is the activity itself. over is the session where it is refused because it is not live.
+func (s *Service) note(ctx context.Context, of activity, c call) (r *Session, over *reading[Session], err error) {
 	actor, id := ActorFrom(ctx), c.id
 	if of.organization != nil && *of.organization != "" { // who asks the directory asks it before the rule
 		if err := s.mayActFor(ctx, id, *of.organization); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	var over *Session
-	r, err := s.touch(ctx, id, func(r *Session) (Touch, error) {
-		now, read := s.now(), settle(s, sessions, r).record
+	r, err = s.touch(ctx, id, func(r *Session) (Touch, error) {
+		now, found := s.now(), settle(s, sessions, r)
+		read := found.record
 		if err := s.mayUse(ctx, actor, read); err != nil {
 			return Touch{}, err
 		}
 		if !read.State.Live() {
-			over = read
+			over = found
 			return Touch{}, notLive(of.over, read)
 		}
 		touch := Touch{At: now, Idle: s.Settings.SessionIdleTimeout, Memory: s.memory(actor, c, id, nil, now)}
@@ -121,15 +130,18 @@ func (s *Service) note(ctx context.Context, of activity, c call) (*Session, erro
 		return touch, nil
 	})
 	if errors.Is(err, ErrMissing) {
-		return nil, absent(ctx, s, sessions, actor)
+		return nil, nil, absent(ctx, s, sessions, actor)
 	}
 	if !errors.Is(err, ErrStale) {
-		return cmp.Or(r, over), err
+		if !problem.Has(err, of.over) { // it could not be written down, for another reason
+			over = nil
+		}
+		return r, over, err
 	}
-	if r, err = show(ctx, s, sessions, id); err != nil { // it ended meanwhile
-		return nil, err
+	if over, err = shown(ctx, s, sessions, id); err != nil { // it ended meanwhile
+		return nil, nil, err
 	}
-	return r, notLive(of.over, r)
+	return nil, over, notLive(of.over, over.record)
 }
 
 func (s *Service) touch(ctx context.Context, id string, rule func(*Session) (Touch, error)) (*Session, error) {
