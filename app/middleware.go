@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -86,6 +87,15 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach flushing and hijacking.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// always is in the head of every answer. Its values are shared, and nobody writes into them.
+var always = http.Header{
+	"X-Content-Type-Options": {"nosniff"},
+	"Referrer-Policy":        {"no-referrer"},
+	// What is no page is shown as none; pages put a policy of their own in its place.
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+}
+
 func (c *chain) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.inside.Add(1)
@@ -93,15 +103,11 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		start := c.now()
 		id := requestID(r.Header.Get("X-Request-Id"))
 		h := w.Header()
-		h.Set("X-Request-Id", id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		maps.Copy(h, always)
+		h["X-Request-Id"] = []string{id}
 		if c.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 		}
-		// What is no page is shown as none; pages put a policy of their own in its place.
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		rec := &recorder{ResponseWriter: w, leaving: c.leaving}
 		ctx := withRequestID(r.Context(), id)
 		var seen *witness // nil: nobody reads it

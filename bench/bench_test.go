@@ -124,6 +124,23 @@ func TestInterleave(t *testing.T) {
 	}
 }
 
+// TestSideBySide: what is compared is measured one after the other, and the row whose work goes on afterwards last.
+func TestSideBySide(t *testing.T) {
+	t.Parallel()
+	var rows []measured
+	for _, k := range []key{{"sqlite", "R1"}, {"sqlite", "W2"}, {"sqlite", "T1"}, {"postgres", "R1"}, {"postgres", "W2"}, {"bare", "T1"}, {"pgbench", "R1"}} {
+		rows = append(rows, measured{system: k.System, id: k.ID})
+	}
+	inOrder(rows)
+	var got []string
+	for _, r := range rows {
+		got = append(got, r.system+" "+r.id)
+	}
+	if text := strings.Join(got, ", "); text != "sqlite R1, postgres R1, pgbench R1, sqlite T1, bare T1, sqlite W2, postgres W2" {
+		t.Errorf("the order is %s", text)
+	}
+}
+
 // TestClient: the client reads the answers of net/http whole, long ones in chunks too, and a refusal ends the
 // measurement: a client that counted refusals would measure how fast a server refuses.
 func TestClient(t *testing.T) {

@@ -188,7 +188,7 @@ const (
 	touchText = `UPDATE sessions SET last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END,
   abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END`
 	touchOrganizationText = `, organization_id = ?`
-	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ? RETURNING `
+	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ?`
 )
 
 // TouchSession notes activity. On SQLite the writer reads, too: each commit empties the memory of pages of all who read,
@@ -201,21 +201,27 @@ func (d *DB) TouchSession(ctx context.Context, id string, rule func(*domain.Sess
 	if err != nil {
 		return nil, err
 	}
-	if d.pool != nil {
-		r, err := d.sessions().Get(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		t, err := d.touching(r, rule)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.run(ctx, t.steps); err != nil {
-			return nil, err
-		}
-		return sessionRecord(keys, &t.rows[0])
+	if d.pool == nil {
+		return d.touchSQLite(ctx, keys, id, rule)
 	}
-	var touched *touch
+	r, err := d.sessions().Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.touching(r, rule)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sessionRow // a transition may have been between
+	session := &t.steps[t.session]
+	session.text, session.dest = session.text+" RETURNING "+d.sessions().table.columns, &rows
+	if err := d.run(ctx, t.steps); err != nil {
+		return nil, err
+	}
+	return sessionRecord(keys, &rows[0])
+}
+
+func (d *DB) touchSQLite(ctx context.Context, keys *seal.Keyring, id string, rule func(*domain.Session) (domain.Touch, error)) (r *domain.Session, err error) {
 	err = d.writeSQLite(ctx, true, func(on tx) error {
 		var read []sessionRow
 		if err := on.query(&read, d.sessions().table.byID, id); err != nil {
@@ -224,53 +230,73 @@ func (d *DB) TouchSession(ctx context.Context, id string, rule func(*domain.Sess
 		if len(read) == 0 {
 			return domain.ErrMissing
 		}
-		r, err := sessionRecord(keys, &read[0])
+		var err error
+		if r, err = sessionRecord(keys, &read[0]); err != nil {
+			return err
+		}
+		t, err := d.touching(r, rule)
 		if err != nil {
 			return err
 		}
-		if touched, err = d.touching(r, rule); err != nil {
+		if err := do(on, t.steps); err != nil {
 			return err
 		}
-		return do(on, touched.steps)
+		t.show(r)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sessionRecord(keys, &touched.rows[0])
+	return r, nil
 }
 
-// touch is a touch as statements, and the row that they return.
+// touch is a touch as statements.
 type touch struct {
+	domain.Touch
 	steps []step
-	rows  []sessionRow
+	// session says which of the steps is that of the session.
+	session int
+}
+
+// show does to the record, which nobody has changed since it was read, what touchText does to its row. To have the row
+// back from the statement costs as much as the statement.
+func (t *touch) show(r *domain.Session) {
+	at, until, expire := micros(t.At), micros(t.At.Add(t.Idle)), micros(r.ExpireAt)
+	r.LastActiveAt, r.AbandonAt = instant(max(at, micros(r.LastActiveAt))), instant(max(until, micros(r.AbandonAt)))
+	if until >= expire {
+		r.AbandonAt = r.ExpireAt
+	}
+	if t.Organization != nil {
+		r.OrganizationID = unlessEmpty(*t.Organization)
+	}
 }
 
 // touching asks the rule.
 func (d *DB) touching(r *domain.Session, rule func(*domain.Session) (domain.Touch, error)) (*touch, error) {
-	id := r.ID // the rule may do with the record as it likes
-	of, err := rule(r)
+	shown := *r // the rule may do with it as it likes
+	of, err := rule(&shown)
 	if err != nil {
 		return nil, err
 	}
 	if of.Organization != nil && !storable(*of.Organization) {
 		return nil, domain.ErrStale
 	}
-	sessions := d.sessions()
 	at, until := micros(of.At), micros(of.At.Add(of.Idle))
 	text, args := touchText, []any{at, at, until, until, until}
 	if of.Organization != nil {
 		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*of.Organization)))
 	}
-	text, args = text+touchWhereText+sessions.table.columns, append(args, id, at, at)
-	t := &touch{}
+	text, args = text+touchWhereText, append(args, r.ID, at, at)
+	t := &touch{Touch: of}
 	if of.Client != nil {
+		t.session = 1
 		t.steps = append(t.steps, step{
-			text: touchClientText, args: []any{id, at, at, *of.Client}, place: place{rank: placeClients, key: *of.Client},
+			text: touchClientText, args: []any{r.ID, at, at, *of.Client}, place: place{rank: placeClients, key: *of.Client},
 		})
 	}
-	in := sessions.table.record(id)
+	in := d.sessions().table.record(r.ID)
 	in.sole = false // of two touches each finds what it asks for
-	t.steps = append(t.steps, step{text: text, args: args, dest: &t.rows, miss: domain.ErrStale, place: in})
+	t.steps = append(t.steps, step{text: text, args: args, miss: domain.ErrStale, place: in})
 	if of.Memory != nil {
 		one, err := d.remember(of.Memory)
 		if err != nil {

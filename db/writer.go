@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,8 @@ type writer struct {
 
 	// The rest is touched by the writing goroutine only.
 	conn *direct
+	// group is room for the next group.
+	group []*job
 	// asked is how many units there were at the last checkpoint that was asked for.
 	asked int64
 }
@@ -42,6 +45,8 @@ type job struct {
 	// single says that the work is one statement that writes, which by itself is done whole or not at all.
 	single bool
 	done   chan error
+	// outcome is what done is to tell, should the group be written.
+	outcome error
 }
 
 const (
@@ -151,50 +156,55 @@ func (w *writer) takeAway(j *job) bool {
 }
 
 func (w *writer) loop() {
+	// Everybody who writes waits for this goroutine. With a thread of its own it goes on as soon as the disk has
+	// answered, and is not one of many that wait for one of the threads.
+	runtime.LockOSThread()
 	for {
 		select {
 		case <-w.quit:
 			return
 		case <-w.called:
 		}
-		for group := w.take(); len(group) > 0; group = w.take() {
-			w.serve(group)
+		for w.serve() {
 		}
 	}
 }
 
-// take takes everybody who waits now, and who comes as long as others do.
-func (w *writer) take() []*job {
-	gather(func() int {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.waiting)
-	})
+// take adds to the group whoever waits.
+func (w *writer) take(group []*job) []*job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(len(w.waiting), maxGroup)
-	group := slices.Clone(w.waiting[:n])
+	n := min(len(w.waiting), maxGroup-len(group))
+	group = append(group, w.waiting[:n]...)
 	w.waiting = slices.Delete(w.waiting, 0, n)
 	return group
 }
 
-func (w *writer) serve(group []*job) {
-	outcomes := make([]error, len(group))
-	if err := w.commit(group, outcomes); err != nil {
+// serve writes those who wait, if anybody does.
+func (w *writer) serve() bool {
+	group := w.take(w.group[:0])
+	if len(group) == 0 {
+		return false
+	}
+	group, err := w.commit(group)
+	if err != nil {
 		// Nobody's work stayed, so nobody is told that it did; nor may a refusal rest on what a neighbour had written.
-		for i := range outcomes {
-			outcomes[i] = err
+		for _, j := range group {
+			j.outcome = err
 		}
 		w.reconnect()
 		w.checkpoint() // on a full disk the log takes no more room when it begins anew
 	}
-	for i, j := range group {
-		j.done <- outcomes[i]
+	for _, j := range group {
+		j.done <- j.outcome
 	}
 	if all := w.written.Add(int64(len(group))); all-w.asked >= w.every.Load() {
 		w.asked = all
 		w.checkpoint()
 	}
+	clear(group)
+	w.group = group
+	return true
 }
 
 // checkpoint asks for one; who is at it already need not hear it.
@@ -205,43 +215,56 @@ func (w *writer) checkpoint() {
 	}
 }
 
-// commit writes a group. Its error is one of the whole group.
-func (w *writer) commit(group []*job, outcomes []error) error {
+// commit writes the group, and who comes meanwhile: the disk is slow, and takes many as fast as one. Its error is one of
+// all who are in the group then.
+func (w *writer) commit(group []*job) ([]*job, error) {
 	if w.conn == nil {
 		if err := w.connect(); err != nil {
-			return err
+			return group, err
 		}
 	}
 	if err := w.begin(); err != nil {
-		return err
+		return group, err
 	}
-	for i, j := range group {
-		u := &unit{direct: w.conn}
-		if !j.single {
-			if err := u.several(); err != nil {
-				return err
+	for done := 0; done < len(group); {
+		for ; done < len(group); done++ {
+			if err := w.do(group[done]); err != nil {
+				return group, err
 			}
 		}
-		outcomes[i] = w.try(j, u)
-		if !u.saved {
-			if outcomes[i] != nil && w.conn.idle() {
-				return outcomes[i]
-			}
-			continue
-		}
-		if outcomes[i] != nil {
-			if _, err := w.conn.exec("ROLLBACK TO unit"); err != nil {
-				if sqliteUnavailable(outcomes[i]) {
-					return outcomes[i] // an error of the disk, after which SQLite has rolled back everything
-				}
-				return err
-			}
-		}
-		if _, err := w.conn.exec("RELEASE unit"); err != nil {
-			return err
+		if group = w.take(group); done == len(group) {
+			runtime.Gosched() // who is about to come, comes
+			group = w.take(group)
 		}
 	}
 	_, err := w.conn.exec("COMMIT")
+	return group, err
+}
+
+// do does the work of one, within the transaction of the group. Its error is one of the group.
+func (w *writer) do(j *job) error {
+	u := &unit{direct: w.conn}
+	if !j.single {
+		if err := u.several(); err != nil {
+			return err
+		}
+	}
+	j.outcome = w.try(j, u)
+	if !u.saved {
+		if j.outcome != nil && w.conn.idle() {
+			return j.outcome
+		}
+		return nil
+	}
+	if j.outcome != nil {
+		if _, err := w.conn.exec("ROLLBACK TO unit"); err != nil {
+			if sqliteUnavailable(j.outcome) {
+				return j.outcome // an error of the disk, after which SQLite has rolled back everything
+			}
+			return err
+		}
+	}
+	_, err := w.conn.exec("RELEASE unit")
 	return err
 }
 

@@ -123,6 +123,9 @@ func touches(t *testing.T, fresh Fresh) {
 		if !reflect.DeepEqual(got.OrganizationID, c.want) {
 			t.Errorf("the organization is %v, want %v", got.OrganizationID, c.want)
 		}
+		if kept := s.session(t, r.ID); !reflect.DeepEqual(got, kept) {
+			t.Errorf("shown %+v\nkept %+v", got, kept)
+		}
 	}
 	// The idle time never passes the maximum lifetime, and at its end the session is over.
 	for range 60 {
@@ -130,6 +133,9 @@ func touches(t *testing.T, fresh Fresh) {
 		got, err = s.touch(r.ID, true)
 		if err != nil {
 			break
+		}
+		if kept := s.session(t, r.ID); !reflect.DeepEqual(got, kept) {
+			t.Errorf("shown %+v\nkept %+v", got, kept)
 		}
 	}
 	if !errors.Is(err, domain.ErrStale) || got != nil {
