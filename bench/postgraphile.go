@@ -42,6 +42,8 @@ func startPostGraphile(ctx context.Context, dir, cache, url string) (*server, er
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
+	// It keeps its connections. Else they all end ten seconds after a row, within the row of somebody else (see rest).
+	url += "&idleTimeoutMillis=3600000"
 	s, err := launch(ctx, dir, "postgraphile", []string{"NODE_ENV=production"}, "http://"+address+"/", node, program,
 		"--connection", url, "--schema", "public", "--host", "127.0.0.1", "--port", port, "--max-pool-size", "16",
 		"--disable-graphiql", "--disable-query-log", "--no-ignore-rbac", "--timeout", "30000")

@@ -229,6 +229,18 @@ func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (r
 	return 0, 0, 0, errors.New("pgbench could not connect in time")
 }
 
+// rest waits until there are no more processes than so many. To end, one has to give back each page of shared_buffers that
+// it has seen; many that do so at once take most of a second from the row that comes next.
+func (p *postgres) rest(ctx context.Context, processes int) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && len(children(p.pid())) > processes; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 func scanned(line, format string, into any) bool {
 	_, err := fmt.Sscanf(line, format, into)
 	return err == nil

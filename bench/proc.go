@@ -57,6 +57,14 @@ func cpu(pid int, family bool) time.Duration {
 		return p.own
 	}
 	sum := p.own + p.ended
+	for _, c := range children(pid) {
+		sum += c.own + c.ended
+	}
+	return sum
+}
+
+func children(pid int) []process {
+	var out []process
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range all {
 		child, err := strconv.Atoi(filepath.Base(dir))
@@ -64,10 +72,10 @@ func cpu(pid int, family bool) time.Duration {
 			continue
 		}
 		if c, ok := readProcess(child); ok && c.parent == pid {
-			sum += c.own + c.ended
+			out = append(out, c)
 		}
 	}
-	return sum
+	return out
 }
 
 // resident is the memory of a process in bytes; 0 where it is not known.

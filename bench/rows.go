@@ -288,12 +288,14 @@ func pgbenchRows(p *postgres, w world) ([]measured, error) {
 			return nil, err
 		}
 		out = append(out, measured{system: "pgbench", id: s.name, run: func(ctx context.Context, d time.Duration) (sample, error) {
-			before := cpu(p.pid(), true)
+			before, processes := cpu(p.pid(), true), len(children(p.pid()))
 			rate, mean, done, err := p.pgbench(ctx, file, d)
 			if err != nil {
 				return sample{}, err
 			}
-			return sample{rate: rate, p50: mean, database: (cpu(p.pid(), true) - before) / time.Duration(done)}, nil
+			after := cpu(p.pid(), true)
+			p.rest(ctx, processes)
+			return sample{rate: rate, p50: mean, database: (after - before) / time.Duration(done)}, nil
 		}})
 	}
 	return out, nil
