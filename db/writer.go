@@ -27,17 +27,15 @@ type writer struct {
 	called chan struct{}
 	quit   chan struct{}
 	ended  sync.WaitGroup
-	// grown asks for a checkpoint.
+	// grown says that the log has grown.
 	grown chan struct{}
-	// every is how many units there are between checkpoints, written how many there have been.
-	every, written atomic.Int64
+	// full says that the disk may have no more room for the log.
+	full atomic.Bool
 
 	// The rest is touched by the writing goroutine only.
 	conn *direct
 	// group is room for the next group.
 	group []*job
-	// asked is how many units there were at the last checkpoint that was asked for.
-	asked int64
 }
 
 type job struct {
@@ -54,17 +52,15 @@ const (
 	maxGroup = 256
 	// checkpointPages is about how many pages of the log are moved in one go: each time the disk has to take them, which
 	// commits wait for, and of pages that come again only the last one is moved.
-	checkpointPages = 3000
-	// firstEvery is for as long as it is not known how many pages a unit writes.
-	firstEvery = 1024
+	checkpointPages = 4000
+	// checkpointLook is how often the length of the log is looked at while it grows.
+	checkpointLook = 50 * time.Millisecond
 )
 
 func newWriter(d *DB, beside *sql.DB) *writer {
-	w := &writer{
+	return &writer{
 		db: d, beside: beside, called: make(chan struct{}, 1), quit: make(chan struct{}), grown: make(chan struct{}, 1),
 	}
-	w.every.Store(firstEvery)
-	return w
 }
 
 func (w *writer) connect() (err error) {
@@ -193,26 +189,18 @@ func (w *writer) serve() bool {
 			j.outcome = err
 		}
 		w.reconnect()
-		w.checkpoint() // on a full disk the log takes no more room when it begins anew
+		w.full.Store(true)
 	}
 	for _, j := range group {
 		j.done <- j.outcome
 	}
-	if all := w.written.Add(int64(len(group))); all-w.asked >= w.every.Load() {
-		w.asked = all
-		w.checkpoint()
+	select {
+	case w.grown <- struct{}{}:
+	default: // it is known
 	}
 	clear(group)
 	w.group = group
 	return true
-}
-
-// checkpoint asks for one; who is at it already need not hear it.
-func (w *writer) checkpoint() {
-	select {
-	case w.grown <- struct{}{}:
-	default:
-	}
 }
 
 // commit writes the group, and who comes meanwhile: the disk is slow, and takes many as fast as one. Its error is one of
@@ -303,31 +291,33 @@ func (w *writer) reconnect() {
 	w.conn = nil
 }
 
-// checkpoints moves the log into the file beside the writer, so that no commit waits for it.
+// checkpoints moves the log into the file beside the writer, so that no commit waits for it: each time there is enough to
+// move, and when the disk may be full, for the log takes no more room when it begins anew.
 func (w *writer) checkpoints() {
-	var pages, units int64 // at the checkpoint before
 	for {
 		select {
 		case <-w.quit:
 			return
 		case <-w.grown:
 		}
-		written := w.written.Load()
-		var busy, log, moved int64
-		err := w.beside.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
-		if err != nil {
-			if !sqliteBusy(err) {
-				w.db.log.Warn("the database log could not be moved into the file", "error", err)
-			}
-			continue
+		log, moved, err := w.log("NOOP") // only looks
+		if err == nil && (w.full.Swap(false) || log-moved >= checkpointPages) {
+			_, _, err = w.log("PASSIVE")
 		}
-		came := log - pages
-		if came < 0 { // it began anew
-			came = log
+		if err != nil && !sqliteBusy(err) {
+			w.db.log.Warn("the database log could not be moved into the file", "error", err)
 		}
-		if came > 0 && written > units {
-			w.every.Store(min(max(checkpointPages*(written-units)/came, firstEvery/4), 4*firstEvery))
+		select {
+		case <-w.quit:
+			return
+		case <-time.After(checkpointLook):
 		}
-		pages, units = log, written
 	}
+}
+
+// log does something with the log, and says how many pages it has, and how many of them are in the file, too.
+func (w *writer) log(mode string) (pages, moved int64, err error) {
+	var busy int64
+	err = w.beside.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)
+	return pages, moved, err
 }
