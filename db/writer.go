@@ -294,6 +294,7 @@ func (w *writer) reconnect() {
 // checkpoints moves the log into the file beside the writer, so that no commit waits for it: each time there is enough to
 // move, and when the disk may be full, for the log takes no more room when it begins anew.
 func (w *writer) checkpoints() {
+	var told time.Time
 	for {
 		select {
 		case <-w.quit:
@@ -304,7 +305,8 @@ func (w *writer) checkpoints() {
 		if err == nil && (w.full.Swap(false) || log-moved >= checkpointPages) {
 			_, _, err = w.log("PASSIVE")
 		}
-		if err != nil && !sqliteBusy(err) {
+		if err != nil && !sqliteBusy(err) && time.Since(told) > time.Second {
+			told = time.Now()
 			w.db.log.Warn("the database log could not be moved into the file", "error", err)
 		}
 		select {
