@@ -305,8 +305,8 @@ func (w *writer) checkpoints() {
 		if err == nil && (w.full.Swap(false) || log-moved >= checkpointPages) {
 			_, _, err = w.log("PASSIVE")
 		}
-		if err != nil && !sqliteBusy(err) && time.Since(told) > time.Second {
-			told = time.Now()
+		if err != nil && !sqliteBusy(err) && w.db.options.Now().Sub(told) > time.Second {
+			told = w.db.options.Now()
 			w.db.log.Warn("the database log could not be moved into the file", "error", err)
 		}
 		select {
