@@ -267,7 +267,7 @@ func (b *bench) quiet() error {
 }
 
 // inOrder puts what is compared side by side, so that both have the machine as it is then. What goes on after its answer
-// comes last: the mails of createInvitation.
+// is at the end, where the order turns, and away from the others: the mails of createInvitation.
 func inOrder(rows []measured) {
 	ids := map[string]int{"W2": len(rows)}
 	for i, r := range rows {
