@@ -139,7 +139,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	entry := unredirected(mux, authenticator.Middleware(doors))
 
 	outer := &chain{
-		log: log, now: now, seen: counted.requests, mark: marker(store.Keyed), origins: c.Origins(publicURL), leaving: leaving.begun,
+		log: log, now: now, seen: counted.requests, mark: marker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.begun,
 		secure: strings.HasPrefix(publicURL, "https://"),
 	}
 	if c.Development() {
@@ -249,7 +249,7 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 	}
 	return &domain.Service{
 		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: now, Known: new(domain.KnownClients),
-		Keyed: store.Keyed,
+		KeyedHash: store.KeyedHash,
 		Settings: domain.Settings{
 			PublicURL: publicURL, InstitutionName: c.InstitutionName, AcceptURL: acceptURL,
 			InvitationTTL: c.InvitationTTL, InvitationResendLimit: c.InvitationResendLimit,

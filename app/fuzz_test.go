@@ -22,7 +22,7 @@ func FuzzImportLine(f *testing.F) {
 		f.Add(line)
 	}
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	importer := &Importer{Rules: &domain.Service{Now: func() time.Time { return at }, Keyed: func(string, ...string) []byte { return []byte("keyed") }}}
+	importer := &Importer{Rules: &domain.Service{Now: func() time.Time { return at }, KeyedHash: func(string, ...string) []byte { return []byte("keyed") }}}
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, strict := range []bool{true, false} {
 			record, err := importer.record([]byte(line), strict)

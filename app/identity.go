@@ -54,7 +54,7 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 func addProviders(ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func())) *auth.Attester {
 	lists := provider.NewLists(store, c.OFACDir, now, log)
 	local := &provider.Local{
-		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, Keyed: store.Keyed, Now: now,
+		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: now,
 	}
 	service.Screening, service.Quizmaster = local, local
 	if c.Demonstrate() {

@@ -36,7 +36,7 @@ func (k keyStore) ChangeSigningKeys(ctx context.Context, c auth.KeyChange) error
 }
 
 func newSigner(c *Config, store *db.DB, log *slog.Logger) *auth.Signer {
-	return auth.NewSigner(auth.SignerConfig{Store: keyStore{store}, Keyed: store.Keyed, Algorithm: c.SessionTokenAlg, Now: now, Log: log})
+	return auth.NewSigner(auth.SignerConfig{Store: keyStore{store}, KeyedHash: store.KeyedHash, Algorithm: c.SessionTokenAlg, Now: now, Log: log})
 }
 
 // jwksAge is how long a verifier may keep the public keys before it asks again.

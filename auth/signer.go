@@ -97,8 +97,8 @@ type KeyStore interface {
 // SignerConfig is what a Signer works with.
 type SignerConfig struct {
 	Store KeyStore
-	// Keyed is a keyed hash, different for each purpose. The key of client tokens is one.
-	Keyed func(purpose string, parts ...string) []byte
+	// KeyedHash is a keyed hash, different for each purpose. The key of client tokens is one.
+	KeyedHash func(purpose string, parts ...string) []byte
 	// Algorithm is that of new keys: RS256, ES256 or EdDSA.
 	Algorithm string
 	// Now is the clock.
@@ -147,7 +147,7 @@ func NewSigner(c SignerConfig) *Signer {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.clientKey = sync.OnceValue(func() []byte { return c.Keyed("client token key") })
+	s.clientKey = sync.OnceValue(func() []byte { return c.KeyedHash("client token key") })
 	return s
 }
 

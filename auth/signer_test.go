@@ -107,7 +107,7 @@ func keyed(secret string) func(string, ...string) []byte {
 
 func newTokenSigner(t testing.TB, table *keyTable, alg string, c *clock) *auth.Signer {
 	t.Helper()
-	s := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: alg, Now: c.now})
+	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: alg, Now: c.now})
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestSignerTokens(t *testing.T) {
 	})
 	t.Run("an algorithm that nobody knows is refused", func(t *testing.T) {
 		t.Parallel()
-		s := auth.NewSigner(auth.SignerConfig{Store: &keyTable{}, Keyed: keyed("one"), Algorithm: "HS256", Now: newClock().now})
+		s := auth.NewSigner(auth.SignerConfig{Store: &keyTable{}, KeyedHash: keyed("one"), Algorithm: "HS256", Now: newClock().now})
 		if s.Start(context.Background()) == nil {
 			t.Error("started")
 		}
@@ -264,7 +264,7 @@ func TestClientTokens(t *testing.T) {
 	if id, err := s.OpenClientToken(ctx, raw); err != nil || id != "client_1" {
 		t.Fatalf("%q, %v", id, err)
 	}
-	other := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.RS256, Now: c.now})
+	other := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.RS256, Now: c.now})
 	if _, err := other.OpenClientToken(ctx, raw); err != nil {
 		t.Errorf("another instance does not know it: %v", err)
 	}
@@ -286,7 +286,7 @@ func TestClientTokens(t *testing.T) {
 	if id, err := s.OpenClientToken(ctx, mac(header, good)); err != nil || id != "x" {
 		t.Fatalf("the key is not what the test thinks: %v", err)
 	}
-	stranger := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("two"), Algorithm: auth.RS256, Now: c.now})
+	stranger := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("two"), Algorithm: auth.RS256, Now: c.now})
 	d := openDevelopmentIssuer(t, t.TempDir(), "", c)
 	set, _ := jwks(t, s)
 	first, _ := set.Key(0)
@@ -365,7 +365,7 @@ func TestFirstStarts(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range signers {
 		wg.Go(func() {
-			signers[i] = auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+			signers[i] = auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
 			if err := signers[i].Start(context.Background()); err != nil {
 				t.Error(err)
 			}
@@ -520,7 +520,7 @@ func TestAnotherAlgorithm(t *testing.T) {
 		}
 	}
 	// A command with other settings than the server's keeps the server's algorithm.
-	command := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.RS256, Now: c.now})
+	command := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.RS256, Now: c.now})
 	if k, err := command.Rotate(context.Background()); err != nil || k.Algorithm != auth.EdDSA {
 		t.Fatalf("%v, %v", k.Algorithm, err)
 	}
@@ -555,7 +555,7 @@ func TestRotationsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			s := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+			s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
 			switch _, err := s.Rotate(context.Background()); {
 			case err == nil:
 				done.Add(1)
@@ -571,7 +571,7 @@ func TestRotationsAtOnce(t *testing.T) {
 		t.Errorf("%d done, %d late, %d keys", done.Load(), late.Load(), len(table.keys))
 	}
 	table = &keyTable{}
-	s := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
 	if k, err := s.Rotate(context.Background()); err != nil || k.Role != "current" || len(table.keys) != 2 {
 		t.Errorf("a rotation before the first start makes the first keys: %+v %v", k, err)
 	}
@@ -603,7 +603,7 @@ func TestSignerWithoutDatabase(t *testing.T) {
 	if jwks(t, s); table.reads != reads {
 		t.Error("a database that is out of reach is asked again at once")
 	}
-	blind := auth.NewSigner(auth.SignerConfig{Store: table, Keyed: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+	blind := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
 	if err := blind.Start(context.Background()); !errors.Is(err, errDown) {
 		t.Errorf("the start says %v", err)
 	}

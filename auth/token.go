@@ -168,7 +168,7 @@ func (s *keySet) knows(t token) bool {
 }
 
 // believed remembers tokens whose signature was good, for that check costs the most.
-type believed = recent.Memory[fingerprint, Claims]
+type believed = recent.Cache[fingerprint, Claims]
 
 // fingerprint stands for a token, so that no memory holds tokens that could be used.
 type fingerprint [sha256.Size]byte

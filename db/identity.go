@@ -75,7 +75,7 @@ func indexOf(index func(*seal.Keyring, string) []byte, keys *seal.Keyring, v *st
 // fingerprint is a keyed hash of values.
 func fingerprint(keys *seal.Keyring, purpose string, v ...any) ([]byte, error) {
 	text, err := json.Marshal(v)
-	return keys.Keyed(purpose, text), err
+	return keys.KeyedHash(purpose, text), err
 }
 
 func contactRowOf(keys *seal.Keyring, c *domain.Contact) (*contactRow, error) {
@@ -334,10 +334,10 @@ func (d *DB) changeIdentity(keys *seal.Keyring, c domain.Change) (steps []step, 
 }
 
 // Turn reads how many units of a key were written.
-func (d *DB) Turn(ctx context.Context, key []byte) (domain.Turn, error) {
+func (d *DB) Turn(ctx context.Context, key []byte) (domain.Counter, error) {
 	var taken []int64
 	err := d.query(ctx, &taken, "SELECT taken FROM turns WHERE key = ?", key)
-	t := domain.Turn{Key: key}
+	t := domain.Counter{Key: key}
 	if len(taken) > 0 {
 		t.Was = taken[0]
 	}
@@ -345,7 +345,7 @@ func (d *DB) Turn(ctx context.Context, key []byte) (domain.Turn, error) {
 }
 
 // turning takes a turn, unless another unit has.
-func turning(t domain.Turn) step {
+func turning(t domain.Counter) step {
 	return step{
 		text: "INSERT INTO turns AS t (key, taken) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET taken = excluded.taken WHERE t.taken = ?",
 		args: []any{t.Key, t.Was + 1, t.Was}, miss: domain.ErrStale,

@@ -227,13 +227,13 @@ func (d *DB) keys(ctx context.Context) (*seal.Keyring, error) {
 	return d.ring.Load(), nil
 }
 
-// Keyed is a keyed hash of several parts, different for each purpose. The database must have been migrated.
-func (d *DB) Keyed(purpose string, parts ...string) []byte {
+// KeyedHash is a keyed hash of several parts, different for each purpose. The database must have been migrated.
+func (d *DB) KeyedHash(purpose string, parts ...string) []byte {
 	data := make([][]byte, 0, len(parts))
 	for _, p := range parts {
 		data = append(data, []byte(p))
 	}
-	return d.ring.Load().Keyed(purpose, data...)
+	return d.ring.Load().KeyedHash(purpose, data...)
 }
 
 // fault makes what the database could not do now a problem that says so; other errors stay as they are.

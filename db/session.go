@@ -131,7 +131,7 @@ func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change
 		return nil, err
 	}
 	t := tableOf[sessionRow](d)
-	if c.Was == 0 || c.Erase || c.Same {
+	if c.Was == 0 || c.Erase || c.Unchanged {
 		return changing(t, row, r.ID, c), nil
 	}
 	var set []string
@@ -297,8 +297,8 @@ func (d *DB) touching(r *domain.Session, rule func(*domain.Session) (domain.Touc
 	in := d.sessions().table.record(r.ID)
 	in.sole = false // of two touches each finds what it asks for
 	t.steps = append(t.steps, step{text: text, args: args, miss: domain.ErrStale, place: in})
-	if of.Memory != nil {
-		one, err := d.remember(of.Memory)
+	if of.IdempotencyRecord != nil {
+		one, err := d.remember(of.IdempotencyRecord)
 		if err != nil {
 			return nil, err
 		}

@@ -97,11 +97,11 @@ func (d *DB) unit(keys *seal.Keyring, u *domain.Unit) ([]step, error) {
 		}
 		steps = append(steps, one)
 	}
-	for _, t := range u.Turns {
+	for _, t := range u.Counters {
 		steps = append(steps, turning(t))
 	}
-	if u.Memory != nil {
-		one, err := d.remember(u.Memory)
+	if u.IdempotencyRecord != nil {
+		one, err := d.remember(u.IdempotencyRecord)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +127,7 @@ func (d *DB) change(keys *seal.Keyring, c domain.Change) ([]step, error) {
 
 func changing(t *table, row any, id string, c domain.Change) []step {
 	switch {
-	case c.Same:
+	case c.Unchanged:
 		return []step{t.holding(id, c.Was, domain.ErrStale)}
 	case c.Erase:
 		return []step{
@@ -228,7 +228,7 @@ const rememberText = `INSERT INTO idempotency_keys AS k
     expires_at = excluded.expires_at
   WHERE k.expires_at <= excluded.created_at`
 
-func (d *DB) remember(m *domain.Memory) (step, error) {
+func (d *DB) remember(m *domain.IdempotencyRecord) (step, error) {
 	path, err := json.Marshal(m.Path)
 	if err != nil {
 		return step{}, err
@@ -249,7 +249,7 @@ func (d *DB) remember(m *domain.Memory) (step, error) {
 }
 
 // Recall finds what an idempotency key stands for.
-func (d *DB) Recall(ctx context.Context, key []byte, now time.Time) (*domain.Memory, error) {
+func (d *DB) Recall(ctx context.Context, key []byte, now time.Time) (*domain.IdempotencyRecord, error) {
 	var rows []memoryRow
 	err := d.query(ctx, &rows, "SELECT "+tableOf[memoryRow](d).columns+" FROM idempotency_keys WHERE key = ? AND expires_at > ?", key, micros(now))
 	if err != nil {
@@ -259,7 +259,7 @@ func (d *DB) Recall(ctx context.Context, key []byte, now time.Time) (*domain.Mem
 		return nil, domain.ErrMissing
 	}
 	row := rows[0]
-	m := &domain.Memory{
+	m := &domain.IdempotencyRecord{
 		Key: row.Key, Fingerprint: row.Fingerprint, Operation: row.Operation, SubjectID: row.SubjectID, Code: row.Code,
 		Detail: row.Detail, AvailableAt: maybeInstant(row.AvailableAt), CreatedAt: instant(row.CreatedAt), ExpiresAt: instant(row.ExpiresAt),
 	}

@@ -32,9 +32,9 @@ func aheadFrom(ctx context.Context) *ahead {
 	return a
 }
 
-// Ahead reads at once what telling the actions of records takes, and whether the caller may see them. The context that
+// Prefetch reads at once what telling the actions of records takes, and whether the caller may see them. The context that
 // it gives is for that, and for nothing that changes them.
-func (s *Service) Ahead(ctx context.Context, records ...Record) (context.Context, error) {
+func (s *Service) Prefetch(ctx context.Context, records ...Record) (context.Context, error) {
 	if len(records) < 2 {
 		return ctx, nil // one record asks for itself, and for no more than it needs
 	}
@@ -99,8 +99,8 @@ func (s *Service) Ahead(ctx context.Context, records ...Record) (context.Context
 	return context.WithValue(ctx, aheadKey{}, read), nil
 }
 
-// Ahead reads ahead for a list of records of one kind.
-func Ahead[R any, P interface {
+// Prefetch reads ahead for a list of records of one kind.
+func Prefetch[R any, P interface {
 	*R
 	Record
 }](ctx context.Context, s *Service, list []P) (context.Context, error) {
@@ -108,7 +108,7 @@ func Ahead[R any, P interface {
 	for i, r := range list {
 		records[i] = r
 	}
-	return s.Ahead(ctx, records...)
+	return s.Prefetch(ctx, records...)
 }
 
 // has reports whether the user has a part in the target; known is false where that was not read.
@@ -149,7 +149,7 @@ func (s *Service) Actions(ctx context.Context, r Record) ([]Action, error) {
 // ActionsOf is Actions for many records: one list, or one error, for each.
 func (s *Service) ActionsOf(ctx context.Context, records []Record) ([][]Action, []error) {
 	out, errs := make([][]Action, len(records)), make([]error, len(records))
-	ctx, err := s.Ahead(ctx, records...)
+	ctx, err := s.Prefetch(ctx, records...)
 	for i, r := range records {
 		if errs[i] = err; err == nil {
 			out[i], errs[i] = s.Actions(ctx, r)

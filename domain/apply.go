@@ -18,11 +18,11 @@ type life[R any, S, T ~string] struct {
 	shelf   func(Store) Shelf[R]
 	head    func(*R) *Meta
 	state   func(*R) *S
-	// stand says how the actor stands to the record, and whether it may be seen at all. A record that may not be
+	// rolesOf says how the actor stands to the record, and whether it may be seen at all. A record that may not be
 	// seen is missing, not denied.
-	stand func(ctx context.Context, s *Service, a Actor, r *R) (roles []Role, visible bool, err error)
-	// stranger is a record nobody stands to, for doing the work of stand where there is no record.
-	stranger func() *R
+	rolesOf func(ctx context.Context, s *Service, a Actor, r *R) (roles []Role, visible bool, err error)
+	// dummy is a record nobody stands to, for doing the work of stand where there is no record.
+	dummy func() *R
 	// due is the clock transition that the record is to make next, where it ends and when; ok is false for none.
 	due func(r *R) (on T, to S, at time.Time, ok bool)
 	// settled notes what a clock transition means for the record beside its state; nil: nothing.
@@ -35,8 +35,8 @@ type life[R any, S, T ~string] struct {
 	member string
 }
 
-// gone is the refusal for a record that is not there, or that the caller may not know of.
-func (l *life[R, S, T]) gone() *problem.Problem { return problem.New(l.missing).At(l.member) }
+// notFound is the refusal for a record that is not there, or that the caller may not know of.
+func (l *life[R, S, T]) notFound() *problem.Problem { return problem.New(l.missing).At(l.member) }
 
 // call is one request for a transition.
 type call struct {
@@ -45,11 +45,11 @@ type call struct {
 	guard     Guard
 	// parts are the members of the input, in a fixed order: what a repeat with the same idempotency key must repeat.
 	parts []string
-	// late leaves the version to the effect while the transition is open: a stale version would tell a stranger that
+	// checkVersionInEffect leaves the version to the effect while the transition is open: a stale version would tell a stranger that
 	// the record is there.
-	late bool
-	// looked is set where the input does not name the record by id: which one was looked up is no part of the input.
-	looked bool
+	checkVersionInEffect bool
+	// idFromLookup is set where the input does not name the record by id: which one was idFromLookup up is no part of the input.
+	idFromLookup bool
 }
 
 // reading is a record as it is now: the clock transitions that were due have been made, but not yet written.
@@ -61,8 +61,8 @@ type reading[R any] struct {
 	events []*LifecycleEvent
 }
 
-// same asks that the row still is as it was read.
-func (r *reading[R]) same() Change { return Change{Record: r.record, Was: r.was, Same: true} }
+// unchanged asks that the row still is as it was read.
+func (r *reading[R]) unchanged() Change { return Change{Record: r.record, Was: r.was, Unchanged: true} }
 
 // change is what the effect of a transition works on.
 type change[R any] struct {
@@ -73,12 +73,12 @@ type change[R any] struct {
 	Now    time.Time
 	// Reason goes into the event.
 	Reason string
-	// told is what the caller hears after the unit is written: a wrong secret is counted first, then told.
-	told *problem.Problem
+	// refusal is what the caller hears after the unit is written: a wrong secret is counted first, then refusal.
+	refusal *problem.Problem
 }
 
 // tell makes the call end in a problem although it is written.
-func (c *change[R]) tell(p *problem.Problem) { c.told = p }
+func (c *change[R]) tell(p *problem.Problem) { c.refusal = p }
 
 // tries bounds the races one call may lose before it gives up. Each loss means that another call won, so a record
 // would have to change that often during one call.
@@ -111,7 +111,7 @@ func apply[R any, S, T ~string](
 		if err != nil {
 			refusal := problem.Of(err)
 			if remembered(refusal) {
-				taken, err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.same())
+				taken, err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.unchanged())
 				if errors.Is(err, ErrStale) {
 					continue
 				}
@@ -151,19 +151,19 @@ func decide[R any, S, T ~string](
 	effect func(context.Context, *change[R]) (S, error),
 ) (*Unit, *problem.Problem, error) {
 	state := *l.state(read.record)
-	roles, visible, err := l.stand(ctx, s, actor, read.record)
+	roles, visible, err := l.rolesOf(ctx, s, actor, read.record)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !visible {
-		return nil, nil, l.gone()
+		return nil, nil, l.notFound()
 	}
 	row := l.machine.Row(on)
 	if !row.Grants(roles) {
 		return nil, nil, problem.New(l.denied)
 	}
 	head := l.head(read.record)
-	if want := c.guard.ExpectedVersion; want != nil && *want != head.Version && (!c.late || !row.Has(state)) {
+	if want := c.guard.ExpectedVersion; want != nil && *want != head.Version && (!c.checkVersionInEffect || !row.Has(state)) {
 		return nil, nil, problem.New(problem.StaleVersion).With("currentVersion", head.Version)
 	}
 	if c.guard.VersionRequired && c.guard.ExpectedVersion == nil {
@@ -193,8 +193,8 @@ func decide[R any, S, T ~string](
 	}
 	ch.Changes = append([]Change{{Record: &record, Was: read.was, Erase: row.Erases}}, ch.Changes...)
 	ch.Events = append(slices.Clone(read.events), append([]*LifecycleEvent{event}, ch.Events...)...)
-	ch.Memory = s.memory(actor, c, next.ID, ch.told, ch.Now)
-	return ch.Unit, ch.told, nil
+	ch.IdempotencyRecord = s.memory(actor, c, next.ID, ch.refusal, ch.Now)
+	return ch.Unit, ch.refusal, nil
 }
 
 // find reads a record and makes the clock transitions that are due, in memory: nobody ever sees a record as if
@@ -272,7 +272,7 @@ func sweep[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T
 // Sweep settles every record whose time has come, and says how many there were.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	total := 0
-	for _, one := range of(
+	for _, one := range list(
 		func() (int, error) { return sweep(ctx, s, invitations) },
 		func() (int, error) { return sweep(ctx, s, sessions) },
 		func() (int, error) { return sweep(ctx, s, emailVerifications) },
@@ -308,22 +308,22 @@ func shown[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T
 	if err != nil {
 		return nil, err
 	}
-	_, visible, err := l.stand(ctx, s, actor, read.record)
+	_, visible, err := l.rolesOf(ctx, s, actor, read.record)
 	if err != nil {
 		return nil, err
 	}
 	if !visible {
-		return nil, problem.Note(ctx, l.gone())
+		return nil, problem.Note(ctx, l.notFound())
 	}
 	return read, nil
 }
 
 // absent answers for a record that is not there, after the work that one the caller may not see would cost.
 func absent[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], actor Actor) error {
-	if _, _, err := l.stand(ctx, s, actor, l.stranger()); err != nil {
+	if _, _, err := l.rolesOf(ctx, s, actor, l.dummy()); err != nil {
 		return err
 	}
-	return problem.Note(ctx, l.gone())
+	return problem.Note(ctx, l.notFound())
 }
 
 // Action says whether the caller may do something with a record now, and else why not and from when.
@@ -342,7 +342,7 @@ func actions[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], r *R, allow func(T, *R) *problem.Problem,
 ) ([]Action, error) {
 	actor := ActorFrom(ctx)
-	roles, _, err := l.stand(ctx, s, actor, r)
+	roles, _, err := l.rolesOf(ctx, s, actor, r)
 	if err != nil {
 		return nil, err
 	}

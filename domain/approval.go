@@ -40,7 +40,7 @@ type ApprovalTransition string
 
 var approvalMachine = &lifecycle.Machine[ApprovalState, ApprovalTransition, Role]{
 	Name: string(KindApproval), Start: ApprovalPassed, Clock: RoleClock,
-	Create: "createApproval", CreateBy: of(RoleAdmin),
+	Create: "createApproval", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[ApprovalState]{
 		{Name: ApprovalPassed, Help: "An administrator has vouched for the person. An approval never changes."},
 	},
@@ -51,10 +51,10 @@ var approvals = &life[Approval, ApprovalState, ApprovalTransition]{
 	shelf: func(s Store) Shelf[Approval] { return s.Approvals() },
 	head:  func(r *Approval) *Meta { return &r.Meta },
 	state: func(r *Approval) *ApprovalState { return &r.State },
-	stand: func(ctx context.Context, s *Service, a Actor, r *Approval) ([]Role, bool, error) {
+	rolesOf: func(ctx context.Context, s *Service, a Actor, r *Approval) ([]Role, bool, error) {
 		return standToPerson(ctx, s, a, r.ApprovedBy, &r.ContactID)
 	},
-	stranger: func() *Approval { return &Approval{ContactID: "contact_-"} },
+	dummy:    func() *Approval { return &Approval{ContactID: "contact_-"} },
 	due:      never[Approval, ApprovalState, ApprovalTransition],
 	concerns: func(r *Approval) []string { return concerned(r.ApprovedBy, r.ContactUserID) },
 	missing:  problem.NoSuchApproval, denied: problem.AccessDenied,
@@ -115,7 +115,7 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 	if in.Method != nil {
 		method = string(*in.Method)
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(s.ContactID(in.ContactID), method, optional(in.Reason))}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(s.ContactID(in.ContactID), method, optional(in.Reason))}
 	if out, done, err := recall(ctx, s, approvals, a, c); done {
 		return out, err
 	}

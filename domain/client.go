@@ -23,7 +23,7 @@ func (s *Service) Clients(ctx context.Context, ids []string) ([]*Client, error) 
 	var seen []string
 	if a.ClientKey != "" {
 		if slices.Contains(ids, a.ClientKey) {
-			seen = of(a.ClientKey)
+			seen = list(a.ClientKey)
 		}
 	} else {
 		one, err := s.sessionsOn(ctx, ids, 1, seenSessions(a))
@@ -63,7 +63,7 @@ func (s *Service) sessionsOn(ctx context.Context, ids []string, most int, where 
 		limit := most * len(left)
 		page, err := s.Store.Sessions().List(ctx, listing.Query{
 			Limit: limit, Where: listing.All(listing.OneWord("clientId", left...), where),
-			Order: of(listing.Order{Field: "createdAt", Desc: true}, listing.Order{Field: listing.IDField, Desc: true}),
+			Order: list(listing.Order{Field: "createdAt", Desc: true}, listing.Order{Field: listing.IDField, Desc: true}),
 		})
 		if err != nil {
 			return nil, err

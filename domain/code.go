@@ -97,7 +97,7 @@ func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S
 	if proved {
 		return refused(ctx, s, k.life, a, c, problem.New(problem.AlreadyVerified))
 	}
-	for _, limited := range of(s.Keyed("code sends of customer", k.purpose, id), s.Keyed("code sends to contact", k.purpose, listing.Fold(contact))) {
+	for _, limited := range list(s.KeyedHash("code sends of customer", k.purpose, id), s.KeyedHash("code sends to contact", k.purpose, listing.Fold(contact))) {
 		if err := s.take(ctx, limited, s.Settings.CodeSendLimit); err != nil {
 			return Outcome[R]{}, err
 		}
@@ -111,7 +111,7 @@ func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S
 			return out, err
 		}
 		head := k.head(r)
-		unit := &Unit{Messages: of(message), Memory: s.memory(a, c, head.ID, nil, head.CreatedAt)}
+		unit := &Unit{Messages: list(message), IdempotencyRecord: s.memory(a, c, head.ID, nil, head.CreatedAt)}
 		if err := k.outdate(ctx, s, unit, a, id, head.CreatedAt); err != nil {
 			return Outcome[R]{}, err
 		}
@@ -230,7 +230,7 @@ func refused[R any, S, T ~string](
 }
 
 func (s *Service) wrongFrom(a Actor) failures {
-	return failures{s.Keyed("wrong codes from address", a.Address), s.Settings.CodeRate}
+	return failures{s.KeyedHash("wrong codes from address", a.Address), s.Settings.CodeRate}
 }
 
 // hideWrong keeps the record from a caller who knew no token or code.

@@ -58,7 +58,7 @@ type emailRow = lifecycle.Row[EmailVerificationState, EmailVerificationTransitio
 
 var emailMachine = &lifecycle.Machine[EmailVerificationState, EmailVerificationTransition, Role]{
 	Name: string(KindEmailVerification), Start: EmailPending, Clock: RoleClock,
-	Create: "requestEmailVerification", CreateBy: of(RoleOwner, RoleAdmin),
+	Create: "requestEmailVerification", CreateBy: list(RoleOwner, RoleAdmin),
 	States: []lifecycle.State[EmailVerificationState]{
 		{Name: EmailPending, Help: "The mail with the token is on its way. Whoever has the token may prove the address."},
 		{Name: EmailVerified, Help: "The token came back: the address is the customer's. Nothing follows."},
@@ -66,9 +66,9 @@ var emailMachine = &lifecycle.Machine[EmailVerificationState, EmailVerificationT
 		{Name: EmailReplaced, Help: "A newer mail took its place; the token means nothing any more."},
 	},
 	Transitions: []emailRow{
-		{On: EmailVerify, From: of(EmailPending), To: of(EmailVerified), By: of(RoleAnyone), Else: emailUnlessPending, Operation: "verifyEmail"},
-		{On: EmailReplace, From: of(EmailPending), To: of(EmailReplaced), By: of(RoleOwner, RoleAdmin), Else: emailUnlessPending, Within: "requestEmailVerification"},
-		{On: EmailExpire, From: of(EmailPending), To: of(EmailExpired), By: of(RoleClock), Else: emailUnlessPending},
+		{On: EmailVerify, From: list(EmailPending), To: list(EmailVerified), By: list(RoleAnyone), Else: emailUnlessPending, Operation: "verifyEmail"},
+		{On: EmailReplace, From: list(EmailPending), To: list(EmailReplaced), By: list(RoleOwner, RoleAdmin), Else: emailUnlessPending, Within: "requestEmailVerification"},
+		{On: EmailExpire, From: list(EmailPending), To: list(EmailExpired), By: list(RoleClock), Else: emailUnlessPending},
 	},
 }
 
@@ -89,15 +89,15 @@ var emailVerifications = &life[EmailVerification, EmailVerificationState, EmailV
 	shelf: func(s Store) Shelf[EmailVerification] { return s.EmailVerifications() },
 	head:  func(r *EmailVerification) *Meta { return &r.Meta },
 	state: func(r *EmailVerification) *EmailVerificationState { return &r.State },
-	stand: func(_ context.Context, _ *Service, a Actor, r *EmailVerification) ([]Role, bool, error) {
+	rolesOf: func(_ context.Context, _ *Service, a Actor, r *EmailVerification) ([]Role, bool, error) {
 		roles, visible, err := standToCustomer(a, r.CustomerID)
 		return append(roles, RoleAnyone), visible, err
 	},
-	stranger: func() *EmailVerification { return &EmailVerification{} },
+	dummy: func() *EmailVerification { return &EmailVerification{} },
 	due: func(r *EmailVerification) (EmailVerificationTransition, EmailVerificationState, time.Time, bool) {
 		return EmailExpire, EmailExpired, r.ExpiresAt, r.State == EmailPending
 	},
-	concerns: func(r *EmailVerification) []string { return of(r.CustomerID) },
+	concerns: func(r *EmailVerification) []string { return list(r.CustomerID) },
 	missing:  problem.NotFound, denied: problem.AccessDenied,
 }
 
@@ -147,7 +147,7 @@ var emailProof = &proof[EmailVerification, EmailVerificationState, EmailVerifica
 }
 
 func (s *Service) emailTokenHash(token string) string {
-	return hex.EncodeToString(s.Keyed("email token", token))
+	return hex.EncodeToString(s.KeyedHash("email token", token))
 }
 
 // RequestEmailVerificationInput names the customer; absent, the caller.
@@ -175,8 +175,8 @@ type VerifyEmailInput struct {
 var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, EmailVerificationTransition] {
 	l := *emailVerifications
 	l.missing = problem.InvalidToken
-	l.stand = func(context.Context, *Service, Actor, *EmailVerification) ([]Role, bool, error) {
-		return of(RoleAnyone), true, nil
+	l.rolesOf = func(context.Context, *Service, Actor, *EmailVerification) ([]Role, bool, error) {
+		return list(RoleAnyone), true, nil
 	}
 	return &l
 }()
@@ -199,7 +199,7 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outco
 	if err := validated(in); err != nil {
 		return Outcome[EmailVerification]{}, err
 	}
-	c := call{operation: operation, guard: in.Guard, parts: of(in.Token), looked: true}
+	c := call{operation: operation, guard: in.Guard, parts: list(in.Token), idFromLookup: true}
 	if out, done, err := recall(ctx, s, verifyingEmail, a, c); done {
 		return hideWrong(out, err, problem.InvalidToken)
 	}

@@ -72,7 +72,7 @@ type phoneRow = lifecycle.Row[PhoneVerificationState, PhoneVerificationTransitio
 
 var phoneMachine = &lifecycle.Machine[PhoneVerificationState, PhoneVerificationTransition, Role]{
 	Name: string(KindPhoneVerification), Start: PhonePending, Clock: RoleClock,
-	Create: "requestPhoneVerification", CreateBy: of(RoleOwner, RoleAdmin),
+	Create: "requestPhoneVerification", CreateBy: list(RoleOwner, RoleAdmin),
 	States: []lifecycle.State[PhoneVerificationState]{
 		{Name: PhonePending, Help: "The text with the code is on its way. The customer may enter the code; wrong ones are counted."},
 		{Name: PhoneVerified, Help: "The customer entered the code: the number is the customer's. Nothing follows."},
@@ -81,9 +81,9 @@ var phoneMachine = &lifecycle.Machine[PhoneVerificationState, PhoneVerificationT
 		{Name: PhoneReplaced, Help: "A newer code took its place; this one means nothing any more."},
 	},
 	Transitions: []phoneRow{
-		{On: PhoneVerify, From: of(PhonePending), To: of(PhoneVerified, PhonePending, PhoneLocked), By: of(RoleOwner), Else: phoneUnlessPending, Operation: "verifyPhone"},
-		{On: PhoneReplace, From: of(PhonePending), To: of(PhoneReplaced), By: of(RoleOwner, RoleAdmin), Else: phoneUnlessPending, Within: "requestPhoneVerification"},
-		{On: PhoneExpire, From: of(PhonePending), To: of(PhoneExpired), By: of(RoleClock), Else: phoneUnlessPending},
+		{On: PhoneVerify, From: list(PhonePending), To: list(PhoneVerified, PhonePending, PhoneLocked), By: list(RoleOwner), Else: phoneUnlessPending, Operation: "verifyPhone"},
+		{On: PhoneReplace, From: list(PhonePending), To: list(PhoneReplaced), By: list(RoleOwner, RoleAdmin), Else: phoneUnlessPending, Within: "requestPhoneVerification"},
+		{On: PhoneExpire, From: list(PhonePending), To: list(PhoneExpired), By: list(RoleClock), Else: phoneUnlessPending},
 	},
 }
 
@@ -105,14 +105,14 @@ var phoneVerifications = &life[PhoneVerification, PhoneVerificationState, PhoneV
 	shelf: func(s Store) Shelf[PhoneVerification] { return s.PhoneVerifications() },
 	head:  func(r *PhoneVerification) *Meta { return &r.Meta },
 	state: func(r *PhoneVerification) *PhoneVerificationState { return &r.State },
-	stand: func(_ context.Context, _ *Service, a Actor, r *PhoneVerification) ([]Role, bool, error) {
+	rolesOf: func(_ context.Context, _ *Service, a Actor, r *PhoneVerification) ([]Role, bool, error) {
 		return standToCustomer(a, r.CustomerID)
 	},
-	stranger: func() *PhoneVerification { return &PhoneVerification{} },
+	dummy: func() *PhoneVerification { return &PhoneVerification{} },
 	due: func(r *PhoneVerification) (PhoneVerificationTransition, PhoneVerificationState, time.Time, bool) {
 		return PhoneExpire, PhoneExpired, r.ExpiresAt, r.State == PhonePending
 	},
-	concerns: func(r *PhoneVerification) []string { return of(r.CustomerID) },
+	concerns: func(r *PhoneVerification) []string { return list(r.CustomerID) },
 	missing:  problem.NotFound, denied: problem.AccessDenied,
 }
 
@@ -167,7 +167,7 @@ var phoneProof = &proof[PhoneVerification, PhoneVerificationState, PhoneVerifica
 
 // pepperedCode is what is hashed slowly: the code under a key that is not in the database, bound to its record and number.
 func (s *Service) pepperedCode(r *PhoneVerification, code string) string {
-	return hex.EncodeToString(s.Keyed("phone code", r.ID, r.Number, code))
+	return hex.EncodeToString(s.KeyedHash("phone code", r.ID, r.Number, code))
 }
 
 // newPhoneCode gives a random code, each as likely as any other.
@@ -214,11 +214,11 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outco
 	if err := validated(in); err != nil {
 		return Outcome[PhoneVerification]{}, err
 	}
-	c := call{operation: operation, guard: in.Guard, parts: of(in.Code), looked: true}
+	c := call{operation: operation, guard: in.Guard, parts: list(in.Code), idFromLookup: true}
 	if out, done, err := recall(ctx, s, phoneVerifications, a, c); done {
 		return hideWrong(out, err, problem.InvalidCode)
 	}
-	counters := of(failures{s.Keyed("wrong codes of customer", a.ID), s.Settings.CodeTryLimit}, s.wrongFrom(a))
+	counters := list(failures{s.KeyedHash("wrong codes of customer", a.ID), s.Settings.CodeTryLimit}, s.wrongFrom(a))
 	if err := s.unlessFailed(ctx, counters...); err != nil {
 		return Outcome[PhoneVerification]{}, err
 	}

@@ -83,12 +83,12 @@ const ContactUpdate ContactTransition = "update"
 
 var contactMachine = &lifecycle.Machine[ContactState, ContactTransition, Role]{
 	Name: string(KindContact), Start: ContactActive, Clock: RoleClock,
-	Create: "createContact", CreateBy: of(RoleAnyone),
+	Create: "createContact", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[ContactState]{
 		{Name: ContactActive, Help: "It is known. It can be changed, and does not end."},
 	},
 	Transitions: []lifecycle.Row[ContactState, ContactTransition, Role]{
-		{On: ContactUpdate, From: of(ContactActive), To: of(ContactActive), By: of(RoleOwner, RoleAdmin), Else: func(ContactState) *problem.Definition { return problem.NoSuchContact }},
+		{On: ContactUpdate, From: list(ContactActive), To: list(ContactActive), By: list(RoleOwner, RoleAdmin), Else: func(ContactState) *problem.Definition { return problem.NoSuchContact }},
 	},
 }
 
@@ -97,7 +97,7 @@ var contacts = &life[Contact, ContactState, ContactTransition]{
 	shelf: func(s Store) Shelf[Contact] { return s.Contacts() },
 	head:  func(c *Contact) *Meta { return &c.Meta },
 	state: func(c *Contact) *ContactState { return &c.State },
-	stand: func(_ context.Context, _ *Service, a Actor, c *Contact) ([]Role, bool, error) {
+	rolesOf: func(_ context.Context, _ *Service, a Actor, c *Contact) ([]Role, bool, error) {
 		var roles []Role
 		switch {
 		case a.Admin():
@@ -110,11 +110,11 @@ var contacts = &life[Contact, ContactState, ContactTransition]{
 		}
 		return roles, len(roles) > 0, nil
 	},
-	stranger: func() *Contact { return &Contact{} },
-	due:      never[Contact, ContactState, ContactTransition],
+	dummy: func() *Contact { return &Contact{} },
+	due:   never[Contact, ContactState, ContactTransition],
 	concerns: func(c *Contact) []string {
 		if c.UserID != nil {
-			return of(*c.UserID)
+			return list(*c.UserID)
 		}
 		return []string{}
 	},

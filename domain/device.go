@@ -79,13 +79,13 @@ type deviceRow = lifecycle.Row[DeviceState, DeviceTransition, Role]
 
 var deviceMachine = &lifecycle.Machine[DeviceState, DeviceTransition, Role]{
 	Name: string(KindDevice), Start: DeviceRegistered, Clock: RoleClock,
-	Create: "registerDevice", CreateBy: of(RoleOwner),
+	Create: "registerDevice", CreateBy: list(RoleOwner),
 	States: []lifecycle.State[DeviceState]{
 		{Name: DeviceRegistered, Help: "Its key is known: it may get challenges and decide for its customer."},
 		{Name: DeviceRevoked, Help: "Its key counts for nothing any more. The same key may be registered anew, as another device."},
 	},
 	Transitions: []deviceRow{
-		{On: DeviceRevoke, From: of(DeviceRegistered), To: of(DeviceRevoked), By: of(RoleOwner, RoleAdmin), Else: func(DeviceState) *problem.Definition { return problem.DeviceIsRevoked }},
+		{On: DeviceRevoke, From: list(DeviceRegistered), To: list(DeviceRevoked), By: list(RoleOwner, RoleAdmin), Else: func(DeviceState) *problem.Definition { return problem.DeviceIsRevoked }},
 	},
 }
 
@@ -94,14 +94,14 @@ var devices = &life[Device, DeviceState, DeviceTransition]{
 	shelf: func(s Store) Shelf[Device] { return s.Devices() },
 	head:  func(r *Device) *Meta { return &r.Meta },
 	state: func(r *Device) *DeviceState { return &r.State },
-	stand: func(_ context.Context, _ *Service, a Actor, r *Device) ([]Role, bool, error) {
+	rolesOf: func(_ context.Context, _ *Service, a Actor, r *Device) ([]Role, bool, error) {
 		return standToCustomer(a, r.CustomerID)
 	},
-	stranger: func() *Device { return &Device{} },
+	dummy: func() *Device { return &Device{} },
 	due: func(*Device) (on DeviceTransition, to DeviceState, at time.Time, ok bool) {
 		return "", "", time.Time{}, false
 	},
-	concerns: func(r *Device) []string { return of(r.CustomerID) },
+	concerns: func(r *Device) []string { return list(r.CustomerID) },
 	missing:  problem.DeviceNotFound, denied: problem.AccessDenied,
 }
 
@@ -229,7 +229,7 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 	if err != nil {
 		return Outcome[Device]{}, err
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.PublicKey, optional(in.Name))}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(in.PublicKey, optional(in.Name))}
 	for range tries {
 		if out, done, err := recall(ctx, s, devices, a, c); done {
 			return out, err
@@ -246,7 +246,7 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 		r.CustomerID, r.Name = a.ID, in.Name
 		event := s.event(KindDevice, &r.Meta, operation, "", string(r.State), now, devices.concerns(r))
 		event.ActorID = a.ID
-		err = s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: of(event), Memory: s.memory(a, c, r.ID, nil, now)})
+		err = s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
 		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
@@ -369,11 +369,11 @@ type ChallengeUse struct {
 var deviceFailures = Rate{Limit: 5, Per: 15 * time.Minute}
 
 func (s *Service) failuresOfCustomer(id string) failures {
-	return failures{s.Keyed("failed device checks of customer", id), deviceFailures}
+	return failures{s.KeyedHash("failed device checks of customer", id), deviceFailures}
 }
 
 func (s *Service) failuresOfDevice(id string) failures {
-	return failures{s.Keyed("failed device checks of device", id), deviceFailures}
+	return failures{s.KeyedHash("failed device checks of device", id), deviceFailures}
 }
 
 // username is the caller's name: that of the token, else that of the directory, else the subject.
@@ -391,7 +391,7 @@ func (s *Service) username(ctx context.Context, a Actor) (string, error) {
 	return customer.Username, nil
 }
 
-func (s *Service) usernameHash(name string) []byte { return s.Keyed("challenge username", name) }
+func (s *Service) usernameHash(name string) []byte { return s.KeyedHash("challenge username", name) }
 
 // CreateDeviceChallengeInput names a device of the caller, by its id or its fingerprint.
 type CreateDeviceChallengeInput struct {
@@ -420,7 +420,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 	if err != nil {
 		return none, err
 	}
-	c := call{operation: operation, id: in.DeviceID, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.Username))}
+	c := call{operation: operation, id: in.DeviceID, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.Username))}
 	for range tries {
 		if out, done, err := s.recallChallenge(ctx, a, c, name); done {
 			return out, err
@@ -443,7 +443,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 			ID: newUUID(now), CustomerID: a.ID, DeviceID: device.ID, UsernameHash: s.usernameHash(name),
 			CreatedAt: now, ExpiresAt: now.Add(s.Settings.ChallengeTTL), Username: name,
 		}
-		switch err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Memory: s.memory(a, c, r.ID, nil, now)}); {
+		switch err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:

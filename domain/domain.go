@@ -17,7 +17,7 @@ import (
 )
 
 // KnownClients is a memory of client tokens: the client's id by the hash of the token.
-type KnownClients = recent.Memory[[sha256.Size]byte, string]
+type KnownClients = recent.Cache[[sha256.Size]byte, string]
 
 // Service is the rules with their ports. Every method takes the actor from its context.
 type Service struct {
@@ -30,8 +30,8 @@ type Service struct {
 	// Known remembers client tokens that were good; nil: each is looked at anew. Nothing ends one but a new key, which
 	// takes a new start, and no client is ever removed.
 	Known *KnownClients
-	// Keyed is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
-	Keyed func(purpose string, parts ...string) []byte
+	// KeyedHash is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
+	KeyedHash func(purpose string, parts ...string) []byte
 	// Now is the one clock.
 	Now func() time.Time
 	// Verified says which users have passed identity verification; it has an entry for each. Nil: nobody has.
@@ -104,7 +104,7 @@ type Store interface {
 	// It fails with ErrStale or ErrRemembered, and then nothing is written.
 	Commit(ctx context.Context, u *Unit) error
 	// Recall finds what an idempotency key stands for; ErrMissing where it is free or has run out.
-	Recall(ctx context.Context, key []byte, now time.Time) (*Memory, error)
+	Recall(ctx context.Context, key []byte, now time.Time) (*IdempotencyRecord, error)
 
 	Invitations() Shelf[Invitation]
 	// InvitationOrDecoy finds an invitation; where there is none it does the work of one, and fails with ErrMissing.
@@ -134,7 +134,7 @@ type Store interface {
 	Quizzes() Shelf[Quiz]
 	Approvals() Shelf[Approval]
 	// Turn reads the turn of a key, for a unit that shall be stale where another one with the key was written since.
-	Turn(ctx context.Context, key []byte) (Turn, error)
+	Turn(ctx context.Context, key []byte) (Counter, error)
 	Events() Shelf[LifecycleEvent]
 	// Timelines gives a span of the journal of each record, by its id, with one statement for many. Who has no events is
 	// left out.
@@ -175,10 +175,10 @@ type Unit struct {
 	Messages []*Message
 	Grants   []Grant
 	// Seen are clients that the unit makes or moves, before the changes.
-	Seen   []Sighting
-	Memory *Memory
-	// Turns make the unit stale where another unit with the same key was written since the turn was read.
-	Turns []Turn
+	Seen              []Sighting
+	IdempotencyRecord *IdempotencyRecord
+	// Counters make the unit stale where another unit with the same key was written since the turn was read.
+	Counters []Counter
 	// Decoy asks for the work of a real unit (a row changed, a row added, one commit) that leaves no trace a
 	// caller can see: so that a refusal for an unknown record takes the time of one for a known record.
 	Decoy bool
@@ -193,8 +193,8 @@ type Touch struct {
 	// the client moves then.
 	Client *string
 	// Organization becomes the one the session acts for; empty: none, nil: as before.
-	Organization *string
-	Memory       *Memory
+	Organization      *string
+	IdempotencyRecord *IdempotencyRecord
 }
 
 // Change is a row that a unit writes.
@@ -207,8 +207,8 @@ type Change struct {
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool
-	// Same leaves the row as it is: what was decided on it is true only while it is of the version.
-	Same bool
+	// Unchanged leaves the row as it is: what was decided on it is true only while it is of the version.
+	Unchanged bool
 }
 
 // Grant gives a user a part in an account or an organisation.
@@ -229,14 +229,14 @@ type Sighting struct {
 	At        time.Time
 }
 
-// Turn is how many units of a key have been written.
-type Turn struct {
+// Counter is how many units of a key have been written.
+type Counter struct {
 	Key []byte
 	Was int64
 }
 
-// Memory is what an idempotency key stands for. It holds no input and nothing secret.
-type Memory struct {
+// IdempotencyRecord is what an idempotency key stands for. It holds no input and nothing secret.
+type IdempotencyRecord struct {
 	// Key is a keyed hash of caller and key, Fingerprint one of operation and input.
 	Key, Fingerprint []byte
 	Operation        string

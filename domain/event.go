@@ -138,7 +138,7 @@ var timelineOrder = []listing.Order{{Field: "seq"}}
 // Timeline lists the events of a record that the caller was shown, oldest first.
 // Refuses with InvalidInput and InvalidParameter (a page or a cursor that is malformed).
 func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.Page[LifecycleEvent], error) {
-	all, err := s.Timelines(ctx, of(r), page)
+	all, err := s.Timelines(ctx, list(r), page)
 	if err != nil {
 		return listing.Page[LifecycleEvent]{}, err
 	}

@@ -36,8 +36,8 @@ func NewID(prefix string, now time.Time) string {
 	return string(out)
 }
 
-// madeHere reports whether a text has the form of the ids that NewID makes.
-func madeHere(prefix, text string) bool {
+// isLocalID reports whether a text has the form of the ids that NewID makes.
+func isLocalID(prefix, text string) bool {
 	rest, ok := strings.CutPrefix(text, prefix+"_")
 	return ok && len(rest) == 26 && strings.Trim(rest, idAlphabet) == ""
 }

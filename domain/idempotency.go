@@ -20,9 +20,9 @@ func (s *Service) key(a Actor, c call) []byte {
 		return nil
 	}
 	if a.ClientKey != "" { // a client is no user, and its id may be the same text
-		return s.Keyed("idempotency key of a client", a.ClientKey, *c.guard.IdempotencyKey)
+		return s.KeyedHash("idempotency key of a client", a.ClientKey, *c.guard.IdempotencyKey)
 	}
-	return s.Keyed("idempotency key", a.ID, *c.guard.IdempotencyKey)
+	return s.KeyedHash("idempotency key", a.ID, *c.guard.IdempotencyKey)
 }
 
 func (s *Service) fingerprint(c call) []byte {
@@ -31,19 +31,19 @@ func (s *Service) fingerprint(c call) []byte {
 		version = strconv.Itoa(*c.guard.ExpectedVersion)
 	}
 	id := c.id
-	if c.looked {
+	if c.idFromLookup {
 		id = ""
 	}
-	return s.Keyed("idempotency input", append([]string{c.operation, id, version}, c.parts...)...)
+	return s.KeyedHash("idempotency input", append([]string{c.operation, id, version}, c.parts...)...)
 }
 
 // memory is what the unit of a call remembers; nil where the call has no key.
-func (s *Service) memory(a Actor, c call, subject string, told *problem.Problem, now time.Time) *Memory {
+func (s *Service) memory(a Actor, c call, subject string, told *problem.Problem, now time.Time) *IdempotencyRecord {
 	key := s.key(a, c)
 	if key == nil {
 		return nil
 	}
-	m := &Memory{
+	m := &IdempotencyRecord{
 		Key: key, Fingerprint: s.fingerprint(c), Operation: c.operation, SubjectID: subject,
 		CreatedAt: now, ExpiresAt: now.Add(memoryLife),
 	}
@@ -72,7 +72,7 @@ func (s *Service) remember(ctx context.Context, a Actor, c call, subject string,
 	if m == nil {
 		return false, nil
 	}
-	err = s.Store.Commit(ctx, &Unit{Changes: on, Memory: m})
+	err = s.Store.Commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
 	if errors.Is(err, ErrRemembered) {
 		return true, nil
 	}
@@ -103,7 +103,7 @@ func recall[R any, S, T ~string](
 		read, err := find(ctx, s, l, m.SubjectID)
 		switch {
 		case err == nil:
-			_, visible, err := l.stand(ctx, s, a, read.record)
+			_, visible, err := l.rolesOf(ctx, s, a, read.record)
 			if err != nil {
 				return out, true, err
 			}

@@ -117,7 +117,7 @@ func birthdate(text string) bool {
 // future.
 func (i Identity) check(now time.Time) []*problem.Problem {
 	if i.Birthdate != nil && birthdate(*i.Birthdate) && *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly) {
-		return of(problem.New(problem.InvalidInput).Because("birthdate is not in the future.").At("birthdate"))
+		return list(problem.New(problem.InvalidInput).Because("birthdate is not in the future.").At("birthdate"))
 	}
 	return nil
 }
@@ -159,9 +159,9 @@ func masked(text *string, last int) *string {
 // person is a keyed hash that recognises a person by the tax id.
 func (s *Service) person(i Identity) []byte {
 	if i.TaxID == nil {
-		return s.Keyed("person", "")
+		return s.KeyedHash("person", "")
 	}
-	return s.Keyed("person", risk.FoldTaxID(*i.TaxID))
+	return s.KeyedHash("person", risk.FoldTaxID(*i.TaxID))
 }
 
 // IdentityRecord is what the bank knows of a person, from which reports and quizzes are made.
@@ -264,7 +264,7 @@ func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	event.ActorID = a.ID
 	unit.Changes = append([]Change{{Record: r}}, unit.Changes...)
 	unit.Events = append(unit.Events, event)
-	unit.Memory = s.memory(a, c, head.ID, nil, head.CreatedAt)
+	unit.IdempotencyRecord = s.memory(a, c, head.ID, nil, head.CreatedAt)
 	switch err := s.Store.Commit(ctx, unit); {
 	case err == nil:
 		return Outcome[R]{Record: r, ID: head.ID}, nil

@@ -92,7 +92,7 @@ type invitationRow = lifecycle.Row[InvitationState, InvitationTransition, Role]
 
 var invitationMachine = &lifecycle.Machine[InvitationState, InvitationTransition, Role]{
 	Name: string(KindInvitation), Start: InvitationSent, Clock: RoleClock,
-	Create: "createInvitation", CreateBy: of(RoleTarget),
+	Create: "createInvitation", CreateBy: list(RoleTarget),
 	States: []lifecycle.State[InvitationState]{
 		{Name: InvitationSent, Help: "The mail is on its way. It waits for the invitee, until the inviter takes it back or its time is over."},
 		{Name: InvitationAccepted, Help: "The invitee told the right secret. It waits for the institution to give the role; it no longer expires."},
@@ -102,27 +102,27 @@ var invitationMachine = &lifecycle.Machine[InvitationState, InvitationTransition
 		{Name: InvitationExpired, Help: "Nobody accepted it in time. Nothing follows; the inviter may invite again."},
 	},
 	Transitions: []invitationRow{
-		{On: InvitationVerify, From: of(InvitationSent), To: of(InvitationAccepted, InvitationSent, InvitationFailed), By: of(RoleInvitee), Else: unlessVerifiable},
-		{On: InvitationResend, From: of(InvitationSent), To: of(InvitationSent), By: of(RoleInviter, RoleAdmin), Else: wrongInvitationState},
-		{On: InvitationRevoke, From: of(InvitationSent), To: of(InvitationRevoked), By: of(RoleInviter, RoleAdmin), Else: wrongInvitationState},
-		{On: InvitationUpdateSecret, From: of(InvitationSent), To: of(InvitationSent), By: of(RoleInviter), Else: wrongInvitationState, Operation: "updateInvitationSecret"},
-		{On: InvitationComplete, From: of(InvitationAccepted), To: of(InvitationCompleted), By: of(RoleAdmin), Else: wrongInvitationState},
-		{On: InvitationDelete, By: of(RoleInviter, RoleAdmin), Erases: true, Else: wrongInvitationState},
-		{On: InvitationExpire, From: of(InvitationSent), To: of(InvitationExpired), By: of(RoleClock), Else: wrongInvitationState},
+		{On: InvitationVerify, From: list(InvitationSent), To: list(InvitationAccepted, InvitationSent, InvitationFailed), By: list(RoleInvitee), Else: unlessVerifiable},
+		{On: InvitationResend, From: list(InvitationSent), To: list(InvitationSent), By: list(RoleInviter, RoleAdmin), Else: wrongInvitationState},
+		{On: InvitationRevoke, From: list(InvitationSent), To: list(InvitationRevoked), By: list(RoleInviter, RoleAdmin), Else: wrongInvitationState},
+		{On: InvitationUpdateSecret, From: list(InvitationSent), To: list(InvitationSent), By: list(RoleInviter), Else: wrongInvitationState, Operation: "updateInvitationSecret"},
+		{On: InvitationComplete, From: list(InvitationAccepted), To: list(InvitationCompleted), By: list(RoleAdmin), Else: wrongInvitationState},
+		{On: InvitationDelete, By: list(RoleInviter, RoleAdmin), Erases: true, Else: wrongInvitationState},
+		{On: InvitationExpire, From: list(InvitationSent), To: list(InvitationExpired), By: list(RoleClock), Else: wrongInvitationState},
 	},
 }
 
-func of[X any](xs ...X) []X { return xs }
+func list[X any](xs ...X) []X { return xs }
 
 func wrongInvitationState(InvitationState) *problem.Definition { return problem.InvitationWrongState }
 
 var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 	kind: KindInvitation, machine: invitationMachine,
-	shelf: func(s Store) Shelf[Invitation] { return s.Invitations() },
-	head:  func(i *Invitation) *Meta { return &i.Meta },
-	state: func(i *Invitation) *InvitationState { return &i.State },
-	stand: standToInvitation,
-	stranger: func() *Invitation {
+	shelf:   func(s Store) Shelf[Invitation] { return s.Invitations() },
+	head:    func(i *Invitation) *Meta { return &i.Meta },
+	state:   func(i *Invitation) *InvitationState { return &i.State },
+	rolesOf: standToInvitation,
+	dummy: func() *Invitation {
 		return &Invitation{State: InvitationSent, AccountID: "-"}
 	},
 	due: func(i *Invitation) (InvitationTransition, InvitationState, time.Time, bool) {
@@ -295,7 +295,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 	event := s.event(KindInvitation, &i.Meta, operation, "", string(i.State), now, invitations.concerns(i))
 	event.ActorID = a.ID
 	err = s.Store.Commit(ctx, &Unit{
-		Changes: []Change{{Record: i}}, Events: of(event), Messages: of(mail), Memory: s.memory(a, c, i.ID, nil, now),
+		Changes: []Change{{Record: i}}, Events: list(event), Messages: list(mail), IdempotencyRecord: s.memory(a, c, i.ID, nil, now),
 	})
 	if errors.Is(err, ErrRemembered) {
 		return s.replay(ctx, a, c, nil)
@@ -346,7 +346,7 @@ func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
 // invitationMail makes the mail and puts the hash of its new key into the invitation: older mails end here.
 func (s *Service) invitationMail(i *Invitation, now time.Time) *Message {
 	key := NewSecretKey()
-	i.MailKeyHash = s.Keyed("invitation mail key", i.ID, key)
+	i.MailKeyHash = s.KeyedHash("invitation mail key", i.ID, key)
 	link := strings.NewReplacer("{invitationId}", url.QueryEscape(i.ID), "{key}", key).Replace(s.Settings.AcceptURL)
 	return &Message{
 		ID: NewID("msg", now), Channel: ChannelEmail, Template: "invitation", To: i.EmailAddress,
@@ -374,7 +374,7 @@ func (s *Service) ResendInvitation(ctx context.Context, in ResendInvitationInput
 				return "", p
 			}
 			c.Record.ResendCount++
-			c.Messages = of(s.invitationMail(c.Record, c.Now))
+			c.Messages = list(s.invitationMail(c.Record, c.Now))
 			return InvitationSent, nil
 		})
 }
@@ -410,7 +410,7 @@ type UpdateInvitationSecretInput struct {
 // IdempotencyKeyReused.
 func (s *Service) UpdateInvitationSecret(ctx context.Context, in UpdateInvitationSecretInput) (Outcome[Invitation], error) {
 	hash := ""
-	return transit(ctx, s, "updateInvitationSecret", in.InvitationID, in.Guard, in, InvitationUpdateSecret, of(in.SharedSecret),
+	return transit(ctx, s, "updateInvitationSecret", in.InvitationID, in.Guard, in, InvitationUpdateSecret, list(in.SharedSecret),
 		func(ctx context.Context, c *change[Invitation]) (_ InvitationState, err error) {
 			if hash == "" { // once, however often the race is lost
 				if hash, err = s.Hasher.Hash(ctx, in.SharedSecret); err != nil {

@@ -155,7 +155,7 @@ func (s *Service) visibleInvitations(ctx context.Context) (listing.Predicate, er
 	if err != nil {
 		return nil, err
 	}
-	ways := of(listing.Eq("createdBy", a.ID), listing.Eq("acceptedBy", a.ID))
+	ways := list(listing.Eq("createdBy", a.ID), listing.Eq("acceptedBy", a.ID))
 	var targets []listing.Predicate
 	if len(accounts) > 0 {
 		targets = append(targets, listing.OneWord("accountId", accounts...))

@@ -78,11 +78,11 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	if len(secret) > maxSecretRead {
 		secret = secret[:maxSecretRead]
 	}
-	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: of(in.SharedSecret), late: true}
+	c := call{operation: operation, id: in.InvitationID, guard: in.Guard, parts: list(in.SharedSecret), checkVersionInEffect: true}
 	if out, done, err := recall(ctx, s, invitations, a, c); done {
 		return hideRefused(out, err)
 	}
-	ok, until, err := s.Limiter.Take(ctx, s.Keyed("verify rate", a.Address), s.Settings.VerifyRate, s.Settings.VerifyBlock)
+	ok, until, err := s.Limiter.Take(ctx, s.KeyedHash("verify rate", a.Address), s.Settings.VerifyRate, s.Settings.VerifyBlock)
 	if err != nil {
 		return Outcome[Invitation]{}, err
 	}
@@ -100,7 +100,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	out, err := apply(ctx, s, verifying, c, InvitationVerify, func(ctx context.Context, ch *change[Invitation]) (InvitationState, error) {
 		i := ch.Record
 		if !s.opens(in.MailKey, i) {
-			return "", verifying.gone()
+			return "", verifying.notFound()
 		}
 		if compared != i.SecretHash { // again only where the secret changed during a lost race
 			ok, err := s.Hasher.Verify(ctx, secret, i.SecretHash)
@@ -120,7 +120,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 			return InvitationAccepted, nil
 		}
 		i.FailedCount++
-		ch.tell(verifying.gone())
+		ch.tell(verifying.notFound())
 		if limit := s.Settings.InvitationMaxFailed; limit > 0 && i.FailedCount >= limit {
 			return InvitationFailed, nil
 		}
@@ -139,18 +139,18 @@ var verifying = makeVerifying()
 func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
 	l := *invitations
 	l.missing = problem.InvitationVerificationFailed
-	l.stand = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
+	l.rolesOf = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
 		if a.ID == i.CreatedBy {
-			return of(RoleInviter), true, nil
+			return list(RoleInviter), true, nil
 		}
-		return of(RoleInvitee), true, nil
+		return list(RoleInvitee), true, nil
 	}
 	return &l
 }
 
 // opens reports whether the key is that of the newest mail; a call without a key needs none.
 func (s *Service) opens(key *string, i *Invitation) bool {
-	return key == nil || subtle.ConstantTimeCompare(s.Keyed("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
+	return key == nil || subtle.ConstantTimeCompare(s.KeyedHash("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
 }
 
 // findOrDecoy is find, which takes as long where there is nothing to find.
@@ -174,8 +174,8 @@ func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret str
 	if err := s.Hasher.Burn(ctx, secret); err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	p := verifying.gone()
-	err := s.Store.Commit(ctx, &Unit{Decoy: true, Memory: s.memory(a, c, "", p, s.now())})
+	p := verifying.notFound()
+	err := s.Store.Commit(ctx, &Unit{Decoy: true, IdempotencyRecord: s.memory(a, c, "", p, s.now())})
 	if errors.Is(err, ErrRemembered) {
 		return s.replay(ctx, a, c, nil)
 	}

@@ -157,11 +157,11 @@ func showMany[R any, S, T ~string](
 			all = append(all, r)
 		}
 	}
-	if ctx, err = s.Ahead(ctx, all...); err != nil {
+	if ctx, err = s.Prefetch(ctx, all...); err != nil {
 		return nil, err
 	}
 	for _, r := range records {
-		_, visible, err := l.stand(ctx, s, ActorFrom(ctx), r)
+		_, visible, err := l.rolesOf(ctx, s, ActorFrom(ctx), r)
 		if err != nil {
 			return nil, err
 		}

@@ -20,14 +20,14 @@ type permission struct {
 }
 
 var (
-	bankingRead   = permission{scopes: of(ScopeBankingRead, ScopeBankingFull), sees: true}
-	bankingWrite  = permission{scopes: of(ScopeBankingWrite, ScopeBankingFull)}
-	trusted       = permission{scopes: of(ScopeAdminWrite, ScopeAdminFull)}
+	bankingRead   = permission{scopes: list(ScopeBankingRead, ScopeBankingFull), sees: true}
+	bankingWrite  = permission{scopes: list(ScopeBankingWrite, ScopeBankingFull)}
+	trusted       = permission{scopes: list(ScopeAdminWrite, ScopeAdminFull)}
 	own           = permission{client: true}
-	signup        = permission{scopes: of(ScopeSignup)}
-	bankingDelete = permission{scopes: of(ScopeBankingDelete, ScopeBankingFull)}
-	profilesRead  = permission{scopes: of(ScopeProfilesRead, ScopeProfilesFull), sees: true}
-	profilesWrite = permission{scopes: of(ScopeProfilesWrite, ScopeProfilesFull)}
+	signup        = permission{scopes: list(ScopeSignup)}
+	bankingDelete = permission{scopes: list(ScopeBankingDelete, ScopeBankingFull)}
+	profilesRead  = permission{scopes: list(ScopeProfilesRead, ScopeProfilesFull), sees: true}
+	profilesWrite = permission{scopes: list(ScopeProfilesWrite, ScopeProfilesFull)}
 )
 
 // permissions has a line for every operation, whichever door it comes through.
@@ -61,7 +61,7 @@ var permissions = map[string]permission{
 	"saveJwtTemplate":     trusted,
 	"deleteJwtTemplate":   trusted,
 	"previewJwtTemplate":  trusted,
-	"jwtTemplates":        {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
+	"jwtTemplates":        {scopes: list(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
 
 	"emailVerification":        {},
 	"phoneVerification":        {},
@@ -104,7 +104,7 @@ var permissions = map[string]permission{
 	"scoreQuiz":             profilesWrite,
 	"contactVerification":   profilesRead,
 	"approval":              profilesRead,
-	"approvals":             {scopes: of(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
+	"approvals":             {scopes: list(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
 	"createApproval":        profilesWrite, // and an administrator
 }
 

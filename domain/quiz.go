@@ -93,7 +93,7 @@ type quizRow = lifecycle.Row[QuizState, QuizTransition, Role]
 
 var quizMachine = &lifecycle.Machine[QuizState, QuizTransition, Role]{
 	Name: string(KindQuiz), Start: QuizPending, Clock: RoleClock,
-	Create: "createQuiz", CreateBy: of(RoleAnyone),
+	Create: "createQuiz", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[QuizState]{
 		{Name: QuizPending, Help: "It waits for its questions to be asked for, until its time is over."},
 		{Name: QuizFailedGetQuestions, Help: "No questions can be made for this person. Nothing follows; make another quiz, or approve the person."},
@@ -104,11 +104,11 @@ var quizMachine = &lifecycle.Machine[QuizState, QuizTransition, Role]{
 		{Name: QuizExpired, Help: "Its time ended before the answers came. Nothing follows; make another quiz."},
 	},
 	Transitions: []quizRow{
-		{On: QuizAsk, From: of(QuizPending), To: of(QuizAsked, QuizFailedGetQuestions), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "createQuizQuestions"},
-		{On: QuizScore, From: of(QuizAsked), To: of(QuizPassed, QuizFailed, QuizScoring), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState},
-		{On: QuizResolve, From: of(QuizScoring), To: of(QuizPassed, QuizFailed), By: of(RoleProvider), Else: wrongQuizState, Within: "scoreQuiz"},
-		{On: QuizLate, From: of(QuizExpired), To: of(QuizExpired), By: of(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "noteLateQuizAnswers", Within: "scoreQuiz"},
-		{On: QuizExpire, From: of(QuizPending, QuizAsked), To: of(QuizExpired), By: of(RoleClock), Else: wrongQuizState},
+		{On: QuizAsk, From: list(QuizPending), To: list(QuizAsked, QuizFailedGetQuestions), By: list(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "createQuizQuestions"},
+		{On: QuizScore, From: list(QuizAsked), To: list(QuizPassed, QuizFailed, QuizScoring), By: list(RoleOwner, RoleAdmin), Else: wrongQuizState},
+		{On: QuizResolve, From: list(QuizScoring), To: list(QuizPassed, QuizFailed), By: list(RoleProvider), Else: wrongQuizState, Within: "scoreQuiz"},
+		{On: QuizLate, From: list(QuizExpired), To: list(QuizExpired), By: list(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "noteLateQuizAnswers", Within: "scoreQuiz"},
+		{On: QuizExpire, From: list(QuizPending, QuizAsked), To: list(QuizExpired), By: list(RoleClock), Else: wrongQuizState},
 	},
 }
 
@@ -119,10 +119,10 @@ var quizzes = &life[Quiz, QuizState, QuizTransition]{
 	shelf: func(s Store) Shelf[Quiz] { return s.Quizzes() },
 	head:  func(q *Quiz) *Meta { return &q.Meta },
 	state: func(q *Quiz) *QuizState { return &q.State },
-	stand: func(ctx context.Context, s *Service, a Actor, q *Quiz) ([]Role, bool, error) {
+	rolesOf: func(ctx context.Context, s *Service, a Actor, q *Quiz) ([]Role, bool, error) {
 		return standToPerson(ctx, s, a, q.CreatedBy, q.ContactID)
 	},
-	stranger: func() *Quiz { return &Quiz{ContactID: new("contact_-")} },
+	dummy: func() *Quiz { return &Quiz{ContactID: new("contact_-")} },
 	due: func(q *Quiz) (QuizTransition, QuizState, time.Time, bool) {
 		return QuizExpire, QuizExpired, q.ExpiresAt, q.State == QuizPending || q.State == QuizAsked
 	},
@@ -134,9 +134,9 @@ var quizzes = &life[Quiz, QuizState, QuizTransition]{
 // concerned are the users who may see the events of what is about a person.
 func concerned(createdBy string, user *string) []string {
 	if user != nil && *user != createdBy {
-		return of(createdBy, *user)
+		return list(createdBy, *user)
 	}
-	return of(createdBy)
+	return list(createdBy)
 }
 
 // QuizSchema is what a list of quizzes can be selected and ordered by.
@@ -303,7 +303,7 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 				return QuizFailedGetQuestions, nil
 			}
 			q.Questions, q.QuestionCount, q.AskedAt = questions, len(questions), &ch.Now
-			ch.Turns = append(ch.Turns, turn)
+			ch.Counters = append(ch.Counters, turn)
 			return QuizAsked, nil
 		})
 	if err != nil || out.Record == nil || out.Record.State != QuizAsked {
@@ -314,7 +314,7 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 
 // quizzesLeft refuses where too many quizzes of the person were asked and not passed. It gives the turn that makes
 // two units of one person wait for one another, so that no more are asked at once than one by one.
-func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Turn, error) {
+func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 	turn, err := s.Store.Turn(ctx, q.Person)
 	limit := s.Settings.QuizLimit
 	if err != nil || limit.Limit <= 0 {
@@ -449,8 +449,8 @@ func fitting(questions []QuizQuestion, answers []QuizAnswer) *problem.Problem {
 // resolving is the life as the provider's answer sees it.
 var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 	l := *quizzes
-	l.stand = func(context.Context, *Service, Actor, *Quiz) ([]Role, bool, error) {
-		return of(RoleProvider), true, nil
+	l.rolesOf = func(context.Context, *Service, Actor, *Quiz) ([]Role, bool, error) {
+		return list(RoleProvider), true, nil
 	}
 	return &l
 }()

@@ -19,7 +19,7 @@ type between struct {
 	first func()
 }
 
-func (b *between) Recall(ctx context.Context, key []byte, now time.Time) (*domain.Memory, error) {
+func (b *between) Recall(ctx context.Context, key []byte, now time.Time) (*domain.IdempotencyRecord, error) {
 	m, err := b.Store.Recall(ctx, key, now)
 	if errors.Is(err, domain.ErrMissing) {
 		b.once.Do(b.first)
@@ -92,7 +92,7 @@ type beforeRefusal struct {
 }
 
 func (b *beforeRefusal) Commit(ctx context.Context, u *domain.Unit) error {
-	if u.Memory != nil && u.Memory.Code != "" {
+	if u.IdempotencyRecord != nil && u.IdempotencyRecord.Code != "" {
 		b.once.Do(b.first)
 	}
 	return b.Store.Commit(ctx, u)

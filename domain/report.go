@@ -58,8 +58,8 @@ const (
 type FraudRiskReportTransition string
 
 var reportMachine = &lifecycle.Machine[FraudRiskReportState, FraudRiskReportTransition, Role]{
-	Name: string(KindFraudRiskReport), Start: ReportPassed, Starts: of(ReportPassed, ReportPassedWithRiskFactors, ReportFailed), Clock: RoleClock,
-	Create: "createFraudRiskReport", CreateBy: of(RoleAnyone),
+	Name: string(KindFraudRiskReport), Start: ReportPassed, Starts: list(ReportPassed, ReportPassedWithRiskFactors, ReportFailed), Clock: RoleClock,
+	Create: "createFraudRiskReport", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[FraudRiskReportState]{
 		{Name: ReportPassed, Help: "The person is known, and nothing speaks against him or her. A report never changes."},
 		{Name: ReportPassedWithRiskFactors, Help: "The person is known, and something speaks against him or her. A report never changes."},
@@ -72,10 +72,10 @@ var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransi
 	shelf: func(s Store) Shelf[FraudRiskReport] { return s.FraudRiskReports() },
 	head:  func(r *FraudRiskReport) *Meta { return &r.Meta },
 	state: func(r *FraudRiskReport) *FraudRiskReportState { return &r.State },
-	stand: func(ctx context.Context, s *Service, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
+	rolesOf: func(ctx context.Context, s *Service, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
 		return standToPerson(ctx, s, a, r.CreatedBy, r.ContactID)
 	},
-	stranger: func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
+	dummy:    func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
 	due:      never[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition],
 	concerns: func(r *FraudRiskReport) []string { return concerned(r.CreatedBy, r.ContactUserID) },
 	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,

@@ -89,8 +89,8 @@ const (
 type sessionRow = lifecycle.Row[SessionState, SessionTransition, Role]
 
 var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
-	Name: string(KindSession), Start: SessionActive, Starts: of(SessionActive, SessionPending), Clock: RoleClock,
-	Create: "createSession", CreateBy: of(RoleAdmin),
+	Name: string(KindSession), Start: SessionActive, Starts: list(SessionActive, SessionPending), Clock: RoleClock,
+	Create: "createSession", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[SessionState]{
 		{Name: SessionActive, Help: "Signed in. Activity keeps it so, up to its maximum lifetime; time, the customer or the institution ends it."},
 		{Name: SessionPending, Help: "Signed in with tasks to be done. The last task done makes it active."},
@@ -102,17 +102,17 @@ var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
 		{Name: SessionReplaced, Help: "A new session of the same user on the same client took its place."},
 	},
 	Transitions: []sessionRow{
-		{On: SessionEnd, From: of(SessionActive, SessionPending), To: of(SessionEnded), By: of(RoleOwner, RoleAdmin), Else: sessionNotLive},
+		{On: SessionEnd, From: list(SessionActive, SessionPending), To: list(SessionEnded), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive},
 		{
-			On: SessionRemove, From: of(SessionActive, SessionPending, SessionAbandoned, SessionExpired, SessionEnded, SessionRevoked, SessionReplaced),
-			To: of(SessionRemoved), By: of(RoleOwner, RoleAdmin), Else: sessionNotLive,
+			On: SessionRemove, From: list(SessionActive, SessionPending, SessionAbandoned, SessionExpired, SessionEnded, SessionRevoked, SessionReplaced),
+			To: list(SessionRemoved), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive,
 		},
-		{On: SessionTerminate, From: of(SessionActive, SessionPending, SessionAbandoned, SessionExpired), To: of(SessionRevoked), By: of(RoleAdmin), Else: sessionOver},
-		{On: SessionResume, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionActive, SessionPending), By: of(RoleAdmin), Else: sessionNotResumable},
-		{On: SessionCompleteTask, From: of(SessionPending), To: of(SessionActive, SessionPending), By: of(RoleAdmin), Else: sessionNotLive, Operation: "completeSessionTask"},
-		{On: SessionReplace, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionReplaced), By: of(RoleAdmin), Else: sessionOver, Within: "createSession"},
-		{On: SessionAbandon, From: of(SessionActive, SessionPending), To: of(SessionAbandoned), By: of(RoleClock), Else: sessionNotLive},
-		{On: SessionExpire, From: of(SessionActive, SessionPending, SessionAbandoned), To: of(SessionExpired), By: of(RoleClock), Else: sessionOver},
+		{On: SessionTerminate, From: list(SessionActive, SessionPending, SessionAbandoned, SessionExpired), To: list(SessionRevoked), By: list(RoleAdmin), Else: sessionOver},
+		{On: SessionResume, From: list(SessionActive, SessionPending, SessionAbandoned), To: list(SessionActive, SessionPending), By: list(RoleAdmin), Else: sessionNotResumable},
+		{On: SessionCompleteTask, From: list(SessionPending), To: list(SessionActive, SessionPending), By: list(RoleAdmin), Else: sessionNotLive, Operation: "completeSessionTask"},
+		{On: SessionReplace, From: list(SessionActive, SessionPending, SessionAbandoned), To: list(SessionReplaced), By: list(RoleAdmin), Else: sessionOver, Within: "createSession"},
+		{On: SessionAbandon, From: list(SessionActive, SessionPending), To: list(SessionAbandoned), By: list(RoleClock), Else: sessionNotLive},
+		{On: SessionExpire, From: list(SessionActive, SessionPending, SessionAbandoned), To: list(SessionExpired), By: list(RoleClock), Else: sessionOver},
 	},
 }
 
@@ -129,11 +129,11 @@ func sessionNotResumable(state SessionState) *problem.Definition {
 
 var sessions = &life[Session, SessionState, SessionTransition]{
 	kind: KindSession, machine: sessionMachine,
-	shelf:    func(s Store) Shelf[Session] { return s.Sessions() },
-	head:     func(r *Session) *Meta { return &r.Meta },
-	state:    func(r *Session) *SessionState { return &r.State },
-	stand:    standToSession,
-	stranger: func() *Session { return &Session{} },
+	shelf:   func(s Store) Shelf[Session] { return s.Sessions() },
+	head:    func(r *Session) *Meta { return &r.Meta },
+	state:   func(r *Session) *SessionState { return &r.State },
+	rolesOf: standToSession,
+	dummy:   func() *Session { return &Session{} },
 	due: func(r *Session) (SessionTransition, SessionState, time.Time, bool) {
 		switch {
 		case r.State.Live() && r.AbandonAt.Before(r.ExpireAt):
@@ -148,7 +148,7 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 			r.over(at, "", "maximum lifetime")
 		}
 	},
-	concerns: func(r *Session) []string { return of(r.UserID) },
+	concerns: func(r *Session) []string { return list(r.UserID) },
 	missing:  problem.NoSuchSession, denied: problem.AccessDenied, member: "sessionId",
 }
 
@@ -253,7 +253,7 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 				return Outcome[Session]{}, err
 			}
 		}
-		unit := &Unit{Changes: []Change{{Record: r}}, Memory: s.memory(a, c, r.ID, nil, now)}
+		unit := &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}
 		if replace == "+" && in.ClientID != nil {
 			if err := s.replaced(ctx, unit, a, r); err != nil {
 				return Outcome[Session]{}, err
@@ -324,12 +324,12 @@ func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session
 // maxHandle is the length of a foreign handle, in characters (Customer Sessions, schema customerSession).
 const maxHandle = 128
 
-func (s *Service) handleHash(handle string) []byte { return s.Keyed("session handle", handle) }
+func (s *Service) handleHash(handle string) []byte { return s.KeyedHash("session handle", handle) }
 
 // sessionID finds the id of a session by a reference: its id, or its foreign handle, which may look like an id of
 // somebody else's. What is neither stays as it is, and is missing.
 func (s *Service) sessionID(ctx context.Context, reference string) (string, error) {
-	if madeHere("sess", reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
+	if isLocalID("sess", reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
 		return reference, nil
 	}
 	id, err := s.Store.SessionByHandle(ctx, s.handleHash(reference))
@@ -437,7 +437,7 @@ func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTas
 	if err := problem.Note(ctx, validated(in)); err != nil && s.Permit(ctx, "completeSessionTask") == nil {
 		return Outcome[Session]{}, err
 	}
-	return s.step(ctx, "completeSessionTask", SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, of(in.Task),
+	return s.step(ctx, "completeSessionTask", SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, list(in.Task),
 		func(ch *change[Session]) (SessionState, error) {
 			at := slices.Index(ch.Record.Tasks, in.Task)
 			if at < 0 {

@@ -38,7 +38,7 @@ type TouchSessionInput struct {
 // Refuses with NoSuchSession, AccessDenied, SessionNotLive, UnknownOrganization and IdempotencyKeyReused.
 func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outcome[Session], error) {
 	return s.active(ctx, activity{
-		operation: "touchSession", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: of(optional(in.OrganizationID)),
+		operation: "touchSession", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: list(optional(in.OrganizationID)),
 		foremost: true, organization: in.OrganizationID, over: problem.SessionNotLive,
 	})
 }
@@ -83,7 +83,7 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		var out Outcome[Session]
 		var on []Change
 		if over != nil {
-			out.Record, on = over.record, []Change{over.same()}
+			out.Record, on = over.record, []Change{over.unchanged()}
 		}
 		if refusal := problem.Of(err); remembered(refusal) {
 			taken, failed := s.remember(ctx, a, c, id, refusal, on...)
@@ -123,7 +123,7 @@ func (s *Service) note(ctx context.Context, of activity, c call) (r *Session, ov
 			over = found
 			return Touch{}, notLive(of.over, read)
 		}
-		touch := Touch{At: now, Idle: s.Settings.SessionIdleTimeout, Memory: s.memory(actor, c, id, nil, now)}
+		touch := Touch{At: now, Idle: s.Settings.SessionIdleTimeout, IdempotencyRecord: s.memory(actor, c, id, nil, now)}
 		if of.foremost { // a token for another organization leaves the session's own
 			touch.Client, touch.Organization = read.ClientID, of.organization
 		}
@@ -158,7 +158,7 @@ func (s *Service) mayUse(ctx context.Context, a Actor, r *Session) error {
 	case err != nil:
 		return err
 	case !visible:
-		return problem.Note(ctx, sessions.gone())
+		return problem.Note(ctx, sessions.notFound())
 	case !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin):
 		return problem.New(problem.AccessDenied)
 	}

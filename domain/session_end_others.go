@@ -46,7 +46,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 	if err != nil {
 		return Outcome[Session]{}, nil, err
 	}
-	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.Reason))}
+	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.Reason))}
 	for range tries {
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			if err != nil {
@@ -62,17 +62,17 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		if roles, _, _ := standToSession(ctx, s, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
 			return Outcome[Session]{}, nil, problem.New(problem.AccessDenied)
 		}
-		unit := &Unit{Memory: s.memory(a, c, kept.ID, nil, s.now())}
+		unit := &Unit{IdempotencyRecord: s.memory(a, c, kept.ID, nil, s.now())}
 		ended, err := s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
 		if err != nil {
 			return Outcome[Session]{}, nil, err
 		}
-		if unit.Memory != nil {
+		if unit.IdempotencyRecord != nil {
 			ids := make([]any, 0, len(ended))
 			for _, r := range ended {
 				ids = append(ids, r.ID)
 			}
-			unit.Memory.Attributes = map[string]any{endedIDs: ids}
+			unit.IdempotencyRecord.Attributes = map[string]any{endedIDs: ids}
 		}
 		switch err := s.Store.Commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):

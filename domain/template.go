@@ -23,7 +23,7 @@ type JwtTemplate struct {
 }
 
 // reservedClaims are always set by us, or belong to session tokens (client session API, JWT templates).
-var reservedClaims = of("azp", "exp", "iat", "iss", "jti", "nbf", "sub", "sid", "v", "pla", "fea", "sts", "fva", "o")
+var reservedClaims = list("azp", "exp", "iat", "iss", "jti", "nbf", "sub", "sid", "v", "pla", "fea", "sts", "fva", "o")
 
 // SaveJwtTemplateInput makes a template, or replaces the one of that name.
 type SaveJwtTemplateInput struct {

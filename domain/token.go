@@ -53,7 +53,7 @@ type CreateSessionTokenInput struct {
 // and IdempotencyKeyReused.
 func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (Outcome[Session], string, error) {
 	out, err := s.active(ctx, activity{
-		operation: "createSessionToken", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: of(optional(in.Template), optional(in.OrganizationID)),
+		operation: "createSessionToken", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: list(optional(in.Template), optional(in.OrganizationID)),
 		organization: in.OrganizationID, over: problem.SignedOut,
 	})
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[Client]{}, "", err
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(optional(in.ClientID))}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.ClientID))}
 	for range tries {
 		if key := s.key(a, c); key != nil {
 			m, err := s.Store.Recall(ctx, key, s.now())
@@ -196,7 +196,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 		if in.ClientID != nil {
 			id = *in.ClientID
 		}
-		err := s.Store.Commit(ctx, &Unit{Seen: of(Sighting{ClientID: id, At: now}), Memory: s.memory(a, c, id, nil, now)})
+		err := s.Store.Commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.memory(a, c, id, nil, now)})
 		if errors.Is(err, ErrRemembered) {
 			continue
 		}
@@ -218,7 +218,7 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 	if !plausibleClientID(id) {
 		return nil, "", problem.New(problem.InvalidInput).Because("A client id has 1 to 48 of the characters -_:.~$ and letters and digits.").At("clientId")
 	}
-	if err := s.Store.Commit(ctx, &Unit{Seen: of(Sighting{ClientID: id, At: now})}); err != nil {
+	if err := s.Store.Commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now})}); err != nil {
 		return nil, "", err
 	}
 	return s.clientJWT(ctx, id)
@@ -241,7 +241,7 @@ var newClientRate = Rate{Limit: 60, Per: 10 * time.Minute}
 // is on it, and only the login service can sign somebody in on it.
 // Refuses with TooManyRequests.
 func (s *Service) StartClient(ctx context.Context) (*Client, string, error) {
-	ok, until, err := s.Limiter.Take(ctx, s.Keyed("start client rate", ActorFrom(ctx).Address), newClientRate, 0)
+	ok, until, err := s.Limiter.Take(ctx, s.KeyedHash("start client rate", ActorFrom(ctx).Address), newClientRate, 0)
 	if err != nil {
 		return nil, "", err
 	}

@@ -65,7 +65,7 @@ type twoFactorRow = lifecycle.Row[TwoFactorRequestState, TwoFactorRequestTransit
 
 var twoFactorMachine = &lifecycle.Machine[TwoFactorRequestState, TwoFactorRequestTransition, Role]{
 	Name: string(KindTwoFactorRequest), Start: TwoFactorPending, Clock: RoleClock,
-	Create: "openTwoFactorRequest", CreateBy: of(RoleAdmin),
+	Create: "openTwoFactorRequest", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[TwoFactorRequestState]{
 		{Name: TwoFactorPending, Help: "The customer may decide on a registered device, until time is over."},
 		{Name: TwoFactorApproved, Help: "The customer agreed; whoever opened it may go on. Nothing follows."},
@@ -73,9 +73,9 @@ var twoFactorMachine = &lifecycle.Machine[TwoFactorRequestState, TwoFactorReques
 		{Name: TwoFactorExpired, Help: "Nobody decided in time. Nothing follows; a new request may be opened."},
 	},
 	Transitions: []twoFactorRow{
-		{On: TwoFactorApprove, From: of(TwoFactorPending), To: of(TwoFactorApproved), By: of(RoleOwner), Else: twoFactorUnlessPending},
-		{On: TwoFactorReject, From: of(TwoFactorPending), To: of(TwoFactorRejected), By: of(RoleOwner), Else: twoFactorUnlessPending},
-		{On: TwoFactorExpire, From: of(TwoFactorPending), To: of(TwoFactorExpired), By: of(RoleClock), Else: twoFactorUnlessPending},
+		{On: TwoFactorApprove, From: list(TwoFactorPending), To: list(TwoFactorApproved), By: list(RoleOwner), Else: twoFactorUnlessPending},
+		{On: TwoFactorReject, From: list(TwoFactorPending), To: list(TwoFactorRejected), By: list(RoleOwner), Else: twoFactorUnlessPending},
+		{On: TwoFactorExpire, From: list(TwoFactorPending), To: list(TwoFactorExpired), By: list(RoleClock), Else: twoFactorUnlessPending},
 	},
 }
 
@@ -91,14 +91,14 @@ var twoFactorRequests = &life[TwoFactorRequest, TwoFactorRequestState, TwoFactor
 	shelf: func(s Store) Shelf[TwoFactorRequest] { return s.TwoFactorRequests() },
 	head:  func(r *TwoFactorRequest) *Meta { return &r.Meta },
 	state: func(r *TwoFactorRequest) *TwoFactorRequestState { return &r.State },
-	stand: func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+	rolesOf: func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
 		return standToCustomer(a, r.CustomerID)
 	},
-	stranger: func() *TwoFactorRequest { return &TwoFactorRequest{} },
+	dummy: func() *TwoFactorRequest { return &TwoFactorRequest{} },
 	due: func(r *TwoFactorRequest) (TwoFactorRequestTransition, TwoFactorRequestState, time.Time, bool) {
 		return TwoFactorExpire, TwoFactorExpired, r.ExpiresAt, r.State == TwoFactorPending
 	},
-	concerns: func(r *TwoFactorRequest) []string { return of(r.CustomerID) },
+	concerns: func(r *TwoFactorRequest) []string { return list(r.CustomerID) },
 	missing:  problem.RequestNotFound, denied: problem.AccessDenied,
 }
 
@@ -221,7 +221,7 @@ func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequ
 	if err := problem.Note(ctx, validated(in)); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: of(in.CustomerID, in.ClientID, in.Statement)}
+	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(in.CustomerID, in.ClientID, in.Statement)}
 	for range tries {
 		if out, done, err := recall(ctx, s, twoFactorRequests, a, c); done {
 			return out, err
@@ -234,7 +234,7 @@ func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequ
 		}
 		event := s.event(KindTwoFactorRequest, &r.Meta, operation, "", string(r.State), now, twoFactorRequests.concerns(r))
 		event.ActorID = a.ID
-		err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: of(event), Memory: s.memory(a, c, r.ID, nil, now)})
+		err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
 		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
@@ -360,7 +360,7 @@ func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoF
 	if in.TwoFactorRequestID != nil {
 		requested = "+" + *in.TwoFactorRequestID
 	}
-	c := call{operation: operation, guard: in.Guard, looked: true, parts: of(
+	c := call{operation: operation, guard: in.Guard, idFromLookup: true, parts: list(
 		requested, optional(in.ClientID), in.ChallengeID, in.Signature, optional(in.PIN), optional(in.Password))}
 	if out, done, err := recall(ctx, s, twoFactorRequests, d.actor, c); done {
 		return out, err
@@ -401,11 +401,11 @@ func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoF
 // empty application is any.
 func deciding(clientID string) *life[TwoFactorRequest, TwoFactorRequestState, TwoFactorRequestTransition] {
 	l := *twoFactorRequests
-	l.stand = func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+	l.rolesOf = func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
 		if !a.Known() || a.ID != r.CustomerID || clientID != "" && clientID != r.ClientID {
 			return nil, false, nil
 		}
-		return of(RoleOwner), true, nil
+		return list(RoleOwner), true, nil
 	}
 	return &l
 }
@@ -467,7 +467,7 @@ func (d *decision) locate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, visible, _ := deciding(d.client).stand(ctx, d.s, d.actor, read.record); visible {
+	if _, visible, _ := deciding(d.client).rolesOf(ctx, d.s, d.actor, read.record); visible {
 		d.named = read.record
 		d.client = read.record.ClientID
 	}
@@ -477,14 +477,14 @@ func (d *decision) locate(ctx context.Context) error {
 // check is steps 3 to 6 of the document. A refusal of it is counted.
 func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) {
 	s := d.s
-	d.counters = of(s.failuresOfCustomer(d.actor.ID))
+	d.counters = list(s.failuresOfCustomer(d.actor.ID))
 	name, err := s.username(ctx, d.actor)
 	if err != nil {
 		return nil, err
 	}
 	use := ChallengeUse{ID: d.in.ChallengeID, CustomerID: d.actor.ID, UsernameHash: s.usernameHash(name), At: s.now()}
 	if key := s.key(d.actor, c); key != nil {
-		use.By = s.Keyed("challenge use", string(key), string(s.fingerprint(c)))
+		use.By = s.KeyedHash("challenge use", string(key), string(s.fingerprint(c)))
 	}
 	challenge, err := s.Store.UseChallenge(context.WithoutCancel(ctx), use)
 	if errors.Is(err, ErrMissing) {

@@ -64,7 +64,7 @@ func (s *Service) ContactVerification(ctx context.Context, reference string, typ
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.verifications(ctx, of(contact), types)
+	all, err := s.verifications(ctx, list(contact), types)
 	return all[contact.ID], err
 }
 

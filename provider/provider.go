@@ -35,8 +35,8 @@ type Local struct {
 	NameMatch float64
 	// PassShare is the share of right answers that passes a quiz.
 	PassShare float64
-	// Keyed is a keyed hash: what is drawn from it is the same each time, and nobody else can draw it.
-	Keyed func(purpose string, parts ...string) []byte
+	// KeyedHash is a keyed hash: what is drawn from it is the same each time, and nobody else can draw it.
+	KeyedHash func(purpose string, parts ...string) []byte
 	// Now is the clock.
 	Now func() time.Time
 }

@@ -41,7 +41,7 @@ func keyed(purpose string, parts ...string) []byte {
 }
 
 func local(records known, lists *provider.Lists) *provider.Local {
-	return &provider.Local{Records: records, Lists: lists, NameMatch: provider.DefaultNameMatch, PassShare: 0.5, Keyed: keyed, Now: testkit.NewClock().Now}
+	return &provider.Local{Records: records, Lists: lists, NameMatch: provider.DefaultNameMatch, PassShare: 0.5, KeyedHash: keyed, Now: testkit.NewClock().Now}
 }
 
 // TestDecoysAreNeverRight draws people with many facts of a kind.

@@ -97,7 +97,7 @@ func (l *Local) Score(_ context.Context, q *domain.Quiz) (domain.QuizVerdict, er
 
 // dice are thrown by a keyed hash: the same parts give the same throws, and nobody else can throw them.
 func (l *Local) dice(purpose string, parts ...string) *rand.Rand {
-	h := l.Keyed(purpose, parts...)
+	h := l.KeyedHash(purpose, parts...)
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:]))) //nolint:gosec // seeded by a keyed hash
 }
 

@@ -157,10 +157,10 @@ func (k *Keyring) Index(table, column, normalised string) []byte {
 	return k.mac(indexSize, []byte("index"), []byte(table), []byte(column), []byte(normalised))
 }
 
-// Keyed is the keyed hash, 32 bytes, of a list of data for one purpose: fingerprints of inputs, names of rate limits,
+// KeyedHash is the keyed hash, 32 bytes, of a list of data for one purpose: fingerprints of inputs, names of rate limits,
 // tokens with high entropy. Another purpose, and the same bytes split otherwise, give another hash. What people
 // choose goes through a Hasher instead.
-func (k *Keyring) Keyed(purpose string, data ...[]byte) []byte {
+func (k *Keyring) KeyedHash(purpose string, data ...[]byte) []byte {
 	return k.mac(keyedSize, append([][]byte{[]byte("keyed"), []byte(purpose)}, data...)...)
 }
 

@@ -121,13 +121,13 @@ func TestKeyedHashes(t *testing.T) {
 		"index":                      ring.Index("t", "c", "x"),
 		"index of another column":    ring.Index("t", "d", "x"),
 		"index split otherwise":      ring.Index("tc", "", "x"),
-		"keyed":                      ring.Keyed("p", b("ab"), b("c")),
-		"keyed for another purpose":  ring.Keyed("q", b("ab"), b("c")),
-		"keyed, split otherwise":     ring.Keyed("p", b("a"), b("bc")),
-		"keyed, one part":            ring.Keyed("p", b("abc")),
-		"keyed, an empty part more":  ring.Keyed("p", b("abc"), nil),
-		"keyed, the purpose longer":  ring.Keyed("pabc"),
-		"keyed like the index's own": ring.Keyed("t", b("c"), b("x")),
+		"keyed":                      ring.KeyedHash("p", b("ab"), b("c")),
+		"keyed for another purpose":  ring.KeyedHash("q", b("ab"), b("c")),
+		"keyed, split otherwise":     ring.KeyedHash("p", b("a"), b("bc")),
+		"keyed, one part":            ring.KeyedHash("p", b("abc")),
+		"keyed, an empty part more":  ring.KeyedHash("p", b("abc"), nil),
+		"keyed, the purpose longer":  ring.KeyedHash("pabc"),
+		"keyed like the index's own": ring.KeyedHash("t", b("c"), b("x")),
 	}
 	seen := map[string]string{}
 	for name, hash := range hashes {
@@ -144,7 +144,7 @@ func TestKeyedHashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(same.Index("t", "c", "x"), hashes["index"]) || !bytes.Equal(same.Keyed("p", b("ab"), b("c")), hashes["keyed"]) {
+	if !bytes.Equal(same.Index("t", "c", "x"), hashes["index"]) || !bytes.Equal(same.KeyedHash("p", b("ab"), b("c")), hashes["keyed"]) {
 		t.Error("the same keysets give another hash")
 	}
 	other, _, _ := newKeyring(t)

@@ -16,7 +16,7 @@ func (k *Kit) providers(t testing.TB) {
 	t.Helper()
 	local := &provider.Local{
 		Records: k.DB, Lists: provider.NewLists(k.DB, "", k.Clock.Now, slog.New(slog.DiscardHandler)),
-		NameMatch: provider.DefaultNameMatch, PassShare: 1, Keyed: k.DB.Keyed, Now: k.Clock.Now,
+		NameMatch: provider.DefaultNameMatch, PassShare: 1, KeyedHash: k.DB.KeyedHash, Now: k.Clock.Now,
 	}
 	k.Screening, k.Quizmaster = local, local
 	k.Attest = auth.NewAttester(k.DB).Attest

@@ -63,7 +63,7 @@ func (k *Kit) Another(t testing.TB) *Kit {
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	rules := *k.Service
-	rules.Store, rules.Directory, rules.Limiter, rules.Keyed = d, d, d, d.Keyed
+	rules.Store, rules.Directory, rules.Limiter, rules.KeyedHash = d, d, d, d.KeyedHash
 	return &Kit{DB: d, Clock: k.Clock, Service: &rules, url: k.url, key: k.key}
 }
 
@@ -128,7 +128,7 @@ func New(t testing.TB, url string) *Kit {
 		t.Fatal(err)
 	}
 	kit := &Kit{DB: d, Clock: clock, Read: read, url: url, key: key, Service: &domain.Service{
-		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, Keyed: d.Keyed, Now: clock.Now, Known: new(domain.KnownClients),
+		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), Signer: Signer{}, KeyedHash: d.KeyedHash, Now: clock.Now, Known: new(domain.KnownClients),
 		Settings: domain.Settings{
 			PublicURL: "http://gatehouse.test", InstitutionName: "First Test Bank",
 			AcceptURL:     "http://gatehouse.test/invite?invitationId={invitationId}&key={key}",

@@ -192,7 +192,7 @@ func memoryInCompany(t *testing.T, fresh Fresh) {
 		unit := &domain.Unit{Changes: []domain.Change{{Record: invitation(s.now())}}}
 		key := n % 8
 		if key < 4 {
-			unit.Memory = &domain.Memory{Key: []byte{byte(key)}, Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
+			unit.IdempotencyRecord = &domain.IdempotencyRecord{Key: []byte{byte(key)}, Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
 		}
 		err := s.Commit(context.Background(), unit)
 		if err != nil && (key >= 4 || !errors.Is(err, domain.ErrRemembered)) {

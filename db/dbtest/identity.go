@@ -130,7 +130,7 @@ func turns(t *testing.T, fresh Fresh) {
 	turn, err := s.Turn(t.Context(), key)
 	must(t, err)
 	errs := make([]error, 8)
-	parallel(len(errs), func(n int) { errs[n] = s.Commit(t.Context(), &domain.Unit{Turns: []domain.Turn{turn}}) })
+	parallel(len(errs), func(n int) { errs[n] = s.Commit(t.Context(), &domain.Unit{Counters: []domain.Counter{turn}}) })
 	won := 0
 	for _, err := range errs {
 		switch {

@@ -336,7 +336,7 @@ func purge(t *testing.T, fresh Fresh) {
 	old, young := message("inv_1", s.now()), message("inv_1", s.now())
 	must(t, s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{old, young, message("inv_2", s.now().Add(time.Hour))}}))
 	for _, key := range []string{"a", "b"} {
-		must(t, s.Commit(t.Context(), &domain.Unit{Memory: &domain.Memory{
+		must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: &domain.IdempotencyRecord{
 			Key: []byte(key), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour),
 		}}))
 	}

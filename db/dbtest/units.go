@@ -45,10 +45,10 @@ func wholeUnits(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	i := s.create(t, invitation(s.now()))
 	other := invitation(s.now())
-	memory := &domain.Memory{Key: []byte("k"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
+	memory := &domain.IdempotencyRecord{Key: []byte("k"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
 	err := s.Commit(t.Context(), &domain.Unit{
 		Changes: []domain.Change{{Record: other}, {Record: next(i), Was: 7}}, Events: []*domain.LifecycleEvent{event(i, "x", s.now())},
-		Messages: []*domain.Message{message(i.ID, s.now())}, Memory: memory,
+		Messages: []*domain.Message{message(i.ID, s.now())}, IdempotencyRecord: memory,
 	})
 	if !errors.Is(err, domain.ErrStale) {
 		t.Fatalf("a unit on an old version: %v", err)
@@ -103,7 +103,7 @@ func staleUnits(t *testing.T, fresh Fresh) {
 
 func memories(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
-	m := &domain.Memory{
+	m := &domain.IdempotencyRecord{
 		Key: []byte("key"), Fingerprint: []byte("print"), Operation: "revokeInvitation", SubjectID: "inv_1", Code: "staleVersion",
 		Detail: "Too late.", Path: []string{"input", "x"}, Attributes: map[string]any{"currentVersion": 3.0},
 		AvailableAt: s.now(), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour),
@@ -111,14 +111,14 @@ func memories(t *testing.T, fresh Fresh) {
 	if _, err := s.Recall(t.Context(), m.Key, s.now()); !errors.Is(err, domain.ErrMissing) {
 		t.Fatalf("a free key: %v", err)
 	}
-	must(t, s.Commit(t.Context(), &domain.Unit{Memory: m}))
+	must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: m}))
 	got, err := s.Recall(t.Context(), m.Key, s.now())
 	must(t, err)
 	if !reflect.DeepEqual(got, m) {
 		t.Errorf("got %+v\nwant %+v", got, m)
 	}
 	i := invitation(s.now())
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}, Memory: m}); !errors.Is(err, domain.ErrRemembered) {
+	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}, IdempotencyRecord: m}); !errors.Is(err, domain.ErrRemembered) {
 		t.Errorf("a taken key: %v", err)
 	}
 	if _, err := s.Invitations().Get(t.Context(), i.ID); !errors.Is(err, domain.ErrMissing) {
@@ -128,8 +128,8 @@ func memories(t *testing.T, fresh Fresh) {
 	if _, err := s.Recall(t.Context(), m.Key, s.now()); !errors.Is(err, domain.ErrMissing) {
 		t.Errorf("a key that has run out: %v", err)
 	}
-	again := &domain.Memory{Key: m.Key, Fingerprint: []byte("other"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
-	must(t, s.Commit(t.Context(), &domain.Unit{Memory: again}))
+	again := &domain.IdempotencyRecord{Key: m.Key, Fingerprint: []byte("other"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
+	must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: again}))
 	got, err = s.Recall(t.Context(), m.Key, s.now())
 	must(t, err)
 	if !reflect.DeepEqual(got, again) {
@@ -138,8 +138,8 @@ func memories(t *testing.T, fresh Fresh) {
 	var won atomic.Int64
 	parallel(32, func(int) {
 		switch err := s.Commit(context.Background(), &domain.Unit{
-			Changes: []domain.Change{{Record: invitation(s.now())}},
-			Memory:  &domain.Memory{Key: []byte("race"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)},
+			Changes:           []domain.Change{{Record: invitation(s.now())}},
+			IdempotencyRecord: &domain.IdempotencyRecord{Key: []byte("race"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)},
 		}); {
 		case err == nil:
 			won.Add(1)

@@ -6,15 +6,15 @@ import "sync"
 // Generation is half of how many entries a memory holds.
 const Generation = 5000
 
-// Memory keeps two generations: when the young one is full, the old one is forgotten and the young one is the old one.
+// Cache keeps two generations: when the young one is full, the old one is forgotten and the young one is the old one.
 // Its zero value is empty and ready.
-type Memory[K comparable, V any] struct {
+type Cache[K comparable, V any] struct {
 	mu         sync.Mutex
 	young, old map[K]V
 }
 
 // Get finds an entry, and keeps it young.
-func (m *Memory[K, V]) Get(key K) (V, bool) {
+func (m *Cache[K, V]) Get(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v, ok := m.young[key]; ok {
@@ -29,13 +29,13 @@ func (m *Memory[K, V]) Get(key K) (V, bool) {
 }
 
 // Add remembers an entry.
-func (m *Memory[K, V]) Add(key K, v V) {
+func (m *Cache[K, V]) Add(key K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.put(key, v)
 }
 
-func (m *Memory[K, V]) put(key K, v V) {
+func (m *Cache[K, V]) put(key K, v V) {
 	if m.young == nil || len(m.young) >= Generation {
 		m.young, m.old = map[K]V{}, m.young
 	}
@@ -43,7 +43,7 @@ func (m *Memory[K, V]) put(key K, v V) {
 }
 
 // Forget takes an entry out.
-func (m *Memory[K, V]) Forget(key K) {
+func (m *Cache[K, V]) Forget(key K) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.young, key)

@@ -5,7 +5,7 @@ import "testing"
 // However many entries come, the memory of them is bounded, and those that come again stay in it.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	var m Memory[int, string]
+	var m Cache[int, string]
 	m.Add(0, "often")
 	for n := 1; n <= 4*Generation; n++ {
 		m.Add(n, "once")

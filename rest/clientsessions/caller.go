@@ -105,12 +105,12 @@ func (a *api) credential(c *caller, r *http.Request, query url.Values) {
 
 // versioned reports whether the version that a request names, if it does, is one.
 func versioned(query, header []string) bool {
-	said := slices.Concat(query, header)
-	if len(said) == 0 {
+	value := slices.Concat(query, header)
+	if len(value) == 0 {
 		return true
 	}
-	_, err := time.Parse(time.DateOnly, said[0])
-	return len(said) == 1 && err == nil && (slices.Contains(versions, said[0]) || said[0] > versions[len(versions)-1])
+	_, err := time.Parse(time.DateOnly, value[0])
+	return len(value) == 1 && err == nil && (slices.Contains(versions, value[0]) || value[0] > versions[len(versions)-1])
 }
 
 // identify puts the client that calls into the context.

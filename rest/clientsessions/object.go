@@ -282,7 +282,7 @@ func (a *api) user(r *domain.Session, c *domain.Customer) *user {
 // identification gives an address an id that stays the same as long as the address does.
 func (a *api) identification(c *domain.Customer, object, address string, verified bool) identification {
 	const size = 15
-	sum := a.Service.Keyed("identification id", c.ID, object, address)
+	sum := a.Service.KeyedHash("identification id", c.ID, object, address)
 	out := identification{
 		ID: "idn_" + hex.EncodeToString(sum[:min(size, len(sum))]), Object: object, LinkedTo: []struct{}{},
 		Verification: verification{Status: "unverified", Strategy: "admin"},

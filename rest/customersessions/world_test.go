@@ -80,7 +80,7 @@ func newWorld(t testing.TB, url string) *world {
 	}
 	w.store = &breakable{Store: kept}
 	w.service = &domain.Service{
-		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), Keyed: kept.Keyed, Now: w.clock.Now,
+		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), KeyedHash: kept.KeyedHash, Now: w.clock.Now,
 		Settings: domain.Settings{SessionIdleTimeout: 15 * time.Minute, SessionMaxLifetime: 12 * time.Hour},
 	}
 	w.options = customersessions.Options{Service: w.service, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil))}

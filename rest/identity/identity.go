@@ -277,7 +277,7 @@ func (a *api) quizzes(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, err := domain.Ahead(r.Context(), a.Service, page.Items)
+	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
 		return reply{}, err
 	}

@@ -117,7 +117,7 @@ func newWorld(t *testing.T) *world {
 	w.store = &breakable{Store: kept}
 	w.provider = &moody{local: &provider.Local{
 		Records: kept, Lists: provider.NewLists(kept, "", w.clock, slog.New(slog.DiscardHandler)), NameMatch: provider.DefaultNameMatch, PassShare: 1, Now: w.clock,
-		Keyed: func(purpose string, parts ...string) []byte { // the same in every run, so that questions are
+		KeyedHash: func(purpose string, parts ...string) []byte { // the same in every run, so that questions are
 			sum := sha256.Sum256([]byte(strings.Join(append([]string{purpose}, parts...), "\x00")))
 			if purpose == "quiz fact" {
 				sum = sha256.Sum256(nil) // ids differ from run to run
@@ -126,7 +126,7 @@ func newWorld(t *testing.T) *world {
 		},
 	}}
 	w.service = &domain.Service{
-		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), Keyed: kept.Keyed,
+		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), KeyedHash: kept.KeyedHash,
 		Now: w.clock, Screening: w.provider, Quizmaster: w.provider, Attest: auth.NewAttester(kept).Attest,
 		Settings: domain.Settings{
 			PublicURL: "https://api.devbank.example.com", InstitutionName: "Dev Bank",

@@ -149,7 +149,7 @@ func (a *api) list(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, err := domain.Ahead(r.Context(), a.Service, page.Items)
+	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
 		return reply{}, err
 	}

@@ -95,7 +95,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.store = &breakable{Store: kept}
 	w.service = &domain.Service{
-		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), Keyed: kept.Keyed,
+		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), KeyedHash: kept.KeyedHash,
 		Now: w.clock,
 		Settings: domain.Settings{
 			PublicURL: "https://api.devbank.example.com", InstitutionName: "Dev Bank",

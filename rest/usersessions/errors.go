@@ -83,13 +83,13 @@ func wordOf(p *problem.Problem) word {
 
 // refuse writes a refusal, and tells the log what the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
-	said := wordOf(p)
-	status := said.status
+	value := wordOf(p)
+	status := value.status
 	if status == 0 {
 		status = wire.StatusOf(p)
 	}
 	wire.SetHeaders(w, r, p, status, a.Now())
-	if said.code == "INSUFFICIENT_SCOPE" {
+	if value.code == "INSUFFICIENT_SCOPE" {
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="signup"`)
 	}
 	message := p.Text()
@@ -102,7 +102,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	}
 	body, err := json.Marshal(apiError{
 		Timestamp: a.Now().UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"), Status: status,
-		Error: http.StatusText(status), Code: said.code, Message: message, Path: r.URL.Path,
+		Error: http.StatusText(status), Code: value.code, Message: message, Path: r.URL.Path,
 	})
 	if err != nil {
 		http.Error(w, http.StatusText(status), status)
