@@ -21,7 +21,7 @@ generate: ## Write everything that is generated: GraphQL code and reference page
 	go run . docs
 
 examples: ## Write the answers of examples/operations anew, and the pages that show them.
-	go test . -run TestExamples -update
+	go test ./stories -run TestExamples -update
 	go run . docs
 
 release-schema: ## Make the schema as it is the one that clients may rely on.

@@ -65,6 +65,7 @@ var layers = map[string]layer{
 	"bench":                 {ours: []string{"domain", "seal", "db"}, others: []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite"}, why: "it drives the built program; only invitations, which no command loads, are stored through the store"},
 	"testkit":               {ours: []string{"domain/...", "seal", "db/...", "app", "auth", "provider"}, others: []string{"*"}, why: "tests only"},
 	"races":                 {why: "tests only"},
+	"stories":               {why: "tests only"},
 	"db/dbtest":             {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
 }
 

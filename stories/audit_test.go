@@ -1,4 +1,4 @@
-package main
+package stories
 
 import (
 	"fmt"
@@ -60,7 +60,7 @@ func TestGraphQLOverHTTPAudits(t *testing.T) {
 // TestTrustedDocumentsFile serves the example file of docs/graphql.md.
 func TestTrustedDocumentsFile(t *testing.T) {
 	t.Parallel()
-	file, err := filepath.Abs(filepath.Join("examples", "trusted-documents.json"))
+	file, err := filepath.Abs(filepath.Join("..", "examples", "trusted-documents.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

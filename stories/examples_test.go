@@ -1,4 +1,4 @@
-package main
+package stories
 
 import (
 	"bytes"
@@ -104,7 +104,7 @@ func tell(t *testing.T, s *server, story *reference.Story, write bool) {
 		}
 	}
 	if write {
-		if err := os.WriteFile(filepath.Join("examples", "operations", story.Name+".txtar"), story.Format(), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join("..", "examples", "operations", story.Name+".txtar"), story.Format(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -381,7 +381,7 @@ func TestEveryOperationHasItsExamples(t *testing.T) {
 				continue
 			}
 			if !documents[f.Name] {
-				t.Errorf("examples/operations has no %s.graphql: write one, and run go test . -run TestExamples -update", f.Name)
+				t.Errorf("examples/operations has no %s.graphql: write one, and run make examples", f.Name)
 			}
 			if without := slices.Contains(withoutTwin, f.Name); commands[f.Name] == without {
 				t.Errorf("%s has a curl command: %t; the list of those without one has it: %t", f.Name, commands[f.Name], without)

@@ -1,4 +1,4 @@
-package main
+package stories
 
 import (
 	"bufio"
@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/gatehouse/gatehouse/cli" // a change of the program is a change of its tests to the test cache
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -29,7 +30,9 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "gatehouse")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Dir = ".."
+	out, err := build.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}

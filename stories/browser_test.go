@@ -1,4 +1,4 @@
-package main
+package stories
 
 import (
 	"context"
@@ -232,7 +232,7 @@ func TestGeneratedPagesAreCurrent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if have, err := os.ReadFile(filepath.Join("docs", name)); err != nil || string(have) != string(want) {
+		if have, err := os.ReadFile(filepath.Join("..", "docs", name)); err != nil || string(have) != string(want) {
 			t.Errorf("docs/%s is stale: run `go run . docs`", name)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package stories
 
 import (
 	"crypto/ed25519"
@@ -293,12 +293,12 @@ func TestReferenceInThePlayground(t *testing.T) {
 	s := newWorld(t).serve()
 	pagesShown := 0
 	link := regexp.MustCompile(`href="([^"#:]+)(?:#[^"]*)?"`)
-	if err := filepath.WalkDir("docs", func(path string, d fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(filepath.Join("..", "docs"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
 			return err
 		}
 		pagesShown++
-		name := strings.TrimPrefix(filepath.ToSlash(path), "docs/")
+		name := strings.TrimPrefix(filepath.ToSlash(path), "../docs/")
 		r := s.send("GET", "/playground/reference/"+name, "")
 		if r.status != 200 || r.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(r.body, "<h1") {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
@@ -329,7 +329,7 @@ func TestReferenceInThePlayground(t *testing.T) {
 // vendor, it fails.
 func withoutGraphiQL(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join("pages", "playground", "graphiql", "LICENSES.txt")); err != nil {
+	if _, err := os.Stat(filepath.Join("..", "pages", "playground", "graphiql", "LICENSES.txt")); err != nil {
 		testkit.Without(t, "vendor", fmt.Errorf("GraphiQL is not built in; `go generate ./pages` takes it from npm: %w", err))
 	}
 }
