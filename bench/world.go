@@ -130,7 +130,7 @@ func (w world) invite(ctx context.Context, url string, key seal.Key) error {
 			}
 			unit.Changes = append(unit.Changes, domain.Change{Record: i})
 		}
-		if err := store.Commit(ctx, unit); err != nil {
+		if _, err := store.Commit(ctx, unit); err != nil {
 			return err
 		}
 	}

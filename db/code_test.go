@@ -50,7 +50,7 @@ func TestTheDatabaseKnowsTheStatesOfCodes(t *testing.T) {
 			url := database.URL(t)
 			k := testkit.New(t, url)
 			write := func(record any) error {
-				return k.DB.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: record}}})
+				return commit(context.Background(), k.DB, &domain.Unit{Changes: []domain.Change{{Record: record}}})
 			}
 			for _, kind := range codeKinds {
 				machine, _ := domain.Lifecycle(kind)

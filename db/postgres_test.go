@@ -122,7 +122,7 @@ func TestPostgresHealsAfterItsConnectionsWereKilled(t *testing.T) {
 		if _, err := k.DB.Invitations().Get(t.Context(), i.ID); err != nil {
 			t.Fatalf("it has not healed: %v", err)
 		}
-		if err := k.DB.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil && !problem.Has(err, problem.ServiceUnavailable) {
+		if err := commit(t.Context(), k.DB, &domain.Unit{Decoy: true}); err != nil && !problem.Has(err, problem.ServiceUnavailable) {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestPostgresDeadlocksAreTriedAgain(t *testing.T) {
 				if n%2 == 0 {
 					changes[0], changes[1] = changes[1], changes[0]
 				}
-				if err := k.DB.Commit(context.Background(), &domain.Unit{Changes: changes}); err != nil && !errors.Is(err, domain.ErrStale) {
+				if err := commit(context.Background(), k.DB, &domain.Unit{Changes: changes}); err != nil && !errors.Is(err, domain.ErrStale) {
 					t.Error(err)
 				}
 			}
@@ -232,7 +232,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+	if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); err != nil {
 		t.Fatal(err)
 	}
 	// The end of units of one statement is sent with them, that of others when their results are known.
@@ -247,7 +247,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 			}
 			ids[n] = i.ID
 			all.Go(func() {
-				err := d.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}, Decoy: decoy})
+				err := commit(context.Background(), d, &domain.Unit{Changes: []domain.Change{{Record: &i}}, Decoy: decoy})
 				if !problem.Has(err, problem.ServiceUnavailable) {
 					t.Errorf("a commit without an answer: %v", err)
 				}
@@ -261,7 +261,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 			}
 		}
 	}
-	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+	if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); err != nil {
 		t.Errorf("a write afterwards: %v", err)
 	}
 }
@@ -288,14 +288,14 @@ func TestPostgresWaitsForALockAlone(t *testing.T) {
 	go func() {
 		to := *held
 		to.Version++
-		waits <- k.DB.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &to, Was: held.Version}}})
+		waits <- commit(context.Background(), k.DB, &domain.Unit{Changes: []domain.Change{{Record: &to, Was: held.Version}}})
 	}()
 	var all sync.WaitGroup
 	for range 16 {
 		i := *held
 		i.ID = domain.NewID("inv", k.Clock.Now())
 		all.Go(func() {
-			if err := k.DB.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: &i}}}); err != nil {
+			if err := commit(context.Background(), k.DB, &domain.Unit{Changes: []domain.Change{{Record: &i}}}); err != nil {
 				t.Errorf("a neighbour: %v", err)
 			}
 		})

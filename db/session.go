@@ -117,14 +117,14 @@ var sessionColumns = map[string]column{
 
 // activityRow is the part of a session that activity moves.
 type activityRow struct {
+	ID             string  `bun:"id"`
 	LastActiveAt   int64   `bun:"last_active_at"`
 	AbandonAt      int64   `bun:"abandon_at"`
 	OrganizationID *string `bun:"organization_id"`
 }
 
 // sessionSteps write a session. What activity moves it may have moved since the session was read: that stays, and
-// keeps nobody from ending the session; the record shows it then, for its caller hears of no older activity than there
-// was. But one whose idle time was over when that was decided, and which was used just before, is stale.
+// keeps nobody from ending the session; Commit returns it. But one whose idle time was over when that was decided, and which was used just before, is stale.
 func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change) ([]step, error) {
 	row, err := sessionRowOf(keys, r)
 	if err != nil {
@@ -152,11 +152,8 @@ func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change
 		text, args = text+" AND abandon_at <= ?", append(args, row.AbandonAt)
 	}
 	var rows []activityRow
-	written := func() {
-		r.LastActiveAt, r.AbandonAt, r.OrganizationID = instant(rows[0].LastActiveAt), instant(rows[0].AbandonAt), rows[0].OrganizationID
-	}
-	text += " RETURNING last_active_at, abandon_at, organization_id"
-	return []step{{text: text, args: args, dest: &rows, miss: domain.ErrStale, written: written, place: t.record(r.ID)}}, nil
+	text += " RETURNING id, last_active_at, abandon_at, organization_id"
+	return []step{{text: text, args: args, dest: &rows, miss: domain.ErrStale, place: t.record(r.ID)}}, nil
 }
 
 // nullable is an argument that may be missing.
@@ -180,10 +177,11 @@ func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
 }
 
 const (
-	// touchClientText comes first, for units write clients before sessions too: two transactions that wait for one
-	// another would wait for ever.
+	// touchClientText comes first, for units write clients before sessions too: otherwise two transactions could
+	// deadlock.
 	touchClientText = `UPDATE clients SET last_active_session_id = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END
-  WHERE id = ?`
+  WHERE id = `
+	touchClientOfText = `(SELECT client_id FROM sessions WHERE id = ?)`
 	// touchText is the one guarded statement. Nothing that it writes goes back, whichever touch comes last.
 	touchText = `UPDATE sessions SET last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END,
   abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END`
@@ -191,118 +189,78 @@ const (
 	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ?`
 )
 
-// TouchSession notes activity. On SQLite the writer reads, too: each commit empties the memory of pages of all who read,
-// and not his.
-func (d *DB) TouchSession(ctx context.Context, id string, rule func(*domain.Session) (domain.Touch, error)) (*domain.Session, error) {
-	if !storable(id) {
-		return nil, domain.ErrMissing
+// TouchSession records activity.
+func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session, error) {
+	if !storable(t.SessionID) || t.Organization != nil && !storable(*t.Organization) {
+		return nil, domain.ErrStale
 	}
 	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if d.pool == nil {
-		return d.touchSQLite(ctx, keys, id, rule)
-	}
-	r, err := d.sessions().Get(ctx, id)
+	var rows []sessionRow
+	steps, err := d.touching(ctx, t, &rows)
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.touching(r, rule)
-	if err != nil {
-		return nil, err
-	}
-	var rows []sessionRow // a transition may have been between
-	session := &t.steps[t.session]
-	session.text, session.dest = session.text+" RETURNING "+d.sessions().table.columns, &rows
-	if err := d.run(ctx, t.steps); err != nil {
+	if err := d.run(ctx, steps); err != nil {
 		return nil, err
 	}
 	return sessionRecord(keys, &rows[0])
 }
 
-func (d *DB) touchSQLite(ctx context.Context, keys *seal.Keyring, id string, rule func(*domain.Session) (domain.Touch, error)) (r *domain.Session, err error) {
-	err = d.writeSQLite(ctx, true, func(on tx) error {
-		var read []sessionRow
-		if err := on.query(&read, d.sessions().table.byID, id); err != nil {
-			return err
-		}
-		if len(read) == 0 {
-			return domain.ErrMissing
-		}
-		var err error
-		if r, err = sessionRecord(keys, &read[0]); err != nil {
-			return err
-		}
-		t, err := d.touching(r, rule)
-		if err != nil {
-			return err
-		}
-		if err := do(on, t.steps); err != nil {
-			return err
-		}
-		t.show(r)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// touch is a touch as statements.
-type touch struct {
-	domain.Touch
-	steps []step
-	// session says which of the steps is that of the session.
-	session int
-}
-
-// show does to the record, which nobody has changed since it was read, what touchText does to its row. To have the row
-// back from the statement costs as much as the statement.
-func (t *touch) show(r *domain.Session) {
-	at, until, expire := micros(t.At), micros(t.At.Add(t.Idle)), micros(r.ExpireAt)
-	r.LastActiveAt, r.AbandonAt = instant(max(at, micros(r.LastActiveAt))), instant(max(until, micros(r.AbandonAt)))
-	if until >= expire {
-		r.AbandonAt = r.ExpireAt
-	}
-	if t.Organization != nil {
-		r.OrganizationID = unlessEmpty(*t.Organization)
-	}
-}
-
-// touching asks the rule.
-func (d *DB) touching(r *domain.Session, rule func(*domain.Session) (domain.Touch, error)) (*touch, error) {
-	shown := *r // the rule may do with it as it likes
-	of, err := rule(&shown)
-	if err != nil {
-		return nil, err
-	}
-	if of.Organization != nil && !storable(*of.Organization) {
-		return nil, domain.ErrStale
-	}
-	at, until := micros(of.At), micros(of.At.Add(of.Idle))
-	text, args := touchText, []any{at, at, until, until, until}
-	if of.Organization != nil {
-		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*of.Organization)))
-	}
-	text, args = text+touchWhereText, append(args, r.ID, at, at)
-	t := &touch{Touch: of}
-	if of.Client != nil {
-		t.session = 1
-		t.steps = append(t.steps, step{
-			text: touchClientText, args: []any{r.ID, at, at, *of.Client}, place: place{rank: placeClients, key: *of.Client},
-		})
-	}
-	in := d.sessions().table.record(r.ID)
-	in.sole = false // of two touches each finds what it asks for
-	t.steps = append(t.steps, step{text: text, args: args, miss: domain.ErrStale, place: in})
-	if of.IdempotencyRecord != nil {
-		one, err := d.remember(of.IdempotencyRecord)
+// touching is the touch as statements; rows receives the session.
+func (d *DB) touching(ctx context.Context, t domain.Touch, rows *[]sessionRow) ([]step, error) {
+	var steps []step
+	at, until := micros(t.At), micros(t.At.Add(t.Idle))
+	if t.Foremost {
+		client, err := d.touchedClient(ctx, t, at)
 		if err != nil {
 			return nil, err
 		}
-		t.steps = append(t.steps, one)
+		steps = append(steps, client...)
 	}
-	return t, nil
+	text, args := touchText, []any{at, at, until, until, until}
+	if t.Organization != nil {
+		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*t.Organization)))
+	}
+	text, args = text+touchWhereText, append(args, t.SessionID, at, at)
+	if !t.Guard.Any {
+		text, args = text+" AND (user_id = ? OR client_id = ?)", append(args, nullable(unlessEmpty(t.Guard.UserID)), nullable(unlessEmpty(t.Guard.ClientID)))
+	}
+	table := d.sessions().table
+	in := table.record(t.SessionID)
+	in.sole = false // of two touches each finds what it asks for
+	steps = append(steps, step{text: text + " RETURNING " + table.columns, args: args, dest: rows, miss: domain.ErrStale, place: in})
+	if t.IdempotencyRecord != nil {
+		one, err := d.remember(t.IdempotencyRecord)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, one)
+	}
+	return steps, nil
+}
+
+// touchedClient makes the session the last active one of its client. PostgreSQL locks clients in the order of their ids
+// and so needs the id before; nothing else of the row is used.
+func (d *DB) touchedClient(ctx context.Context, t domain.Touch, at int64) ([]step, error) {
+	args := []any{t.SessionID, at, at}
+	client := t.Guard.ClientID
+	if client == "" || t.Guard.Any {
+		if d.pool == nil {
+			return []step{{text: touchClientText + touchClientOfText, args: append(args, t.SessionID)}}, nil
+		}
+		r, err := d.sessions().Get(ctx, t.SessionID)
+		switch {
+		case errors.Is(err, domain.ErrMissing):
+			return nil, domain.ErrStale
+		case err != nil:
+			return nil, err
+		case r.ClientID == nil:
+			return nil, nil
+		}
+		client = *r.ClientID
+	}
+	return []step{{text: touchClientText + "?", args: append(args, client), place: place{rank: placeClients, key: client}}}, nil
 }

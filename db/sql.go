@@ -16,8 +16,6 @@ type step struct {
 	miss error
 	// dest points to the slice for the rows that the statement returns; nil: it returns none.
 	dest any
-	// written is called when the unit of the step is written; nil: nothing.
-	written func()
 	// place is that among the steps of other units, if it can be one of several.
 	place place
 }

@@ -58,7 +58,7 @@ func TestSQLiteHeldByAnother(t *testing.T) {
 	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+	if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
 		t.Errorf("a write while another process writes: %v", err)
 	}
 	if _, err := d.Empty(t.Context()); err != nil {
@@ -67,7 +67,7 @@ func TestSQLiteHeldByAnother(t *testing.T) {
 	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+	if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); err != nil {
 		t.Errorf("a write afterwards: %v", err)
 	}
 }
@@ -87,7 +87,7 @@ func TestClosed(t *testing.T) {
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+			if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
 				t.Errorf("a write after the end: %v", err)
 			}
 			if _, err := d.Empty(t.Context()); !problem.Has(err, problem.ServiceUnavailable) {
@@ -119,7 +119,7 @@ func TestLogIsMoved(t *testing.T) {
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
 		for range 100 {
-			if err := k.DB.Commit(t.Context(), &domain.Unit{Decoy: true}); err != nil {
+			if err := commit(t.Context(), k.DB, &domain.Unit{Decoy: true}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -24,21 +24,31 @@ var (
 
 // Commit writes a unit whole or not at all. It fails with domain.ErrStale where a row is no longer of the version
 // that was read, or where a new row's id is taken, and with domain.ErrRemembered where the idempotency key is.
-func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
+func (d *DB) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
+	var written domain.Written
 	keys, err := d.keys(ctx)
 	if err != nil {
-		return err
+		return written, err
 	}
 	steps, err := d.unit(keys, u)
 	if err != nil {
-		return err
+		return written, err
 	}
 	if err := d.run(ctx, steps); err != nil {
-		return err
+		return written, err
 	}
 	for _, s := range steps {
-		if s.written != nil {
-			s.written()
+		rows, ok := s.dest.(*[]activityRow)
+		if !ok {
+			continue
+		}
+		if written.Activity == nil {
+			written.Activity = map[string]domain.Activity{}
+		}
+		for _, row := range *rows {
+			written.Activity[row.ID] = domain.Activity{
+				LastActiveAt: instant(row.LastActiveAt), AbandonAt: instant(row.AbandonAt), OrganizationID: row.OrganizationID,
+			}
 		}
 	}
 	if len(u.Messages) > 0 {
@@ -47,7 +57,7 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) error {
 	if len(u.Events) > 0 || u.Decoy { // whoever hears it for nothing looks once more
 		d.bell.ring(d)
 	}
-	return nil
+	return written, nil
 }
 
 // unit turns a unit into statements. All that is slow, sealing above all, is done here, before the transaction.

@@ -27,6 +27,8 @@ type life[R any, S, T ~string] struct {
 	due func(r *R) (on T, to S, at time.Time, ok bool)
 	// settled notes what a clock transition means for the record beside its state; nil: nothing.
 	settled func(r *R, to S, at time.Time)
+	// update sets what the store has for the record where that differs from what was written; nil: nothing differs.
+	update func(r *R, w Written)
 	// concerns lists the users who may see the events of the record.
 	concerns func(*R) []string
 	missing  *problem.Definition
@@ -129,13 +131,17 @@ func apply[R any, S, T ~string](
 			}
 			return Outcome[R]{Record: read.record, ID: c.id}, err
 		}
-		switch err := s.Store.Commit(ctx, unit); {
+		written, err := s.Store.Commit(ctx, unit)
+		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:
 			return Outcome[R]{}, err
 		}
 		record := unit.Changes[0].Record.(*R)
+		if l.update != nil {
+			l.update(record, written)
+		}
 		out := Outcome[R]{Record: record, ID: l.head(record).ID}
 		if told != nil {
 			return out, told
@@ -253,7 +259,7 @@ func sweep[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T
 			if len(read.events) == 0 {
 				continue
 			}
-			err = s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: read.record, Was: read.was}}, Events: read.events})
+			err = s.commit(ctx, &Unit{Changes: []Change{{Record: read.record, Was: read.was}}, Events: read.events})
 			if errors.Is(err, ErrStale) {
 				continue // somebody else settled it, or the record moved on
 			}
@@ -370,6 +376,12 @@ func actions[R any, S, T ~string](
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// commit writes a unit whose records the caller does not return.
+func (s *Service) commit(ctx context.Context, u *Unit) error {
+	_, err := s.Store.Commit(ctx, u)
+	return err
 }
 
 func (s *Service) event(kind Kind, head *Meta, name, from, to string, at time.Time, concerns []string) *LifecycleEvent {

@@ -119,7 +119,7 @@ func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S
 		event := s.event(k.kind, head, k.operation, "", string(*k.state(r)), head.CreatedAt, k.concerns(r))
 		event.ActorID = a.ID
 		unit.Events = append(unit.Events, event)
-		switch err := s.Store.Commit(ctx, unit); {
+		switch err := s.commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:

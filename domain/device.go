@@ -246,7 +246,7 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 		r.CustomerID, r.Name = a.ID, in.Name
 		event := s.event(KindDevice, &r.Meta, operation, "", string(r.State), now, devices.concerns(r))
 		event.ActorID = a.ID
-		err = s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
+		err = s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
 		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
@@ -443,7 +443,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 			ID: newUUID(now), CustomerID: a.ID, DeviceID: device.ID, UsernameHash: s.usernameHash(name),
 			CreatedAt: now, ExpiresAt: now.Add(s.Settings.ChallengeTTL), Username: name,
 		}
-		switch err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}); {
+		switch err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:

@@ -100,9 +100,10 @@ var (
 
 // Store keeps records. A unit is written whole or not at all.
 type Store interface {
-	// Commit writes a unit: changed rows, lifecycle events, messages, grants and the idempotency key.
+	// Commit writes a unit: changed rows, lifecycle events, messages, grants and the idempotency key. It changes no
+	// record of the unit; what is stored differently is returned.
 	// It fails with ErrStale or ErrRemembered, and then nothing is written.
-	Commit(ctx context.Context, u *Unit) error
+	Commit(ctx context.Context, u *Unit) (Written, error)
 	// Recall finds what an idempotency key stands for; ErrMissing where it is free or has run out.
 	Recall(ctx context.Context, key []byte, now time.Time) (*IdempotencyRecord, error)
 
@@ -112,12 +113,12 @@ type Store interface {
 	Sessions() Shelf[Session]
 	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
-	// TouchSession notes activity of a session. rule is shown the session, and says what is noted, or its error ends the
-	// call; it must not use the store. One guarded statement does it: where the session is live at the time, last
-	// activity is then, and the idle timer starts again, not past the maximum lifetime. Version stays. It gives the
-	// session as the statement left it; ErrMissing where there is none, ErrStale where it is not live (any more),
-	// ErrRemembered where the idempotency key is taken.
-	TouchSession(ctx context.Context, id string, rule func(*Session) (Touch, error)) (*Session, error)
+	// TouchSession records activity of a session with one guarded statement and returns the session as that statement
+	// left it. Last activity and the idle timer never move backwards, the idle timer ends with the maximum lifetime, and
+	// the version stays.
+	// It fails with ErrStale where no row qualifies: there is no such session, the guard does not admit it, or it is not
+	// live at the time. It fails with ErrRemembered where the idempotency key is taken.
+	TouchSession(ctx context.Context, t Touch) (*Session, error)
 	// Client finds a client; ErrMissing where there is none.
 	Client(ctx context.Context, id string) (*Client, error)
 	// Clients finds clients by id, in no particular order; those that are missing are left out.
@@ -186,24 +187,47 @@ type Unit struct {
 
 // Touch is activity of a session.
 type Touch struct {
+	SessionID string
+	// Guard says whose sessions may be touched.
+	Guard TouchGuard
+	// At is the time of the activity; the session must be live then.
 	At time.Time
 	// Idle is how long the idle timer runs from then on.
 	Idle time.Duration
-	// Client is the one that the session is on, where it becomes the session that this client touched last: updated_at of
-	// the client moves then.
-	Client *string
-	// Organization becomes the one the session acts for; empty: none, nil: as before.
+	// Foremost makes the session the last active one of its client, and moves the client's updated_at.
+	Foremost bool
+	// Organization becomes the one the session acts for; empty: none, nil: unchanged.
 	Organization      *string
 	IdempotencyRecord *IdempotencyRecord
+}
+
+// TouchGuard admits a session that one of its members matches; the zero value admits none.
+type TouchGuard struct {
+	// Any admits every session.
+	Any bool
+	// UserID admits the sessions of a user, ClientID those on a client; empty: none.
+	UserID, ClientID string
+}
+
+// Written is what the store has for the records of a unit where that differs from the unit.
+type Written struct {
+	// Activity is what each changed session has, by id: activity may have moved it since the session was read.
+	Activity map[string]Activity
+}
+
+// Activity is the part of a session that activity moves.
+type Activity struct {
+	LastActiveAt, AbandonAt time.Time
+	OrganizationID          *string
 }
 
 // Change is a row that a unit writes.
 type Change struct {
 	// Record is a pointer to a record, as it shall be.
 	Record any
-	// Was is the version that was read; 0 for a new row. What activity moves stays where it is further on, and the
-	// record of a session shows it once the unit is written. A session whose idle time was over when it was updated is
-	// also stale where activity has moved its idle timer past that.
+	// Was is the version that was read; 0 for a new row. What activity has moved meanwhile stays as it is and is part of
+	// Written. A session whose idle time was over when it was updated is also stale where activity has moved its idle
+	// timer past that.
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool

@@ -28,7 +28,7 @@ func happen(t *testing.T, k *testkit.Kit, user string, n int) (names []string) {
 			})
 			names = append(names, name)
 		}
-		if err := k.DB.Commit(t.Context(), u); err != nil {
+		if err := testkit.Commit(t.Context(), k.DB, u); err != nil {
 			t.Fatal(err)
 		}
 	}

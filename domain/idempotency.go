@@ -72,7 +72,7 @@ func (s *Service) remember(ctx context.Context, a Actor, c call, subject string,
 	if m == nil {
 		return false, nil
 	}
-	err = s.Store.Commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
+	err = s.commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
 	if errors.Is(err, ErrRemembered) {
 		return true, nil
 	}

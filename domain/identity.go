@@ -265,7 +265,7 @@ func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	unit.Changes = append([]Change{{Record: r}}, unit.Changes...)
 	unit.Events = append(unit.Events, event)
 	unit.IdempotencyRecord = s.memory(a, c, head.ID, nil, head.CreatedAt)
-	switch err := s.Store.Commit(ctx, unit); {
+	switch err := s.commit(ctx, unit); {
 	case err == nil:
 		return Outcome[R]{Record: r, ID: head.ID}, nil
 	case errors.Is(err, ErrRemembered):

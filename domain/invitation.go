@@ -294,7 +294,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 	mail := s.invitationMail(i, now)
 	event := s.event(KindInvitation, &i.Meta, operation, "", string(i.State), now, invitations.concerns(i))
 	event.ActorID = a.ID
-	err = s.Store.Commit(ctx, &Unit{
+	err = s.commit(ctx, &Unit{
 		Changes: []Change{{Record: i}}, Events: list(event), Messages: list(mail), IdempotencyRecord: s.memory(a, c, i.ID, nil, now),
 	})
 	if errors.Is(err, ErrRemembered) {

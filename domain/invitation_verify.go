@@ -175,7 +175,7 @@ func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret str
 		return Outcome[Invitation]{}, err
 	}
 	p := verifying.notFound()
-	err := s.Store.Commit(ctx, &Unit{Decoy: true, IdempotencyRecord: s.memory(a, c, "", p, s.now())})
+	err := s.commit(ctx, &Unit{Decoy: true, IdempotencyRecord: s.memory(a, c, "", p, s.now())})
 	if errors.Is(err, ErrRemembered) {
 		return s.replay(ctx, a, c, nil)
 	}

@@ -91,7 +91,7 @@ type beforeRefusal struct {
 	first func()
 }
 
-func (b *beforeRefusal) Commit(ctx context.Context, u *domain.Unit) error {
+func (b *beforeRefusal) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
 	if u.IdempotencyRecord != nil && u.IdempotencyRecord.Code != "" {
 		b.once.Do(b.first)
 	}

@@ -148,8 +148,16 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 			r.over(at, "", "maximum lifetime")
 		}
 	},
+	update:   updateSession,
 	concerns: func(r *Session) []string { return list(r.UserID) },
 	missing:  problem.NoSuchSession, denied: problem.AccessDenied, member: "sessionId",
+}
+
+// updateSession sets what activity has moved since the session was read.
+func updateSession(r *Session, w Written) {
+	if a, ok := w.Activity[r.ID]; ok {
+		r.LastActiveAt, r.AbandonAt, r.OrganizationID = a.LastActiveAt, a.AbandonAt, a.OrganizationID
+	}
 }
 
 // over notes how a session ended. What ended it first stays: a removal of what is over is no second end.
@@ -269,7 +277,7 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 			}
 			unit.Seen = append(unit.Seen, there)
 		}
-		switch err := s.Store.Commit(ctx, unit); {
+		switch err := s.commit(ctx, unit); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:

@@ -58,7 +58,9 @@ type activity struct {
 	over *problem.Definition
 }
 
-// active notes activity of a live session by one guarded statement, and gives the session as that statement left it.
+// active records activity of a live session by one guarded statement, and returns the session as that statement left
+// it. Nothing is read before, unless the organization changes: only where the statement touched no row is the session
+// read, for the refusal.
 func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
 	a := ActorFrom(ctx)
 	if err := s.Permit(ctx, of.operation); err != nil {
@@ -76,14 +78,17 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			return out, err
 		}
-		r, over, err := s.note(ctx, of, c)
-		if err == nil {
-			return Outcome[Session]{Record: r}, nil
+		r, ended, err := s.touch(ctx, of, c)
+		if err == nil && r == nil {
+			continue // the session has changed between the two statements
 		}
-		var out Outcome[Session]
+		if err == nil {
+			return Outcome[Session]{Record: r, ID: r.ID}, nil
+		}
+		out := Outcome[Session]{}
 		var on []Change
-		if over != nil {
-			out.Record, on = over.record, []Change{over.unchanged()}
+		if ended != nil {
+			out.Record, out.ID, on = ended.record, ended.record.ID, []Change{ended.unchanged()}
 		}
 		if refusal := problem.Of(err); remembered(refusal) {
 			taken, failed := s.remember(ctx, a, c, id, refusal, on...)
@@ -105,50 +110,49 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The session is changing too often.")
 }
 
-// note is the activity itself. over is the session where it is refused because it is not live.
-func (s *Service) note(ctx context.Context, of activity, c call) (r *Session, over *reading[Session], err error) {
-	actor, id := ActorFrom(ctx), c.id
-	if of.organization != nil && *of.organization != "" { // who asks the directory asks it before the rule
-		if err := s.mayActFor(ctx, id, *of.organization); err != nil {
+// touch is one try of an activity. ended is the session where the refusal is that it is not live. No session and no
+// error ask for another try.
+func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, ended *reading[Session], err error) {
+	a := ActorFrom(ctx)
+	if of.organization != nil && *of.organization != "" {
+		if err := s.mayActFor(ctx, c.id, *of.organization); err != nil {
 			return nil, nil, err
 		}
 	}
-	r, err = s.touch(ctx, id, func(r *Session) (Touch, error) {
-		now, found := s.now(), settle(s, sessions, r)
-		read := found.record
-		if err := s.mayUse(ctx, actor, read); err != nil {
-			return Touch{}, err
+	if plausibleID(c.id) {
+		now := s.now()
+		t := Touch{
+			SessionID: c.id, Guard: touchGuard(a), At: now, Idle: s.Settings.SessionIdleTimeout, Foremost: of.foremost,
+			IdempotencyRecord: s.memory(a, c, c.id, nil, now),
 		}
-		if !read.State.Live() {
-			over = found
-			return Touch{}, notLive(of.over, read)
-		}
-		touch := Touch{At: now, Idle: s.Settings.SessionIdleTimeout, IdempotencyRecord: s.memory(actor, c, id, nil, now)}
 		if of.foremost { // a token for another organization leaves the session's own
-			touch.Client, touch.Organization = read.ClientID, of.organization
+			t.Organization = of.organization
 		}
-		return touch, nil
-	})
-	if errors.Is(err, ErrMissing) {
-		return nil, nil, absent(ctx, s, sessions, actor)
-	}
-	if !errors.Is(err, ErrStale) {
-		if !problem.Has(err, of.over) { // it could not be written down, for another reason
-			over = nil
+		r, err := s.Store.TouchSession(ctx, t)
+		if !errors.Is(err, ErrStale) {
+			return r, nil, err
 		}
-		return r, over, err
 	}
-	if over, err = shown(ctx, s, sessions, id); err != nil { // it ended meanwhile
+	read, err := shown(ctx, s, sessions, c.id)
+	if err != nil {
 		return nil, nil, err
 	}
-	return nil, over, notLive(of.over, over.record)
+	if err := s.mayUse(ctx, a, read.record); err != nil {
+		return nil, nil, err
+	}
+	if read.record.State.Live() {
+		return nil, nil, nil
+	}
+	return nil, read, notLive(of.over, read.record)
 }
 
-func (s *Service) touch(ctx context.Context, id string, rule func(*Session) (Touch, error)) (*Session, error) {
-	if !plausibleID(id) {
-		return nil, ErrMissing
+// touchGuard is mayUse as a condition of the statement.
+func touchGuard(a Actor) TouchGuard {
+	guard := TouchGuard{Any: a.Admin(), ClientID: a.ClientKey}
+	if a.Known() {
+		guard.UserID = a.ID
 	}
-	return s.Store.TouchSession(ctx, id, rule)
+	return guard
 }
 
 // mayUse: activity is the owner's, or an administrator's. Who may not even see the session hears that there is none.

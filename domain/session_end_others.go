@@ -74,11 +74,15 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 			}
 			unit.IdempotencyRecord.Attributes = map[string]any{endedIDs: ids}
 		}
-		switch err := s.Store.Commit(ctx, unit); {
+		written, err := s.Store.Commit(ctx, unit)
+		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:
 			return Outcome[Session]{}, nil, err
+		}
+		for _, r := range ended {
+			updateSession(r, written)
 		}
 		return Outcome[Session]{Record: kept}, ended, nil
 	}

@@ -25,7 +25,7 @@ func TestTimelinesArePagedAsListsAre(t *testing.T) {
 				records = append(records, i)
 				for v := range 2 * n {
 					at := k.Clock.Now()
-					err := k.DB.Commit(ctx, &domain.Unit{Events: []*domain.LifecycleEvent{{
+					err := testkit.Commit(ctx, k.DB, &domain.Unit{Events: []*domain.LifecycleEvent{{
 						ID: domain.NewID("evt", at), Name: "more", From: "a", To: "b", OccurredAt: at, SubjectKind: domain.KindInvitation, SubjectID: i.ID, Version: v + 2,
 					}}})
 					if err != nil {

@@ -196,7 +196,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 		if in.ClientID != nil {
 			id = *in.ClientID
 		}
-		err := s.Store.Commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.memory(a, c, id, nil, now)})
+		err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.memory(a, c, id, nil, now)})
 		if errors.Is(err, ErrRemembered) {
 			continue
 		}
@@ -218,7 +218,7 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 	if !plausibleClientID(id) {
 		return nil, "", problem.New(problem.InvalidInput).Because("A client id has 1 to 48 of the characters -_:.~$ and letters and digits.").At("clientId")
 	}
-	if err := s.Store.Commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now})}); err != nil {
+	if err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now})}); err != nil {
 		return nil, "", err
 	}
 	return s.clientJWT(ctx, id)

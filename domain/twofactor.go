@@ -234,7 +234,7 @@ func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequ
 		}
 		event := s.event(KindTwoFactorRequest, &r.Meta, operation, "", string(r.State), now, twoFactorRequests.concerns(r))
 		event.ActorID = a.ID
-		err := s.Store.Commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
+		err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
 		switch {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue

@@ -90,7 +90,7 @@ func populate(t testing.TB, k *testkit.Kit) map[domain.Kind][]string {
 		t.Fatal(err)
 	}
 	for _, u := range units {
-		if err := k.DB.Commit(t.Context(), u); err != nil {
+		if err := testkit.Commit(t.Context(), k.DB, u); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,6 +25,12 @@ type Clock struct {
 // Epoch is when every test begins.
 var Epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
+// Commit writes a unit.
+func Commit(ctx context.Context, store domain.Store, u *domain.Unit) error {
+	_, err := store.Commit(ctx, u)
+	return err
+}
+
 // NewClock gives a clock that stands at the epoch.
 func NewClock() *Clock { return &Clock{at: Epoch} }
 

@@ -209,10 +209,16 @@ func message(subject string, at time.Time) *domain.Message {
 	}
 }
 
+// commit writes a unit.
+func (s *store) commit(ctx context.Context, u *domain.Unit) error {
+	_, err := s.Commit(ctx, u)
+	return err
+}
+
 // create writes a new invitation with its event.
 func (s *store) create(t testing.TB, i *domain.Invitation) *domain.Invitation {
 	t.Helper()
-	must(t, s.Commit(context.WithoutCancel(t.Context()), &domain.Unit{
+	must(t, s.commit(context.WithoutCancel(t.Context()), &domain.Unit{
 		Changes: []domain.Change{{Record: i}}, Events: []*domain.LifecycleEvent{event(i, "createInvitation", s.now())},
 	}))
 	return i

@@ -50,7 +50,7 @@ func mergedReads(t *testing.T, fresh Fresh) {
 		for range 5 {
 			was := i
 			i = next(i)
-			if err := s.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: i, Was: was.Version}}}); err != nil {
+			if err := s.commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: i, Was: was.Version}}}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -83,7 +83,7 @@ func staleInCompany(t *testing.T, fresh Fresh) {
 			case wrong:
 				to.State = "flying" // which the database refuses
 			}
-			err := s.Commit(context.Background(), unit)
+			err := s.commit(context.Background(), unit)
 			if bad != errors.Is(err, domain.ErrStale) || (bad || wrong) != (err != nil) {
 				t.Errorf("stale %t, refused %t: %v", bad, wrong, err)
 			}
@@ -129,7 +129,7 @@ func crossing(t *testing.T, fresh Fresh) {
 					return
 				}
 				to := after(r, domain.SessionActive, r.UpdatedAt)
-				err = from.Commit(context.Background(), &domain.Unit{
+				err = from.commit(context.Background(), &domain.Unit{
 					Changes: []domain.Change{{Record: to, Was: r.Version}}, Events: []*domain.LifecycleEvent{event(to, "resumeSession", s.now())},
 					Seen: []domain.Sighting{{ClientID: *r.ClientID, SessionID: r.ID, At: s.now()}},
 				})
@@ -138,7 +138,7 @@ func crossing(t *testing.T, fresh Fresh) {
 				}
 				continue
 			}
-			if _, err := from.note(ids[at], domain.Touch{At: s.now(), Idle: idle, Client: ptr(name("client", at))}); err != nil {
+			if _, err := from.note(ids[at], domain.Touch{At: s.now(), Idle: idle, Foremost: true}); err != nil {
 				t.Errorf("a touch: %v", err)
 			}
 		}
@@ -154,7 +154,7 @@ func orderInCompany(t *testing.T, fresh Fresh) {
 		for range each {
 			was := i
 			i = next(i)
-			if err := s.Commit(context.Background(), &domain.Unit{
+			if err := s.commit(context.Background(), &domain.Unit{
 				Changes: []domain.Change{{Record: i, Was: was.Version}},
 				Events:  []*domain.LifecycleEvent{event(i, "a", s.now()), event(i, "b", s.now())},
 			}); err != nil {
@@ -194,7 +194,7 @@ func memoryInCompany(t *testing.T, fresh Fresh) {
 		if key < 4 {
 			unit.IdempotencyRecord = &domain.IdempotencyRecord{Key: []byte{byte(key)}, Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
 		}
-		err := s.Commit(context.Background(), unit)
+		err := s.commit(context.Background(), unit)
 		if err != nil && (key >= 4 || !errors.Is(err, domain.ErrRemembered)) {
 			t.Errorf("key %d: %v", key, err)
 		}

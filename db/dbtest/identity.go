@@ -47,7 +47,7 @@ func identities(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	ctx := t.Context()
 	contact, report, quiz, approval := people(s)
-	must(t, s.Commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: contact}, {Record: report}, {Record: quiz}, {Record: approval}}}))
+	must(t, s.commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: contact}, {Record: report}, {Record: quiz}, {Record: approval}}}))
 	gotContact, err1 := s.Contacts().Get(ctx, contact.ID)
 	gotReport, err2 := s.FraudRiskReports().Get(ctx, report.ID)
 	gotQuiz, err3 := s.Quizzes().Get(ctx, quiz.ID)
@@ -79,7 +79,7 @@ func identities(t *testing.T, fresh Fresh) {
 		}
 	}
 	other, _, _, _ := people(s)
-	must(t, s.Commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: other}}}))
+	must(t, s.commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: other}}}))
 	_, err = raw(t, s.url).ExecContext(ctx, "UPDATE contacts SET identity = (SELECT identity FROM contacts WHERE id = '"+contact.ID+"') WHERE id = '"+other.ID+"'")
 	must(t, err)
 	if _, err := s.Contacts().Get(ctx, other.ID); !errors.Is(err, seal.ErrUnreadable) {
@@ -108,7 +108,7 @@ func identityStates(t *testing.T, fresh Fresh) {
 		default:
 			approval.State, record = domain.ApprovalState(state), approval
 		}
-		return s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: record}}})
+		return s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: record}}})
 	}
 	for _, kind := range []domain.Kind{domain.KindContact, domain.KindFraudRiskReport, domain.KindQuiz, domain.KindApproval} {
 		machine, _ := domain.Lifecycle(kind)
@@ -130,7 +130,7 @@ func turns(t *testing.T, fresh Fresh) {
 	turn, err := s.Turn(t.Context(), key)
 	must(t, err)
 	errs := make([]error, 8)
-	parallel(len(errs), func(n int) { errs[n] = s.Commit(t.Context(), &domain.Unit{Counters: []domain.Counter{turn}}) })
+	parallel(len(errs), func(n int) { errs[n] = s.commit(t.Context(), &domain.Unit{Counters: []domain.Counter{turn}}) })
 	won := 0
 	for _, err := range errs {
 		switch {

@@ -268,7 +268,7 @@ func portions(t *testing.T, fresh Fresh) {
 		}
 		unit.Changes = append(unit.Changes, domain.Change{Record: i})
 	}
-	must(t, s.Commit(t.Context(), unit))
+	must(t, s.commit(t.Context(), unit))
 	page, err := s.Invitations().List(t.Context(), listing.Query{
 		Where: listing.Like{Op: listing.EndsWith, Field: "emailAddress", Text: "example.ORG"}, Limit: 5, WithCount: true,
 	})

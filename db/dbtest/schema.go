@@ -24,23 +24,23 @@ func states(t *testing.T, fresh Fresh) {
 	for _, state := range machine.States {
 		i := invitation(s.now())
 		i.State = domain.InvitationState(state.Name)
-		if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err != nil {
+		if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err != nil {
 			t.Errorf("%s: %v", state.Name, err)
 		}
 	}
 	for _, state := range []domain.MessageState{domain.MessagePending, domain.MessageSending, domain.MessageSent, domain.MessageDead} {
 		m := message("inv_1", s.now())
 		m.State = state
-		if err := s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err != nil {
+		if err := s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err != nil {
 			t.Errorf("%s: %v", state, err)
 		}
 	}
 	i, m := invitation(s.now()), message("inv_1", s.now())
 	i.State, m.State = "lost", "lost"
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err == nil {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err == nil {
 		t.Error("an invitation in a state that there is not was written")
 	}
-	if err := s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err == nil {
+	if err := s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err == nil {
 		t.Error("a message in a state that there is not was written")
 	}
 	sessions, ok := domain.Lifecycle(domain.KindSession)
@@ -49,7 +49,7 @@ func states(t *testing.T, fresh Fresh) {
 	}
 	lost := session(s.now())
 	lost.State = "lost"
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: lost}}, Seen: []domain.Sighting{{ClientID: "browser", At: s.now()}}}); err == nil {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: lost}}, Seen: []domain.Sighting{{ClientID: "browser", At: s.now()}}}); err == nil {
 		t.Error("a session in a state that there is not was written")
 	}
 	for _, state := range sessions.States {
@@ -101,7 +101,7 @@ func notReady(t *testing.T, fresh Fresh) {
 	if len(status) == 0 || !status[0].AppliedAt.IsZero() {
 		t.Errorf("got %+v", status)
 	}
-	if err := s.Commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
+	if err := s.commit(t.Context(), &domain.Unit{Decoy: true}); !problem.Has(err, problem.ServiceUnavailable) {
 		t.Errorf("a unit in an empty database: %v", err)
 	}
 	other := open(t, s.url) // another instance migrates
@@ -134,7 +134,7 @@ func sealed(t *testing.T, fresh Fresh) {
 	c := customer("dora", s.now())
 	c.Username, c.Email, c.Phone, c.Jurisdiction = "Findme-User", "findme.customer@example.net", "findme-phone", "findme-land"
 	must(t, s.ImportBatch(t.Context(), []any{c}))
-	must(t, s.Commit(t.Context(), &domain.Unit{
+	must(t, s.commit(t.Context(), &domain.Unit{
 		Changes: []domain.Change{{Record: i}}, Messages: []*domain.Message{m}, Events: []*domain.LifecycleEvent{event(i, "createInvitation", s.now())},
 	}))
 	page, err := s.Invitations().List(t.Context(), listing.Query{Where: listing.Eq("emailAddressFolded", "FINDME.MAIL@EXAMPLE.NET"), Limit: 5})

@@ -20,7 +20,7 @@ func claims(t *testing.T, fresh Fresh) {
 	for range total {
 		all = append(all, message("inv_1", s.now()))
 	}
-	must(t, s.Commit(t.Context(), &domain.Unit{Messages: all}))
+	must(t, s.commit(t.Context(), &domain.Unit{Messages: all}))
 	select {
 	case <-s.Woken():
 	default:
@@ -70,7 +70,7 @@ func claims(t *testing.T, fresh Fresh) {
 
 func leases(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
-	must(t, s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{message("inv_1", s.now())}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{message("inv_1", s.now())}}))
 	claim := func(want int) *domain.Message {
 		t.Helper()
 		got, err := s.Claim(t.Context(), s.now(), time.Minute, 5)
@@ -107,7 +107,7 @@ func leases(t *testing.T, fresh Fresh) {
 func outbox(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	m := message("inv_1", s.now())
-	must(t, s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}))
 	claim := func() *domain.Message {
 		t.Helper()
 		got, err := s.Claim(t.Context(), s.now(), time.Minute, 5)
@@ -277,7 +277,7 @@ func importBeside(t *testing.T, fresh Fresh) {
 	for range 4 {
 		both.Go(func() {
 			for range 25 {
-				if err := server.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: invitation(server.now())}}}); err != nil {
+				if err := server.commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: invitation(server.now())}}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -334,9 +334,9 @@ func apiKeys(t *testing.T, fresh Fresh) {
 func purge(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	old, young := message("inv_1", s.now()), message("inv_1", s.now())
-	must(t, s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{old, young, message("inv_2", s.now().Add(time.Hour))}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{old, young, message("inv_2", s.now().Add(time.Hour))}}))
 	for _, key := range []string{"a", "b"} {
-		must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: &domain.IdempotencyRecord{
+		must(t, s.commit(t.Context(), &domain.Unit{IdempotencyRecord: &domain.IdempotencyRecord{
 			Key: []byte(key), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour),
 		}}))
 	}

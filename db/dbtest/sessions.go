@@ -35,7 +35,7 @@ func (s *store) login(t testing.TB, r *domain.Session) *domain.Session {
 	if r.ClientID != nil {
 		unit.Seen = []domain.Sighting{{ClientID: *r.ClientID, SessionID: r.ID, At: s.now()}}
 	}
-	must(t, s.Commit(context.WithoutCancel(t.Context()), unit))
+	must(t, s.commit(context.WithoutCancel(t.Context()), unit))
 	return r
 }
 
@@ -48,16 +48,13 @@ func after(r *domain.Session, to domain.SessionState, at time.Time) *domain.Sess
 }
 
 func (s *store) touch(id string, foremost bool) (*domain.Session, error) {
-	var client *string
-	if r, err := s.Sessions().Get(context.Background(), id); err == nil && foremost {
-		client = r.ClientID
-	}
-	return s.note(id, domain.Touch{At: s.now(), Idle: idle, Client: client})
+	return s.note(id, domain.Touch{At: s.now(), Idle: idle, Foremost: foremost})
 }
 
-// note touches without a rule.
+// note touches a session, whoever's it is.
 func (s *store) note(id string, t domain.Touch) (*domain.Session, error) {
-	return s.TouchSession(context.Background(), id, func(*domain.Session) (domain.Touch, error) { return t, nil })
+	t.SessionID, t.Guard = id, domain.TouchGuard{Any: true}
+	return s.TouchSession(context.Background(), t)
 }
 
 func (s *store) session(t testing.TB, id string) *domain.Session {
@@ -80,18 +77,18 @@ func sessionRoundTrip(t *testing.T, fresh Fresh) {
 	}
 	ended := after(full, domain.SessionEnded, s.now())
 	ended.EndedAt, ended.EndReason, ended.EndedBy, ended.Tasks = ptr(s.now()), ptr("lost phone"), ptr("alice"), nil
-	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}))
 	got, err := s.Sessions().GetMany(t.Context(), []string{full.ID, "sess_none"})
 	must(t, err)
 	if len(got) != 1 || !reflect.DeepEqual(got[0], ended) {
 		t.Errorf("got %+v\nwant %+v", got, ended)
 	}
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}); !errors.Is(err, domain.ErrStale) {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}); !errors.Is(err, domain.ErrStale) {
 		t.Errorf("an old version: %v", err)
 	}
 	stray := session(s.now())
 	stray.ClientID = ptr("nobody-has-seen")
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: stray}}}); err == nil {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: stray}}}); err == nil {
 		t.Error("a session was written on a client that there is not")
 	}
 }
@@ -118,7 +115,7 @@ func touches(t *testing.T, fresh Fresh) {
 		given *string
 		want  *string
 	}{{ptr("org-1"), ptr("org-1")}, {nil, ptr("org-1")}, {ptr("org-2"), ptr("org-2")}, {ptr(""), nil}} {
-		got, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Client: r.ClientID, Organization: c.given})
+		got, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Foremost: true, Organization: c.given})
 		must(t, err)
 		if !reflect.DeepEqual(got.OrganizationID, c.want) {
 			t.Errorf("the organization is %v, want %v", got.OrganizationID, c.want)
@@ -144,24 +141,38 @@ func touches(t *testing.T, fresh Fresh) {
 	if last := s.session(t, r.ID); last.AbandonAt != r.ExpireAt || !last.LastActiveAt.After(r.ExpireAt.Add(-12*time.Minute-1)) {
 		t.Errorf("got %+v", last)
 	}
-	must(t, s.Commit(t.Context(), &domain.Unit{})) // nothing
+	must(t, s.commit(t.Context(), &domain.Unit{})) // nothing
 	for _, id := range []string{"sess_none", "", "a\x00b", "\xff"} {
-		if _, err := s.touch(id, true); !errors.Is(err, domain.ErrMissing) {
+		if _, err := s.touch(id, true); !errors.Is(err, domain.ErrStale) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	// The rule is asked about the session as it is, and its error is the answer.
-	refusal := errors.New("not you")
-	before := s.session(t, r.ID)
-	_, err = s.TouchSession(t.Context(), r.ID, func(shown *domain.Session) (domain.Touch, error) {
-		if !reflect.DeepEqual(shown, before) {
-			t.Errorf("the rule was shown %+v, want %+v", shown, before)
+	// The guard admits the user, the client and whoever may touch any session, and no one else.
+	mine := s.login(t, session(s.now()))
+	for _, c := range []struct {
+		claim string
+		guard domain.TouchGuard
+		want  error
+	}{
+		{"any", domain.TouchGuard{Any: true}, nil},
+		{"the user", domain.TouchGuard{UserID: mine.UserID}, nil},
+		{"the client", domain.TouchGuard{ClientID: *mine.ClientID}, nil},
+		{"one of both", domain.TouchGuard{UserID: "another", ClientID: *mine.ClientID}, nil},
+		{"another user", domain.TouchGuard{UserID: "another"}, domain.ErrStale},
+		{"another client", domain.TouchGuard{ClientID: "another"}, domain.ErrStale},
+		{"no one", domain.TouchGuard{}, domain.ErrStale},
+	} {
+		for _, foremost := range []bool{false, true} {
+			before := s.session(t, mine.ID)
+			s.pass(time.Second)
+			_, err := s.TouchSession(t.Context(), domain.Touch{SessionID: mine.ID, Guard: c.guard, At: s.now(), Idle: idle, Foremost: foremost})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", c.claim, err, c.want)
+			}
+			if got := s.session(t, mine.ID); c.want != nil && !reflect.DeepEqual(got, before) {
+				t.Errorf("%s: a touch that the guard refused moved %+v to %+v", c.claim, before, got)
+			}
 		}
-		shown.ID = "another"
-		return domain.Touch{At: began, Idle: idle}, refusal
-	})
-	if !errors.Is(err, refusal) || !reflect.DeepEqual(s.session(t, r.ID), before) {
-		t.Errorf("a touch that the rule refused: %v, %+v", err, s.session(t, r.ID))
 	}
 	idler := s.login(t, session(s.now()))
 	s.pass(idle)
@@ -215,7 +226,7 @@ func touchesAgainstEnd(t *testing.T, fresh Fresh) {
 					t.Error(err)
 					return
 				}
-				err = s.Commit(context.Background(), &domain.Unit{
+				err = s.commit(context.Background(), &domain.Unit{
 					Changes: []domain.Change{{Record: after(read, domain.SessionRevoked, s.now()), Was: read.Version}},
 					Seen:    []domain.Sighting{{ClientID: "browser", SessionID: r.ID, At: s.now(), Gone: true}},
 				})
@@ -284,7 +295,7 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 		if n%2 == 0 {
 			time.Sleep(time.Duration(n) * 50 * time.Microsecond)
 		}
-		err := s.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: abandoned, Was: 1}}})
+		err := s.commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: abandoned, Was: 1}}})
 		if err != nil && !errors.Is(err, domain.ErrStale) {
 			t.Error(err)
 		}
@@ -311,16 +322,22 @@ func touchesMeanwhile(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := s.login(t, session(s.now()))
 	s.pass(time.Minute)
-	touched, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Client: r.ClientID, Organization: ptr("org-1")})
+	touched, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Foremost: true, Organization: ptr("org-1")})
 	must(t, err)
 	ended := after(r, domain.SessionEnded, s.now()) // from the reading before
-	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}}))
+	before := *ended
+	written, err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}})
+	must(t, err)
 	got := s.session(t, r.ID)
 	if got.State != domain.SessionEnded || got.LastActiveAt != touched.LastActiveAt || got.AbandonAt != touched.AbandonAt || *got.OrganizationID != "org-1" {
 		t.Errorf("got %+v", got)
 	}
-	if !reflect.DeepEqual(ended, got) {
-		t.Errorf("answered is %+v\nwritten is %+v", ended, got)
+	if !reflect.DeepEqual(*ended, before) {
+		t.Errorf("the store changed the record of its caller: %+v, was %+v", *ended, before)
+	}
+	want := domain.Activity{LastActiveAt: got.LastActiveAt, AbandonAt: got.AbandonAt, OrganizationID: got.OrganizationID}
+	if !reflect.DeepEqual(written.Activity, map[string]domain.Activity{r.ID: want}) {
+		t.Errorf("returned is %+v, want %+v", written, want)
 	}
 }
 
@@ -330,7 +347,7 @@ func handles(t *testing.T, fresh Fresh) {
 	parallel(32, func(int) {
 		r := session(s.now())
 		r.ClientID, r.HandleHash = nil, []byte("one hash")
-		switch err := s.Commit(context.Background(), &domain.Unit{
+		switch err := s.commit(context.Background(), &domain.Unit{
 			Changes: []domain.Change{{Record: r}}, Events: []*domain.LifecycleEvent{event(r, "createSession", s.now())},
 		}); {
 		case err == nil:
@@ -357,7 +374,7 @@ func clients(t *testing.T, fresh Fresh) {
 	began := s.now()
 	see := func(sightings ...domain.Sighting) {
 		t.Helper()
-		must(t, s.Commit(t.Context(), &domain.Unit{Seen: sightings}))
+		must(t, s.commit(t.Context(), &domain.Unit{Seen: sightings}))
 	}
 	is := func(id string, updated time.Time, session *string) {
 		t.Helper()
@@ -392,7 +409,7 @@ func clients(t *testing.T, fresh Fresh) {
 	// One that shall be the only session of its user.
 	alone := func(r *domain.Session) error {
 		r.ClientID = ptr("a")
-		return s.Commit(t.Context(), &domain.Unit{
+		return s.commit(t.Context(), &domain.Unit{
 			Changes: []domain.Change{{Record: r}}, Seen: []domain.Sighting{{ClientID: "a", SessionID: r.ID, SoleOf: "alice", At: s.now()}},
 		})
 	}
@@ -401,7 +418,7 @@ func clients(t *testing.T, fresh Fresh) {
 	if err := alone(session(s.now())); !errors.Is(err, domain.ErrStale) {
 		t.Errorf("another session was written: %v", err)
 	}
-	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: after(first, domain.SessionReplaced, s.now()), Was: 1}}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: after(first, domain.SessionReplaced, s.now()), Was: 1}}}))
 	must(t, alone(session(s.now())))
 	s.pass(lifetime) // that one is over, whatever its row says
 	must(t, alone(session(s.now())))
@@ -411,7 +428,7 @@ func clients(t *testing.T, fresh Fresh) {
 		if n%2 == 0 {
 			slices.Reverse(sightings)
 		}
-		if err := s.Commit(context.Background(), &domain.Unit{Seen: sightings}); err != nil {
+		if err := s.commit(context.Background(), &domain.Unit{Seen: sightings}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -30,7 +30,7 @@ func roundTrip(t *testing.T, fresh Fresh) {
 	}
 	accepted := next(full)
 	accepted.State, accepted.AcceptedBy, accepted.VerificationCount = domain.InvitationAccepted, ptr("dora"), 3
-	must(t, s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: accepted, Was: 1}}}))
+	must(t, s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: accepted, Was: 1}}}))
 	got, err := s.Invitations().GetMany(t.Context(), []string{full.ID, "inv_none", full.ID})
 	must(t, err)
 	if len(got) != 1 || !reflect.DeepEqual(got[0], accepted) {
@@ -46,7 +46,7 @@ func wholeUnits(t *testing.T, fresh Fresh) {
 	i := s.create(t, invitation(s.now()))
 	other := invitation(s.now())
 	memory := &domain.IdempotencyRecord{Key: []byte("k"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
-	err := s.Commit(t.Context(), &domain.Unit{
+	err := s.commit(t.Context(), &domain.Unit{
 		Changes: []domain.Change{{Record: other}, {Record: next(i), Was: 7}}, Events: []*domain.LifecycleEvent{event(i, "x", s.now())},
 		Messages: []*domain.Message{message(i.ID, s.now())}, IdempotencyRecord: memory,
 	})
@@ -58,7 +58,7 @@ func wholeUnits(t *testing.T, fresh Fresh) {
 			t.Errorf("%d rows in %s after a unit that failed, want %d", n, table, want)
 		}
 	}
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); !errors.Is(err, domain.ErrStale) {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); !errors.Is(err, domain.ErrStale) {
 		t.Errorf("a new record with an id that is taken: %v", err)
 	}
 	// The same in company: what fails must not take its neighbours along.
@@ -68,7 +68,7 @@ func wholeUnits(t *testing.T, fresh Fresh) {
 		if n%2 == 0 {
 			unit.Changes = append(unit.Changes, domain.Change{Record: next(i), Was: 7})
 		}
-		if err := s.Commit(context.Background(), unit); (err != nil) != (n%2 == 0) {
+		if err := s.commit(context.Background(), unit); (err != nil) != (n%2 == 0) {
 			wrong.Add(1)
 		}
 	})
@@ -82,7 +82,7 @@ func staleUnits(t *testing.T, fresh Fresh) {
 	i := s.create(t, invitation(s.now()))
 	var won, lost atomic.Int64
 	parallel(32, func(int) {
-		switch err := s.Commit(context.Background(), &domain.Unit{
+		switch err := s.commit(context.Background(), &domain.Unit{
 			Changes: []domain.Change{{Record: next(i), Was: 1}}, Events: []*domain.LifecycleEvent{event(next(i), "x", s.now())},
 		}); {
 		case err == nil:
@@ -111,14 +111,14 @@ func memories(t *testing.T, fresh Fresh) {
 	if _, err := s.Recall(t.Context(), m.Key, s.now()); !errors.Is(err, domain.ErrMissing) {
 		t.Fatalf("a free key: %v", err)
 	}
-	must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: m}))
+	must(t, s.commit(t.Context(), &domain.Unit{IdempotencyRecord: m}))
 	got, err := s.Recall(t.Context(), m.Key, s.now())
 	must(t, err)
 	if !reflect.DeepEqual(got, m) {
 		t.Errorf("got %+v\nwant %+v", got, m)
 	}
 	i := invitation(s.now())
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}, IdempotencyRecord: m}); !errors.Is(err, domain.ErrRemembered) {
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}, IdempotencyRecord: m}); !errors.Is(err, domain.ErrRemembered) {
 		t.Errorf("a taken key: %v", err)
 	}
 	if _, err := s.Invitations().Get(t.Context(), i.ID); !errors.Is(err, domain.ErrMissing) {
@@ -129,7 +129,7 @@ func memories(t *testing.T, fresh Fresh) {
 		t.Errorf("a key that has run out: %v", err)
 	}
 	again := &domain.IdempotencyRecord{Key: m.Key, Fingerprint: []byte("other"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
-	must(t, s.Commit(t.Context(), &domain.Unit{IdempotencyRecord: again}))
+	must(t, s.commit(t.Context(), &domain.Unit{IdempotencyRecord: again}))
 	got, err = s.Recall(t.Context(), m.Key, s.now())
 	must(t, err)
 	if !reflect.DeepEqual(got, again) {
@@ -137,7 +137,7 @@ func memories(t *testing.T, fresh Fresh) {
 	}
 	var won atomic.Int64
 	parallel(32, func(int) {
-		switch err := s.Commit(context.Background(), &domain.Unit{
+		switch err := s.commit(context.Background(), &domain.Unit{
 			Changes:           []domain.Change{{Record: invitation(s.now())}},
 			IdempotencyRecord: &domain.IdempotencyRecord{Key: []byte("race"), Fingerprint: []byte("f"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)},
 		}); {
@@ -155,12 +155,12 @@ func memories(t *testing.T, fresh Fresh) {
 func erasure(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	i, other := s.create(t, invitation(s.now())), s.create(t, invitation(s.now()))
-	must(t, s.Commit(t.Context(), &domain.Unit{Messages: []*domain.Message{message(i.ID, s.now()), message(other.ID, s.now())}}))
-	if err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i, Was: 9, Erase: true}}}); !errors.Is(err, domain.ErrStale) {
+	must(t, s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{message(i.ID, s.now()), message(other.ID, s.now())}}))
+	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i, Was: 9, Erase: true}}}); !errors.Is(err, domain.ErrStale) {
 		t.Errorf("erasing an old version: %v", err)
 	}
 	gone := event(i, "deleteInvitation", s.now())
-	must(t, s.Commit(t.Context(), &domain.Unit{
+	must(t, s.commit(t.Context(), &domain.Unit{
 		Changes: []domain.Change{{Record: next(i), Was: 1, Erase: true}}, Events: []*domain.LifecycleEvent{gone},
 	}))
 	for table, want := range map[string]int{"invitations": 1, "messages": 1, "lifecycle_events": 3} {
@@ -176,7 +176,7 @@ func grants(t *testing.T, fresh Fresh) {
 		&domain.Account{ID: "acc", Owners: []string{"alice"}}, &domain.Organization{ID: "org", Owners: []string{"alice"}},
 	}))
 	for range 2 {
-		must(t, s.Commit(t.Context(), &domain.Unit{Grants: []domain.Grant{
+		must(t, s.commit(t.Context(), &domain.Unit{Grants: []domain.Grant{
 			{Kind: domain.TargetAccount, ID: "acc", UserID: "dora"},
 			{Kind: domain.TargetOrganization, ID: "org", UserID: "dora"},
 			{Kind: domain.TargetAccount, ID: "gone", UserID: "dora"},
@@ -194,7 +194,7 @@ func grants(t *testing.T, fresh Fresh) {
 func decoy(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	parallel(16, func(int) {
-		if err := s.Commit(context.Background(), &domain.Unit{Decoy: true}); err != nil {
+		if err := s.commit(context.Background(), &domain.Unit{Decoy: true}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -214,7 +214,7 @@ func decoy(t *testing.T, fresh Fresh) {
 // finds none.
 func goneCallers(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
-	if err := s.Commit(canceled(), &domain.Unit{Decoy: true}); !errors.Is(err, context.Canceled) {
+	if err := s.commit(canceled(), &domain.Unit{Decoy: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller who had gone before: %v", err)
 	}
 	var mu sync.Mutex
@@ -223,7 +223,7 @@ func goneCallers(t *testing.T, fresh Fresh) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n)*100*time.Microsecond)
 		defer cancel()
 		i := invitation(s.now())
-		err := s.Commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: i}}})
+		err := s.commit(ctx, &domain.Unit{Changes: []domain.Change{{Record: i}}})
 		mu.Lock()
 		defer mu.Unlock()
 		told[i.ID] = err == nil
@@ -256,7 +256,7 @@ func feed(t *testing.T, fresh Fresh) {
 			for range each {
 				i := invitation(s.now())
 				events := []*domain.LifecycleEvent{event(i, "a", s.now()), event(i, "b", s.now())}
-				if err := from.Commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: i}}, Events: events}); err != nil {
+				if err := from.commit(context.Background(), &domain.Unit{Changes: []domain.Change{{Record: i}}, Events: events}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -302,7 +302,7 @@ func timeline(t *testing.T, fresh Fresh) {
 	for range 5 {
 		e := event(i, "x", s.now())
 		ids = append(ids, e.ID)
-		must(t, s.Commit(t.Context(), &domain.Unit{Events: []*domain.LifecycleEvent{e, event(other, "y", s.now())}}))
+		must(t, s.commit(t.Context(), &domain.Unit{Events: []*domain.LifecycleEvent{e, event(other, "y", s.now())}}))
 	}
 	q := listing.Query{
 		Where: listing.Eq("subjectId", i.ID), Order: []listing.Order{{Field: "seq"}}, First: ptr(3), WithCount: true,

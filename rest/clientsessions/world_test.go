@@ -415,9 +415,9 @@ type breakable struct {
 	err error
 }
 
-func (b *breakable) Commit(ctx context.Context, u *domain.Unit) error {
+func (b *breakable) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
 	if b.err != nil {
-		return b.err
+		return domain.Written{}, b.err
 	}
 	return b.Store.Commit(ctx, u)
 }
