@@ -126,19 +126,8 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	document, _ := json.Marshal(body) // texts and maps of texts always are JSON
-	write(w, status, document)
-	switch {
-	case r.Context().Err() != nil: // the caller has gone, and that is what went wrong
-	case p.Kind == problem.Internal:
-		a.log(r, slog.LevelError, body.TraceID, p)
-	case p.Kind == problem.Unavailable:
-		a.log(r, slog.LevelWarn, body.TraceID, p)
-	}
-}
-
-func (a *api) log(r *http.Request, level slog.Level, trace string, p *problem.Problem) {
-	a.Log.LogAttrs(r.Context(), level, "client sessions: a request failed", slog.String("trace_id", trace),
-		slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.String("error", p.Error()))
+	wire.WriteBody(w, status, "application/json", document)
+	wire.LogFailure(a.Log, r, "client sessions", p, slog.String("trace_id", body.TraceID))
 }
 
 // traceID is the id of the request in the log where that has the form of the contract, 32 hexadecimal digits, and else

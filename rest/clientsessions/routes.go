@@ -178,7 +178,7 @@ func (a *api) serve(op operation) http.Handler {
 		if out.credential != "" {
 			a.handOver(w, who, out.credential)
 		}
-		write(w, http.StatusOK, out.document)
+		wire.WriteBody(w, http.StatusOK, "application/json", out.document)
 	})
 }
 
@@ -202,15 +202,6 @@ func (a *api) answer(op operation, r *http.Request, who caller) (reply, error) {
 		}
 	}
 	return op.handle(c)
-}
-
-// write answers with JSON, which clients parse whatever the status. Nothing here is to be stored.
-func write(w http.ResponseWriter, status int, document []byte) {
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(document) // nobody is left to be told that the caller has gone
 }
 
 // handOver gives a client its credential: a native application in the header Authorization, a browser in the cookie.

@@ -92,31 +92,16 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	out.Instance = a.resource(r) + "#" + out.ID
 	out.OccurredAt = now.UTC().Format("2006-01-02T15:04:05.000Z")
 	wire.SetHeaders(w, r, p, out.Status, now)
-	header := w.Header()
 	if out.Status == http.StatusUnauthorized {
-		header.Set("WWW-Authenticate", `Bearer realm="system"`)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="system"`)
 	}
-	header.Set("Content-Type", mediaType)
-	header.Set("Cache-Control", "no-store")
 	body, err := json.Marshal(out)
-	if err != nil { // only an attribute can be unwritable, and a problem must be told all the same
+	if err != nil { // only an attribute can fail to encode
 		out.Attributes, out.Problems = nil, nil
 		body, _ = json.Marshal(out)
 	}
-	w.WriteHeader(out.Status)
-	_, _ = w.Write(body) // nobody is left to be told that the caller has gone
-	switch {
-	case r.Context().Err() != nil: // the caller has gone, and that is what went wrong
-	case p.Kind == problem.Internal:
-		a.log(r, slog.LevelError, out.ID, p)
-	case p.Kind == problem.Unavailable:
-		a.log(r, slog.LevelWarn, out.ID, p)
-	}
-}
-
-func (a *api) log(r *http.Request, level slog.Level, id string, p *problem.Problem) {
-	a.Log.LogAttrs(r.Context(), level, "customer sessions: a request failed", slog.String("error_id", id),
-		slog.String("method", r.Method), slog.String("resource", a.resource(r)), slog.String("error", p.Error()))
+	wire.WriteBody(w, out.Status, mediaType, body)
+	wire.LogFailure(a.Log, r, "customer sessions", p, slog.String("error_id", out.ID), slog.String("resource", a.resource(r)))
 }
 
 // resource is the URI of what a request is about. A path that is not one of ours is not repeated: somebody may have

@@ -24,8 +24,6 @@ type ErrorOptions struct {
 	// Pages is the address of the pages about error types, with a slash at its end; empty means
 	// DefaultErrorPages.
 	Pages string
-	// Status overrides the status of a problem where the dialect's document does; nil means wire.StatusOf.
-	Status func(*problem.Problem) int
 	// Now is the clock.
 	Now func() time.Time
 	// NewID names an occurrence; nil means random ids.
@@ -56,13 +54,10 @@ type nestedFaults struct {
 	Errors []fault `json:"errors"`
 }
 
-// WriteError answers with a problem. It gives the problem, and each of its causes, an id where it has none yet, so
-// that the log can name the same one.
-func WriteError(w http.ResponseWriter, r *http.Request, p *problem.Problem, o ErrorOptions) {
+// WriteError writes a problem and returns the _id in the response. It does not change the problem, which several
+// requests may share.
+func WriteError(w http.ResponseWriter, r *http.Request, p *problem.Problem, o ErrorOptions) string {
 	status, now := wire.StatusOf(p), o.Now()
-	if o.Status != nil {
-		status = o.Status(p)
-	}
 	top := o.fault(p)
 	top.Profile = o.ErrorProfile
 	pages := o.Pages
@@ -76,33 +71,32 @@ func WriteError(w http.ResponseWriter, r *http.Request, p *problem.Problem, o Er
 
 	wire.SetHeaders(w, r, p, status, now)
 	if err := Write(w, status, errorResponse{Profile: o.Profile, Error: top}); err != nil {
-		// Only an attribute can be unwritable, and an error must be told all the same.
+		// Only an attribute can fail to encode. The error is sent without its attributes.
 		top.Attributes, top.Errors, top.Embedded = nil, nil, nil
 		_ = Write(w, status, errorResponse{Profile: o.Profile, Error: top})
 	}
+	return top.ID
 }
 
 func (o ErrorOptions) fault(p *problem.Problem) fault {
-	if p.ID == "" {
-		p.ID = o.newID()
-	}
-	out := fault{ID: p.ID, Type: p.Type, Message: p.Text()}
+	out := fault{ID: o.newID(), Type: p.Type, Message: p.Text()}
 	if p.Kind == problem.Internal {
-		out.Message = p.Message // what happened is for the log
+		out.Message = p.Message // the detail is for the log
 		return out
 	}
 	for name, v := range p.Attributes {
 		if t, ok := v.(time.Time); ok {
 			v = Millis(t)
 		}
-		if out.Attributes == nil {
-			out.Attributes = map[string]any{}
-		}
-		out.Attributes[name] = v
+		out.attribute(name, v)
 	}
 	var nested []fault
 	for _, cause := range p.Causes {
-		nested = append(nested, o.fault(cause))
+		one := o.fault(cause)
+		if len(cause.Path) > 0 && cause.Attributes["name"] == nil {
+			one.attribute("name", strings.Join(cause.Path, "."))
+		}
+		nested = append(nested, one)
 	}
 	switch {
 	case len(nested) == 0:
@@ -112,6 +106,13 @@ func (o ErrorOptions) fault(p *problem.Problem) fault {
 		out.Errors = nested
 	}
 	return out
+}
+
+func (f *fault) attribute(name string, value any) {
+	if f.Attributes == nil {
+		f.Attributes = map[string]any{}
+	}
+	f.Attributes[name] = value
 }
 
 func (o ErrorOptions) newID() string {

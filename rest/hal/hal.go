@@ -1,16 +1,17 @@
-// Package hal is the shared writing of the dialects whose media type is application/hal+json: links, resources,
-// collections with their paging links, and errors.
+// Package hal serves the dialects whose media type is application/hal+json: the API key, getApi and getApiDoc, links,
+// resources, collections with their paging links, and errors with their log lines.
 //
-// It knows the representations that the documents have in common, and nothing of what is represented: a dialect
-// embeds Resource in its own structs, and says which links it has.
+// It knows what the documents have in common and nothing of what is represented: a dialect embeds Resource in its own
+// structs, adds its links and passes its operations to Server. It must not know the rules, so the dialect passes it the
+// functions that ask them.
 package hal
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
 // MediaType is what the dialects produce, and one of those they consume.
@@ -70,11 +71,11 @@ func (l Links) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, err := encode(r.Name)
+		name, err := wire.Encode(r.Name)
 		if err != nil {
 			return nil, err
 		}
-		link, err := encode(r.Link)
+		link, err := wire.Encode(r.Link)
 		if err != nil {
 			return nil, err
 		}
@@ -121,25 +122,14 @@ func format(t time.Time, layout string) string {
 	return t.UTC().Format(layout)
 }
 
-// Write answers with a resource. Where the resource cannot be written it says so and has sent nothing.
+// Write writes a resource. If the resource cannot be encoded, it returns the error and has sent nothing.
 func Write(w http.ResponseWriter, status int, resource any) error {
-	body, err := encode(resource)
+	body, err := wire.Encode(resource)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", MediaType)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // it fails where the caller is gone, and then there is nobody to tell
+	_, _ = w.Write(body) // an error means that the client has disconnected
 	return nil
-}
-
-// encode is json.Marshal without the escapes for HTML, which would make links unreadable.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("hal: %w", err)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }

@@ -27,6 +27,9 @@ const (
 	verificationProfile = schemas + "contactVerification/v1.0.0/profile.json"
 	approvalProfile     = schemas + "approval/v1.0.0/profile.json"
 
+	errorResponseProfile = "https://api.apiture.com/schemas/common/errorResponse/v1.0.0/profile.json"
+	errorProfile         = "https://api.apiture.com/schemas/common/error/v1.0.0/profile.json"
+
 	schemas = "https://api.apiture.com/schemas/identity/"
 )
 
@@ -183,114 +186,107 @@ func (a *api) approvalResource(r *domain.Approval) *verified {
 	}
 }
 
-// conditional turns the answer of an instance into 304 where the caller has it already.
-func conditional(r *http.Request, answer reply, err error) (reply, error) {
-	answer.cached = true
-	if err == nil && wire.NotModified(r, answer.etag) {
-		answer.status, answer.resource = http.StatusNotModified, nil
-	}
-	return answer, err
-}
-
-// oneReport is the answer that carries a report.
-func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.FraudRiskReport], err error) (reply, error) {
-	answer := reply{status: status, replayed: out.Replayed}
+// oneReport is the reply that carries a report.
+func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.FraudRiskReport], err error) (wire.Reply, error) {
+	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
 	if out.Record == nil {
-		return answer, problem.New(problem.NoSuchFraudRiskReport)
+		return reply, problem.New(problem.NoSuchFraudRiskReport)
 	}
 	resource, err := a.reportResource(r.Context(), out.Record)
-	answer.resource, answer.etag = resource, wire.ETag(out.Record.ID, out.Record.Version)
-	return answer, err
+	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	return reply, err
 }
 
-// oneQuiz is the answer that carries a quiz.
-func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Quiz], err error) (reply, error) {
-	answer := reply{status: status, replayed: out.Replayed}
+// oneQuiz is the reply that carries a quiz.
+func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Quiz], err error) (wire.Reply, error) {
+	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
 	if out.Record == nil {
-		return answer, problem.New(problem.NoSuchQuiz)
+		return reply, problem.New(problem.NoSuchQuiz)
 	}
 	resource, err := a.quizResource(r.Context(), out.Record)
-	answer.resource, answer.etag = resource, wire.ETag(out.Record.ID, out.Record.Version)
-	return answer, err
+	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	return reply, err
 }
 
-func (a *api) report(r *http.Request) (reply, error) {
+func (a *api) report(r *http.Request) (wire.Reply, error) {
 	found, err := a.Service.FraudRiskReport(r.Context(), r.PathValue("fraudRiskReportId"))
-	answer, err := a.oneReport(r, http.StatusOK, domain.Outcome[domain.FraudRiskReport]{Record: found}, err)
-	return conditional(r, answer, err)
+	reply, err := a.oneReport(r, http.StatusOK, domain.Outcome[domain.FraudRiskReport]{Record: found}, err)
+	reply.Private = true
+	return reply, err
 }
 
-func (a *api) quiz(r *http.Request) (reply, error) {
+func (a *api) quiz(r *http.Request) (wire.Reply, error) {
 	found, err := a.Service.Quiz(r.Context(), r.PathValue("quizId"))
-	answer, err := a.oneQuiz(r, http.StatusOK, domain.Outcome[domain.Quiz]{Record: found}, err)
-	return conditional(r, answer, err)
+	reply, err := a.oneQuiz(r, http.StatusOK, domain.Outcome[domain.Quiz]{Record: found}, err)
+	reply.Private = true
+	return reply, err
 }
 
-func (a *api) approval(r *http.Request) (reply, error) {
+func (a *api) approval(r *http.Request) (wire.Reply, error) {
 	found, err := a.Service.Approval(r.Context(), r.PathValue("approvalId"))
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
-	return conditional(r, reply{status: http.StatusOK, resource: a.approvalResource(found), etag: wire.ETag(found.ID, found.Version)}, nil)
+	return wire.Reply{Status: http.StatusOK, Body: a.approvalResource(found), ETag: wire.ETag(found.ID, found.Version), Private: true}, nil
 }
 
-func (a *api) reports(r *http.Request) (reply, error) {
+func (a *api) reports(r *http.Request) (wire.Reply, error) {
 	q, err := wire.List(r, domain.FraudRiskReportSchema, wire.Named{Name: "type"})
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	page, err := a.Service.FraudRiskReports(r.Context(), q)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	items := make([]*fraudRiskReport, 0, len(page.Items))
 	for _, one := range page.Items {
 		item, err := a.reportResource(r.Context(), one)
 		if err != nil {
-			return reply{}, err
+			return wire.Reply{}, err
 		}
 		items = append(items, item)
 	}
 	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
-	return reply{status: http.StatusOK, resource: hal.NewCollection(r, reportsProfile, "fraudRiskReports", items, slice, "type")}, nil
+	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, reportsProfile, "fraudRiskReports", items, slice, "type")}, nil
 }
 
-func (a *api) quizzes(r *http.Request) (reply, error) {
+func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 	q, err := wire.List(r, domain.QuizSchema)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	for _, named := range []struct{ name, field string }{{"createdAt", "createdAt"}, {"expiredAt", "expiresAt"}, {"expiresAt", "expiresAt"}} {
 		p, err := instants(r, named.name, named.field)
 		if err != nil {
-			return reply{}, err
+			return wire.Reply{}, err
 		}
 		q.Where = listing.All(q.Where, p)
 	}
 	page, err := a.Service.Quizzes(r.Context(), q)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	items := make([]*quiz, 0, len(page.Items))
 	for _, one := range page.Items {
 		item, err := a.quizResource(ctx, one)
 		if err != nil {
-			return reply{}, err
+			return wire.Reply{}, err
 		}
 		items = append(items, item)
 	}
 	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
-	return reply{status: http.StatusOK, resource: hal.NewCollection(r, quizzesProfile, "quizzes", items, slice, "createdAt", "expiredAt", "expiresAt")}, nil
+	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, quizzesProfile, "quizzes", items, slice, "createdAt", "expiredAt", "expiresAt")}, nil
 }
 
 // instants reads a parameter of date-times, with | between alternatives. Resources show whole seconds, so that one
@@ -322,8 +318,6 @@ func instants(r *http.Request, name, field string) (listing.Predicate, error) {
 	return listing.All(all...), nil
 }
 
-var reading = wire.Reading{MediaTypes: hal.MediaTypes}
-
 // subject reads the body of createFraudRiskReport and createQuiz: members of an identity, a link to a contact, or both.
 func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	var in domain.SubjectInput
@@ -331,7 +325,7 @@ func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	if err != nil {
 		return in, err
 	}
-	body, err := wire.Object(r, reading)
+	body, err := wire.Object(r, hal.Reading)
 	if err != nil {
 		return in, err
 	}
@@ -361,30 +355,30 @@ func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	return in, body.Err()
 }
 
-func (a *api) createReport(r *http.Request) (reply, error) {
+func (a *api) createReport(r *http.Request) (wire.Reply, error) {
 	in, err := a.subject(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.CreateFraudRiskReport(r.Context(), in)
-	answer, err := a.oneReport(r, http.StatusCreated, out, err)
+	reply, err := a.oneReport(r, http.StatusCreated, out, err)
 	if err == nil {
-		answer.location = reportsPath + "/" + out.Record.ID
+		reply.Location = reportsPath + "/" + out.Record.ID
 	}
-	return answer, err
+	return reply, err
 }
 
-func (a *api) createQuiz(r *http.Request) (reply, error) {
+func (a *api) createQuiz(r *http.Request) (wire.Reply, error) {
 	in, err := a.subject(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.CreateQuiz(r.Context(), in)
-	answer, err := a.oneQuiz(r, http.StatusCreated, out, err)
+	reply, err := a.oneQuiz(r, http.StatusCreated, out, err)
 	if err == nil {
-		answer.location = quizzesPath + "/" + out.Record.ID
+		reply.Location = quizzesPath + "/" + out.Record.ID
 	}
-	return answer, err
+	return reply, err
 }
 
 // guard reads If-Match, which is honoured although the document has it nowhere, and Idempotency-Key.
@@ -397,23 +391,23 @@ func guard(r *http.Request, id string) (domain.Guard, error) {
 	return domain.Guard{ExpectedVersion: version, IdempotencyKey: key}, err
 }
 
-func (a *api) questions(r *http.Request) (reply, error) {
+func (a *api) questions(r *http.Request) (wire.Reply, error) {
 	id := r.PathValue("quizId")
 	g, err := guard(r, id)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, questions, err := a.Service.CreateQuizQuestions(r.Context(), domain.CreateQuizQuestionsInput{QuizID: id, Guard: g})
-	answer := reply{status: http.StatusCreated, replayed: out.Replayed}
+	reply := wire.Reply{Status: http.StatusCreated, Replayed: out.Replayed}
 	if err != nil {
-		return answer, atPath(err)
+		return reply, atPath(err)
 	}
 	if out.Record == nil {
-		return answer, problem.New(problem.NoSuchQuiz)
+		return reply, problem.New(problem.NoSuchQuiz)
 	}
 	token, err := a.Service.QuizToken(r.Context(), out.Record)
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
 	self := quizzesPath + "/" + out.Record.ID
 	var links hal.Links
@@ -423,19 +417,19 @@ func (a *api) questions(r *http.Request) (reply, error) {
 	for _, q := range questions {
 		resource.Questions = append(resource.Questions, coreQuizQuestion{ID: q.ID, Question: q.Question, Choices: q.Choices})
 	}
-	answer.resource = resource
-	return answer, nil
+	reply.Body = resource
+	return reply, nil
 }
 
-func (a *api) answers(r *http.Request) (reply, error) {
+func (a *api) answers(r *http.Request) (wire.Reply, error) {
 	id := r.PathValue("quizId")
 	g, err := guard(r, id)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
-	body, err := wire.Object(r, reading)
+	body, err := wire.Object(r, hal.Reading)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	in := domain.ScoreQuizInput{QuizID: id, Guard: g}
 	var given struct {
@@ -446,7 +440,7 @@ func (a *api) answers(r *http.Request) (reply, error) {
 	}
 	body.Into(&given)
 	if err := body.Err(); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	if body.Has("answers") {
 		in.Answers = []domain.QuizAnswer{}
@@ -500,14 +494,14 @@ var sources = map[domain.VerificationType]string{
 	domain.VerifiedByReport: reportsPath, domain.VerifiedByQuiz: quizzesPath, domain.VerifiedByApproval: approvalsPath,
 }
 
-func (a *api) verification(r *http.Request) (reply, error) {
+func (a *api) verification(r *http.Request) (wire.Reply, error) {
 	uri, types, err := a.about(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	found, err := a.Service.ContactVerification(r.Context(), uri, types...)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	var links hal.Links
 	links.Add("apiture:contact", domain.ContactURI(found.Contact.ID))
@@ -517,35 +511,35 @@ func (a *api) verification(r *http.Request) (reply, error) {
 		self.Add("self", sources[v.Type]+"/"+v.Source)
 		out.Verifications = append(out.Verifications, verification{Type: v.Type, Links: self, State: v.State, VerifiedAt: hal.Seconds(v.VerifiedAt)})
 	}
-	return reply{status: http.StatusOK, resource: out}, nil
+	return wire.Reply{Status: http.StatusOK, Body: out}, nil
 }
 
 // approve ignores a body, as the document has none.
-func (a *api) approve(r *http.Request) (reply, error) {
+func (a *api) approve(r *http.Request) (wire.Reply, error) {
 	key, err := wire.IdempotencyKey(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	uri, types, err := a.about(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	in := domain.CreateApprovalInput{ContactID: uri, IdempotencyKey: key}
 	if len(types) > 1 {
-		return reply{}, problem.New(problem.InvalidParameterWord).Because("One method is approved at a time.").With("name", "type")
+		return wire.Reply{}, problem.New(problem.InvalidParameterWord).Because("One method is approved at a time.").With("name", "type")
 	}
 	if len(types) == 1 {
 		in.Method = &types[0]
 	}
 	out, err := a.Service.CreateApproval(r.Context(), in)
-	answer := reply{status: http.StatusCreated, replayed: out.Replayed}
+	reply := wire.Reply{Status: http.StatusCreated, Replayed: out.Replayed}
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
 	if out.Record == nil {
-		return answer, problem.New(problem.NoSuchApproval)
+		return reply, problem.New(problem.NoSuchApproval)
 	}
-	answer.resource, answer.etag = a.approvalResource(out.Record), wire.ETag(out.Record.ID, out.Record.Version)
-	answer.location = approvalsPath + "/" + out.Record.ID
-	return answer, nil
+	reply.Body, reply.ETag = a.approvalResource(out.Record), wire.ETag(out.Record.ID, out.Record.Version)
+	reply.Location = approvalsPath + "/" + out.Record.ID
+	return reply, nil
 }

@@ -8,6 +8,7 @@
 package identity
 
 import (
+	"context"
 	_ "embed"
 	"log/slog"
 	"net/http"
@@ -45,161 +46,50 @@ type Options struct {
 	ErrorPages string
 }
 
-// New gives the handler of everything under Prefix.
+// New returns the handler of everything under Prefix.
 func New(o Options) http.Handler {
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	a := &api{Options: o}
-	a.router = wire.NewRouter(Prefix, a.refuse)
-	for _, op := range a.operations() {
-		a.router.Handle(op.method, op.below, a.serve(op))
-	}
-	return a
+	a := &api{o}
+	return hal.Server{
+		API: "identity", Prefix: Prefix, Root: root(), Document: openAPI, Operations: a.operations(),
+		Caller: caller, Permit: o.Service.Permit, Log: o.Log,
+		Errors: hal.ErrorOptions{
+			Profile: errorResponseProfile, ErrorProfile: errorProfile, Embedded: true, Pages: o.ErrorPages, Now: o.Now,
+		},
+	}.Handler()
 }
 
-type api struct {
-	Options
-	router *wire.Router
+type api struct{ Options }
+
+func caller(ctx context.Context) (apiKey string, refused *problem.Problem) {
+	actor := domain.ActorFrom(ctx)
+	return actor.APIKey, actor.Refused
 }
 
-// operation is a row of the document's table of operations.
-type operation struct {
-	id            string
-	method, below string
-	// asks is the operation of the rules; empty where the API key is enough.
-	asks string
-	// produces are the media types that a request may accept.
-	produces []string
-	// handle reads the request, calls the rules, and gives the answer or the refusal. It writes nothing.
-	handle func(r *http.Request) (reply, error)
-}
-
-func (a *api) operations() []operation {
-	return []operation{
-		{"getApi", http.MethodGet, "/", "", hal.MediaTypes, a.root},
-		{"getApiDoc", http.MethodGet, "/apiDoc", "", []string{"application/json"}, a.apiDoc},
-		{"getFraudRiskReports", http.MethodGet, "/fraudRiskReports", "fraudRiskReports", hal.MediaTypes, a.reports},
-		{"createFraudRiskReport", http.MethodPost, "/fraudRiskReports", "createFraudRiskReport", hal.MediaTypes, a.createReport},
-		{"getFraudRiskReport", http.MethodGet, "/fraudRiskReports/{fraudRiskReportId}", "fraudRiskReport", hal.MediaTypes, a.report},
-		{"getQuizzes", http.MethodGet, "/quizzes", "quizzes", hal.MediaTypes, a.quizzes},
-		{"createQuiz", http.MethodPost, "/quizzes", "createQuiz", hal.MediaTypes, a.createQuiz},
-		{"getQuiz", http.MethodGet, "/quizzes/{quizId}", "quiz", hal.MediaTypes, a.quiz},
-		{"createQuizQuestions", http.MethodPost, "/quizzes/{quizId}/questions", "createQuizQuestions", hal.MediaTypes, a.questions},
-		{"scoreQuiz", http.MethodPost, "/quizzes/{quizId}/answers", "scoreQuiz", hal.MediaTypes, a.answers},
-		{"getContactVerification", http.MethodGet, "/contactVerification", "contactVerification", hal.MediaTypes, a.verification},
-		{"createApproval", http.MethodPost, "/approvals", "createApproval", hal.MediaTypes, a.approve},
-		{"getApproval", http.MethodGet, "/approvals/{approvalId}", "approval", hal.MediaTypes, a.approval},
+func (a *api) operations() []wire.Operation {
+	return []wire.Operation{
+		{ID: "getFraudRiskReports", Method: http.MethodGet, Path: "/fraudRiskReports", Requires: "fraudRiskReports", Handle: a.reports},
+		{ID: "createFraudRiskReport", Method: http.MethodPost, Path: "/fraudRiskReports", Requires: "createFraudRiskReport", Handle: a.createReport},
+		{ID: "getFraudRiskReport", Method: http.MethodGet, Path: "/fraudRiskReports/{fraudRiskReportId}", Requires: "fraudRiskReport", Handle: a.report},
+		{ID: "getQuizzes", Method: http.MethodGet, Path: "/quizzes", Requires: "quizzes", Handle: a.quizzes},
+		{ID: "createQuiz", Method: http.MethodPost, Path: "/quizzes", Requires: "createQuiz", Handle: a.createQuiz},
+		{ID: "getQuiz", Method: http.MethodGet, Path: "/quizzes/{quizId}", Requires: "quiz", Handle: a.quiz},
+		{ID: "createQuizQuestions", Method: http.MethodPost, Path: "/quizzes/{quizId}/questions", Requires: "createQuizQuestions", Handle: a.questions},
+		{ID: "scoreQuiz", Method: http.MethodPost, Path: "/quizzes/{quizId}/answers", Requires: "scoreQuiz", Handle: a.answers},
+		{ID: "getContactVerification", Method: http.MethodGet, Path: "/contactVerification", Requires: "contactVerification", Handle: a.verification},
+		{ID: "createApproval", Method: http.MethodPost, Path: "/approvals", Requires: "createApproval", Handle: a.approve},
+		{ID: "getApproval", Method: http.MethodGet, Path: "/approvals/{approvalId}", Requires: "approval", Handle: a.approval},
 	}
-}
-
-// ServeHTTP asks for the API key before anything else, as every operation of the document does.
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := withoutKey(domain.ActorFrom(r.Context())); p != nil {
-		a.refuse(w, r, p)
-		return
-	}
-	a.router.ServeHTTP(w, r)
-}
-
-// withoutKey is what a request hears that came without a known API key; nil where it came with one.
-func withoutKey(actor domain.Actor) *problem.Problem {
-	switch {
-	case actor.APIKey != "":
-		return nil
-	case actor.Refused != nil && actor.Refused.Definition == problem.ServiceUnavailable:
-		return actor.Refused // nobody could look the key up
-	}
-	return problem.New(problem.InvalidAPIKey)
-}
-
-// reply is an answer before it is written.
-type reply struct {
-	status int
-	// resource is the body; nil for none.
-	resource any
-	// document is a body that is no resource, as JSON.
-	document []byte
-	// etag and location are headers; empty for none.
-	etag, location string
-	// cached is set where the client that asked may keep the answer, and has to ask again with its ETag.
-	cached bool
-	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It counts beside a
-	// refusal too.
-	replayed bool
-}
-
-// serve is the only writer of answers: token and scope, media type, then what the operation itself checks.
-func (a *api) serve(op operation) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.answer(op, r)
-		if out.replayed {
-			w.Header().Set("Idempotent-Replayed", "true")
-		}
-		if err == nil {
-			err = write(w, out)
-		}
-		if err != nil {
-			a.refuse(w, r, problem.Of(err))
-		}
-	})
-}
-
-func (a *api) answer(op operation, r *http.Request) (reply, error) {
-	if op.asks != "" {
-		if err := a.Service.Permit(r.Context(), op.asks); err != nil {
-			return reply{}, err
-		}
-	}
-	if err := wire.Accept(r, op.produces...); err != nil {
-		return reply{}, err
-	}
-	return op.handle(r)
-}
-
-// Personal data is not to be stored. One resource may be, by the client that may see it, so that the ETag has a use.
-const (
-	notStored = "no-store"
-	asked     = "private, no-cache"
-)
-
-func write(w http.ResponseWriter, out reply) error {
-	header := w.Header()
-	header.Set("Cache-Control", notStored)
-	if out.cached {
-		header.Set("Cache-Control", asked)
-		header.Set("Vary", "Authorization")
-	}
-	if out.etag != "" {
-		header.Set("ETag", out.etag)
-	}
-	if out.location != "" {
-		header.Set("Location", out.location)
-	}
-	switch {
-	case out.resource != nil:
-		return hal.Write(w, out.status, out.resource)
-	case out.document != nil:
-		header.Set("Content-Type", "application/json")
-	}
-	w.WriteHeader(out.status)
-	_, _ = w.Write(out.document) // nobody is left to be told that the caller has gone
-	return nil
 }
 
 //go:embed openapi.json
 var openAPI []byte
 
-func (a *api) apiDoc(*http.Request) (reply, error) {
-	return reply{status: http.StatusOK, document: openAPI}, nil
-}
-
-func (a *api) root(*http.Request) (reply, error) {
+func root() hal.Root {
 	var links hal.Links
 	links.Add("self", rootPath)
 	links.Add("apiture:fraudRiskReports", reportsPath)
 	links.Add("apiture:quizzes", quizzesPath)
 	links.AddLink("apiture:contactVerification", hal.Link{Href: verificationPath + "{?contactUri,type}", Templated: true})
 	links.Add("apiture:approvals", approvalsPath)
-	return reply{status: http.StatusOK, resource: hal.NewRoot(rootProfile, "identity", "Identity", apiVersion, links)}, nil
+	return hal.NewRoot(rootProfile, "identity", "Identity", apiVersion, links)
 }

@@ -21,6 +21,7 @@ const (
 	invitationProfile   = "https://api.apiture.com/schemas/invitations/invitation/v1.0.0/profile.json"
 	collectionProfile   = "https://api.apiture.com/schemas/invitations/invitations/v1.0.0/profile.json"
 	verificationProfile = "https://api.apiture.com/schemas/invitations/verification/v2.0.0/profile.json"
+	errorProfile        = "https://api.apiture.com/schemas/common/errorResponse/v2.0.0/profile.json"
 )
 
 // invitation is the schema of that name.
@@ -102,67 +103,64 @@ func self(id string) hal.Links {
 	return links
 }
 
-// one is the answer that carries a single invitation. A replay may come after the invitation was erased, or when the
+// one is the reply that carries a single invitation. A replay may come after the invitation was erased, or when the
 // caller may not see it any more; then only its address is left to show.
-func (a *api) one(r *http.Request, status int, out domain.Outcome[domain.Invitation], secret string, err error) (reply, error) {
-	answer := reply{status: status, replayed: out.Replayed}
+func (a *api) one(r *http.Request, status int, out domain.Outcome[domain.Invitation], secret string, err error) (wire.Reply, error) {
+	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
 	if out.Record == nil { // the status and the address are those of the first answer
-		answer.resource = erased{Resource: hal.Resource{Profile: invitationProfile, Links: self(out.ID)}, ID: out.ID}
-		return answer, nil
+		reply.Body = erased{Resource: hal.Resource{Profile: invitationProfile, Links: self(out.ID)}, ID: out.ID}
+		return reply, nil
 	}
 	resource, err := a.resource(r.Context(), out.Record, secret)
 	if err != nil {
-		return answer, err
+		return reply, err
 	}
-	answer.resource, answer.etag = resource, wire.ETag(out.Record.ID, out.Record.Version)
-	return answer, nil
+	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	return reply, nil
 }
 
-func (a *api) get(r *http.Request) (reply, error) {
+func (a *api) get(r *http.Request) (wire.Reply, error) {
 	i, err := a.Service.Invitation(r.Context(), r.PathValue("invitationId"))
-	answer, err := a.one(r, http.StatusOK, domain.Outcome[domain.Invitation]{Record: i}, "", err)
-	answer.cached = true
-	if err == nil && wire.NotModified(r, answer.etag) {
-		answer.status, answer.resource = http.StatusNotModified, nil
-	}
-	return answer, err
+	reply, err := a.one(r, http.StatusOK, domain.Outcome[domain.Invitation]{Record: i}, "", err)
+	reply.Private = true
+	return reply, err
 }
 
 // named are the parameters of the list beside the common ones, in the order of the document.
 var named = []string{"pendingInvitations", "accountUri", "organizationUri", "state", "type", "emailAddress"}
 
-func (a *api) list(r *http.Request) (reply, error) {
+func (a *api) list(r *http.Request) (wire.Reply, error) {
 	q, err := wire.List(r, domain.InvitationSchema, wire.Named{Name: "state"}, wire.Named{Name: "type"},
 		wire.Named{Name: "emailAddress", Field: "emailAddressFolded"})
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	more, err := a.restrictions(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	q.Where = listing.All(append(more, q.Where)...)
 	page, err := a.Service.Invitations(r.Context(), q)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	items := make([]*invitation, 0, len(page.Items))
 	for _, i := range page.Items {
 		item, err := a.resource(ctx, i, "")
 		if err != nil {
-			return reply{}, err
+			return wire.Reply{}, err
 		}
 		items = append(items, item)
 	}
 	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
-	return reply{status: http.StatusOK, resource: hal.NewCollection(r, collectionProfile, "invitations", items, slice, named...)}, nil
+	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, collectionProfile, "invitations", items, slice, named...)}, nil
 }
 
 // restrictions reads the parameters whose meaning the rules know and the schema of the list does not.
@@ -208,25 +206,25 @@ type fields struct {
 	InviterFullName string                `json:"inviterFullName"`
 }
 
-func (a *api) create(r *http.Request) (reply, error) {
+func (a *api) create(r *http.Request) (wire.Reply, error) {
 	key, err := wire.IdempotencyKey(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	var in fields
 	if err := read(r, &in, "sharedSecret", "emailAddress", "type", "inviterFullName"); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.CreateInvitation(r.Context(), domain.CreateInvitationInput{
 		EmailAddress: in.EmailAddress, SharedSecret: in.SharedSecret, Type: in.Type, InviterFullName: in.InviterFullName,
 		AccountURI: in.AccountURI, OrganizationURI: in.OrganizationURI, Role: in.Role,
 		FirstName: in.FirstName, LastName: in.LastName, Identification: in.Identification, IdempotencyKey: key,
 	})
-	answer, err := a.one(r, http.StatusCreated, out, in.SharedSecret, err)
+	reply, err := a.one(r, http.StatusCreated, out, in.SharedSecret, err)
 	if err == nil {
-		answer.location = location(out.ID)
+		reply.Location = location(out.ID)
 	}
-	return answer, err
+	return reply, err
 }
 
 // notPatchable are the fields of an invitation that nobody can change. The document's other members are read-only,
@@ -235,18 +233,18 @@ var notPatchable = []string{
 	"firstName", "lastName", "identification", "emailAddress", "type", "accountUri", "organizationUri", "role", "inviterFullName",
 }
 
-func (a *api) patch(r *http.Request) (reply, error) {
+func (a *api) patch(r *http.Request) (wire.Reply, error) {
 	id := r.PathValue("invitationId")
 	guard, err := a.guard(r, id, a.RequireIfMatch)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	var in struct {
 		SharedSecret string `json:"sharedSecret"`
 	}
-	body, err := wire.Object(r, reading)
+	body, err := wire.Object(r, hal.Reading)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	for _, name := range notPatchable {
 		if body.Has(name) || body.Null(name) {
@@ -254,7 +252,7 @@ func (a *api) patch(r *http.Request) (reply, error) {
 		}
 	}
 	if err := readInto(body, &in, "sharedSecret"); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.UpdateInvitationSecret(r.Context(), domain.UpdateInvitationSecretInput{
 		InvitationID: id, SharedSecret: in.SharedSecret, Guard: guard,
@@ -262,29 +260,29 @@ func (a *api) patch(r *http.Request) (reply, error) {
 	return a.one(r, http.StatusOK, out, in.SharedSecret, atPath(err))
 }
 
-func (a *api) delete(r *http.Request) (reply, error) {
+func (a *api) delete(r *http.Request) (wire.Reply, error) {
 	id := r.PathValue("invitationId")
 	guard, err := a.guard(r, id, false) // If-Match is not a parameter of this operation, but is honoured
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.DeleteInvitation(r.Context(), domain.DeleteInvitationInput{InvitationID: id, Guard: guard})
-	return reply{status: http.StatusNoContent, replayed: out.Replayed}, atPath(err)
+	return wire.Reply{Status: http.StatusNoContent, Replayed: out.Replayed}, atPath(err)
 }
 
-func (a *api) revoke(r *http.Request) (reply, error) {
+func (a *api) revoke(r *http.Request) (wire.Reply, error) {
 	return a.act(r, func(ctx context.Context, reference string, g domain.Guard) (domain.Outcome[domain.Invitation], error) {
 		return a.Service.RevokeInvitation(ctx, domain.RevokeInvitationInput{InvitationID: reference, Guard: g})
 	})
 }
 
-func (a *api) send(r *http.Request) (reply, error) {
+func (a *api) send(r *http.Request) (wire.Reply, error) {
 	return a.act(r, func(ctx context.Context, reference string, g domain.Guard) (domain.Outcome[domain.Invitation], error) {
 		return a.Service.ResendInvitation(ctx, domain.ResendInvitationInput{InvitationID: reference, Guard: g})
 	})
 }
 
-func (a *api) complete(r *http.Request) (reply, error) {
+func (a *api) complete(r *http.Request) (wire.Reply, error) {
 	return a.act(r, func(ctx context.Context, reference string, g domain.Guard) (domain.Outcome[domain.Invitation], error) {
 		return a.Service.CompleteInvitation(ctx, domain.CompleteInvitationInput{InvitationID: reference, Guard: g})
 	})
@@ -294,24 +292,24 @@ func (a *api) complete(r *http.Request) (reply, error) {
 // unprocessable parameter and not a missing resource.
 func (a *api) act(
 	r *http.Request, call func(context.Context, string, domain.Guard) (domain.Outcome[domain.Invitation], error),
-) (reply, error) {
+) (wire.Reply, error) {
 	reference, err := wire.Parameter(r, "invitation")
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	guard, err := a.guard(r, a.Service.InvitationID(reference), a.RequireIfMatch)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := call(r.Context(), reference, guard)
-	answer, err := a.one(r, http.StatusOK, out, "", err)
+	reply, err := a.one(r, http.StatusOK, out, "", err)
 	switch {
 	case problem.Has(err, problem.NoSuchInvitation):
 		err = problem.New(problem.InvalidInvitationID).With("name", "invitation")
 	case noReference(err):
 		err = problem.New(problem.InvalidParameter).Because("The parameter invitation is no reference to an invitation.").With("name", "invitation")
 	}
-	return answer, err
+	return reply, err
 }
 
 // noReference reports whether the rules could not read what should refer to an invitation.
@@ -329,24 +327,24 @@ func atPath(err error) error {
 	return err
 }
 
-func (a *api) verify(r *http.Request) (reply, error) {
+func (a *api) verify(r *http.Request) (wire.Reply, error) {
 	key, err := wire.IdempotencyKey(r)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	var in struct {
 		InvitationID string `json:"invitationId"`
 		SharedSecret string `json:"sharedSecret"`
 	}
 	if err := read(r, &in, "invitationId", "sharedSecret"); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.VerifyInvitation(r.Context(), domain.VerifyInvitationInput{
 		InvitationID: in.InvitationID, SharedSecret: in.SharedSecret, Guard: domain.Guard{IdempotencyKey: key},
 	})
 	var links hal.Links
 	links.Add("apiture:invitation", location(in.InvitationID))
-	return reply{status: http.StatusOK, replayed: out.Replayed, resource: verification{
+	return wire.Reply{Status: http.StatusOK, Replayed: out.Replayed, Body: verification{
 		Resource:     hal.Resource{Profile: verificationProfile, Links: links},
 		InvitationID: in.InvitationID, SharedSecret: in.SharedSecret,
 	}}, err
@@ -369,11 +367,9 @@ func (a *api) guard(r *http.Request, id string, required bool) (domain.Guard, er
 	return domain.Guard{ExpectedVersion: version, IdempotencyKey: key, VersionRequired: required && !anything}, err
 }
 
-var reading = wire.Reading{MediaTypes: hal.MediaTypes}
-
 // read reads the body into a struct.
 func read(r *http.Request, into any, required ...string) error {
-	body, err := wire.Object(r, reading)
+	body, err := wire.Object(r, hal.Reading)
 	if err != nil {
 		return err
 	}

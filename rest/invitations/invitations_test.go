@@ -442,3 +442,37 @@ func TestInternalErrorsAreForTheLog(t *testing.T) {
 		}
 	}
 }
+
+// TestTheErrorIDIsInTheLog: the log has the _id of every error, whether it is
+// the fault of the caller, an outage or a bug.
+func TestTheErrorIDIsInTheLog(t *testing.T) {
+	t.Parallel()
+	request := samples["getInvitations"]
+	for _, c := range []struct{ setting, request, level string }{
+		{"", without(request, "API-Key"), "INFO"},
+		{"", without(request, "Authorization"), "INFO"},
+		{"", strings.Replace(request, " HTTP/1.1", "/nothing HTTP/1.1", 1), "INFO"},
+		{"", with(request, "Accept: text/html"), "INFO"},
+		{"broken database", request, "WARN"},
+		{"broken bug", request, "ERROR"},
+	} {
+		w := newWorld(t)
+		if c.setting != "" {
+			w.set(c.setting)
+		}
+		e := w.send(c.request, true)
+		var body struct {
+			Error struct {
+				ID string `json:"_id"`
+			} `json:"_error"`
+		}
+		if err := json.Unmarshal([]byte(e.body), &body); err != nil || body.Error.ID == "" {
+			t.Fatalf("%v: %s", err, e.text)
+		}
+		for _, part := range []string{"error_id=" + body.Error.ID, "api=invitations", "level=" + c.level} {
+			if !strings.Contains(w.log.String(), part) {
+				t.Errorf("%d: the log lacks %s: %s", e.status, part, w.log.String())
+			}
+		}
+	}
+}

@@ -2,7 +2,6 @@ package usersessions
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -100,29 +99,10 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 		}
 		message = strings.Join(texts, " ")
 	}
-	body, err := json.Marshal(apiError{
+	body, _ := json.Marshal(apiError{ // strings and a number always encode
 		Timestamp: a.Now().UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"), Status: status,
 		Error: http.StatusText(status), Code: value.code, Message: message, Path: r.URL.Path,
 	})
-	if err != nil {
-		http.Error(w, http.StatusText(status), status)
-		return
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", mediaType)
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	if r.Context().Err() != nil {
-		return // the caller has gone, and that is what went wrong
-	}
-	level := slog.LevelError
-	switch p.Kind {
-	case problem.Unavailable:
-		level = slog.LevelWarn
-	case problem.Internal:
-	default:
-		return
-	}
-	a.Log.LogAttrs(r.Context(), level, "user sessions: a request failed", slog.String("method", r.Method),
-		slog.String("pattern", r.Pattern), slog.String("error", p.Error()))
+	wire.WriteBody(w, status, mediaType, body)
+	wire.LogFailure(a.Log, r, "user sessions", p)
 }

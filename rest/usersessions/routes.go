@@ -11,7 +11,6 @@ import (
 	"bufio"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -64,84 +63,33 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	a := &api{Options: o}
-	router := wire.NewRouter(Prefix, a.refuse)
-	for _, op := range a.operations() {
-		router.Handle(op.method, op.below, a.serve(op))
-	}
-	return router
+	a := &api{o}
+	server := wire.Server{Prefix: Prefix, MediaType: mediaType, Operations: a.operations(), Permit: o.Service.Permit, Refuse: a.refuse}
+	return server.Handler()
 }
 
 type api struct{ Options }
 
-// operation is a row of the document's table of operations.
-type operation struct {
-	id            string
-	method, below string
-	// asks is the operation of the rules whose token is asked for; empty where none is needed.
-	asks string
-	// handle reads the request, calls the rules, and gives the answer or the refusal. It writes nothing.
-	handle func(r *http.Request) (reply, error)
-}
-
-func (a *api) operations() []operation {
-	return []operation{
-		{"getVersion", http.MethodGet, versionPath, "", a.version},
-		{"getApiDoc", http.MethodGet, apiDocPath, "", a.apiDoc},
-		{"verifyEmailToken", http.MethodPost, emailPath, "verifyEmail", a.verifyEmail},
-		{"verifyPhoneCode", http.MethodPost, phonePath, "verifyPhone", a.verifyPhone},
-		{"createChallenge", http.MethodPost, challengePath, "createDeviceChallenge", a.challenge},
-		{"approveTwoFactor", http.MethodPost, approvePath, "approveTwoFactorRequest", a.decide(a.Service.ApproveTwoFactor)},
-		{"rejectSecondFactor", http.MethodPost, rejectPath, "rejectTwoFactorRequest", a.decide(a.Service.RejectSecondFactor)},
+func (a *api) operations() []wire.Operation {
+	return []wire.Operation{
+		{ID: "getVersion", Method: http.MethodGet, Path: versionPath, Handle: a.version},
+		{ID: "getApiDoc", Method: http.MethodGet, Path: apiDocPath, Handle: a.apiDoc},
+		{ID: "verifyEmailToken", Method: http.MethodPost, Path: emailPath, Requires: "verifyEmail", Handle: a.verifyEmail},
+		{ID: "verifyPhoneCode", Method: http.MethodPost, Path: phonePath, Requires: "verifyPhone", Handle: a.verifyPhone},
+		{ID: "createChallenge", Method: http.MethodPost, Path: challengePath, Requires: "createDeviceChallenge", Handle: a.challenge},
+		{
+			ID: "approveTwoFactor", Method: http.MethodPost, Path: approvePath,
+			Requires: "approveTwoFactorRequest", Handle: a.decide(a.Service.ApproveTwoFactor),
+		},
+		{
+			ID: "rejectSecondFactor", Method: http.MethodPost, Path: rejectPath,
+			Requires: "rejectTwoFactorRequest", Handle: a.decide(a.Service.RejectSecondFactor),
+		},
 	}
 }
 
-// reply is an answer before it is written.
-type reply struct {
-	status int
-	// body is written as JSON; nil for none.
-	body any
-	// document is a body that is JSON already.
-	document []byte
-	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It counts beside a
-	// refusal too.
-	replayed bool
-}
-
-// serve is the only writer of answers: the token and its scope come first, then what the operation itself checks.
-func (a *api) serve(op operation) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.answer(op, r)
-		if out.replayed {
-			w.Header().Set("Idempotent-Replayed", "true")
-		}
-		if err == nil && out.body != nil {
-			out.document, err = json.Marshal(out.body)
-		}
-		if err != nil {
-			a.refuse(w, r, problem.Of(err))
-			return
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		if out.document != nil {
-			w.Header().Set("Content-Type", mediaType)
-		}
-		w.WriteHeader(out.status)
-		_, _ = w.Write(out.document) // nobody is left to be told that the caller has gone
-	})
-}
-
-func (a *api) answer(op operation, r *http.Request) (reply, error) {
-	if op.asks != "" {
-		if err := a.Service.Permit(r.Context(), op.asks); err != nil {
-			return reply{}, err
-		}
-	}
-	return op.handle(r)
-}
-
-func (a *api) version(*http.Request) (reply, error) {
-	return reply{status: http.StatusOK, body: struct {
+func (a *api) version(*http.Request) (wire.Reply, error) {
+	return wire.Reply{Status: http.StatusOK, Body: struct {
 		Version string `json:"version"`
 	}{a.Version}}, nil
 }
@@ -149,42 +97,42 @@ func (a *api) version(*http.Request) (reply, error) {
 //go:embed openapi.json
 var openAPI []byte
 
-func (a *api) apiDoc(*http.Request) (reply, error) {
-	return reply{status: http.StatusOK, document: openAPI}, nil
+func (a *api) apiDoc(*http.Request) (wire.Reply, error) {
+	return wire.Reply{Status: http.StatusOK, Document: openAPI}, nil
 }
 
 // reading is how bodies are read: no documented one comes near the size.
 var reading = wire.Reading{MediaTypes: []string{mediaType}, MaxBytes: 64 << 10}
 
-func (a *api) verifyEmail(r *http.Request) (reply, error) {
+func (a *api) verifyEmail(r *http.Request) (wire.Reply, error) {
 	if refused := domain.ActorFrom(r.Context()).Refused; refused != nil { // no token will do, a bad one will not
-		return reply{}, refused
+		return wire.Reply{}, refused
 	}
 	var body struct {
 		Token string `json:"token"`
 	}
 	key, err := read(r, &body)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	in := domain.VerifyEmailInput{Token: body.Token}
 	in.IdempotencyKey = key
 	out, err := a.Service.VerifyEmail(r.Context(), in)
-	return reply{status: http.StatusNoContent, replayed: out.Replayed}, err
+	return wire.Reply{Status: http.StatusNoContent, Replayed: out.Replayed}, err
 }
 
-func (a *api) verifyPhone(r *http.Request) (reply, error) {
+func (a *api) verifyPhone(r *http.Request) (wire.Reply, error) {
 	var body struct {
 		Code string `json:"code"`
 	}
 	key, err := read(r, &body)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	in := domain.VerifyPhoneInput{Code: body.Code}
 	in.IdempotencyKey = key
 	out, err := a.Service.VerifyPhone(r.Context(), in)
-	return reply{status: http.StatusNoContent, replayed: out.Replayed}, err
+	return wire.Reply{Status: http.StatusNoContent, Replayed: out.Replayed}, err
 }
 
 // read reads the body, and the key of the header.
@@ -195,10 +143,10 @@ func read(r *http.Request, into any) (key *string, err error) {
 	return wire.IdempotencyKey(r)
 }
 
-func (a *api) challenge(r *http.Request) (reply, error) {
+func (a *api) challenge(r *http.Request) (wire.Reply, error) {
 	body, err := wire.Object(r, reading)
 	if err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	deviceID, _ := body.String("deviceId")
 	username, _ := body.String("username")
@@ -209,34 +157,34 @@ func (a *api) challenge(r *http.Request) (reply, error) {
 		body.Refuse("username", "username has 1 to 254 characters.")
 	}
 	if err := body.Err(); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	in := domain.CreateDeviceChallengeInput{DeviceID: deviceID, Username: &username}
 	if in.IdempotencyKey, err = wire.IdempotencyKey(r); err != nil {
-		return reply{}, err
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.CreateDeviceChallenge(r.Context(), in)
 	if err != nil {
-		return reply{replayed: out.Replayed}, err
+		return wire.Reply{Replayed: out.Replayed}, err
 	}
-	return reply{status: http.StatusCreated, replayed: out.Replayed, body: struct {
+	return wire.Reply{Status: http.StatusCreated, Replayed: out.Replayed, Body: struct {
 		ChallengeID string    `json:"challengeId"`
 		ExpiresAt   time.Time `json:"expiresAt"`
 	}{out.Record.ID, out.Record.ExpiresAt}}, nil
 }
 
 // decide is a decision about a login: token and scope, application, headers, body, and then the rules.
-func (a *api) decide(do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error)) func(*http.Request) (reply, error) {
-	return func(r *http.Request) (reply, error) {
+func (a *api) decide(do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error)) func(*http.Request) (wire.Reply, error) {
+	return func(r *http.Request) (wire.Reply, error) {
 		in, err := a.decision(r)
 		if err != nil {
-			return reply{}, err
+			return wire.Reply{}, err
 		}
 		out, err := do(r.Context(), in)
 		if err != nil {
-			return reply{replayed: out.Replayed}, err
+			return wire.Reply{Replayed: out.Replayed}, err
 		}
-		return reply{status: http.StatusOK, replayed: out.Replayed, body: struct {
+		return wire.Reply{Status: http.StatusOK, Replayed: out.Replayed, Body: struct {
 			ID        string     `json:"id"`
 			ClientID  string     `json:"clientId"`
 			Status    string     `json:"status"`

@@ -1,8 +1,8 @@
-// Package wire is the shared reading of the REST dialects: strict JSON bodies, media types, conditional requests,
-// list parameters and routing; and the one map from kinds of problems to statuses.
+// Package wire is the HTTP that the REST dialects have in common: routing and serving of operations, strict JSON
+// bodies, media types, conditional requests and list parameters; and the one map from kinds of problems to statuses.
 //
-// It knows HTTP and the conventions that the documents have in common. It knows no subject and no representation:
-// what is refused is a problem, and each dialect writes that its own way.
+// It knows HTTP and the conventions of the documents. It must not know a subject or a representation: a refusal is a
+// problem, and each dialect writes errors in its own format.
 package wire
 
 import (
