@@ -19,9 +19,9 @@ type ApprovalConnection struct {
 	Edges []*ApprovalEdge `json:"edges"`
 	// The approvals of the page.
 	Nodes []*domain.Approval `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many approvals there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of approvals on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -29,65 +29,65 @@ type ApprovalConnection struct {
 type ApprovalEdge struct {
 	// The approval.
 	Node *domain.Approval `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of approvals.
+// A sort key for approvals.
 type ApprovalOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field ApprovalOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on an approval. All that are given must hold; at most 200 in one query.
+// Conditions on an approval. All given conditions must hold, at most 200 in one query.
 type ApprovalWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*ApprovalWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*ApprovalWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *ApprovalWhere `json:"not,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// What the administrator approves in place of.
+	// The type of verification that the approval replaces.
 	Method *VerificationTypeWhere `json:"method,omitempty"`
 	// The contact.
 	ContactID *IDWhere `json:"contactId,omitempty"`
 	// The administrator.
 	ApprovedBy *IDWhere `json:"approvedBy,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
-// What came of approveTwoFactorRequest.
+// Result of approveTwoFactorRequest.
 type ApproveTwoFactorRequestPayload struct {
-	// The request as it is now; null where there is none that you may see.
+	// The current request; null if it does not exist or you may not see it.
 	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of completeInvitation.
+// Result of completeInvitation.
 type CompleteInvitationPayload struct {
-	// The invitation as it is now; null where there is none that you may see.
+	// The current invitation; null if it does not exist or you may not see it.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of completeSessionTask.
+// Result of completeSessionTask.
 type CompleteSessionTaskPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
@@ -97,9 +97,9 @@ type ContactConnection struct {
 	Edges []*ContactEdge `json:"edges"`
 	// The contacts of the page.
 	Nodes []*domain.Contact `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many contacts there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of contacts on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -107,173 +107,174 @@ type ContactConnection struct {
 type ContactEdge struct {
 	// The contact.
 	Node *domain.Contact `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of contacts.
+// A sort key for contacts.
 type ContactOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field ContactOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on a contact, and nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a contact, without personal data. All given conditions must hold, at most 200 in one query.
 type ContactWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*ContactWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*ContactWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *ContactWhere `json:"not,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// The user whom it is.
+	// The user that this contact represents.
 	UserID *IDWhere `json:"userId,omitempty"`
-	// The user who made it.
+	// The user who created it.
 	CreatedBy *IDWhere `json:"createdBy,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
-	// When it was changed.
+	// When it was last changed.
 	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
 }
 
-// What came of createApproval.
+// Result of createApproval.
 type CreateApprovalPayload struct {
-	// The new approval; null where there is a problem.
+	// The new approval; null if there is a problem.
 	Approval *domain.Approval `json:"approval,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createClientToken.
+// Result of createClientToken.
 type CreateClientTokenPayload struct {
-	// The client; null where there is a problem.
+	// The client; null if there is a problem.
 	Client *domain.Client `json:"client,omitempty"`
-	// Its credential, which is not kept: a repeat makes another. Null where there is a problem.
+	// The credential of the client. It is not stored: a repeated call returns another credential. Null if there is a
+	// problem.
 	Jwt *string `json:"jwt,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createContact.
+// Result of createContact.
 type CreateContactPayload struct {
-	// The new contact; null where there is a problem.
+	// The new contact; null if there is a problem.
 	Contact *domain.Contact `json:"contact,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createDeviceChallenge.
+// Result of createDeviceChallenge.
 type CreateDeviceChallengePayload struct {
-	// The challenge; null where there is a problem.
+	// The challenge; null if there is a problem.
 	DeviceChallenge *domain.DeviceChallenge `json:"deviceChallenge,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createFraudRiskReport.
+// Result of createFraudRiskReport.
 type CreateFraudRiskReportPayload struct {
-	// The new report; null where there is a problem.
+	// The new report; null if there is a problem.
 	FraudRiskReport *domain.FraudRiskReport `json:"fraudRiskReport,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createInvitation.
+// Result of createInvitation.
 type CreateInvitationPayload struct {
-	// The new invitation; null where there is a problem.
+	// The new invitation; null if there is a problem.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createQuiz.
+// Result of createQuiz.
 type CreateQuizPayload struct {
-	// The new quiz; null where there is a problem.
+	// The new quiz; null if there is a problem.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createQuizQuestions.
+// Result of createQuizQuestions.
 type CreateQuizQuestionsPayload struct {
-	// The quiz as it is now; null where there is none that you may see.
+	// The current quiz; null if it does not exist or you may not see it.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
-	// The questions; null where there is a problem, and for a repeat once the quiz is no longer `ASKED`.
+	// The questions; null if there is a problem, or if a repeated call finds that the quiz is no longer `ASKED`.
 	Questions []*domain.QuizQuestion `json:"questions,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createSession.
+// Result of createSession.
 type CreateSessionPayload struct {
-	// The new session; null where there is a problem.
+	// The new session; null if there is a problem.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of createSessionToken.
+// Result of createSessionToken.
 type CreateSessionTokenPayload struct {
-	// The token, which is not kept: a repeat makes another. Null where there is a problem.
+	// The token. It is not stored: a repeated call returns another token. Null if there is a problem.
 	Jwt *string `json:"jwt,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// Conditions on an instant. All that are given must hold.
+// Conditions on a point in time. All given conditions must hold.
 type DateTimeWhere struct {
-	// It is this instant.
+	// At this time.
 	Eq *time.Time `json:"eq,omitempty"`
-	// It is later.
+	// After this time.
 	Gt *time.Time `json:"gt,omitempty"`
-	// It is this instant or later.
+	// At or after this time.
 	Gte *time.Time `json:"gte,omitempty"`
-	// It is earlier.
+	// Before this time.
 	Lt *time.Time `json:"lt,omitempty"`
-	// It is this instant or earlier.
+	// At or before this time.
 	Lte *time.Time `json:"lte,omitempty"`
 }
 
-// What came of deleteInvitation.
+// Result of deleteInvitation.
 type DeleteInvitationPayload struct {
-	// Null once it is erased; the invitation as it is now where there is a problem and you may see it.
+	// Null on success; the current invitation if there is a problem and you may see it.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// The id of the invitation that is gone; null where there is a problem.
+	// The id of the deleted invitation; null if there is a problem.
 	DeletedInvitationID *string `json:"deletedInvitationId,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of deleteJwtTemplate.
+// Result of deleteJwtTemplate.
 type DeleteJwtTemplatePayload struct {
-	// The name of the template that is gone; null where there is a problem.
+	// The name of the deleted template; null if there is a problem.
 	DeletedJwtTemplateName *string `json:"deletedJwtTemplateName,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
 	Replayed bool `json:"replayed"`
@@ -285,9 +286,9 @@ type DeviceConnection struct {
 	Edges []*DeviceEdge `json:"edges"`
 	// The devices of the page.
 	Nodes []*domain.Device `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many devices there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of devices on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -295,39 +296,39 @@ type DeviceConnection struct {
 type DeviceEdge struct {
 	// The device.
 	Node *domain.Device `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of devices.
+// A sort key for devices.
 type DeviceOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field DeviceOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the status of a device. All that are given must hold.
+// Conditions on the status of a device. All given conditions must hold.
 type DeviceStatusWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.DeviceState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.DeviceState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.DeviceState `json:"in,omitempty"`
 }
 
-// Conditions on a device. All that are given must hold; at most 200 in one query.
+// Conditions on a device. All given conditions must hold, at most 200 in one query.
 type DeviceWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*DeviceWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*DeviceWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *DeviceWhere `json:"not,omitempty"`
 	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// Where it stands.
+	// The current state.
 	Status *DeviceStatusWhere `json:"status,omitempty"`
 	// The id of the customer.
 	CustomerID *IDWhere `json:"customerId,omitempty"`
@@ -337,43 +338,43 @@ type DeviceWhere struct {
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
-// Conditions on an e-mail address, all in upper or lower case. All that are given must hold.
+// Conditions on an e-mail address, regardless of case. All given conditions must hold.
 type EmailAddressWhere struct {
-	// It is this address.
+	// Equals this address.
 	Eq *string `json:"eq,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []string `json:"in,omitempty"`
-	// It has this in it.
+	// Contains this text.
 	Contains *string `json:"contains,omitempty"`
 }
 
-// What came of endOtherSessions.
+// Result of endOtherSessions.
 type EndOtherSessionsPayload struct {
-	// The session that stays; null where there is none that you may see.
+	// The session that was kept; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// The sessions that ended; null where there is a problem.
+	// The sessions that ended; null if there is a problem.
 	EndedSessions []*domain.Session `json:"endedSessions,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of endSession.
+// Result of endSession.
 type EndSessionPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// Conditions on the categories of a report. All that are given must hold.
+// Conditions on the categories of a report. All given conditions must hold.
 type FraudRiskCategoryTypeWhere struct {
-	// One of them is this one.
+	// At least one category equals this value.
 	Eq *risk.Category `json:"eq,omitempty"`
-	// One of them is one of these.
+	// At least one category equals one of these values.
 	In []risk.Category `json:"in,omitempty"`
 }
 
@@ -383,9 +384,9 @@ type FraudRiskReportConnection struct {
 	Edges []*FraudRiskReportEdge `json:"edges"`
 	// The reports of the page.
 	Nodes []*domain.FraudRiskReport `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many reports there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of reports on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -393,77 +394,77 @@ type FraudRiskReportConnection struct {
 type FraudRiskReportEdge struct {
 	// The report.
 	Node *domain.FraudRiskReport `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of reports.
+// A sort key for reports.
 type FraudRiskReportOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field FraudRiskReportOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on what a report came to. All that are given must hold.
+// Conditions on the result of a report. All given conditions must hold.
 type FraudRiskReportStateWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.FraudRiskReportState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.FraudRiskReportState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.FraudRiskReportState `json:"in,omitempty"`
 }
 
-// Conditions on a report, and nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a report, without personal data. All given conditions must hold, at most 200 in one query.
 type FraudRiskReportWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*FraudRiskReportWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*FraudRiskReportWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *FraudRiskReportWhere `json:"not,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// What it came to.
+	// The result.
 	State *FraudRiskReportStateWhere `json:"state,omitempty"`
-	// One of its categories.
+	// At least one of its categories.
 	Category *FraudRiskCategoryTypeWhere `json:"category,omitempty"`
-	// The contact it was made from.
+	// The contact that it was created from.
 	ContactID *IDWhere `json:"contactId,omitempty"`
-	// The user who made it.
+	// The user who created it.
 	CreatedBy *IDWhere `json:"createdBy,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
-// Conditions on an id. All that are given must hold.
+// Conditions on an id. All given conditions must hold.
 type IDWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *string `json:"eq,omitempty"`
-	// It is another one, or there is none.
+	// Differs from this value, or has no value.
 	Ne *string `json:"ne,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []string `json:"in,omitempty"`
-	// Whether there is none.
+	// Whether it has no value.
 	IsNull *bool `json:"isNull,omitempty"`
 }
 
-// Conditions on a number. All that are given must hold.
+// Conditions on a number. All given conditions must hold.
 type IntWhere struct {
-	// It is this number.
+	// Equals this number.
 	Eq *int `json:"eq,omitempty"`
-	// It is another number.
+	// Differs from this number.
 	Ne *int `json:"ne,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []int `json:"in,omitempty"`
-	// It is greater.
+	// Greater than this number.
 	Gt *int `json:"gt,omitempty"`
-	// It is this number or greater.
+	// Greater than or equal to this number.
 	Gte *int `json:"gte,omitempty"`
-	// It is less.
+	// Less than this number.
 	Lt *int `json:"lt,omitempty"`
-	// It is this number or less.
+	// Less than or equal to this number.
 	Lte *int `json:"lte,omitempty"`
 }
 
@@ -473,9 +474,9 @@ type InvitationConnection struct {
 	Edges []*InvitationEdge `json:"edges"`
 	// The invitations of the page.
 	Nodes []*domain.Invitation `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many invitations there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of invitations on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -483,80 +484,80 @@ type InvitationConnection struct {
 type InvitationEdge struct {
 	// The invitation.
 	Node *domain.Invitation `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// Which events of invitations. All that are given must hold.
+// Conditions on an event of an invitation. All given conditions must hold.
 type InvitationEventWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*InvitationEventWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*InvitationEventWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *InvitationEventWhere `json:"not,omitempty"`
 	// The id of the event.
 	ID *IDWhere `json:"id,omitempty"`
 	// The id of the invitation.
 	InvitationID *IDWhere `json:"invitationId,omitempty"`
-	// The mutation's name, as in `LifecycleEvent.name`.
+	// The name of the mutation, as in `LifecycleEvent.name`.
 	Name *NameWhere `json:"name,omitempty"`
-	// The state before. A new record has none, and then only `ne` and `not` hold.
+	// The previous state. For a new record, which has none, only `ne` and `not` match.
 	From *InvitationStateWhere `json:"from,omitempty"`
-	// The state afterwards. An erased record has none, and then only `ne` and `not` hold.
+	// The new state. For a deleted record, which has none, only `ne` and `not` match.
 	To *InvitationStateWhere `json:"to,omitempty"`
-	// The id of the user who asked for it.
+	// The id of the user who made the transition.
 	Actor *IDWhere `json:"actor,omitempty"`
-	// When it was.
+	// When it happened.
 	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
-// A key of the order of invitations.
+// A sort key for invitations.
 type InvitationOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field InvitationOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the state of an invitation. All that are given must hold.
+// Conditions on the state of an invitation. All given conditions must hold.
 type InvitationStateWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.InvitationState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.InvitationState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.InvitationState `json:"in,omitempty"`
 }
 
-// Conditions on the type of an invitation. All that are given must hold.
+// Conditions on the type of an invitation. All given conditions must hold.
 type InvitationTypeWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.InvitationType `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.InvitationType `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.InvitationType `json:"in,omitempty"`
 }
 
-// Conditions on an invitation. All that are given must hold; at most 200 in one query.
+// Conditions on an invitation. All given conditions must hold, at most 200 in one query.
 type InvitationWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*InvitationWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*InvitationWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *InvitationWhere `json:"not,omitempty"`
-	// Words and "quoted phrases" that stand, in upper or lower case, in the names, the address or the role. One of them
-	// is enough; `and` between two asks for both.
+	// Returns invitations in which at least one of these words or "quoted phrases" occurs in the names, the address or the
+	// role, regardless of case. Combine several with `and` to require all of them.
 	Search *string `json:"search,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// Where it stands.
+	// The current state.
 	State *InvitationStateWhere `json:"state,omitempty"`
-	// What the invitee is asked to become.
+	// The role offered to the invitee.
 	Type *InvitationTypeWhere `json:"type,omitempty"`
-	// Where the mail goes.
+	// The address that the e-mail is sent to.
 	EmailAddress *EmailAddressWhere `json:"emailAddress,omitempty"`
 	// The account.
 	AccountURI *URIWhere `json:"accountUri,omitempty"`
@@ -570,11 +571,11 @@ type InvitationWhere struct {
 	FirstName *TextWhere `json:"firstName,omitempty"`
 	// The invitee's last name.
 	LastName *TextWhere `json:"lastName,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
-	// When the last transition was.
+	// When the last transition happened.
 	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
-	// Until when it can be accepted.
+	// When it expires.
 	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
 	// The id of the inviter.
 	CreatedBy *IDWhere `json:"createdBy,omitempty"`
@@ -584,21 +585,21 @@ type InvitationWhere struct {
 	CustomerID *IDWhere `json:"customerId,omitempty"`
 	// The inviter's group in the core banking system.
 	CustomerGroup *IDWhere `json:"customerGroup,omitempty"`
-	// How often somebody tried to accept it.
+	// The number of attempts to accept it.
 	VerificationCount *IntWhere `json:"verificationCount,omitempty"`
-	// How often the mail was sent again.
+	// The number of times that the e-mail was sent again.
 	ResendCount *IntWhere `json:"resendCount,omitempty"`
 }
 
 // A page of events.
 type LifecycleEventConnection struct {
-	// The events of the page, each with its cursor in this list.
+	// The events of the page, each with its cursor.
 	Edges []*LifecycleEventEdge `json:"edges"`
 	// The events of the page.
 	Nodes []*domain.LifecycleEvent `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many events there are on all pages.
+	// The number of events on all pages.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -606,87 +607,87 @@ type LifecycleEventConnection struct {
 type LifecycleEventEdge struct {
 	// The event.
 	Node *domain.LifecycleEvent `json:"node"`
-	// Its place in this list, for `after` and `before`. It is not the event's place in the feed.
+	// The position in this list, for `after` and `before`. It is not the position in the feed.
 	Cursor string `json:"cursor"`
 }
 
-// A key of the order of events.
+// A sort key for events.
 type LifecycleEventOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field LifecycleEventOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Which events. All that are given must hold.
+// Conditions on an event. All given conditions must hold.
 type LifecycleEventWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*LifecycleEventWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*LifecycleEventWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *LifecycleEventWhere `json:"not,omitempty"`
 	// The id of the event.
 	ID *IDWhere `json:"id,omitempty"`
-	// The mutation's name, as in `LifecycleEvent.name`.
+	// The name of the mutation, as in `LifecycleEvent.name`.
 	Name *NameWhere `json:"name,omitempty"`
 	// The kind of the record.
 	SubjectKind *LifecycleKindWhere `json:"subjectKind,omitempty"`
 	// The id of the record.
 	SubjectID *IDWhere `json:"subjectId,omitempty"`
-	// The id of the user who asked for it.
+	// The id of the user who made the transition.
 	Actor *IDWhere `json:"actor,omitempty"`
-	// When it was.
+	// When it happened.
 	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
-// Conditions on a kind of record. All that are given must hold.
+// Conditions on a kind of record. All given conditions must hold.
 type LifecycleKindWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.Kind `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.Kind `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.Kind `json:"in,omitempty"`
 }
 
-// Conditions on a name. All that are given must hold.
+// Conditions on a name. All given conditions must hold.
 type NameWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *string `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *string `json:"ne,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []string `json:"in,omitempty"`
 }
 
-// What came of openTwoFactorRequest.
+// Result of openTwoFactorRequest.
 type OpenTwoFactorRequestPayload struct {
-	// The new request; null where there is a problem.
+	// The new request; null if there is a problem.
 	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// Where a page stands in its list.
+// The position of a page in its list.
 type PageInfo struct {
-	// Whether there is more after the page.
+	// Whether there are entries after the page.
 	HasNextPage bool `json:"hasNextPage"`
-	// Whether there is more before the page.
+	// Whether there are entries before the page.
 	HasPreviousPage bool `json:"hasPreviousPage"`
-	// The cursor of the first entry; null on an empty page.
+	// The cursor of the first entry; null if the page is empty.
 	StartCursor *string `json:"startCursor,omitempty"`
-	// The cursor of the last entry; null on an empty page.
+	// The cursor of the last entry; null if the page is empty.
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
-// What came of previewJwtTemplate.
+// Result of previewJwtTemplate.
 type PreviewJwtTemplatePayload struct {
-	// The claims; null where there is a problem.
+	// The claims; null if there is a problem.
 	Claims map[string]any `json:"claims,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
 	Replayed bool `json:"replayed"`
@@ -698,9 +699,9 @@ type QuizConnection struct {
 	Edges []*QuizEdge `json:"edges"`
 	// The quizzes of the page.
 	Nodes []*domain.Quiz `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many quizzes there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of quizzes on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -708,181 +709,181 @@ type QuizConnection struct {
 type QuizEdge struct {
 	// The quiz.
 	Node *domain.Quiz `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// Which events of quizzes. All that are given must hold.
+// Conditions on an event of a quiz. All given conditions must hold.
 type QuizEventWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*QuizEventWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*QuizEventWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *QuizEventWhere `json:"not,omitempty"`
 	// The id of the event.
 	ID *IDWhere `json:"id,omitempty"`
 	// The id of the quiz.
 	QuizID *IDWhere `json:"quizId,omitempty"`
-	// The mutation's name, as in `LifecycleEvent.name`.
+	// The name of the mutation, as in `LifecycleEvent.name`.
 	Name *NameWhere `json:"name,omitempty"`
-	// The state before. A new record has none, and then only `ne` and `not` hold.
+	// The previous state. For a new record, which has none, only `ne` and `not` match.
 	From *QuizStateWhere `json:"from,omitempty"`
-	// The state afterwards. An erased record has none, and then only `ne` and `not` hold.
+	// The new state. For a deleted record, which has none, only `ne` and `not` match.
 	To *QuizStateWhere `json:"to,omitempty"`
-	// The id of the user who asked for it.
+	// The id of the user who made the transition.
 	Actor *IDWhere `json:"actor,omitempty"`
-	// When it was.
+	// When it happened.
 	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
-// A key of the order of quizzes.
+// A sort key for quizzes.
 type QuizOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field QuizOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the state of a quiz. All that are given must hold.
+// Conditions on the state of a quiz. All given conditions must hold.
 type QuizStateWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.QuizState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.QuizState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.QuizState `json:"in,omitempty"`
 }
 
-// Conditions on a quiz, and nothing that is personal. All that are given must hold; at most 200 in one query.
+// Conditions on a quiz, without personal data. All given conditions must hold, at most 200 in one query.
 type QuizWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*QuizWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*QuizWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *QuizWhere `json:"not,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// Where it stands.
+	// The current state.
 	State *QuizStateWhere `json:"state,omitempty"`
-	// The contact it was made from.
+	// The contact that it was created from.
 	ContactID *IDWhere `json:"contactId,omitempty"`
-	// The user who made it.
+	// The user who created it.
 	CreatedBy *IDWhere `json:"createdBy,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
-	// When its time is over.
+	// When the time for answers ends.
 	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
 }
 
-// What came of registerDevice.
+// Result of registerDevice.
 type RegisterDevicePayload struct {
-	// The new device; null where there is a problem.
+	// The new device; null if there is a problem.
 	Device *domain.Device `json:"device,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of rejectTwoFactorRequest.
+// Result of rejectTwoFactorRequest.
 type RejectTwoFactorRequestPayload struct {
-	// The request as it is now; null where there is none that you may see.
+	// The current request; null if it does not exist or you may not see it.
 	TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of removeSession.
+// Result of removeSession.
 type RemoveSessionPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of requestEmailVerification.
+// Result of requestEmailVerification.
 type RequestEmailVerificationPayload struct {
-	// The new verification; null where there is a problem.
+	// The new verification; null if there is a problem.
 	EmailVerification *domain.EmailVerification `json:"emailVerification,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of requestPhoneVerification.
+// Result of requestPhoneVerification.
 type RequestPhoneVerificationPayload struct {
-	// The new verification; null where there is a problem.
+	// The new verification; null if there is a problem.
 	PhoneVerification *domain.PhoneVerification `json:"phoneVerification,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of resendInvitation.
+// Result of resendInvitation.
 type ResendInvitationPayload struct {
-	// The invitation as it is now; null where there is none that you may see.
+	// The current invitation; null if it does not exist or you may not see it.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of resumeSession.
+// Result of resumeSession.
 type ResumeSessionPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of revokeDevice.
+// Result of revokeDevice.
 type RevokeDevicePayload struct {
-	// The device as it is now; null where there is none that you may see.
+	// The current device; null if it does not exist or you may not see it.
 	Device *domain.Device `json:"device,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of revokeInvitation.
+// Result of revokeInvitation.
 type RevokeInvitationPayload struct {
-	// The invitation as it is now; null where there is none that you may see.
+	// The current invitation; null if it does not exist or you may not see it.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of saveJwtTemplate.
+// Result of saveJwtTemplate.
 type SaveJwtTemplatePayload struct {
-	// The template as it is now; null where there is a problem.
+	// The current template; null if there is a problem.
 	JwtTemplate *domain.JwtTemplate `json:"jwtTemplate,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
 	// Always false: the call takes no idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of scoreQuiz.
+// Result of scoreQuiz.
 type ScoreQuizPayload struct {
-	// The quiz as it is now; null where there is none that you may see.
+	// The current quiz; null if it does not exist or you may not see it.
 	Quiz *domain.Quiz `json:"quiz,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
@@ -892,9 +893,9 @@ type SessionConnection struct {
 	Edges []*SessionEdge `json:"edges"`
 	// The sessions of the page.
 	Nodes []*domain.Session `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many sessions there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of sessions on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -902,113 +903,113 @@ type SessionConnection struct {
 type SessionEdge struct {
 	// The session.
 	Node *domain.Session `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// Which events of sessions. All that are given must hold.
+// Conditions on an event of a session. All given conditions must hold.
 type SessionEventWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*SessionEventWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*SessionEventWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *SessionEventWhere `json:"not,omitempty"`
 	// The id of the event.
 	ID *IDWhere `json:"id,omitempty"`
 	// The id of the session.
 	SessionID *IDWhere `json:"sessionId,omitempty"`
-	// The mutation's name, as in `LifecycleEvent.name`.
+	// The name of the mutation, as in `LifecycleEvent.name`.
 	Name *NameWhere `json:"name,omitempty"`
-	// The status before. A new record has none, and then only `ne` and `not` hold.
+	// The previous status. For a new record, which has none, only `ne` and `not` match.
 	From *SessionStatusWhere `json:"from,omitempty"`
-	// The status afterwards. An erased record has none, and then only `ne` and `not` hold.
+	// The new status. For a deleted record, which has none, only `ne` and `not` match.
 	To *SessionStatusWhere `json:"to,omitempty"`
-	// The id of the user who asked for it.
+	// The id of the user who made the transition.
 	Actor *IDWhere `json:"actor,omitempty"`
-	// When it was.
+	// When it happened.
 	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
-// A key of the order of sessions.
+// A sort key for sessions.
 type SessionOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field SessionOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the status of a session. All that are given must hold.
+// Conditions on the status of a session. All given conditions must hold.
 type SessionStatusWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.SessionState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.SessionState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.SessionState `json:"in,omitempty"`
 }
 
-// Conditions on a session. All that are given must hold; at most 200 in one query.
+// Conditions on a session. All given conditions must hold, at most 200 in one query.
 type SessionWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*SessionWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*SessionWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *SessionWhere `json:"not,omitempty"`
-	// Its id.
+	// The id.
 	ID *IDWhere `json:"id,omitempty"`
-	// Where it stands.
+	// The current state.
 	Status *SessionStatusWhere `json:"status,omitempty"`
 	// The id of the user.
 	UserID *IDWhere `json:"userId,omitempty"`
 	// The id of the client.
 	ClientID *IDWhere `json:"clientId,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
-	// When the last transition was.
+	// When the last transition happened.
 	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
 	// When it was last in use.
 	LastActiveAt *DateTimeWhere `json:"lastActiveAt,omitempty"`
 	// The end of its maximum lifetime.
 	ExpireAt *DateTimeWhere `json:"expireAt,omitempty"`
-	// When it is abandoned, if it is not in use before.
+	// When it becomes abandoned unless it is used before.
 	AbandonAt *DateTimeWhere `json:"abandonAt,omitempty"`
 }
 
-// What came of terminateSession.
+// Result of terminateSession.
 type TerminateSessionPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// Conditions on a text. All that are given must hold.
+// Conditions on a text. All given conditions must hold.
 type TextWhere struct {
-	// It is this text.
+	// Equals this text.
 	Eq *string `json:"eq,omitempty"`
-	// It is another text, or there is none.
+	// Differs from this text, or has no value.
 	Ne *string `json:"ne,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []string `json:"in,omitempty"`
-	// It has this in it, in upper or lower case.
+	// Contains this text, regardless of case.
 	Contains *string `json:"contains,omitempty"`
-	// It begins with this, in upper or lower case.
+	// Starts with this text, regardless of case.
 	StartsWith *string `json:"startsWith,omitempty"`
-	// Whether there is none.
+	// Whether it has no value.
 	IsNull *bool `json:"isNull,omitempty"`
 }
 
-// What came of touchSession.
+// Result of touchSession.
 type TouchSessionPayload struct {
-	// The session as it is now; null where there is none that you may see.
+	// The current session; null if it does not exist or you may not see it.
 	Session *domain.Session `json:"session,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
@@ -1018,9 +1019,9 @@ type TwoFactorRequestConnection struct {
 	Edges []*TwoFactorRequestEdge `json:"edges"`
 	// The requests of the page.
 	Nodes []*domain.TwoFactorRequest `json:"nodes"`
-	// Where the page stands in the list.
+	// The position of the page in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many requests there are on all pages. Counting takes time; ask for it only where you show it.
+	// The number of requests on all pages. Counting takes time: request it only if you show it.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -1028,63 +1029,63 @@ type TwoFactorRequestConnection struct {
 type TwoFactorRequestEdge struct {
 	// The request.
 	Node *domain.TwoFactorRequest `json:"node"`
-	// Its place in this list, for `after` and `before`. It belongs to the order of the list.
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
 	Cursor string `json:"cursor"`
 }
 
-// Which events of two-factor requests. All that are given must hold.
+// Conditions on an event of a two-factor request. All given conditions must hold.
 type TwoFactorRequestEventWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*TwoFactorRequestEventWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*TwoFactorRequestEventWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *TwoFactorRequestEventWhere `json:"not,omitempty"`
 	// The id of the event.
 	ID *IDWhere `json:"id,omitempty"`
 	// The id of the request.
 	TwoFactorRequestID *IDWhere `json:"twoFactorRequestId,omitempty"`
-	// The mutation's name, as in `LifecycleEvent.name`.
+	// The name of the mutation, as in `LifecycleEvent.name`.
 	Name *NameWhere `json:"name,omitempty"`
-	// The status before. A new record has none, and then only `ne` and `not` hold.
+	// The previous status. For a new record, which has none, only `ne` and `not` match.
 	From *TwoFactorRequestStatusWhere `json:"from,omitempty"`
-	// The status afterwards. An erased record has none, and then only `ne` and `not` hold.
+	// The new status. For a deleted record, which has none, only `ne` and `not` match.
 	To *TwoFactorRequestStatusWhere `json:"to,omitempty"`
-	// The id of the user who asked for it.
+	// The id of the user who made the transition.
 	Actor *IDWhere `json:"actor,omitempty"`
-	// When it was.
+	// When it happened.
 	OccurredAt *DateTimeWhere `json:"occurredAt,omitempty"`
 }
 
-// A key of the order of two-factor requests.
+// A sort key for two-factor requests.
 type TwoFactorRequestOrder struct {
-	// What to sort by.
+	// The field to sort by.
 	Field TwoFactorRequestOrderField `json:"field"`
-	// In which direction.
+	// The sort direction.
 	Direction OrderDirection `json:"direction"`
 }
 
-// Conditions on the status of a two-factor request. All that are given must hold.
+// Conditions on the status of a two-factor request. All given conditions must hold.
 type TwoFactorRequestStatusWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.TwoFactorRequestState `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.TwoFactorRequestState `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.TwoFactorRequestState `json:"in,omitempty"`
 }
 
-// Conditions on a two-factor request. All that are given must hold; at most 200 in one query.
+// Conditions on a two-factor request. All given conditions must hold, at most 200 in one query.
 type TwoFactorRequestWhere struct {
-	// All of these hold.
+	// All of these conditions hold.
 	And []*TwoFactorRequestWhere `json:"and,omitempty"`
-	// One of these holds.
+	// At least one of these conditions holds.
 	Or []*TwoFactorRequestWhere `json:"or,omitempty"`
-	// This does not hold.
+	// This condition does not hold.
 	Not *TwoFactorRequestWhere `json:"not,omitempty"`
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	ID *IDWhere `json:"id,omitempty"`
-	// Where it stands.
+	// The current state.
 	Status *TwoFactorRequestStatusWhere `json:"status,omitempty"`
 	// The id of the customer.
 	CustomerID *IDWhere `json:"customerId,omitempty"`
@@ -1092,93 +1093,93 @@ type TwoFactorRequestWhere struct {
 	ClientID *IDWhere `json:"clientId,omitempty"`
 	// When it was opened.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
-	// When the last transition was.
+	// When the last transition happened.
 	UpdatedAt *DateTimeWhere `json:"updatedAt,omitempty"`
-	// Until when it can be decided.
+	// When it expires.
 	ExpiresAt *DateTimeWhere `json:"expiresAt,omitempty"`
 }
 
-// What came of updateContact.
+// Result of updateContact.
 type UpdateContactPayload struct {
-	// The contact as it is now; null where there is none that you may see.
+	// The current contact; null if it does not exist or you may not see it.
 	Contact *domain.Contact `json:"contact,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of updateInvitationSecret.
+// Result of updateInvitationSecret.
 type UpdateInvitationSecretPayload struct {
-	// The invitation as it is now; null where there is none that you may see.
+	// The current invitation; null if it does not exist or you may not see it.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// Conditions on a URI. All that are given must hold. A relative URI and an absolute one of this server are the same.
+// Conditions on a URI. All given conditions must hold. A relative URI equals the absolute URI on this server.
 type URIWhere struct {
-	// It is this URI.
+	// Equals this URI.
 	Eq *string `json:"eq,omitempty"`
-	// It is one of these, at most 100.
+	// Equals one of these values, at most 100.
 	In []string `json:"in,omitempty"`
 }
 
-// Conditions on a way to verify. All that are given must hold.
+// Conditions on a type of verification. All given conditions must hold.
 type VerificationTypeWhere struct {
-	// It is this one.
+	// Equals this value.
 	Eq *domain.VerificationType `json:"eq,omitempty"`
-	// It is another one.
+	// Differs from this value.
 	Ne *domain.VerificationType `json:"ne,omitempty"`
-	// It is one of these.
+	// Equals one of these values.
 	In []domain.VerificationType `json:"in,omitempty"`
 }
 
-// What came of verifyEmail.
+// Result of verifyEmail.
 type VerifyEmailPayload struct {
-	// The verification; null where the token is not accepted.
+	// The verification; null if the token is not valid.
 	EmailVerification *domain.EmailVerification `json:"emailVerification,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of verifyInvitation.
+// Result of verifyInvitation.
 type VerifyInvitationPayload struct {
-	// The accepted invitation; null where there is a problem.
+	// The accepted invitation; null if there is a problem.
 	Invitation *domain.Invitation `json:"invitation,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What came of verifyPhone.
+// Result of verifyPhone.
 type VerifyPhonePayload struct {
-	// The verification; null where the code is not accepted.
+	// The verification; null if the code is not valid.
 	PhoneVerification *domain.PhoneVerification `json:"phoneVerification,omitempty"`
-	// Why it was not done; empty where it was.
+	// The problems; empty on success.
 	Problems []problem.Shape `json:"problems"`
-	// Whether this is the answer of an earlier call with the same idempotency key.
+	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
 }
 
-// What approvals can be sorted by.
+// The fields that approvals can be sorted by.
 type ApprovalOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	ApprovalOrderFieldID ApprovalOrderField = "ID"
-	// What the administrator approves in place of.
+	// The type of verification that the approval replaces.
 	ApprovalOrderFieldMethod ApprovalOrderField = "METHOD"
 	// The administrator.
 	ApprovalOrderFieldApprovedBy ApprovalOrderField = "APPROVED_BY"
 	// The contact.
 	ApprovalOrderFieldContactID ApprovalOrderField = "CONTACT_ID"
-	// When it was made.
+	// When it was created.
 	ApprovalOrderFieldCreatedAt ApprovalOrderField = "CREATED_AT"
 )
 
@@ -1219,19 +1220,19 @@ func (e ApprovalOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What contacts can be sorted by.
+// The fields that contacts can be sorted by.
 type ContactOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	ContactOrderFieldID ContactOrderField = "ID"
-	// The user whom it is.
+	// The user that this contact represents.
 	ContactOrderFieldUserID ContactOrderField = "USER_ID"
-	// The user who made it.
+	// The user who created it.
 	ContactOrderFieldCreatedBy ContactOrderField = "CREATED_BY"
-	// When it was made.
+	// When it was created.
 	ContactOrderFieldCreatedAt ContactOrderField = "CREATED_AT"
-	// When it was changed.
+	// When it was last changed.
 	ContactOrderFieldUpdatedAt ContactOrderField = "UPDATED_AT"
 )
 
@@ -1272,13 +1273,13 @@ func (e ContactOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What devices can be sorted by.
+// The fields that devices can be sorted by.
 type DeviceOrderField string
 
 const (
 	// The id.
 	DeviceOrderFieldID DeviceOrderField = "ID"
-	// Where it stands.
+	// The current state.
 	DeviceOrderFieldStatus DeviceOrderField = "STATUS"
 	// The id of the customer.
 	DeviceOrderFieldCustomerID DeviceOrderField = "CUSTOMER_ID"
@@ -1325,15 +1326,15 @@ func (e DeviceOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What reports can be sorted by.
+// The fields that reports can be sorted by.
 type FraudRiskReportOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	FraudRiskReportOrderFieldID FraudRiskReportOrderField = "ID"
-	// When it was made.
+	// When it was created.
 	FraudRiskReportOrderFieldCreatedAt FraudRiskReportOrderField = "CREATED_AT"
-	// What it came to.
+	// The result.
 	FraudRiskReportOrderFieldState FraudRiskReportOrderField = "STATE"
 )
 
@@ -1372,17 +1373,17 @@ func (e FraudRiskReportOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What invitations can be sorted by.
+// The fields that invitations can be sorted by.
 type InvitationOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	InvitationOrderFieldID InvitationOrderField = "ID"
-	// What the invitee is asked to become.
+	// The role offered to the invitee.
 	InvitationOrderFieldType InvitationOrderField = "TYPE"
-	// Where it stands.
+	// The current state.
 	InvitationOrderFieldState InvitationOrderField = "STATE"
-	// Where the mail goes.
+	// The address that the e-mail is sent to.
 	InvitationOrderFieldEmailAddress InvitationOrderField = "EMAIL_ADDRESS"
 	// The invitee's first name.
 	InvitationOrderFieldFirstName InvitationOrderField = "FIRST_NAME"
@@ -1396,11 +1397,11 @@ const (
 	InvitationOrderFieldRole InvitationOrderField = "ROLE"
 	// The inviter's name.
 	InvitationOrderFieldInviterFullName InvitationOrderField = "INVITER_FULL_NAME"
-	// When it was made.
+	// When it was created.
 	InvitationOrderFieldCreatedAt InvitationOrderField = "CREATED_AT"
-	// When the last transition was.
+	// When the last transition happened.
 	InvitationOrderFieldUpdatedAt InvitationOrderField = "UPDATED_AT"
-	// Until when it can be accepted.
+	// When it expires.
 	InvitationOrderFieldExpiresAt InvitationOrderField = "EXPIRES_AT"
 	// The id of the inviter.
 	InvitationOrderFieldCreatedBy InvitationOrderField = "CREATED_BY"
@@ -1408,7 +1409,7 @@ const (
 	InvitationOrderFieldCustomerID InvitationOrderField = "CUSTOMER_ID"
 	// The inviter's group in the core banking system.
 	InvitationOrderFieldCustomerGroup InvitationOrderField = "CUSTOMER_GROUP"
-	// How often somebody tried to accept it.
+	// The number of attempts to accept it.
 	InvitationOrderFieldVerificationCount InvitationOrderField = "VERIFICATION_COUNT"
 )
 
@@ -1461,11 +1462,11 @@ func (e InvitationOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What events can be sorted by.
+// The fields that events can be sorted by.
 type LifecycleEventOrderField string
 
 const (
-	// The place in the feed, which is the order of the commits.
+	// The position in the feed, which is the commit order.
 	LifecycleEventOrderFieldCursor LifecycleEventOrderField = "CURSOR"
 )
 
@@ -1502,13 +1503,13 @@ func (e LifecycleEventOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// A direction of sorting.
+// A sort direction.
 type OrderDirection string
 
 const (
-	// Smallest, oldest or first in the alphabet first.
+	// Ascending: smallest, oldest or alphabetically first value first.
 	OrderDirectionAsc OrderDirection = "ASC"
-	// Largest, newest or last in the alphabet first.
+	// Descending: largest, newest or alphabetically last value first.
 	OrderDirectionDesc OrderDirection = "DESC"
 )
 
@@ -1546,17 +1547,17 @@ func (e OrderDirection) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What quizzes can be sorted by.
+// The fields that quizzes can be sorted by.
 type QuizOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	QuizOrderFieldID QuizOrderField = "ID"
-	// When it was made.
+	// When it was created.
 	QuizOrderFieldCreatedAt QuizOrderField = "CREATED_AT"
-	// When its time is over.
+	// When the time for answers ends.
 	QuizOrderFieldExpiresAt QuizOrderField = "EXPIRES_AT"
-	// Where it stands.
+	// The current state.
 	QuizOrderFieldState QuizOrderField = "STATE"
 )
 
@@ -1596,27 +1597,27 @@ func (e QuizOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What sessions can be sorted by.
+// The fields that sessions can be sorted by.
 type SessionOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	SessionOrderFieldID SessionOrderField = "ID"
-	// Where it stands.
+	// The current state.
 	SessionOrderFieldStatus SessionOrderField = "STATUS"
 	// The id of the user.
 	SessionOrderFieldUserID SessionOrderField = "USER_ID"
 	// The id of the client.
 	SessionOrderFieldClientID SessionOrderField = "CLIENT_ID"
-	// When it was made.
+	// When it was created.
 	SessionOrderFieldCreatedAt SessionOrderField = "CREATED_AT"
-	// When the last transition was.
+	// When the last transition happened.
 	SessionOrderFieldUpdatedAt SessionOrderField = "UPDATED_AT"
 	// When it was last in use.
 	SessionOrderFieldLastActiveAt SessionOrderField = "LAST_ACTIVE_AT"
 	// The end of its maximum lifetime.
 	SessionOrderFieldExpireAt SessionOrderField = "EXPIRE_AT"
-	// When it is abandoned, if it is not in use before.
+	// When it becomes abandoned unless it is used before.
 	SessionOrderFieldAbandonAt SessionOrderField = "ABANDON_AT"
 )
 
@@ -1661,13 +1662,13 @@ func (e SessionOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
-// What two-factor requests can be sorted by.
+// The fields that two-factor requests can be sorted by.
 type TwoFactorRequestOrderField string
 
 const (
-	// The id; ids sort by time.
+	// The id. Ids sort by creation time.
 	TwoFactorRequestOrderFieldID TwoFactorRequestOrderField = "ID"
-	// Where it stands.
+	// The current state.
 	TwoFactorRequestOrderFieldStatus TwoFactorRequestOrderField = "STATUS"
 	// The id of the customer.
 	TwoFactorRequestOrderFieldCustomerID TwoFactorRequestOrderField = "CUSTOMER_ID"
@@ -1675,9 +1676,9 @@ const (
 	TwoFactorRequestOrderFieldClientID TwoFactorRequestOrderField = "CLIENT_ID"
 	// When it was opened.
 	TwoFactorRequestOrderFieldCreatedAt TwoFactorRequestOrderField = "CREATED_AT"
-	// When the last transition was.
+	// When the last transition happened.
 	TwoFactorRequestOrderFieldUpdatedAt TwoFactorRequestOrderField = "UPDATED_AT"
-	// Until when it can be decided.
+	// When it expires.
 	TwoFactorRequestOrderFieldExpiresAt TwoFactorRequestOrderField = "EXPIRES_AT"
 )
 

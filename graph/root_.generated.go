@@ -4530,7 +4530,8 @@ func sourceData(filename string) string {
 
 var sources = []*ast.Source{
 	{Name: "../schema.graphqls", Input: `"""
-An instant: RFC 3339, as in ` + "`" + `2026-03-01T09:30:00Z` + "`" + `. Answers are in UTC. An input may have any offset.
+A point in time in RFC 3339 format, for example ` + "`" + `2026-03-01T09:30:00Z` + "`" + `. Responses are in UTC. Input may have any
+offset.
 """
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
@@ -4538,189 +4539,192 @@ scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
 
 """
-What the server asks of a value beyond its type. A value that breaks it is told as a ` + "`" + `FieldProblem` + "`" + ` with the code
-` + "`" + `INVALID_INPUT` + "`" + `, in the payload of a mutation.
+A constraint on a value beyond its type. If a value violates it, the payload of the mutation contains a ` + "`" + `FieldProblem` + "`" + `
+with the code ` + "`" + `INVALID_INPUT` + "`" + `.
 """
 directive @constraint(
-  "The text has at least so many characters."
+  "The minimum length of the text in characters."
   minLength: Int
-  "The text has at most so many characters."
+  "The maximum length of the text in characters."
   maxLength: Int
-  "The number is at least this."
+  "The minimum value of the number."
   min: Int
-  "The number is at most this."
+  "The maximum value of the number."
   max: Int
   """
-  What the text must look like: ` + "`" + `email` + "`" + ` is a mailbox, one ` + "`" + `@` + "`" + ` with something on both sides and no white space;
-  ` + "`" + `printable` + "`" + ` has no control character and no line break; ` + "`" + `line` + "`" + ` is printable and not blank; ` + "`" + `clientId` + "`" + ` has letters,
-  digits and ` + "`" + `-_:.~$` + "`" + `; ` + "`" + `templateName` + "`" + ` has letters, digits, dots, hyphens and underscores; ` + "`" + `ip` + "`" + ` is an IP address;
-  ` + "`" + `digits` + "`" + ` has digits only; ` + "`" + `text` + "`" + ` is anything but the character U+0000; ` + "`" + `birthdate` + "`" + ` is a day of the calendar,
-  ` + "`" + `yyyy-mm-dd` + "`" + `; ` + "`" + `ipv4` + "`" + ` is an IPv4 address.
+  The format of the text. ` + "`" + `email` + "`" + `: a mailbox, one ` + "`" + `@` + "`" + ` with text on both sides and no white space. ` + "`" + `printable` + "`" + `: no
+  control characters and no line breaks. ` + "`" + `line` + "`" + `: printable and not blank. ` + "`" + `clientId` + "`" + `: letters, digits and ` + "`" + `-_:.~$` + "`" + `.
+  ` + "`" + `templateName` + "`" + `: letters, digits, dots, hyphens and underscores. ` + "`" + `ip` + "`" + `: an IP address. ` + "`" + `digits` + "`" + `: digits only. ` + "`" + `text` + "`" + `:
+  anything but the character U+0000. ` + "`" + `birthdate` + "`" + `: a calendar date, ` + "`" + `yyyy-mm-dd` + "`" + `. ` + "`" + `ipv4` + "`" + `: an IPv4 address.
   """
   format: String
-  "The list has at most so many entries."
+  "The maximum number of entries in the list."
   maxItems: Int
-  "The list names nothing twice."
+  "The list must not contain duplicates."
   unique: Boolean
-  "Each text is one of these."
+  "The permitted values."
   oneOf: [String!]
 ) on INPUT_FIELD_DEFINITION | ARGUMENT_DEFINITION
 
-"What the server can be asked."
+"All queries."
 type Query {
   """
-  Any record by its id; null where there is none that you may see.
-  Needs the scope that the record's own query needs.
+  Returns the record with this id; null if it does not exist or you may not see it. Needs the scope that the record's
+  own query needs.
   """
   node(
-    "The id of any record."
+    "The id of a record of any kind."
     id: ID!
   ): Node
   """
-  Many records by their ids, in the order of the ids; null in the place of each that is not there, or not yours.
+  Returns the records with these ids, in the order of the ids, with null for each that does not exist or that you may
+  not see.
   """
   nodes(
-    "At most 100 ids of any records."
+    "The ids of at most 100 records of any kind."
     ids: [ID!]!
   ): [Node]
-  "Who you are, as the server knows you from your access token. Needs a token of any scope."
+  "The caller, as identified by the access token. Needs a token with any scope."
   viewer: Viewer
   """
-  The life of a kind of record as data: its states, and what leads from one to the next. It is what the server
-  itself goes by. Needs no token.
+  The life cycle of a kind of record as data: its states and transitions. The server enforces exactly this table.
+  Needs no token.
   """
   lifecycle(
     "The kind of record."
     of: LifecycleKind!
   ): LifecycleMap!
-  "The program that answers. Needs no token."
+  "The running program. Needs no token."
   version: Version!
 }
 
 """
-What the server can be told to do: one mutation for each transition of a life. Each has a payload with ` + "`" + `problems` + "`" + `;
-an empty list means that it is done. Only who may not ask at all gets a top-level error.
+All mutations: one for each transition of a life cycle. Each payload has a list ` + "`" + `problems` + "`" + `, which is empty on success.
+Only a caller who may not call the mutation at all receives a top-level error.
 """
 type Mutation
 
 """
-What the server can be asked to tell as it happens, over server-sent events or WebSocket. Each event has a ` + "`" + `cursor` + "`" + `;
-with it in ` + "`" + `after` + "`" + `, a subscription that was cut off goes on without loss or repetition. What you may see is decided for
-each event, with the rights of the token that you subscribed with. A subscription ends with ` + "`" + `UNAUTHENTICATED` + "`" + ` when that
-token is expired or its session is over: subscribe again with a new token, after the last cursor.
+All subscriptions: live events over server-sent events or WebSocket. Each event has a ` + "`" + `cursor` + "`" + `. Pass the last one as
+` + "`" + `after` + "`" + ` to resume an interrupted subscription without loss or repetition. The server decides for each event whether
+you may see it, with the rights of the token that you subscribed with. A subscription ends with ` + "`" + `UNAUTHENTICATED` + "`" + ` when
+that token expires or its session ends: subscribe again with a new token, after the last cursor.
 """
 type Subscription
 
-"Anything that has an id of its own."
+"A record with an id."
 interface Node {
-  "Opaque; the same here, in the REST APIs, in mails and in logs."
+  "An opaque id, the same in GraphQL, the REST APIs, e-mails and logs."
   id: ID!
 }
 
-"A record that leads a life: it has a state, and each transition makes a new version of it."
+"A record with a life cycle: it has a state, and each transition creates a new version of it."
 interface Lifecycle implements Node {
-  "Opaque; the same here, in the REST APIs, in mails and in logs."
+  "An opaque id, the same in GraphQL, the REST APIs, e-mails and logs."
   id: ID!
-  "Grows by one with each transition. Give it as ` + "`" + `expectedVersion` + "`" + ` to decide on what you have seen."
+  """
+  The version of the record; each transition increments it. Pass it as ` + "`" + `expectedVersion` + "`" + ` to act only on the version
+  that you have seen.
+  """
   version: Int!
-  "When the record was made."
+  "When the record was created."
   createdAt: DateTime!
-  "When the last transition was."
+  "When the last transition happened."
   updatedAt: DateTime!
-  "What you may do with the record now, and why not else: one entry for each mutation of its kind."
+  "The mutations of this kind of record: whether you may call each now and, if not, why."
   actions: [Action!]!
-  "What happened to the record, oldest first."
+  "The events of the record, oldest first."
   timeline(
-    "The first so many events: 0 to 100. The default is 20."
+    "Returns the first n events (0 to 100). The default is 20."
     first: Int
-    "Only events after this cursor."
+    "Returns only events after this cursor."
     after: String
-    "The last so many events: 0 to 100. Give ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `, not both."
+    "Returns the last n events (0 to 100). Use either ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `, not both."
     last: Int
-    "Only events before this cursor."
+    "Returns only events before this cursor."
     before: String
   ): LifecycleEventConnection!
 }
 
-"A kind of record that leads a life."
+"A kind of record with a life cycle."
 enum LifecycleKind {
   "A request to join an account or an organization: ` + "`" + `Invitation` + "`" + `."
   INVITATION
-  "A user who is signed in: ` + "`" + `Session` + "`" + `."
+  "A signed-in user: ` + "`" + `Session` + "`" + `."
   SESSION
-  "A proof of an address: ` + "`" + `EmailVerification` + "`" + `."
+  "The verification of an e-mail address: ` + "`" + `EmailVerification` + "`" + `."
   EMAIL_VERIFICATION
-  "A proof of a number: ` + "`" + `PhoneVerification` + "`" + `."
+  "The verification of a phone number: ` + "`" + `PhoneVerification` + "`" + `."
   PHONE_VERIFICATION
-  "A key pair of a customer: ` + "`" + `Device` + "`" + `."
+  "A customer's key pair: ` + "`" + `Device` + "`" + `."
   DEVICE
-  "A decision asked of a customer: ` + "`" + `TwoFactorRequest` + "`" + `."
+  "A decision requested from a customer: ` + "`" + `TwoFactorRequest` + "`" + `."
   TWO_FACTOR_REQUEST
-  "A person the institution deals with: ` + "`" + `Contact` + "`" + `."
+  "A person known to the institution: ` + "`" + `Contact` + "`" + `."
   CONTACT
-  "What speaks against a person: ` + "`" + `FraudRiskReport` + "`" + `."
+  "An assessment of a person's fraud risk: ` + "`" + `FraudRiskReport` + "`" + `."
   FRAUD_RISK_REPORT
-  "Questions to a person: ` + "`" + `Quiz` + "`" + `."
+  "Questions that identify a person: ` + "`" + `Quiz` + "`" + `."
   QUIZ
-  "A word of an administrator for a contact: ` + "`" + `Approval` + "`" + `."
+  "An administrator's approval of a contact: ` + "`" + `Approval` + "`" + `."
   APPROVAL
 }
 
-"Whether you may do something with a record now."
+"Whether you may call a mutation on a record now."
 type Action {
-  "The mutation's name."
+  "The name of the mutation."
   name: String!
-  "Whether the mutation is open to you now, as far as the server can tell before it sees the input."
+  "Whether you may call the mutation now, as far as the server can determine without the input."
   allowed: Boolean!
-  "What the mutation would answer now; null where it is allowed."
+  "The problem that the mutation would return now; null if it is allowed."
   problem: Problem
-  "When it may be allowed; null where nobody can tell, and where it is allowed."
+  "When the mutation may become available; null if that is unknown or if the mutation is allowed."
   availableAt: DateTime
 }
 
-"One transition of one record, as it was made. It is never changed, and holds no personal data and no secret."
+"One transition of one record. Events never change and contain no personal data and no secrets."
 type LifecycleEvent implements Node {
-  "Opaque; begins with ` + "`" + `evt_` + "`" + `."
+  "An opaque id that begins with ` + "`" + `evt_` + "`" + `."
   id: ID!
   """
-  The place in the feed of all events: where a subscriber goes on from. Taken from a timeline it may be a moment ahead of
-  the feed; take it from ` + "`" + `lifecycleEvents` + "`" + ` to be sure that nothing is missed.
+  The position in the feed of all events: pass it as ` + "`" + `after` + "`" + ` to resume a subscription. A cursor taken from a timeline
+  may be slightly ahead of the feed; use one from ` + "`" + `lifecycleEvents` + "`" + ` to be sure that no event is missed.
   """
   cursor: String!
   """
-  The mutation's name; verb and subject where time made the transition, as in ` + "`" + `expireInvitation` + "`" + `, or another mutation as
-  a part of its work, as in ` + "`" + `replaceSession` + "`" + `.
+  The name of the mutation; verb and subject for a transition caused by time, for example ` + "`" + `expireInvitation` + "`" + `, or made
+  as part of another mutation, for example ` + "`" + `replaceSession` + "`" + `.
   """
   name: String!
-  "The state before, in the words of the kind's state enumeration; null for a new record."
+  "The previous state, a value of the kind's state enumeration; null for a new record."
   from: String
-  "The state afterwards, in the words of the kind's state enumeration; null for an erased record."
+  "The new state, a value of the kind's state enumeration; null for a deleted record."
   to: String
-  "When it was."
+  "When it happened."
   occurredAt: DateTime!
-  "Why, in the words of who asked for it; null where nobody said."
+  "The reason given by the caller; null if none was given."
   reason: String
-  "The id of the user who asked for it; null where time did, or somebody who was not signed in."
+  "The id of the user who made the transition; null if time caused it or the caller was anonymous."
   actor: ID
   "The kind of the record."
   subjectKind: LifecycleKind!
   "The id of the record."
   subjectId: ID!
-  "The version of the record that the transition made."
+  "The version of the record after the transition."
   version: Int!
-  "The record as it is now; null where it is gone, or not yours to see."
+  "The current record; null if it was deleted or you may not see it."
   subject: Node
 }
 
 "A page of events."
 type LifecycleEventConnection {
-  "The events of the page, each with its cursor in this list."
+  "The events of the page, each with its cursor."
   edges: [LifecycleEventEdge!]!
   "The events of the page."
   nodes: [LifecycleEvent!]!
-  "Where the page stands in the list."
+  "The position of the page in the list."
   pageInfo: PageInfo!
-  "How many events there are on all pages."
+  "The number of events on all pages."
   totalCount: Int!
 }
 
@@ -4728,93 +4732,91 @@ type LifecycleEventConnection {
 type LifecycleEventEdge {
   "The event."
   node: LifecycleEvent!
-  "Its place in this list, for ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `. It is not the event's place in the feed."
+  "The position in this list, for ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `. It is not the position in the feed."
   cursor: String!
 }
 
-"Where a page stands in its list."
+"The position of a page in its list."
 type PageInfo {
-  "Whether there is more after the page."
+  "Whether there are entries after the page."
   hasNextPage: Boolean!
-  "Whether there is more before the page."
+  "Whether there are entries before the page."
   hasPreviousPage: Boolean!
-  "The cursor of the first entry; null on an empty page."
+  "The cursor of the first entry; null if the page is empty."
   startCursor: String
-  "The cursor of the last entry; null on an empty page."
+  "The cursor of the last entry; null if the page is empty."
   endCursor: String
 }
 
-"A direction of sorting."
+"A sort direction."
 enum OrderDirection {
-  "Smallest, oldest or first in the alphabet first."
+  "Ascending: smallest, oldest or alphabetically first value first."
   ASC
-  "Largest, newest or last in the alphabet first."
+  "Descending: largest, newest or alphabetically last value first."
   DESC
 }
 
-"The life of a kind of record as data."
+"The life cycle of a kind of record as data."
 type LifecycleMap {
   "The kind of record."
   kind: LifecycleKind!
-  "The states of a new record; several where it depends on the input."
+  "The initial states. There are several if the initial state depends on the input."
   starts: [String!]!
-  "Every state."
+  "All states."
   states: [LifecycleState!]!
-  "Everything that can happen to a record, its creation first."
+  "All transitions, creation first."
   transitions: [LifecycleTransition!]!
 }
 
-"A state of a life."
+"A state of a life cycle."
 type LifecycleState {
-  "The word of the kind's state enumeration."
+  "The value of the kind's state enumeration."
   name: String!
-  "Whether nothing leads to another state."
+  "Whether no transition leads to another state."
   final: Boolean!
-  "How a record gets in, and what comes next."
+  "How a record enters the state, and what happens next."
   description: String!
 }
 
-"A transition of a life."
+"A transition of a life cycle."
 type LifecycleTransition {
-  """
-  The mutation's name; verb and subject where time makes the transition, or another mutation does as a part of its work.
-  """
+  "The name of the mutation; verb and subject if time causes the transition or if it is part of another mutation."
   name: String!
-  "The states in which it is open; none for the creation."
+  "The states in which the transition is open; empty for creation."
   from: [String!]!
-  "The states in which it may end; none where the record is gone afterwards."
+  "The possible states after the transition; empty if the record is deleted."
   to: [String!]!
-  "Who may ask for it, beside the scope that it needs."
+  "The roles that may make the transition, in addition to the required scope."
   who: [LifecycleRole!]!
 }
 
-"How somebody stands to a record."
+"The role of a caller towards a record."
 enum LifecycleRole {
-  "Everybody whom the scopes let in."
+  "Any caller with a permitted scope."
   ANYONE
-  "Created the invitation."
+  "The creator of the invitation."
   INVITER
-  "Presents the invitation's secret, and is not the inviter."
+  "A caller, other than the inviter, who presents the secret of the invitation."
   INVITEE
-  "The user it belongs to."
+  "The user to whom the record belongs."
   OWNER
-  "Owns the account, or owns or signs for the organization, that the invitation leads to."
+  "A user who owns the account, or who owns or signs for the organization, that the invitation is for."
   TARGET
-  "Holds ` + "`" + `admin/write` + "`" + ` or ` + "`" + `admin/full` + "`" + `."
+  "A caller with ` + "`" + `admin/write` + "`" + ` or ` + "`" + `admin/full` + "`" + `."
   ADMIN
-  "Holds ` + "`" + `admin/read` + "`" + `: sees what an administrator sees and does nothing."
+  "A caller with ` + "`" + `admin/read` + "`" + `, who may see what an administrator sees and change nothing."
   AUDITOR
-  "Time itself."
+  "The passage of time."
   CLOCK
-  "The provider of quizzes, once it has scored the answers."
+  "The provider of the quiz, when it reports the score."
   PROVIDER
 }
 
-"You, as the server knows you from your access token."
+"The caller, as identified by the access token."
 type Viewer {
   "The user id: the claim ` + "`" + `sub` + "`" + `."
   id: ID!
-  "The claim ` + "`" + `username` + "`" + `, else ` + "`" + `preferred_username` + "`" + `."
+  "The claim ` + "`" + `username` + "`" + `, or ` + "`" + `preferred_username` + "`" + ` if that is absent."
   username: String
   "The claim ` + "`" + `email` + "`" + `."
   email: String
@@ -4822,308 +4824,298 @@ type Viewer {
   customerId: ID
   "The claim ` + "`" + `customerGroup` + "`" + `: your group in the core banking system."
   customerGroup: String
-  "The application: the claim ` + "`" + `client_id` + "`" + `, else ` + "`" + `azp` + "`" + `."
+  "The application: the claim ` + "`" + `client_id` + "`" + `, or ` + "`" + `azp` + "`" + ` if that is absent."
   clientId: ID
-  "The session that the token speaks for: the claim ` + "`" + `sid` + "`" + `."
+  "The session that the token belongs to: the claim ` + "`" + `sid` + "`" + `."
   sessionId: ID
-  "What the token allows."
+  "The scopes of the token."
   scopes: [String!]!
 }
 
-"The program that answers."
+"The running program."
 type Version {
   "The version of Gatehouse."
   version: String!
-  "The commit that it was built from."
+  "The commit from which it was built."
   commit: String!
-  "The version of Go that it was built with."
+  "The version of Go with which it was built."
   goVersion: String!
 }
 
-"Why something was not done, although you may ask for it."
+"Why a mutation was not carried out, although you may call it."
 interface Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people. It holds no secret and nobody's data."
+  "The problem, as text for people. It contains no secrets and no personal data."
   message: String!
-  "Leads to the member of the input that is wrong; null where none is."
+  "The path to the invalid field of the input; null if the problem is not in the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
 }
 
-"A member of the input is wrong."
+"A field of the input is invalid."
 type FieldProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Leads to the member of the input that is wrong."
+  "The path to the invalid field of the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
 }
 
-"The record, or what it leads to, is in a state in which this is not possible."
+"The state of the record, or of a related record, does not permit this."
 type StateProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Null: it is not the input."
+  "Always null: the problem is not in the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
-  "The state of the record, where that is what is wrong."
+  "The current state of the record, if the state is the problem."
   currentState: String
-  "The states in which it would be possible, where the state is what is wrong."
+  "The states in which this is possible, if the state is the problem."
   allowedStates: [String!]
 }
 
-"The record has changed since the version that you decided on."
+"The record has changed since the expected version."
 type StaleVersionProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Null: the input is well formed."
+  "Always null: the input is well-formed."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
-  "The version that the record has now."
+  "The current version of the record."
   currentVersion: Int
 }
 
-"There was too much of something."
+"A limit was exceeded."
 type LimitProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Null: it is not the input."
+  "Always null: the problem is not in the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
-  "How much is allowed."
+  "The limit."
   limit: Int
-  "When it may be tried again; null where waiting does not help."
+  "When to try again; null if waiting does not help."
   availableAt: DateTime
 }
 
-"There is no such record, or none that you may see."
+"The record does not exist, or you may not see it."
 type NotFoundProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Leads to the member of the input that names the record."
+  "The path to the field of the input that names the record."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
 }
 
-"A service that the server depends on does not answer."
+"A service that the server depends on does not respond."
 type DependencyProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Null: it is not the input."
+  "Always null: the problem is not in the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
 }
 
-"""
-You may not ask for this. It says so in ` + "`" + `Action.problem` + "`" + ` only: a mutation that is asked for nevertheless is refused
-with a top-level error.
-"""
+"You may not call this. Returned in ` + "`" + `Action.problem` + "`" + ` only: the mutation itself is refused with a top-level error."
 type AccessProblem implements Problem {
-  "What is wrong, for programs."
+  "The problem, as a code for programs."
   code: ProblemCode!
-  "What is wrong, for people."
+  "The problem, as text for people."
   message: String!
-  "Null: it is not the input."
+  "Always null: the problem is not in the input."
   path: [String!]
-  "What can be done about it."
+  "How to resolve the problem."
   remediation: String
 }
 
-"What can be wrong. The same words, in lower camel case, are the types of the REST APIs."
+"The problem codes. In lower camel case, they are the error types of the REST APIs."
 enum ProblemCode {
-  "A member of the input breaks a rule of the schema; see ` + "`" + `path` + "`" + `."
+  "A field of the input violates a rule of the schema; see ` + "`" + `path` + "`" + `."
   INVALID_INPUT
-  "There is no such record, or none that you may see."
+  "The record does not exist, or you may not see it."
   NOT_FOUND
   "The record has changed since ` + "`" + `expectedVersion` + "`" + `."
   VERSION_STALE
   "Too many calls of this kind; wait until ` + "`" + `availableAt` + "`" + `."
   TOO_MANY_REQUESTS
-  "The idempotency key stands for another operation or another input."
+  "The idempotency key was used before with another operation or other input."
   IDEMPOTENCY_KEY_REUSED
-  "You may not ask for this. In ` + "`" + `Action.problem` + "`" + ` only; a mutation answers with the top-level error of this name."
+  """
+  You may not call this. Returned in ` + "`" + `Action.problem` + "`" + ` only; the mutation itself returns the top-level error of this
+  name.
+  """
   FORBIDDEN
   "The account does not support joint owners."
   JOINT_OWNERS_DISABLED
-  "The account accepts no further owner."
+  "The account does not accept further owners."
   ADDITIONAL_OWNERS_NOT_ALLOWED
-  "The invitation is in a state in which this is not possible."
+  "The state of the invitation does not permit this."
   INVALID_INVITATION_STATE
-  "The invitation to be accepted is expired."
+  "The invitation has expired."
   VERIFICATION_INVITATION_EXPIRED
-  "The invitation to be accepted is revoked."
+  "The invitation was revoked."
   VERIFICATION_INVITATION_REVOKED
-  "The invitation to be accepted is locked after too many wrong secrets."
+  "The invitation is locked after too many wrong secrets."
   VERIFICATION_INVITATION_FAILED
-  "The invitation was sent again as often as is allowed."
+  "The invitation was resent as often as permitted."
   INVITATION_RESEND_LIMIT_REACHED
   "The accepting user has not passed identity verification."
   INVITEE_NOT_VERIFIED
-  "The secret and the id do not match an open invitation."
+  "The id and the secret do not match an open invitation."
   INVITATION_VERIFICATION_FAILED
-  "This cannot be done to a session in this state."
+  "The state of the session does not permit this."
   INVALID_ACTION_FOR_SESSION
-  "The session is over and gives no tokens."
+  "The session has ended and issues no tokens."
   SIGNED_OUT
-  "The session has ended; ended sessions cannot be revived."
+  "The session has ended, and an ended session cannot be resumed."
   SESSION_TERMINATED
-  "The session is too old to be resumed."
+  "The session has exceeded its maximum lifetime and cannot be resumed."
   SESSION_LIFETIME_EXCEEDED
   "Another session has this handle."
   SESSION_HANDLE_TAKEN
-  "A JWT template cannot define this claim."
+  "A JWT template must not define this claim."
   JWT_TEMPLATE_RESERVED_CLAIM
-  "There is no such organization, or the user has no part in it."
+  "The organization does not exist, or the user is not a member of it."
   ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED
-  "The token of the mail is not accepted."
+  "The token is not valid."
   INVALID_TOKEN
-  "The code is not accepted."
+  "The code is not valid."
   INVALID_CODE
-  "The token of the mail is too old."
+  "The token has expired."
   TOKEN_EXPIRED
-  "The code is too old."
+  "The code has expired."
   CODE_EXPIRED
-  "The address or the number is verified already."
+  "The address or number is already verified."
   ALREADY_VERIFIED
   "The customer has no such address or number."
   NOTHING_TO_VERIFY
-  "The application asks for the PIN."
+  "The application requires the PIN."
   MISSING_PIN
-  "The application asks for the password."
+  "The application requires the password."
   MISSING_PASSWORD
-  "The challenge cannot be used: it is unknown, used, too old, or somebody else's."
+  "The challenge is unknown, used, expired, or belongs to another customer."
   INVALID_CHALLENGE
-  "The signature is not that of a registered device of the customer."
+  "The signature does not match a registered device of the customer."
   INVALID_SIGNATURE
   "The PIN is wrong."
   INVALID_PIN
   "The password is wrong."
   INVALID_PASSWORD
-  "There is no such device."
+  "The device does not exist."
   DEVICE_NOT_FOUND
-  "The key is a registered device of the customer already."
+  "The key is already registered as a device of the customer."
   DEVICE_ALREADY_REGISTERED
-  "The device is revoked already."
+  "The device is already revoked."
   DEVICE_REVOKED
-  "There is no such two-factor request."
+  "The two-factor request does not exist."
   REQUEST_NOT_FOUND
-  "The request is decided already."
+  "The request is already decided."
   ALREADY_DECIDED
-  "Nobody decided the request in time."
+  "The request expired without a decision."
   REQUEST_EXPIRED
-  "Several requests are pending, and none was named."
+  "Several requests are pending, and the call names none of them."
   AMBIGUOUS_REQUEST
-  "The reference names no contact that you may see."
+  "The reference does not identify a contact that you may see."
   INVALID_CONTACT_LINK
-  "There is no contact of that id or URI."
+  "No contact has this id or URI."
   INVALID_CONTACT_URI
-  "The contact lacks members of an identity that are required."
+  "The contact lacks required fields."
   INCOMPLETE_IDENTITY
-  "The answers do not fit the questions: each is answered once, by one of its choices."
+  "The answers do not match the questions: answer each question once, with one of its choices."
   INVALID_QUIZ_ANSWERS
-  "The quiz is in a state in which this is not possible."
+  "The state of the quiz does not permit this."
   INVALID_QUIZ_STATE
-  "No questions can be made for this person."
+  "No questions can be generated for this person."
   QUIZ_QUESTIONS_UNAVAILABLE
-  "The provider cannot be reached, and nothing was changed."
+  "The provider is not available; nothing was changed."
   PROVIDER_UNAVAILABLE
 }
 
-"""
-Conditions on an id. All that are given must hold.
-"""
+"Conditions on an id. All given conditions must hold."
 input IDWhere {
-  "It is this one."
+  "Equals this value."
   eq: ID
-  "It is another one, or there is none."
+  "Differs from this value, or has no value."
   ne: ID
-  "It is one of these, at most 100."
+  "Equals one of these values, at most 100."
   in: [ID!]
-  "Whether there is none."
+  "Whether it has no value."
   isNull: Boolean
 }
 
-"""
-Conditions on a text. All that are given must hold.
-"""
+"Conditions on a text. All given conditions must hold."
 input TextWhere {
-  "It is this text."
+  "Equals this text."
   eq: String
-  "It is another text, or there is none."
+  "Differs from this text, or has no value."
   ne: String
-  "It is one of these, at most 100."
+  "Equals one of these values, at most 100."
   in: [String!]
-  "It has this in it, in upper or lower case."
+  "Contains this text, regardless of case."
   contains: String
-  "It begins with this, in upper or lower case."
+  "Starts with this text, regardless of case."
   startsWith: String
-  "Whether there is none."
+  "Whether it has no value."
   isNull: Boolean
 }
 
-"""
-Conditions on a URI. All that are given must hold. A relative URI and an absolute one of this server are the same.
-"""
+"Conditions on a URI. All given conditions must hold. A relative URI equals the absolute URI on this server."
 input UriWhere {
-  "It is this URI."
+  "Equals this URI."
   eq: String
-  "It is one of these, at most 100."
+  "Equals one of these values, at most 100."
   in: [String!]
 }
 
-"""
-Conditions on an instant. All that are given must hold.
-"""
+"Conditions on a point in time. All given conditions must hold."
 input DateTimeWhere {
-  "It is this instant."
+  "At this time."
   eq: DateTime
-  "It is later."
+  "After this time."
   gt: DateTime
-  "It is this instant or later."
+  "At or after this time."
   gte: DateTime
-  "It is earlier."
+  "Before this time."
   lt: DateTime
-  "It is this instant or earlier."
+  "At or before this time."
   lte: DateTime
 }
 
-"""
-Conditions on a number. All that are given must hold.
-"""
+"Conditions on a number. All given conditions must hold."
 input IntWhere {
-  "It is this number."
+  "Equals this number."
   eq: Int
-  "It is another number."
+  "Differs from this number."
   ne: Int
-  "It is one of these, at most 100."
+  "Equals one of these values, at most 100."
   in: [Int!]
-  "It is greater."
+  "Greater than this number."
   gt: Int
-  "It is this number or greater."
+  "Greater than or equal to this number."
   gte: Int
-  "It is less."
+  "Less than this number."
   lt: Int
-  "It is this number or less."
+  "Less than or equal to this number."
   lte: Int
 }
 `, BuiltIn: false},

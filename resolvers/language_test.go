@@ -76,7 +76,7 @@ func TestListsAreAskedForAlike(t *testing.T) {
 					continue
 				}
 				if name == "where" {
-					if words := f.Arguments[i].Description; !regexp.MustCompile(`^Which [a-z -]+; all that you may see where it is absent\.$`).MatchString(words) {
+					if words := f.Arguments[i].Description; !regexp.MustCompile(`^Selects the [a-z -]+ to return; if omitted, all that you may see\.$`).MatchString(words) {
 						t.Errorf("%s(%s:) is described as %q", at, name, words)
 					}
 					continue
@@ -188,7 +188,7 @@ func TestInputsAndPayloadsHaveOneOrder(t *testing.T) {
 				t.Errorf("%s.%s is never null, and a problem leaves nothing to show", out.Name, f.Name)
 			}
 		}
-		if want := "What came of " + m.Name + "."; out.Description != want {
+		if want := "Result of " + m.Name + "."; out.Description != want {
 			t.Errorf("%s is described as %q", out.Name, out.Description)
 		}
 	}
