@@ -11,66 +11,69 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Options are what a Deliverer works with. What is zero takes the default that is named.
+// Options configures a Deliverer. A zero field takes the default stated in its comment.
 type Options struct {
 	Outbox domain.Outbox
-	// Senders are the ways out. A message whose channel has none stays for an instance that has one.
+	// Senders maps each channel to its sender. A message of a channel without a sender stays in the outbox for an
+	// instance that has one.
 	Senders map[domain.Channel]Sender
-	// Now is the one clock. The durations below are measured, so no clock that stands still stops delivery.
+	// Now is the injected clock. The durations below are measured with the monotonic clock, so a fixed Now does not
+	// stop delivery.
 	Now func() time.Time
 	Log *slog.Logger
-	// Workers is how many messages are on their way at once; 4.
+	// Workers is the maximum number of concurrent sends; the default is 4.
 	Workers int
-	// Poll is how long the outbox is left alone when nothing wakes the deliverer: other instances write messages
-	// too, and put-off ones become due; 2 s.
+	// Poll is the interval between reads of the outbox without a wake-up, because other instances write messages too
+	// and postponed messages become due; the default is 2 s.
 	Poll time.Duration
-	// SendTimeout ends a hand-over; 35 s, a little more than the senders' own deadline.
+	// SendTimeout limits one send; the default is 35 s, slightly more than the senders' own deadline.
 	SendTimeout time.Duration
-	// Lease is for how long a claimed message is ours; 2 min, longer than SendTimeout and the reports after it, so
-	// that no message is with two workers unless one of them is dead.
+	// Lease is how long a claimed message is reserved for this instance; the default is 2 min. It is longer than
+	// SendTimeout and the reports after it, so that two workers never hold the same message unless one of them has
+	// died.
 	Lease time.Duration
-	// Delays are the pauses before the second attempt, the third, and so on; after one attempt more than there are
-	// pauses the message is dead. The default is twelve attempts within a day.
+	// Delays are the pauses before the second attempt, the third, and so on. A message is dead after len(Delays)+1
+	// attempts. The default is twelve attempts within a day.
 	Delays []time.Duration
-	// Observe hears of the end of each attempt: a channel, and sent, retried or dead.
+	// Observe is called at the end of each attempt with the channel and the outcome: sent, retried or dead.
 	Observe func(channel, outcome string)
 }
 
-// The outcomes of an attempt, as Observe hears them.
+// The outcomes of an attempt, as passed to Observe.
 const (
 	OutcomeSent    = "sent"
 	OutcomeRetried = "retried"
 	OutcomeDead    = "dead"
 )
 
-// Twelve attempts within a day: soon while a mail server restarts, seldom while somebody repairs it.
+// Twelve attempts within a day: frequent while a mail server restarts, rare while an operator repairs it.
 var defaultDelays = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 	2 * time.Hour, 4 * time.Hour, 5 * time.Hour, 5 * time.Hour, 6 * time.Hour,
 }
 
 const (
-	// reportTimeout bounds one try to tell the outbox how an attempt ended.
+	// reportTimeout limits one attempt to record an outcome in the outbox.
 	reportTimeout = 5 * time.Second
-	// longestOutagePause is how long an outbox that is out of reach is left alone.
-	longestOutagePause = 30 * time.Second
+	// maxOutagePause is the longest pause between reads of an outbox that is unavailable.
+	maxOutagePause = 30 * time.Second
 )
 
-// Deliverer takes messages out of the outbox and hands them over. Any number of instances may share an outbox.
+// Deliverer claims messages from the outbox and sends them. Any number of instances may share an outbox.
 type Deliverer struct {
-	o     Options
-	slots chan struct{}
+	options Options
+	slots   chan struct{}
 
 	stop     chan struct{}
 	stopOnce sync.Once
 	started  bool
 	running  sync.WaitGroup
-	// hands is the context of what is in hand; abort ends it.
-	hands context.Context //nolint:containedctx // it lives as long as the deliverer, and Stop ends it
-	abort context.CancelFunc
+	// sendCtx is the context of all sends in progress; abort cancels it.
+	sendCtx context.Context //nolint:containedctx // it lives as long as the deliverer, and Stop ends it
+	abort   context.CancelFunc
 }
 
-// NewDeliverer makes a deliverer. It does nothing before Start.
+// NewDeliverer returns a deliverer. It is idle until Start is called.
 func NewDeliverer(o Options) *Deliverer {
 	if o.Workers <= 0 {
 		o.Workers = 4
@@ -91,11 +94,11 @@ func NewDeliverer(o Options) *Deliverer {
 	if o.Observe == nil {
 		o.Observe = func(string, string) {}
 	}
-	hands, abort := context.WithCancel(context.Background())
-	return &Deliverer{o: o, slots: make(chan struct{}, o.Workers), stop: make(chan struct{}), hands: hands, abort: abort}
+	sendCtx, abort := context.WithCancel(context.Background())
+	return &Deliverer{options: o, slots: make(chan struct{}, o.Workers), stop: make(chan struct{}), sendCtx: sendCtx, abort: abort}
 }
 
-// Start begins to deliver. It is called once.
+// Start begins delivery. It must be called at most once.
 func (d *Deliverer) Start() {
 	if d.started {
 		panic("notify: a deliverer is started once")
@@ -104,8 +107,8 @@ func (d *Deliverer) Start() {
 	d.running.Go(d.dispatch)
 }
 
-// Stop takes no further message and waits for those in hand. When ctx ends first, it ends their hand-over too, puts
-// them back, and gives the context's error.
+// Stop stops claiming messages and waits for the sends in progress. If ctx ends first, Stop cancels them, returns their
+// messages to the outbox, and returns the error of ctx.
 func (d *Deliverer) Stop(ctx context.Context) error {
 	d.stopOnce.Do(func() { close(d.stop) })
 	done := make(chan struct{})
@@ -119,12 +122,12 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		d.abort()
-		<-done // at most the time of one report
+		<-done // at most the duration of one report
 		return ctx.Err()
 	}
 }
 
-// dispatch claims as many messages as there are free workers, so that none waits in memory while its lease runs.
+// dispatch claims as many messages as there are free workers, so that no message waits in memory while its lease runs.
 func (d *Deliverer) dispatch() {
 	outage := time.Duration(0)
 	for {
@@ -132,11 +135,11 @@ func (d *Deliverer) dispatch() {
 		if free == 0 {
 			return // stopped
 		}
-		claimed, err := d.o.Outbox.Claim(d.hands, d.o.Now(), d.o.Lease, free)
-		for i := len(claimed); i < free; i++ {
+		messages, err := d.options.Outbox.Claim(d.sendCtx, d.options.Now(), d.options.Lease, free)
+		for i := len(messages); i < free; i++ {
 			<-d.slots
 		}
-		for _, m := range claimed {
+		for _, m := range messages {
 			d.running.Go(func() {
 				defer func() { <-d.slots }()
 				d.deliver(m)
@@ -144,28 +147,28 @@ func (d *Deliverer) dispatch() {
 		}
 		if err != nil {
 			if outage == 0 {
-				d.o.Log.Error("outbox out of reach; delivery waits for it", "error", err)
+				d.options.Log.Error("outbox out of reach; delivery waits for it", "error", err)
 			}
-			outage = min(max(2*outage, 500*time.Millisecond), longestOutagePause)
+			outage = min(max(2*outage, 500*time.Millisecond), maxOutagePause)
 			if !d.pause(outage, nil) {
 				return
 			}
 			continue
 		}
 		if outage > 0 {
-			d.o.Log.Info("outbox within reach again")
+			d.options.Log.Info("outbox within reach again")
 			outage = 0
 		}
-		if len(claimed) == free {
+		if len(messages) == free {
 			continue // there may be more
 		}
-		if !d.pause(d.o.Poll, d.o.Outbox.Woken()) {
+		if !d.pause(d.options.Poll, d.options.Outbox.Woken()) {
 			return
 		}
 	}
 }
 
-// takeSlots waits for a free worker and takes all that are free; 0 once the deliverer stops.
+// takeSlots waits for a free worker and then takes all free slots. It returns their number, or 0 after Stop.
 func (d *Deliverer) takeSlots() int {
 	select {
 	case <-d.stop:
@@ -186,7 +189,7 @@ func (d *Deliverer) takeSlots() int {
 	}
 }
 
-// pause waits, until woken at the latest; false once the deliverer stops.
+// pause waits for length or until woken. It returns false after Stop.
 func (d *Deliverer) pause(length time.Duration, woken <-chan struct{}) bool {
 	t := time.NewTimer(length)
 	defer t.Stop()
@@ -199,7 +202,7 @@ func (d *Deliverer) pause(length time.Duration, woken <-chan struct{}) bool {
 	return true
 }
 
-// deliver makes one attempt and tells the outbox how it ended.
+// deliver makes one attempt and records its outcome in the outbox.
 func (d *Deliverer) deliver(m *domain.Message) {
 	err := d.send(m)
 	failure := ""
@@ -209,30 +212,32 @@ func (d *Deliverer) deliver(m *domain.Message) {
 	outcome := OutcomeSent
 	switch {
 	case err == nil:
-		d.report(m, func(ctx context.Context) error { return d.o.Outbox.Sent(ctx, m, d.o.Now()) })
-	case IsPermanent(err) || m.Attempts > len(d.o.Delays):
+		d.report(m, func(ctx context.Context) error { return d.options.Outbox.Sent(ctx, m, d.options.Now()) })
+	case IsPermanent(err) || m.Attempts > len(d.options.Delays):
 		outcome = OutcomeDead
-		d.o.Log.Error("message given up", "message", m.ID, "failure", failure)
-		d.report(m, func(ctx context.Context) error { return d.o.Outbox.Bury(ctx, m, d.o.Now(), failure) })
+		d.options.Log.Error("message given up", "message", m.ID, "failure", failure)
+		d.report(m, func(ctx context.Context) error { return d.options.Outbox.Bury(ctx, m, d.options.Now(), failure) })
 	default:
 		outcome = OutcomeRetried
 		delay := d.delay(m.Attempts)
-		d.o.Log.Warn("message put off", "message", m.ID, "attempt", m.Attempts, "failure", failure, "for", delay.Round(time.Second))
-		d.report(m, func(ctx context.Context) error { return d.o.Outbox.Retry(ctx, m, d.o.Now().Add(delay), failure) })
+		d.options.Log.Warn("message put off", "message", m.ID, "attempt", m.Attempts, "failure", failure, "for", delay.Round(time.Second))
+		d.report(m, func(ctx context.Context) error {
+			return d.options.Outbox.Retry(ctx, m, d.options.Now().Add(delay), failure)
+		})
 	}
-	d.o.Observe(string(m.Channel), outcome)
+	d.options.Observe(string(m.Channel), outcome)
 }
 
 func (d *Deliverer) send(m *domain.Message) (err error) {
-	// A code that is over helps nobody, and a late one confuses.
-	if until, err := time.Parse(time.RFC3339, m.Values["expires"]); err == nil && m.Template != "invitation" && !d.o.Now().Before(until) {
+	// An expired code is useless, and a late one is confusing.
+	if until, err := time.Parse(time.RFC3339, m.Values["expires"]); err == nil && m.Template != "invitation" && !d.options.Now().Before(until) {
 		return &Failure{Stage: "expired", Reason: "its content is over", Permanent: true}
 	}
-	sender := d.o.Senders[m.Channel]
+	sender := d.options.Senders[m.Channel]
 	if sender == nil {
 		return &Failure{Stage: "channel", Reason: "not known to this instance"}
 	}
-	ctx, cancel := context.WithTimeout(d.hands, d.o.SendTimeout)
+	ctx, cancel := context.WithTimeout(d.sendCtx, d.options.SendTimeout)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
@@ -242,32 +247,32 @@ func (d *Deliverer) send(m *domain.Message) (err error) {
 	return sender.Send(ctx, m)
 }
 
-// delay is the pause after an attempt, a fifth longer or shorter by chance, so that messages that failed together
-// do not come back together.
+// delay returns the pause after an attempt with a jitter of ±20 %, so that messages that failed together are not
+// retried together.
 func (d *Deliverer) delay(attempt int) time.Duration {
-	base := d.o.Delays[min(max(attempt, 1), len(d.o.Delays))-1]
+	base := d.options.Delays[min(max(attempt, 1), len(d.options.Delays))-1]
 	return time.Duration(float64(base) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // nothing secret
 }
 
-// report tells the outbox how an attempt ended, and again while it is out of reach: what stays untold is handed
-// over once more after its lease, under the same id. The report outlives an aborted hand-over.
-func (d *Deliverer) report(m *domain.Message, tell func(context.Context) error) {
+// report records the outcome of an attempt in the outbox and retries while the outbox is unavailable. A message whose
+// outcome is not recorded is sent again after its lease, under the same id. A report is not cancelled with the send.
+func (d *Deliverer) report(m *domain.Message, update func(context.Context) error) {
 	for pause := 250 * time.Millisecond; ; pause *= 4 {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hands), reportTimeout)
-		err := tell(ctx)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.sendCtx), reportTimeout)
+		err := update(ctx)
 		cancel()
 		if err == nil {
 			return
 		}
-		// Three tries; at the last moment of a stop, one.
-		if pause > 4*time.Second || d.hands.Err() != nil {
-			d.o.Log.Error("outbox out of reach; a message may be handed over again", "message", m.ID, "error", err)
+		// Three attempts; during an aborted stop, one.
+		if pause > 4*time.Second || d.sendCtx.Err() != nil {
+			d.options.Log.Error("outbox out of reach; a message may be handed over again", "message", m.ID, "error", err)
 			return
 		}
 		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
-		case <-d.hands.Done():
+		case <-d.sendCtx.Done():
 		}
 		t.Stop()
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// senderFunc is a way out that a story scripts.
+// senderFunc is a sender that a test scripts.
 type senderFunc func(ctx context.Context, m *domain.Message) error
 
 func (f senderFunc) Send(ctx context.Context, m *domain.Message) error { return f(ctx, m) }
 
-// journal is a log that may be read while it is written.
+// journal is a log that is safe to read while it is written.
 type journal struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -41,7 +41,7 @@ func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j,
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// deliver starts a deliverer of mails that ends with the test.
+// deliver starts a deliverer of mails and stops it at the end of the test.
 func deliver(t *testing.T, box *outbox, s Sender, change func(*Options)) *Deliverer {
 	t.Helper()
 	o := Options{
@@ -81,7 +81,7 @@ func TestDeliverer(t *testing.T) {
 		if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "msg_1") {
 			t.Errorf("a dead message is logged as an error with its id:\n%s", log.String())
 		}
-		if day := box.Now().Sub(started); day < 20*time.Hour || day > 33*time.Hour {
+		if day := box.Now().Sub(startTime); day < 20*time.Hour || day > 33*time.Hour {
 			t.Errorf("given up after %v, want about a day", day)
 		}
 	})
@@ -157,7 +157,7 @@ func TestDeliverer(t *testing.T) {
 		select {
 		case id := <-entered:
 			t.Fatalf("%s is a third", id)
-		case <-box.woken: // nothing to see here; the dispatcher waits for a free worker
+		case <-box.woken: // consume the wake-up; the dispatcher waits for a free worker
 		default:
 		}
 		if box.get("msg_3").State != domain.MessagePending {

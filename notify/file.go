@@ -13,19 +13,20 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Files is the development outbox: each message becomes one file of a folder. It serves all channels.
+// Files is the development outbox: it writes each message as one file in a directory. It serves all channels.
 type Files struct {
 	dir     string
 	compose *Composer
 	log     *slog.Logger
 }
 
-// NewFiles makes the outbox in a folder, which it creates (0700).
+// NewFiles returns an outbox in the directory dir, which it creates with mode 0700 if it does not exist.
 func NewFiles(dir string, c *Composer, log *slog.Logger) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("development outbox: %w", err)
 	}
-	// What a killed process left half-written. If another process is writing right now, it fails and tries again.
+	// Remove what a killed process left unfinished. If another process is writing at this moment, its write fails and
+	// is retried.
 	stale, _ := filepath.Glob(filepath.Join(dir, ".*.tmp"))
 	for _, name := range stale {
 		_ = os.Remove(name)
@@ -35,8 +36,8 @@ func NewFiles(dir string, c *Composer, log *slog.Logger) (*Files, error) {
 
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Send writes the file of a message: <time>-<id>.eml, or .sms.json. Both parts are the message's own, so a message
-// handed over again is the same file.
+// Send writes a message to the file <time>-<id>.eml or <time>-<id>.sms.json. Both parts come from the message, so
+// sending it again replaces the same file.
 func (f *Files) Send(_ context.Context, m *domain.Message) error {
 	if !plainID.MatchString(m.ID) {
 		return &Failure{Stage: "file", Reason: "the id is no file name", Permanent: true}
@@ -51,7 +52,7 @@ func (f *Files) Send(_ context.Context, m *domain.Message) error {
 		}
 		name, content = name+".eml", mail.bytes
 	case domain.ChannelSMS:
-		text, err := f.compose.words.sms(m)
+		text, err := f.compose.templates.sms(m)
 		if err != nil {
 			return err
 		}
@@ -66,15 +67,15 @@ func (f *Files) Send(_ context.Context, m *domain.Message) error {
 	default:
 		return &Failure{Stage: "file", Reason: "no such channel"}
 	}
-	if err := write(f.dir, name, content); err != nil {
+	if err := writeFile(f.dir, name, content); err != nil {
 		return &Failure{Stage: "file", Reason: reasonOf(err)}
 	}
 	f.log.Info("message written", "file", filepath.Join(f.dir, name))
 	return nil
 }
 
-// write makes a file appear whole or not at all, even if the machine stops.
-func write(dir, name string, content []byte) (err error) {
+// writeFile creates or replaces the file atomically and durably: it appears complete or not at all, even after a crash.
+func writeFile(dir, name string, content []byte) (err error) {
 	t, err := os.CreateTemp(dir, "."+name+".*.tmp") // 0600
 	if err != nil {
 		return err
@@ -95,6 +96,6 @@ func write(dir, name string, content []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_ = d.Sync() // some systems cannot sync a folder
+	_ = d.Sync() // some systems cannot sync a directory
 	return d.Close()
 }

@@ -13,44 +13,44 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Composer makes mails and texts of messages. A message gives the same bytes whenever it is composed: date, id and
-// boundary are the message's own, so that a mail handed over again is no second mail.
+// Composer renders messages as mails and text messages. It renders the same message to the same bytes every time: date,
+// id and boundary come from the message, so that a mail that is sent again is not a second mail.
 type Composer struct {
-	from  *mail.Address
-	host  string
-	words *Words
+	from      *mail.Address
+	host      string
+	templates *Templates
 }
 
-// NewComposer makes a composer. from is the sender, an address with or without a name; host is the right side of
-// each Message-ID, and the same on all instances.
+// NewComposer returns a composer. from is the sender, an address with or without a name; host is the right-hand side of
+// each Message-ID and must be the same on all instances.
 func NewComposer(from, host string) (*Composer, error) {
 	address, err := mail.ParseAddress(from)
 	if err != nil {
 		return nil, errors.New("the sender of mails is not an address")
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
-		host = "IPv6-" + strings.ReplaceAll(ip.WithZone("").String(), ":", "-") // a domain literal has brackets that some programs cut at
+		host = "IPv6-" + strings.ReplaceAll(ip.WithZone("").String(), ":", "-") // some programs mishandle the brackets of a domain literal
 	}
 	if host == "" || strings.ContainsFunc(host, func(r rune) bool {
 		return r <= ' ' || r >= unicode.MaxASCII || strings.ContainsRune("<>@()[]:;,\"\\", r)
 	}) {
 		return nil, errors.New("the host of Message-IDs is not a host name")
 	}
-	words, err := ownWords()
+	templates, err := embeddedTemplates()
 	if err != nil {
 		return nil, err
 	}
-	return &Composer{from: address, host: host, words: words}, nil
+	return &Composer{from: address, host: host, templates: templates}, nil
 }
 
-// composed is a mail as it travels.
-type composed struct {
+// email is a mail ready to be sent.
+type email struct {
 	from, to string // as in MAIL FROM and RCPT TO, without the angle brackets
-	ascii    bool   // both are ASCII
+	ascii    bool   // both addresses are ASCII
 	bytes    []byte
 }
 
-func (c *Composer) mail(m *domain.Message) (*composed, error) {
+func (c *Composer) mail(m *domain.Message) (*email, error) {
 	if !plainID.MatchString(m.ID) {
 		return nil, &Failure{Stage: "compose", Reason: "the id is no Message-ID", Permanent: true}
 	}
@@ -58,50 +58,50 @@ func (c *Composer) mail(m *domain.Message) (*composed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := c.words.letter(m)
+	content, err := c.templates.mail(m)
 	if err != nil {
 		return nil, err
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("part-"+m.ID))
 	msg.FromMailAddress(c.from)
 	msg.ToMailAddress(to)
-	msg.Subject(l.Subject)
+	msg.Subject(content.Subject)
 	msg.SetDateWithValue(m.CreatedAt.UTC())
 	msg.SetMessageIDWithValue(m.ID + "@" + c.host)
-	// RFC 3834: no out-of-office answer to a program.
+	// RFC 3834: suppress automatic replies.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	l.Text, l.HTML = strings.ReplaceAll(l.Text, "\n", "\r\n"), strings.ReplaceAll(l.HTML, "\n", "\r\n")
-	encoding := gomail.WithPartEncoding(encodingOf(l.Text + "\n" + l.HTML))
-	msg.SetBodyString(gomail.TypeTextPlain, l.Text, encoding)
-	msg.AddAlternativeString(gomail.TypeTextHTML, l.HTML, encoding)
+	content.Text, content.HTML = strings.ReplaceAll(content.Text, "\n", "\r\n"), strings.ReplaceAll(content.HTML, "\n", "\r\n")
+	encoding := gomail.WithPartEncoding(encodingOf(content.Text + "\n" + content.HTML))
+	msg.SetBodyString(gomail.TypeTextPlain, content.Text, encoding)
+	msg.AddAlternativeString(gomail.TypeTextHTML, content.HTML, encoding)
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, &Failure{Stage: "compose", Permanent: true}
 	}
-	out := &composed{from: bare(c.from), to: bare(to), bytes: b.Bytes()}
+	out := &email{from: addrSpec(c.from), to: addrSpec(to), bytes: b.Bytes()}
 	out.ascii = !strings.ContainsFunc(out.from+out.to, func(r rune) bool { return r > unicode.MaxASCII })
 	return out, nil
 }
 
-// encodingOf leaves text as it is where SMTP allows that, so that a link can be copied out of a file of the
-// development outbox: ASCII in lines of less than 998 characters (RFC 5322, 2.1.1).
+// encodingOf avoids a transfer encoding where SMTP allows it, so that a link can be copied out of a file of the
+// development outbox: for ASCII in lines of less than 998 characters (RFC 5322, section 2.1.1).
 func encodingOf(text string) gomail.Encoding {
 	ascii := !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 	for line := range strings.Lines(text) {
 		ascii = ascii && len(line) < 990
 	}
 	if ascii {
-		return gomail.NoEncoding // it writes 8bit, which includes ASCII; what it calls 7bit it quotes
+		return gomail.NoEncoding // labelled 8bit, which includes ASCII; go-mail quotes what it labels 7bit
 	}
 	return gomail.EncodingQP
 }
 
-// recipient reads an address that the rules let in. One that SMTP cannot carry never becomes one that it can.
+// recipient parses an address that the rules accepted. An address that SMTP cannot carry is refused, never altered.
 func recipient(to string) (*mail.Address, error) {
 	address := &mail.Address{Address: to}
-	// Address.String quotes the local part where it must be quoted; reading that again proves the rest.
-	again, err := mail.ParseAddress(address.String())
-	if err != nil || again.Address != to || strings.Count(to, "@") != 1 || strings.ContainsFunc(to, unprintable) {
+	// Address.String quotes the local part if necessary; parsing the result validates the rest.
+	parsed, err := mail.ParseAddress(address.String())
+	if err != nil || parsed.Address != to || strings.Count(to, "@") != 1 || strings.ContainsFunc(to, unprintable) {
 		return nil, &Failure{Stage: "address", Reason: "not usable", Permanent: true}
 	}
 	return address, nil
@@ -109,6 +109,6 @@ func recipient(to string) (*mail.Address, error) {
 
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
 
-func bare(a *mail.Address) string {
+func addrSpec(a *mail.Address) string {
 	return strings.Trim((&mail.Address{Address: a.Address}).String(), "<>")
 }

@@ -29,13 +29,13 @@ func composer(t *testing.T) *Composer {
 	return c
 }
 
-// opened is a mail as a mail program shows it.
-type opened struct {
+// parsedMail is a mail as a mail program displays it.
+type parsedMail struct {
 	header     mail.Header
 	text, html string
 }
 
-func open(t *testing.T, raw []byte) opened {
+func open(t *testing.T, raw []byte) parsedMail {
 	t.Helper()
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -45,7 +45,7 @@ func open(t *testing.T, raw []byte) opened {
 	if err != nil || kind != "multipart/alternative" {
 		t.Fatalf("content type %q: %v", kind, err)
 	}
-	out := opened{header: m.Header}
+	out := parsedMail{header: m.Header}
 	parts := multipart.NewReader(m.Body, params["boundary"])
 	for {
 		p, err := parts.NextRawPart()
@@ -72,7 +72,7 @@ func open(t *testing.T, raw []byte) opened {
 	}
 }
 
-func (o opened) subject(t *testing.T) string {
+func (o parsedMail) subject(t *testing.T) string {
 	t.Helper()
 	s, err := new(mime.WordDecoder).DecodeHeader(o.header.Get("Subject"))
 	if err != nil {
@@ -83,7 +83,7 @@ func (o opened) subject(t *testing.T) string {
 
 func TestInvitationMail(t *testing.T) {
 	t.Parallel()
-	made := func(t *testing.T, change func(*domain.Message)) opened {
+	made := func(t *testing.T, change func(*domain.Message)) parsedMail {
 		t.Helper()
 		m := invitation("msg_1")
 		m.Values = maps.Clone(m.Values)
@@ -260,14 +260,14 @@ func TestFiles(t *testing.T) {
 	t.Run("a text becomes a JSON file", func(t *testing.T) {
 		t.Parallel()
 		c := composer(t)
-		words, err := readWords(fstest.MapFS{
+		words, err := parseTemplates(fstest.MapFS{
 			"phone.sms.txt": {Data: []byte("Your code is {{.code}}.\n")},
 			"phone.html":    {Data: []byte("")},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.words = words
+		c.templates = words
 		dir := t.TempDir()
 		f, err := NewFiles(dir, c, quiet())
 		if err != nil {
@@ -275,7 +275,7 @@ func TestFiles(t *testing.T) {
 		}
 		m := &domain.Message{
 			ID: "msg_2", Channel: domain.ChannelSMS, Template: "phone", To: "+12025550123",
-			Values: map[string]string{"code": "123456"}, CreatedAt: started.Add(time.Second),
+			Values: map[string]string{"code": "123456"}, CreatedAt: startTime.Add(time.Second),
 		}
 		if err := f.Send(t.Context(), m); err != nil {
 			t.Fatal(err)

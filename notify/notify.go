@@ -1,9 +1,9 @@
-// Package notify hands over what the rules ask to be told: mails and text messages, through SMTP or, in
-// development, as files in a folder.
+// Package notify delivers the messages that the rules request: mails through SMTP, text messages through a provider,
+// and both, in development, as files in a directory.
 //
-// It knows templates, SMTP, files, and the outbox as domain describes it. It does not know which transition asked
-// for a message, nor how the outbox is stored, and it decides nothing about a record. No address, no content and
-// no credential reaches a log line or a stored failure.
+// It knows templates, SMTP, the provider's API, files, and the outbox interface of package domain. It must not know
+// which transition requested a message or how the outbox is stored, and it does not decide anything about a record. No
+// address, content or credential appears in a log line or a stored failure.
 package notify
 
 import (
@@ -16,30 +16,31 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Sender hands one message to the other side. A nil error means that the other side has taken it. It may be called
-// again with the same message where it is open whether the other side took it, and then hands over the same bytes
-// under the same name. It is safe for use by many workers at once.
+// Sender transfers one message to a server. A nil error means that the server has accepted it. Send may be called again
+// with the same message if it is unknown whether the server accepted it; it must then transfer the same bytes under the
+// same id. A Sender must be safe for concurrent use.
 type Sender interface {
-	// Send hands over m. IsPermanent tells a refusal that will not change from one that may pass.
+	// Send transfers m. Its error is permanent, as reported by IsPermanent, if a retry would fail as well.
 	Send(ctx context.Context, m *domain.Message) error
 }
 
-// Failure says at which stage a hand-over ended and what the other side answered, and nothing else: it is stored
-// with the message and logged, so it holds no address, no content and no text of the other side.
+// Failure describes the stage at which a send failed and the server's reply code. It is stored with the message and
+// logged, so it must not hold an address, content or any text from the server.
 type Failure struct {
-	// Stage is the step that failed: a word of this package.
+	// Stage is the step that failed: a fixed word of this package.
 	Stage string
-	// Code is the reply code of SMTP; 0 where there was no reply.
+	// Code is the SMTP or HTTP reply code; 0 if there was no reply.
 	Code int
-	// Enhanced is the enhanced status code (RFC 3463), such as 5.1.1; empty where there was none.
+	// Enhanced is the enhanced status code (RFC 3463), such as 5.1.1, or the provider's error code; empty if there was
+	// none.
 	Enhanced string
-	// Reason is a few words of this package or of the operating system; empty where Code says enough.
+	// Reason is a short text of this package or of the operating system; empty if Code is sufficient.
 	Reason string
-	// Permanent says that a repeat would be refused again.
+	// Permanent is true if a retry would fail as well.
 	Permanent bool
 }
 
-// Error is the text that is stored.
+// Error returns the text that is stored.
 func (f *Failure) Error() string {
 	text := f.Stage
 	if f.Code != 0 {
@@ -58,7 +59,7 @@ type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// Permanent marks an error as one that a repeat would meet again.
+// Permanent wraps err to mark it as permanent: a retry would fail as well.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -66,8 +67,7 @@ func Permanent(err error) error {
 	return permanent{err}
 }
 
-// IsPermanent reports whether a repeat would meet the error again. Everything that is not known to be permanent
-// may pass.
+// IsPermanent reports whether a retry would fail with the same error. An error not known to be permanent is temporary.
 func IsPermanent(err error) bool {
 	var p permanent
 	if errors.As(err, &p) {
@@ -77,8 +77,8 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &f) && f.Permanent
 }
 
-// failureText is what may be stored and logged of an error: a Failure's words, and nothing of any other error,
-// whose text might hold an address.
+// failureText returns the text of err that may be stored and logged: that of a Failure, and only the type of any other
+// error, whose text might contain an address.
 func failureText(err error) string {
 	var f *Failure
 	if errors.As(err, &f) {
@@ -90,7 +90,7 @@ func failureText(err error) string {
 	return fmt.Sprintf("send: %T", err)
 }
 
-// reasonOf names what went wrong underneath in the words of the operating system, which hold no address.
+// reasonOf describes the underlying error in the words of the operating system, which do not contain an address.
 func reasonOf(err error) string {
 	var no syscall.Errno
 	var timeout interface{ Timeout() bool }

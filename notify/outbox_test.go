@@ -10,10 +10,10 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// started is when the stories begin.
-var started = time.Date(2026, 11, 25, 9, 30, 0, 123456000, time.UTC)
+// startTime is the time at which each test begins.
+var startTime = time.Date(2026, 11, 25, 9, 30, 0, 123456000, time.UTC)
 
-// outbox is an outbox in memory with a clock of its own. What happens to messages comes out of ended.
+// outbox is an in-memory outbox with a clock of its own. It reports the outcome of each message on ended.
 type outbox struct {
 	mu       sync.Mutex
 	now      time.Time
@@ -26,7 +26,7 @@ type outbox struct {
 
 func newOutbox(messages ...*domain.Message) *outbox {
 	return &outbox{
-		now: started, messages: messages, leases: map[string]time.Time{},
+		now: startTime, messages: messages, leases: map[string]time.Time{},
 		woken: make(chan struct{}, 1), ended: make(chan string, 100),
 	}
 }
@@ -115,7 +115,7 @@ func (o *outbox) Tally(context.Context) (map[domain.MessageState]int, error) {
 }
 func (o *outbox) Woken() <-chan struct{} { return o.woken }
 
-// get is a copy of a message as it is kept.
+// get returns a copy of a stored message.
 func (o *outbox) get(id string) domain.Message {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,7 +127,7 @@ func (o *outbox) get(id string) domain.Message {
 	return domain.Message{}
 }
 
-// want waits for the next end.
+// want waits for the next outcome.
 func want(t *testing.T, ends <-chan string, expected string) {
 	t.Helper()
 	timeout := time.NewTimer(20 * time.Second)
@@ -149,6 +149,6 @@ func invitation(id string) *domain.Message {
 			"link":    "https://bank.example/invite?invitationId=inv_01&key=00112233445566778899aabbccddeeff",
 			"inviter": "Alice Moreau", "type": "joint", "expires": "2026-12-25T09:30:00Z", "institution": "First Bank",
 		},
-		SubjectID: "inv_01", CreatedAt: started, State: domain.MessagePending, NextAt: started,
+		SubjectID: "inv_01", CreatedAt: startTime, State: domain.MessagePending, NextAt: startTime,
 	}
 }

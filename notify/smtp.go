@@ -20,21 +20,21 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// sendDeadline bounds one hand-over, from the first packet to the last answer. The lease of the deliverer is longer.
+// sendDeadline limits one send, from the first packet to the last reply. The deliverer's lease is longer.
 const sendDeadline = 30 * time.Second
 
-// SMTP hands mails to a mail server, one connection a mail.
+// SMTP sends mails to a mail server, with one connection per mail.
 //
-// Its URL is smtp://user:pass@host:port or smtps://… (TLS from the first byte); ports default to 587 and 465.
-// With smtp, the connection turns to TLS where the server offers STARTTLS. Options stand in the query:
+// Its URL is smtp://user:pass@host:port or smtps://… (implicit TLS); the default ports are 587 and 465. With smtp, the
+// connection is upgraded to TLS if the server offers STARTTLS. The query holds the options:
 //
-//	tls=required   no mail and no password without TLS
-//	tls=none       never TLS; user and password then only to a loopback address
-//	ca=FILE        the PEM file of the authority that signed the server's certificate
-//	helo=NAME      what we call ourselves; else localhost
+//	tls=required   send neither mail nor password without TLS
+//	tls=none       never use TLS; send user and password to a loopback address only
+//	ca=FILE        PEM file of the authority that signed the server's certificate
+//	helo=NAME      the name sent with EHLO; the default is localhost
 //
-// A certificate that does not prove the host is an error, never a reason to go on without. A password travels over
-// TLS or to a loopback address only.
+// A certificate that is not valid for the host is an error; the connection never falls back to plain text. A password
+// is sent over TLS or to a loopback address only.
 type SMTP struct {
 	host, address  string
 	user, password string
@@ -45,7 +45,7 @@ type SMTP struct {
 	deadline       time.Duration
 }
 
-// NewSMTP reads the URL. Its errors name what is wrong and never repeat the URL, which holds a password.
+// NewSMTP parses the URL. Its errors name the invalid part and never contain the URL, which holds a password.
 func NewSMTP(rawURL string, c *Composer) (*SMTP, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
@@ -87,7 +87,8 @@ func NewSMTP(rawURL string, c *Composer) (*SMTP, error) {
 	return s, nil
 }
 
-// SMTPInClear reports whether the URL lets mails leave this machine in the clear: with smtp, unless TLS is required.
+// SMTPInClear reports whether the URL allows mails to leave this machine unencrypted: the scheme is smtp, the host is
+// not a loopback address, and TLS is not required.
 func SMTPInClear(rawURL string) bool {
 	s, err := NewSMTP(rawURL, nil)
 	if err != nil || s.implicit || s.policy == "required" || strings.EqualFold(s.host, "localhost") {
@@ -127,8 +128,8 @@ func (s *SMTP) option(name, value string) error {
 	return nil
 }
 
-// Send hands over a mail. What the server says for good about the recipient or the content (5xx) is permanent;
-// 4xx, a connection that fails, and a server that does not want us at all may pass: an operator can mend them.
+// Send transfers a mail. A 5xx reply to the recipient or the content is a permanent failure. A 4xx reply, a failed
+// connection, and a server that rejects this client are temporary: an operator can repair them.
 func (s *SMTP) Send(ctx context.Context, m *domain.Message) error {
 	if m.Channel != domain.ChannelEmail {
 		return &Failure{Stage: "smtp", Reason: "no such channel"}
@@ -141,20 +142,20 @@ func (s *SMTP) Send(ctx context.Context, m *domain.Message) error {
 	defer cancel()
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return failed("connect", err)
+		return temporaryFailure("connect", err)
 	}
 	defer func() { _ = conn.Close() }()
-	// The deadline and an early end both cut the connection, wherever the conversation stands.
+	// The deadline and a cancellation both interrupt the connection at any stage of the session.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
 	client, err := smtp.NewClient(conn, s.host)
 	if err != nil {
-		return failed("greeting", err)
+		return temporaryFailure("greeting", err)
 	}
 	client.SkipSMTPUTF8(mail.ascii)
 	if err := client.Hello(s.helo); err != nil {
-		return failed("hello", err)
+		return temporaryFailure("hello", err)
 	}
 	if err := s.encrypt(client); err != nil {
 		return err
@@ -163,22 +164,22 @@ func (s *SMTP) Send(ctx context.Context, m *domain.Message) error {
 		return err
 	}
 	if err := client.Mail("<" + mail.from + ">"); err != nil {
-		return failed("mail", err)
+		return temporaryFailure("mail", err)
 	}
 	if err := client.Rcpt("<" + mail.to + ">"); err != nil {
-		return refused("rcpt", err)
+		return replyFailure("rcpt", err)
 	}
 	w, err := client.Data()
 	if err != nil {
-		return refused("data", err)
+		return replyFailure("data", err)
 	}
 	if _, err := w.Write(mail.bytes); err != nil {
-		return failed("data", err)
+		return temporaryFailure("data", err)
 	}
 	if err := w.Close(); err != nil {
-		return refused("data", err)
+		return replyFailure("data", err)
 	}
-	_ = client.Quit() // the mail is taken, however the farewell goes
+	_ = client.Quit() // the mail has been accepted, whatever the reply to QUIT
 	return nil
 }
 
@@ -200,7 +201,7 @@ func (s *SMTP) encrypt(client *smtp.Client) error {
 		return nil
 	}
 	if err := client.StartTLS(s.tls); err != nil {
-		return failed("starttls", err)
+		return temporaryFailure("starttls", err)
 	}
 	return nil
 }
@@ -224,15 +225,15 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 		if errors.Is(err, smtp.ErrUnencrypted) {
 			return &Failure{Stage: "auth", Reason: "not over a connection without TLS"}
 		}
-		return failed("auth", err)
+		return temporaryFailure("auth", err)
 	}
 	return nil
 }
 
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 
-// failed makes a failure that may pass.
-func failed(stage string, err error) error {
+// temporaryFailure returns a failure that may be retried.
+func temporaryFailure(stage string, err error) error {
 	f := &Failure{Stage: stage}
 	var reply *textproto.Error
 	var unknown x509.UnknownAuthorityError
@@ -250,9 +251,9 @@ func failed(stage string, err error) error {
 	return f
 }
 
-// refused makes a failure that is permanent where the server says so (5xx).
-func refused(stage string, err error) error {
-	err = failed(stage, err)
+// replyFailure returns a failure that is permanent if the reply code is 5xx.
+func replyFailure(stage string, err error) error {
+	err = temporaryFailure(stage, err)
 	var f *Failure
 	if errors.As(err, &f) && f.Code >= 500 && f.Code < 600 {
 		f.Permanent = true

@@ -26,12 +26,12 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// server is a real mail server in this process. Its answers are scripted, one function a step.
+// server is a real mail server in this process. Its replies are scripted with one function per command.
 type server struct {
 	address string
 	rcpt    func(to string) error
 	data    func(raw []byte) error
-	auth    bool // asks for alice and s3cret
+	auth    bool // requires alice and s3cret
 
 	mu    sync.Mutex
 	mails [][]byte
@@ -206,7 +206,7 @@ func TestSMTP(t *testing.T) {
 				if err != nil {
 					return
 				}
-				mails <- converse(conn, n > 0) // the first conversation ends before its last answer
+				mails <- converse(conn, n > 0) // the first session ends before its last reply
 				_ = conn.Close()
 			}
 		}()
@@ -232,7 +232,7 @@ func TestSMTP(t *testing.T) {
 		s := dialer(t, "smtp://"+srv.address)
 		s.deadline = 300 * time.Millisecond
 		err := s.Send(t.Context(), invitation("msg_1"))
-		if err == nil || IsPermanent(err) || !strings.HasSuffix(err.Error(), ": timed out") { // on a busy machine before the content
+		if err == nil || IsPermanent(err) || !strings.HasSuffix(err.Error(), ": timed out") { // on a busy machine the timeout may occur before the content
 			t.Errorf("got %v", err)
 		}
 	})
@@ -315,8 +315,8 @@ func TestSMTP(t *testing.T) {
 	})
 }
 
-// converse is a mail server of a few lines, for what no well-behaved server does: it hangs up before the last
-// answer. It gives the content that it read.
+// converse is a minimal mail server for what no well-behaved server does: it closes the connection before the last
+// reply. It returns the content that it read.
 func converse(conn net.Conn, toTheEnd bool) string {
 	say := func(line string) { _, _ = io.WriteString(conn, line+"\r\n") }
 	say("220 mail.example")
@@ -346,7 +346,7 @@ func converse(conn net.Conn, toTheEnd bool) string {
 	return content.String()
 }
 
-// certificate makes a server's certificate for 127.0.0.1, and the file that proves it.
+// certificate creates a server certificate for 127.0.0.1 and the file of its authority.
 func certificate(t *testing.T) (*tls.Config, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -13,16 +13,16 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// twilioBase is where the provider's API is, unless the URL names another one with the same API.
+// twilioBase is the default base URL of the API.
 const twilioBase = "https://api.twilio.com"
 
-// maxAnswer bounds what is read of the provider's answer.
-const maxAnswer = 64 << 10
+// maxReplySize is the maximum number of bytes read of the provider's reply.
+const maxReplySize = 64 << 10
 
-// Twilio hands text messages to a provider with Twilio's API "Messages".
+// Twilio sends text messages through Twilio's Messages API.
 //
 // Its URL is twilio://SID:TOKEN@from?base=…: the account, its token, the sender (a number, a name, or a messaging
-// service MG…), and perhaps the base address of another provider with the same API.
+// service MG…), and optionally the base URL of another provider with the same API.
 type Twilio struct {
 	endpoint   string
 	sid, token string
@@ -31,17 +31,18 @@ type Twilio struct {
 	compose    *Composer
 }
 
-// NewTwilio reads the URL; without a composer it only checks it. Its errors name what is wrong and never repeat the URL, which holds a token.
+// NewTwilio parses the URL. Pass a nil composer to validate the URL only. Its errors name the invalid part and never
+// contain the URL, which holds a token.
 func NewTwilio(rawURL string, c *Composer) (*Twilio, error) {
-	wrong := errors.New("not a URL of the form twilio://SID:TOKEN@from?base=…")
+	errForm := errors.New("not a URL of the form twilio://SID:TOKEN@from?base=…")
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "twilio" || u.User == nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
-		return nil, wrong
+		return nil, errForm
 	}
 	t := &Twilio{sid: u.User.Username(), from: u.Host, compose: c}
 	t.token, _ = u.User.Password()
 	if t.sid == "" || t.token == "" || strings.ContainsAny(t.sid, "/?#") {
-		return nil, wrong
+		return nil, errForm
 	}
 	query := u.Query()
 	base := twilioBase
@@ -58,19 +59,19 @@ func NewTwilio(rawURL string, c *Composer) (*Twilio, error) {
 	t.endpoint = strings.TrimSuffix(b.String(), "/") + "/2010-04-01/Accounts/" + url.PathEscape(t.sid) + "/Messages.json"
 	t.client = &http.Client{
 		Timeout: sendDeadline,
-		// A redirection would send the token elsewhere.
+		// Following a redirect would send the token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return t, nil
 }
 
-// Send hands over one text message.
+// Send transfers one text message.
 func (t *Twilio) Send(ctx context.Context, m *domain.Message) error {
-	text, err := t.compose.words.sms(m)
+	text, err := t.compose.templates.sms(m)
 	if err != nil {
 		return err
 	}
-	form := url.Values{"To": {dialled(m.To)}, "Body": {text}}
+	form := url.Values{"To": {e164(m.To)}, "Body": {text}}
 	if strings.HasPrefix(t.from, "MG") && len(t.from) == 34 {
 		form.Set("MessagingServiceSid", t.from)
 	} else {
@@ -83,7 +84,7 @@ func (t *Twilio) Send(ctx context.Context, m *domain.Message) error {
 	r.SetBasicAuth(t.sid, t.token)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	// Where the provider knows it, a message that is handed over again is no second message.
+	// With a provider that supports it, sending a message again does not deliver it twice.
 	r.Header.Set("Idempotency-Key", m.ID)
 	r.Header.Set("I-Twilio-Idempotency-Token", m.ID)
 	reply, err := t.client.Do(r)
@@ -91,25 +92,25 @@ func (t *Twilio) Send(ctx context.Context, m *domain.Message) error {
 		return &Failure{Stage: "sms", Reason: reasonOf(err)}
 	}
 	defer reply.Body.Close() //nolint:errcheck // nothing is lost
-	body, _ := io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
+	body, _ := io.ReadAll(io.LimitReader(reply.Body, maxReplySize))
 	if reply.StatusCode >= 200 && reply.StatusCode < 300 {
 		return nil
 	}
 	return t.failure(reply.StatusCode, body)
 }
 
-// failure keeps the numbers of the provider's answer and none of its words, which may repeat the number.
+// failure keeps the numeric codes of the provider's reply and drops its text, which may contain the phone number.
 func (t *Twilio) failure(status int, body []byte) error {
-	var said struct {
+	var reply struct {
 		Code int `json:"code"`
 	}
 	f := &Failure{Stage: "sms", Code: status}
-	if json.Unmarshal(body, &said) == nil && said.Code > 0 {
-		f.Enhanced = strconv.Itoa(said.Code)
+	if json.Unmarshal(body, &reply) == nil && reply.Code > 0 {
+		f.Enhanced = strconv.Itoa(reply.Code)
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
-		f.Reason = "account or address of the provider refused" // an operator repairs it, and the message is still good
+		f.Reason = "account or address of the provider refused" // an operator can repair this, and the message is still valid
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests:
 	case status >= 400 && status < 500:
 		f.Permanent = true
@@ -117,8 +118,8 @@ func (t *Twilio) failure(status int, body []byte) error {
 	return f
 }
 
-// dialled is a number as the provider wants it (E.164), where a person wrote it with spaces and signs between.
-func dialled(number string) string {
+// e164 removes the separators that people write into a phone number, because the provider requires E.164.
+func e164(number string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -().\u00a0/", r) {
 			return -1

@@ -14,25 +14,25 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Cost is how much work one slow hash is.
+// Cost holds the parameters of one argon2id hash (RFC 9106, section 3.1).
 type Cost struct {
-	// Memory is in KiB.
+	// Memory is the memory size in KiB.
 	Memory uint32
-	// Passes is how often the memory is gone through.
+	// Passes is the number of passes over the memory.
 	Passes uint32
-	// Lanes is how many threads fill it.
+	// Lanes is the degree of parallelism.
 	Lanes uint8
 }
 
-// The costs there are.
+// The costs that ParseCost accepts.
 var (
-	// CostDefault is OWASP's first choice with one lane: Password Storage Cheat Sheet, Argon2id.
+	// CostDefault is the first choice of the OWASP Password Storage Cheat Sheet for Argon2id, with one lane.
 	CostDefault = Cost{Memory: 19456, Passes: 2, Lanes: 1}
-	// CostLow is for tests: it protects nothing.
+	// CostLow is for tests only: it does not protect anything.
 	CostLow = Cost{Memory: 64, Passes: 1, Lanes: 1}
 )
 
-// ParseCost reads the name of a cost: default or low.
+// ParseCost returns the cost with the given name: "default" or "low".
 func ParseCost(name string) (Cost, error) {
 	switch name {
 	case "default":
@@ -44,51 +44,52 @@ func ParseCost(name string) (Cost, error) {
 	}
 }
 
-// ErrBadHash says that a stored text is no hash of ours.
+// ErrBadHash is returned by Verify if the stored text is not an argon2id hash in the form that Hash writes.
 var ErrBadHash = errors.New("seal: not an argon2id hash")
 
 const (
 	saltSize = 16 // RFC 9106, section 4: 128 bits
 	hashSize = 32 // RFC 9106, section 4: 256 bits
-	// A damaged row must not ask for more than the machine has.
+	// Upper bounds, so that a damaged row cannot request more memory or time than the machine has.
 	maxMemory, maxPasses, maxLanes = 1 << 18, 16, 16
 )
 
-// Hasher makes and checks slow hashes (argon2id) of secrets that people choose or that are short. At most as many run
-// at once as there are processors, since each takes one and its memory; others wait their turn.
+// Hasher computes and verifies slow hashes (argon2id) of secrets that are short or chosen by people. It runs at most as
+// many hashes at once as there are processors, because each hash occupies one processor and its memory; other callers
+// wait.
 //
-// A secret is brought to Unicode form NFC before it is hashed, so that the same letters typed on two systems are the
-// same secret. It is changed in no other way: case and spaces count.
+// A secret is normalized to Unicode form NFC before it is hashed, so that the same letters typed on two systems are the
+// same secret. It is not changed in any other way: case and spaces are significant.
 type Hasher struct {
 	cost  Cost
-	turns chan struct{}
-	// stranger is a hash that no secret has; see Burn.
-	stranger string
+	slots chan struct{}
+	// decoyHash is a hash of the current cost that does not match any secret; see Burn.
+	decoyHash string
 }
 
-// processors is how many the program may use, before it asked for places for threads that wait: a hash waits for nothing,
-// and each more than there are processors takes memory out of the caches of the others.
-var processors = runtime.GOMAXPROCS(0)
+// maxConcurrent is GOMAXPROCS at start-up, before the program raises it for goroutines that wait. A hash never waits,
+// and every hash above the number of processors evicts the others' memory from the processor caches.
+var maxConcurrent = runtime.GOMAXPROCS(0)
 
-// NewHasher gives a hasher that makes hashes of this cost. It checks those of any other.
+// NewHasher returns a hasher that computes hashes of the given cost. It verifies hashes of any cost.
 func NewHasher(cost Cost) *Hasher {
 	return &Hasher{
-		cost:     cost,
-		turns:    make(chan struct{}, processors),
-		stranger: phc{cost: cost, salt: random(saltSize), hash: random(hashSize)}.String(),
+		cost:      cost,
+		slots:     make(chan struct{}, maxConcurrent),
+		decoyHash: phc{cost: cost, salt: randomBytes(saltSize), hash: randomBytes(hashSize)}.String(),
 	}
 }
 
-// Hash gives the hash of a secret as a PHC string.
+// Hash returns the hash of secret as a PHC string.
 func (h *Hasher) Hash(ctx context.Context, secret string) (string, error) {
-	out := phc{cost: h.cost, salt: random(saltSize), hash: make([]byte, hashSize)}
+	out := phc{cost: h.cost, salt: randomBytes(saltSize), hash: make([]byte, hashSize)}
 	if err := h.derive(ctx, secret, &out); err != nil {
 		return "", err
 	}
 	return out.String(), nil
 }
 
-// Verify reports whether the hash is that of the secret. The comparison takes the same time for any two hashes.
+// Verify reports whether hash is a hash of secret. The comparison takes the same time for any two hashes.
 func (h *Hasher) Verify(ctx context.Context, secret, hash string) (bool, error) {
 	want, err := parsePHC(hash)
 	if err != nil {
@@ -101,22 +102,22 @@ func (h *Hasher) Verify(ctx context.Context, secret, hash string) (bool, error) 
 	return subtle.ConstantTimeCompare(got.hash, want.hash) == 1, nil
 }
 
-// Burn does what Verify does for a hash of the current cost, and finds nothing: for a record that is not there, so
-// that the time of an answer does not tell whether it is.
+// Burn does the work of Verify for a hash of the current cost and never matches. Call it if the record does not exist,
+// so that the response time does not reveal whether it does.
 func (h *Hasher) Burn(ctx context.Context, secret string) error {
-	_, err := h.Verify(ctx, secret, h.stranger)
+	_, err := h.Verify(ctx, secret, h.decoyHash)
 	return err
 }
 
-// derive replaces the hash by that of the secret, with the cost and the salt given.
+// derive sets p.hash to the hash of secret with the cost and the salt of p.
 func (h *Hasher) derive(ctx context.Context, secret string, p *phc) error {
-	// Asked first, for of a free turn and a caller who has gone select takes either.
+	// If a slot is free and the context is done, select chooses either; a cancelled call must not start a hash.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case h.turns <- struct{}{}:
-		defer func() { <-h.turns }()
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -125,7 +126,7 @@ func (h *Hasher) derive(ctx context.Context, secret string, p *phc) error {
 	return nil
 }
 
-// phc is a hash in the form of the Password Hashing Competition.
+// phc is a hash in the string format of the Password Hashing Competition.
 type phc struct {
 	cost       Cost
 	salt, hash []byte
@@ -156,15 +157,15 @@ func parsePHC(text string) (phc, error) {
 	if p.hash, err = base64.RawStdEncoding.Strict().DecodeString(parts[5]); err != nil || len(p.hash) < 16 || len(p.hash) > 64 {
 		return phc{}, ErrBadHash
 	}
-	// What is written again is what was read: no spaces, signs, leading zeros or trailing parameters.
+	// The canonical form only: this rejects spaces, signs, leading zeros and trailing parameters.
 	if p.String() != text {
 		return phc{}, ErrBadHash
 	}
 	return p, nil
 }
 
-func random(size int) []byte {
+func randomBytes(size int) []byte {
 	out := make([]byte, size)
-	_, _ = rand.Read(out) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(out) // never fails: crypto/rand aborts the program instead
 	return out
 }

@@ -56,7 +56,7 @@ func TestHasherDefaultCost(t *testing.T) {
 	if err != nil || !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") {
 		t.Fatalf("%s, %v", hash, err)
 	}
-	// A hasher of another cost checks it all the same.
+	// A hasher of another cost verifies it too.
 	if ok, err := seal.NewHasher(seal.CostLow).Verify(ctx, "1234", hash); !ok || err != nil {
 		t.Errorf("got %v, %v", ok, err)
 	}
@@ -92,8 +92,8 @@ func TestHasherRefusesForeignHashes(t *testing.T) {
 	}
 }
 
-// More callers than processors all get their answer, a caller who has gone waits for none, and a stranger is not
-// told apart by an error.
+// With more callers than processors every caller gets a result, a cancelled caller gets none, and Burn does not return
+// an error that distinguishes a missing record.
 func TestHasherWaits(t *testing.T) {
 	t.Parallel()
 	h := seal.NewHasher(seal.CostLow)

@@ -12,29 +12,30 @@ import (
 	"strings"
 )
 
-// Key is a key-encryption key. However it is printed, it shows no key.
+// Key is a 256-bit key-encryption key. Formatting and marshalling it yields a mask.
 type Key struct{ bytes [32]byte }
 
-// IsZero reports whether the key was never set.
+// IsZero reports whether the key is unset.
 func (k Key) IsZero() bool { return k == Key{} }
 
-// Format prints a mask, whatever the verb.
+// Format writes a mask for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
 
-// MarshalText gives a mask, so that no log line and no JSON holds the key.
+// MarshalText returns a mask, so that the key does not appear in log lines or JSON.
 func (k Key) MarshalText() ([]byte, error) { return []byte("[key]"), nil }
 
-// keyTextLimit is far above a key's 44 characters and a line end.
+// keyTextLimit is the maximum size of a key file in bytes, far above the 44 characters of a key.
 const keyTextLimit = 4096
 
-// NewKey makes a random key.
+// NewKey returns a random key.
 func NewKey() Key {
 	var k Key
-	_, _ = rand.Read(k.bytes[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(k.bytes[:]) // never fails: crypto/rand aborts the program instead
 	return k
 }
 
-// ParseKey reads a key: 32 bytes in standard Base64, or file:/path of such a text. Its errors hold no key text.
+// ParseKey parses a key: 32 bytes in standard Base64, or file:/path to a file that contains such a text. Its errors do
+// not contain any part of the key.
 func ParseKey(text string) (Key, error) {
 	path, inFile := strings.CutPrefix(text, "file:")
 	if !inFile {
@@ -51,8 +52,8 @@ func ParseKey(text string) (Key, error) {
 	return key, nil
 }
 
-// KeyFile loads the key in the file, and makes it where there is none. Of several processes that make it at once,
-// all get the same key.
+// KeyFile returns the key in the file, and creates the file with a random key if it does not exist. If several
+// processes create it concurrently, all return the same key.
 func KeyFile(path string) (Key, error) {
 	raw, err := CreateOnce(path, func() ([]byte, error) {
 		k := NewKey()
@@ -81,25 +82,26 @@ func decodeKey(text string) (Key, error) {
 	return k, nil
 }
 
-// CreateOnce gives the content of the file, and makes the file, mode 0600, where there is none. Its folder must exist.
+// CreateOnce returns the content of the file, and creates the file with mode 0600 if it does not exist. The parent
+// directory must exist.
 //
-// The file appears under its name complete and on the disk, or not at all: a process that is killed leaves no half
-// of a key, and of several that race one wins and the others read what it wrote.
+// The file appears under its name complete and synced to disk, or not at all: a killed process does not leave a partial
+// key, and if several processes create the file concurrently, one wins and the others read what it wrote.
 func CreateOnce(path string, content func() ([]byte, error)) ([]byte, error) {
 	raw, err := readLimited(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return raw, err
 	}
-	made, err := content()
+	data, err := content()
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Dir(path)
-	draft, err := writeDraft(dir, made)
+	draft, err := writeDraft(dir, data)
 	if err != nil {
 		return nil, err
 	}
-	// A link, unlike a renaming, never replaces what another process has made meanwhile.
+	// Unlike a rename, a link never replaces a file that another process has created in the meantime.
 	err = os.Link(draft, path)
 	_ = os.Remove(draft)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -111,7 +113,7 @@ func CreateOnce(path string, content func() ([]byte, error)) ([]byte, error) {
 	return readLimited(path)
 }
 
-// writeDraft puts the content on the disk under a name of its own (O_EXCL, 0600).
+// writeDraft writes and syncs content to a new temporary file (O_EXCL, mode 0600) and returns its path.
 func writeDraft(dir string, content []byte) (path string, err error) {
 	f, err := os.CreateTemp(dir, ".draft-*")
 	if err != nil {
@@ -136,7 +138,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	// Some systems cannot sync a folder; the file itself is on the disk already.
+	// Some systems cannot sync a directory; the file itself is already synced.
 	_ = d.Sync()
 	return d.Close()
 }

@@ -71,7 +71,7 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
-// Many start at once in an empty folder: all work with one key, and it is still there at the next start.
+// Many processes start at once in an empty directory: all use one key, and the next start finds the same key.
 func TestKeyFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -7,17 +7,17 @@ import (
 	"math/big"
 )
 
-// Token gives a random token with at least so many bits, in Base64 for URLs without padding.
+// Token returns a random token of at least the given number of bits, in unpadded URL-safe Base64.
 func Token(bits int) string {
-	return base64.RawURLEncoding.EncodeToString(random((bits + 7) / 8))
+	return base64.RawURLEncoding.EncodeToString(randomBytes((bits + 7) / 8))
 }
 
-// HexToken gives a random token with at least so many bits, in lower-case hexadecimal.
+// HexToken returns a random token of at least the given number of bits, in lower-case hexadecimal.
 func HexToken(bits int) string {
-	return hex.EncodeToString(random((bits + 7) / 8))
+	return hex.EncodeToString(randomBytes((bits + 7) / 8))
 }
 
-// Digits gives a random code of so many decimal digits, each code as likely as any other.
+// Digits returns a uniformly distributed random code of count decimal digits.
 func Digits(count int) string {
 	ten := big.NewInt(10)
 	out := make([]byte, count)

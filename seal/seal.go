@@ -1,8 +1,8 @@
-// Package seal keeps data secret at rest: authenticated encryption bound to the place a value lies in, blind
-// indexes, keyed hashes, slow hashes for what people choose, random tokens, and the files that hold keys.
+// Package seal protects data at rest: authenticated encryption bound to the location of a value, blind indexes, keyed
+// hashes, slow hashes for secrets that people choose, random tokens, and key files.
 //
-// It knows bytes and texts, and where a value belongs by table, id and column. It must not know records, SQL,
-// HTTP or configuration: whoever calls it says which key to use and keeps the wrapped keysets.
+// It knows bytes and texts, and locates a value by table, id and column. It must not know records, SQL, HTTP or
+// configuration: the caller chooses the key and stores the wrapped keysets.
 package seal
 
 import (
@@ -19,37 +19,38 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// ErrWrongKey says that the key-encryption key does not open the keysets.
+// ErrWrongKey is returned by Open and Rotate if the key-encryption key cannot unwrap the keysets.
 var ErrWrongKey = errors.New("seal: the encryption key does not open the stored keysets")
 
-// ErrUnreadable says that a sealed value does not open: it was changed, moved to another place, or sealed with a
-// key that the keyring does not hold.
+// ErrUnreadable is returned by Keyring.Open if a value cannot be decrypted: it was modified, moved to another location,
+// or sealed with a key that the keyring does not hold.
 var ErrUnreadable = errors.New("seal: the sealed value does not open")
 
 const (
-	// indexSize is 16 bytes: at 2^32 values of one column a false match has a chance of about 2^-65.
+	// indexSize is the size of a blind index in bytes: with 2^32 values in one column, a new value collides with a
+	// probability of about 2^-96, and a column contains a collision with a probability of about 2^-65.
 	indexSize = 16
-	// keyedSize is the whole output of HMAC-SHA256.
+	// keyedSize is the size of a keyed hash in bytes: the full output of HMAC-SHA256.
 	keyedSize = 32
-	// keysetsVersion is the layout of the wrapped keysets.
+	// keysetsVersion is the version of the layout of wrappedKeysets.
 	keysetsVersion = 1
 )
 
-// wrappedKeysets is what NewKeysets gives: two encrypted Tink keysets in Tink's own JSON form.
+// wrappedKeysets is the result of NewKeysets: two encrypted Tink keysets in Tink's own JSON format.
 type wrappedKeysets struct {
 	Version int             `json:"version"`
 	Data    json.RawMessage `json:"data"`
 	Index   json.RawMessage `json:"index"`
 }
 
-// What each keyset is for is part of what its wrapping authenticates, so that one never stands in for the other.
+// The purpose of a keyset is authenticated with it when it is wrapped, so that the two cannot be exchanged.
 var (
 	dataPurpose  = []byte("gatehouse data keyset 1")
 	indexPurpose = []byte("gatehouse index keyset 1")
 )
 
-// NewKeysets makes a data keyset and an index keyset, wrapped by the key-encryption key. The result may be stored
-// beside the data.
+// NewKeysets creates a data keyset and an index keyset, both wrapped with the key-encryption key. The result may be
+// stored next to the data.
 func NewKeysets(kek Key) (wrapped []byte, err error) {
 	wrap, err := wrapper(kek)
 	if err != nil {
@@ -66,9 +67,9 @@ func NewKeysets(kek Key) (wrapped []byte, err error) {
 	return writeKeysets(wrap, data, index)
 }
 
-// Rotate gives wrapped keysets with a new data key, with which everything is sealed from then on; what the old keys
-// sealed stays readable. A Keyring opened before does not know the new key. The index key stays: another one would
-// make every stored index unfindable.
+// Rotate returns wrapped keysets with a new primary data key. Values sealed with the old keys remain readable. A
+// Keyring that was opened before does not have the new key. The index key does not change: with another key no stored
+// index would match.
 func Rotate(kek Key, wrapped []byte) ([]byte, error) {
 	wrap, err := wrapper(kek)
 	if err != nil {
@@ -92,13 +93,13 @@ func Rotate(kek Key, wrapped []byte) ([]byte, error) {
 	return writeKeysets(wrap, data, index)
 }
 
-// Keyring seals and opens values and computes keyed hashes. It is safe for concurrent use.
+// Keyring seals and opens values and computes blind indexes and keyed hashes. It is safe for concurrent use.
 type Keyring struct {
 	data  tink.AEAD
 	index *prf.Set
 }
 
-// Open unwraps the keysets. The error is ErrWrongKey where the key-encryption key is not the one that wrapped them.
+// Open unwraps the keysets. It returns ErrWrongKey if they were wrapped with another key-encryption key.
 func Open(kek Key, wrapped []byte) (*Keyring, error) {
 	wrap, err := wrapper(kek)
 	if err != nil {
@@ -115,14 +116,14 @@ func Open(kek Key, wrapped []byte) (*Keyring, error) {
 	if k.index, err = prf.NewPRFSet(index); err != nil {
 		return nil, fmt.Errorf("seal: use index keyset: %w", err)
 	}
-	// Computed once here, where it can be reported, so that mac can rely on it.
+	// Computed once here, where an error can be returned, so that mac can rely on it.
 	if _, err = k.index.ComputePrimaryPRF(nil, keyedSize); err != nil {
 		return nil, fmt.Errorf("seal: use index keyset: %w", err)
 	}
 	return k, nil
 }
 
-// Seal encrypts a value for one place. The result opens for the same table, id and column only.
+// Seal encrypts a value and binds it to a location. The result can only be opened with the same table, id and column.
 func (k *Keyring) Seal(plain []byte, table, id, column string) ([]byte, error) {
 	sealed, err := k.data.Encrypt(plain, place(table, id, column))
 	if err != nil {
@@ -131,7 +132,7 @@ func (k *Keyring) Seal(plain []byte, table, id, column string) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open decrypts a value that was sealed for this place; ErrUnreadable otherwise.
+// Open decrypts a value that was sealed for this location. Otherwise it returns ErrUnreadable.
 func (k *Keyring) Open(sealed []byte, table, id, column string) ([]byte, error) {
 	plain, err := k.data.Decrypt(sealed, place(table, id, column))
 	if err != nil {
@@ -140,26 +141,26 @@ func (k *Keyring) Open(sealed []byte, table, id, column string) ([]byte, error) 
 	return plain, nil
 }
 
-// SealText is Seal for a text.
+// SealText is like Seal for a string.
 func (k *Keyring) SealText(plain, table, id, column string) ([]byte, error) {
 	return k.Seal([]byte(plain), table, id, column)
 }
 
-// OpenText is Open for a text.
+// OpenText is like Open for a string.
 func (k *Keyring) OpenText(sealed []byte, table, id, column string) (string, error) {
 	plain, err := k.Open(sealed, table, id, column)
 	return string(plain), err
 }
 
-// Index is the blind index of a value: 16 bytes that are equal for equal values of one column and say nothing
-// without the key. The caller normalises the value, for two spellings of one value give two indexes.
+// Index returns the blind index of a value: 16 bytes that are equal for equal values of one column and reveal nothing
+// without the key. The caller must normalize the value, because two spellings of a value have two indexes.
 func (k *Keyring) Index(table, column, normalised string) []byte {
 	return k.mac(indexSize, []byte("index"), []byte(table), []byte(column), []byte(normalised))
 }
 
-// KeyedHash is the keyed hash, 32 bytes, of a list of data for one purpose: fingerprints of inputs, names of rate limits,
-// tokens with high entropy. Another purpose, and the same bytes split otherwise, give another hash. What people
-// choose goes through a Hasher instead.
+// KeyedHash returns the keyed hash, 32 bytes, of a list of byte strings for one purpose: input fingerprints, names of
+// rate limits, tokens with high entropy. A different purpose, or the same bytes split differently, yields a different
+// hash. Secrets that people choose go through a Hasher instead.
 func (k *Keyring) KeyedHash(purpose string, data ...[]byte) []byte {
 	return k.mac(keyedSize, append([][]byte{[]byte("keyed"), []byte(purpose)}, data...)...)
 }
@@ -167,7 +168,7 @@ func (k *Keyring) KeyedHash(purpose string, data ...[]byte) []byte {
 func (k *Keyring) mac(size uint32, parts ...[]byte) []byte {
 	out, err := k.index.ComputePrimaryPRF(join(parts...), size)
 	if err != nil {
-		// Open has computed one: the only other reason, a size above that of the hash, is ours.
+		// Open has computed one. The only other cause is a size above that of the hash, which is a programming error.
 		panic("seal: keyed hash: " + err.Error())
 	}
 	return out
@@ -177,7 +178,7 @@ func place(table, id, column string) []byte {
 	return join([]byte("sealed"), []byte(table), []byte(id), []byte(column))
 }
 
-// join writes parts so that no two lists of parts give the same bytes: each has its length before it.
+// join encodes a list of parts injectively: each part is preceded by its length.
 func join(parts ...[]byte) []byte {
 	size := 0
 	for _, p := range parts {
@@ -230,7 +231,7 @@ func readKeysets(wrap tink.AEAD, wrapped []byte) (data, index *keyset.Handle, er
 	if in.Version != keysetsVersion {
 		return nil, nil, fmt.Errorf("seal: the stored keysets have layout %d, this program knows %d", in.Version, keysetsVersion)
 	}
-	// Authenticated encryption cannot tell a wrong key from changed bytes; the wrong key is what happens.
+	// Authenticated encryption cannot distinguish a wrong key from modified bytes; a wrong key is the likely cause.
 	data, err = keyset.ReadWithAssociatedData(keyset.NewJSONReader(bytes.NewReader(in.Data)), wrap, dataPurpose)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (data)", ErrWrongKey)

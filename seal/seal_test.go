@@ -8,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// newKeyring gives a keyring with keysets of its own.
+// newKeyring returns a keyring with keysets of its own.
 func newKeyring(t *testing.T) (*seal.Keyring, seal.Key, []byte) {
 	t.Helper()
 	kek := seal.NewKey()
@@ -79,7 +79,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// An old value stays readable after a rotation, a new one is sealed with the new key, and indexes do not move.
+// After a rotation an old value remains readable, a new one is sealed with the new key, and indexes do not change.
 func TestRotate(t *testing.T) {
 	t.Parallel()
 	before, kek, wrapped := newKeyring(t)

@@ -1,9 +1,9 @@
-// Package lifecycle holds a life as data: which transitions there are, from where, to where, who may make them,
-// and what a caller hears where one is not open.
+// Package lifecycle represents a life cycle as data: which transitions exist, from which state to which, who may
+// request them, and which problem a caller receives if one is not open.
 //
-// It knows no subject: an invitation, a session and a quiz are each a value of Machine. Everything that says
-// "what may happen next" reads such a value: the guard of a transition, HAL links, GraphQL actions, the
-// generated diagrams and the property tests.
+// It does not know any subject: an invitation, a session and a quiz are each a value of Machine. Every part of the
+// program that answers "what may happen next" reads such a value: the guard of a transition, HAL links, GraphQL
+// actions, the generated diagrams and the property tests.
 package lifecycle
 
 import (
@@ -16,51 +16,51 @@ import (
 
 // Row is one transition.
 type Row[S, T, R ~string] struct {
-	// On is the verb.
+	// On is the verb of the transition.
 	On T
-	// From lists the states in which it is open; empty means every state.
+	// From lists the states in which the transition is open; empty means every state.
 	From []S
-	// To lists the states in which it may end; empty for a transition that erases the record.
+	// To lists the states in which the transition may end; empty if the transition erases the record.
 	To []S
-	// By lists the roles that may ask for it, as they stand to the record.
+	// By lists the roles towards the record that may request the transition.
 	By []R
-	// Else says which problem a caller hears from a state that is not in From.
+	// Else returns the problem for a state that is not in From.
 	Else func(S) *problem.Definition
-	// Operation is the name of the mutation, where it is not On + Subject.
+	// Operation is the name of the mutation if it is not On + Subject.
 	Operation string
-	// Erases is set where the record is gone afterwards.
+	// Erases is true if the record no longer exists after the transition.
 	Erases bool
-	// Within is the operation that makes the transition as a part of its own work, where no mutation of its own does.
+	// Within is the operation that makes the transition as a part of its own work, if there is no mutation for it.
 	Within string
 }
 
-// Machine is the life of one kind of record.
+// Machine is the life cycle of one kind of record.
 type Machine[S, T, R ~string] struct {
-	// Name is the subject in lower camel case: "invitation".
+	// Name is the subject in lower camel case, such as "invitation".
 	Name string
-	// Start is the state of a new record.
+	// Start is the usual state of a new record.
 	Start S
-	// Starts are all states of a new record, where it may be in another than Start.
+	// Starts lists all possible states of a new record, if there are others than Start.
 	Starts []S
-	// Create is the operation that makes a new record, and who may ask for it.
+	// Create is the operation that creates a record.
 	Create string
-	// CreateBy lists the roles that may create one.
+	// CreateBy lists the roles that may create a record.
 	CreateBy []R
-	// States lists every state in the order of the documentation, with the sentence that explains it.
+	// States lists every state in the order of the documentation.
 	States []State[S]
-	// Transitions is the table.
+	// Transitions is the table of transitions.
 	Transitions []Row[S, T, R]
-	// Clock is the role that stands for time passing; no caller ever has it.
+	// Clock is the role of the passing of time; a caller never has it.
 	Clock R
 }
 
-// State is a state with its explanation: how a record gets in, and what comes next.
+// State is a state and its description: how a record enters it, and what comes next.
 type State[S ~string] struct {
 	Name S
 	Help string
 }
 
-// Row finds the row of a transition; nil where the machine has none.
+// Row returns the row of a transition, or nil if the machine has none.
 func (m *Machine[S, T, R]) Row(on T) *Row[S, T, R] {
 	for i := range m.Transitions {
 		if m.Transitions[i].On == on {
@@ -70,10 +70,10 @@ func (m *Machine[S, T, R]) Row(on T) *Row[S, T, R] {
 	return nil
 }
 
-// Has reports whether the row is open in the state.
+// Has reports whether the transition is open in the state.
 func (r *Row[S, T, R]) Has(state S) bool { return len(r.From) == 0 || slices.Contains(r.From, state) }
 
-// Grants reports whether one of the roles may ask for the transition.
+// Grants reports whether one of the roles may request the transition.
 func (r *Row[S, T, R]) Grants(roles []R) bool {
 	for _, role := range roles {
 		if slices.Contains(r.By, role) {
@@ -86,8 +86,8 @@ func (r *Row[S, T, R]) Grants(roles []R) bool {
 // Ends reports whether the transition may end in the state.
 func (r *Row[S, T, R]) Ends(state S) bool { return slices.Contains(r.To, state) }
 
-// OperationName is the name of the mutation that makes the transition: Operation, or the verb and the subject. For a
-// transition of the clock it is the name that the journal has for it; no mutation has that name.
+// OperationName returns the name of the mutation that makes the transition: Operation, or the verb followed by the
+// subject. For a clock transition it is the name used in the journal; no mutation has that name.
 func (m *Machine[S, T, R]) OperationName(on T) string {
 	if row := m.Row(on); row != nil && row.Operation != "" {
 		return row.Operation
@@ -95,31 +95,31 @@ func (m *Machine[S, T, R]) OperationName(on T) string {
 	return string(on) + strings.ToUpper(m.Name[:1]) + m.Name[1:]
 }
 
-// OfClock reports whether only time makes the transition.
+// OfClock reports whether the transition is made by the passing of time only.
 func (m *Machine[S, T, R]) OfClock(on T) bool {
 	row := m.Row(on)
 	return row != nil && len(row.By) == 1 && row.By[0] == m.Clock
 }
 
-// Asked reports whether a caller may ask for the transition by an operation of its own.
+// Asked reports whether a caller may request the transition by an operation of its own.
 func (m *Machine[S, T, R]) Asked(on T) bool {
 	row := m.Row(on)
 	return row != nil && row.Within == "" && !m.OfClock(on)
 }
 
-// Verdict is the answer of Check.
+// Verdict is the result of Check.
 type Verdict string
 
-// The verdicts, in the order in which they are looked for.
+// The verdicts, in the order in which Check tests for them, last first.
 const (
-	Open    Verdict = ""        // go on
-	Denied  Verdict = "denied"  // none of the roles may ask for it
-	Closed  Verdict = "closed"  // not in this state
-	Unknown Verdict = "unknown" // the machine has no such transition
+	Open    Verdict = ""        // the transition may be made
+	Denied  Verdict = "denied"  // none of the roles may request it
+	Closed  Verdict = "closed"  // not open in this state
+	Unknown Verdict = "unknown" // the machine does not have this transition
 )
 
-// Check says whether the transition is open to the roles in the state. The role comes before the state: who may
-// not ask learns nothing of the state.
+// Check reports whether the transition is open to the roles in the state. The role is checked before the state, so that
+// a caller without permission does not learn the state.
 func (m *Machine[S, T, R]) Check(on T, state S, roles []R) Verdict {
 	row := m.Row(on)
 	switch {
@@ -133,7 +133,7 @@ func (m *Machine[S, T, R]) Check(on T, state S, roles []R) Verdict {
 	return Open
 }
 
-// Allowed lists the transitions that Check finds open, in the order of the table.
+// Allowed returns the transitions that Check finds open, in the order of the table.
 func (m *Machine[S, T, R]) Allowed(state S, roles []R) []T {
 	var open []T
 	for _, row := range m.Transitions {
@@ -159,8 +159,8 @@ func (m *Machine[S, T, R]) Final(state S) bool {
 	return true
 }
 
-// Refusal is what a caller hears who asks for the transition in a state in which it is not open: the row's
-// problem with the current state and the states in which it is open.
+// Refusal returns the problem for a transition requested in a state in which it is not open: the row's problem with the
+// current state and the states in which it is open.
 func (m *Machine[S, T, R]) Refusal(on T, state S) *problem.Problem {
 	row := m.Row(on)
 	from := make([]string, 0, len(row.From))
@@ -170,7 +170,7 @@ func (m *Machine[S, T, R]) Refusal(on T, state S) *problem.Problem {
 	return problem.New(row.Else(state)).With("currentState", string(state)).With("allowedStates", from)
 }
 
-// Map is the machine as plain text, for readers that are not generic: documentation, GraphQL, tests.
+// Map is a machine without type parameters, for code that is not generic: documentation, GraphQL, tests.
 type Map struct {
 	Name        string
 	Start       string
@@ -195,15 +195,15 @@ type MapRow struct {
 	From, To  []string
 	By        []string
 	Erases    bool
-	// Clock is set where only time makes the transition.
+	// Clock is true if the transition is made by the passing of time only.
 	Clock bool
-	// Within is the operation that makes it as a part of its own work; empty where it has an operation of its own.
+	// Within is the operation that makes it as a part of its own work; empty if it has an operation of its own.
 	Within string
 }
 
-// Map gives the machine as plain text. From is spelled out where the row is open in every state.
+// Map returns the machine as a Map. From lists every state for a row that is open in every state.
 func (m *Machine[S, T, R]) Map() Map {
-	out := Map{Name: m.Name, Start: string(m.Start), Starts: texts(m.Starts), Create: m.Create, CreateBy: texts(m.CreateBy)}
+	out := Map{Name: m.Name, Start: string(m.Start), Starts: toStrings(m.Starts), Create: m.Create, CreateBy: toStrings(m.CreateBy)}
 	if len(out.Starts) == 0 {
 		out.Starts = []string{out.Start}
 	}
@@ -213,19 +213,19 @@ func (m *Machine[S, T, R]) Map() Map {
 		out.States = append(out.States, MapState{Name: string(s.Name), Help: s.Help, Final: m.Final(s.Name)})
 	}
 	for _, row := range m.Transitions {
-		from := texts(row.From)
+		from := toStrings(row.From)
 		if len(from) == 0 {
 			from = every
 		}
 		out.Transitions = append(out.Transitions, MapRow{
 			Name: string(row.On), Operation: m.OperationName(row.On),
-			From: from, To: texts(row.To), By: texts(row.By), Erases: row.Erases, Clock: m.OfClock(row.On), Within: row.Within,
+			From: from, To: toStrings(row.To), By: toStrings(row.By), Erases: row.Erases, Clock: m.OfClock(row.On), Within: row.Within,
 		})
 	}
 	return out
 }
 
-func texts[X ~string](in []X) []string {
+func toStrings[X ~string](in []X) []string {
 	out := make([]string, 0, len(in))
 	for _, x := range in {
 		out = append(out, string(x))
@@ -233,7 +233,7 @@ func texts[X ~string](in []X) []string {
 	return out
 }
 
-// Mermaid draws the machine as a Mermaid state diagram.
+// Mermaid returns the machine as a Mermaid state diagram.
 func (m Map) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n")
@@ -242,7 +242,7 @@ func (m Map) Mermaid() string {
 	}
 	for _, row := range m.Transitions {
 		if row.Erases {
-			continue // from every state to nothing: a line from each would hide the life itself
+			continue // a line from every state to the end would hide the other transitions
 		}
 		for _, from := range row.From {
 			for _, to := range row.To {

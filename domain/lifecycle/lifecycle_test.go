@@ -14,7 +14,7 @@ type (
 	role  string
 )
 
-// door is a small life: it opens and closes, locks for good, and sticks with time.
+// door is a small machine: it opens and closes, locks permanently, and jams with time.
 var door = &lifecycle.Machine[state, verb, role]{
 	Name: "door", Start: "closed", Create: "createDoor", CreateBy: []role{"builder"}, Clock: "clock",
 	States: []lifecycle.State[state]{{Name: "closed"}, {Name: "open"}, {Name: "locked"}},

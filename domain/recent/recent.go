@@ -1,19 +1,19 @@
-// Package recent remembers what was found lately, and never more than it has room for.
+// Package recent implements a bounded cache of recently used entries. It does not know what it stores.
 package recent
 
 import "sync"
 
-// Generation is half of how many entries a memory holds.
+// Generation is the maximum number of entries of one generation: a cache holds at most twice as many.
 const Generation = 5000
 
-// Cache keeps two generations: when the young one is full, the old one is forgotten and the young one is the old one.
-// Its zero value is empty and ready.
+// Cache is a two-generation cache that is safe for concurrent use. When the young generation is full, the old one is
+// dropped and the young one becomes the old one. The zero value is an empty cache ready to use.
 type Cache[K comparable, V any] struct {
 	mu         sync.Mutex
 	young, old map[K]V
 }
 
-// Get finds an entry, and keeps it young.
+// Get returns the entry for key and moves it to the young generation.
 func (m *Cache[K, V]) Get(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -28,7 +28,7 @@ func (m *Cache[K, V]) Get(key K) (V, bool) {
 	return v, ok
 }
 
-// Add remembers an entry.
+// Add stores an entry.
 func (m *Cache[K, V]) Add(key K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,7 +42,7 @@ func (m *Cache[K, V]) put(key K, v V) {
 	m.young[key] = v
 }
 
-// Forget takes an entry out.
+// Forget removes an entry.
 func (m *Cache[K, V]) Forget(key K) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

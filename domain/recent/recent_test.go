@@ -2,7 +2,7 @@ package recent
 
 import "testing"
 
-// However many entries come, the memory of them is bounded, and those that come again stay in it.
+// The number of entries is bounded, and entries that are used again stay in the cache.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var m Cache[int, string]

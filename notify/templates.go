@@ -17,30 +17,31 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// A mail NAME is made of NAME.subject.txt, NAME.txt and NAME.html, a text message of NAME.sms.txt.
+// The mail template NAME consists of NAME.subject.txt, NAME.txt and NAME.html; the text message template NAME of
+// NAME.sms.txt.
 //
 //go:embed templates
 var embedded embed.FS
 
-// Words turn messages into what people read.
-type Words struct {
+// Templates renders messages as texts for people.
+type Templates struct {
 	text *texttemplate.Template
 	html *htmltemplate.Template
 }
 
-// letter is a mail in words.
-type letter struct{ Subject, Text, HTML string }
+// mailContent is the rendered content of a mail.
+type mailContent struct{ Subject, Text, HTML string }
 
-// ownWords are the templates that come with the program.
-func ownWords() (*Words, error) {
+// embeddedTemplates returns the templates that are compiled into the program.
+func embeddedTemplates() (*Templates, error) {
 	sub, err := fs.Sub(embedded, "templates")
 	if err != nil {
 		return nil, err
 	}
-	return readWords(sub)
+	return parseTemplates(sub)
 }
 
-func readWords(files fs.FS) (*Words, error) {
+func parseTemplates(files fs.FS) (*Templates, error) {
 	text, err := texttemplate.New("").Option("missingkey=error").ParseFS(files, "*.txt")
 	if err != nil {
 		return nil, err
@@ -49,31 +50,31 @@ func readWords(files fs.FS) (*Words, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Words{text: text, html: html}, nil
+	return &Templates{text: text, html: html}, nil
 }
 
-// A template that this process does not have may be that of a newer instance, which shares the outbox while the
-// program is being replaced: so it is no permanent failure.
+// A missing template may belong to a newer instance that shares the outbox during a rolling upgrade, so the failure is
+// temporary.
 var errNoTemplate = &Failure{Stage: "template", Reason: "not known to this version"}
 
-func (w *Words) letter(m *domain.Message) (letter, error) {
-	values, err := readable(m.Values)
+func (w *Templates) mail(m *domain.Message) (mailContent, error) {
+	values, err := templateValues(m.Values)
 	if err != nil {
-		return letter{}, err
+		return mailContent{}, err
 	}
 	subject, text, html := w.text.Lookup(m.Template+".subject.txt"), w.text.Lookup(m.Template+".txt"), w.html.Lookup(m.Template+".html")
 	if subject == nil || text == nil || html == nil {
-		return letter{}, errNoTemplate
+		return mailContent{}, errNoTemplate
 	}
 	var s, t, h bytes.Buffer
 	if err := errors.Join(subject.Execute(&s, values), text.Execute(&t, values), html.Execute(&h, values)); err != nil {
-		return letter{}, &Failure{Stage: "template", Reason: "a value is missing", Permanent: true}
+		return mailContent{}, &Failure{Stage: "template", Reason: "a value is missing", Permanent: true}
 	}
-	return letter{Subject: oneLine(s.String()), Text: t.String(), HTML: h.String()}, nil
+	return mailContent{Subject: singleLine(s.String()), Text: t.String(), HTML: h.String()}, nil
 }
 
-func (w *Words) sms(m *domain.Message) (string, error) {
-	values, err := readable(m.Values)
+func (w *Templates) sms(m *domain.Message) (string, error) {
+	values, err := templateValues(m.Values)
 	if err != nil {
 		return "", err
 	}
@@ -88,15 +89,15 @@ func (w *Words) sms(m *domain.Message) (string, error) {
 	return strings.TrimSpace(t.String()), nil
 }
 
-// readable prepares values for people: one line each, times in words, names that no mail program turns into a
-// link, and a link that is one.
-func readable(values map[string]string) (map[string]string, error) {
+// templateValues prepares the values of a message for people: single lines, formatted times, names that no mail program
+// turns into a link, and a valid link.
+func templateValues(values map[string]string) (map[string]string, error) {
 	out := make(map[string]string, len(values))
 	for name, value := range values {
 		switch name {
 		case "link":
 			u, err := url.Parse(value)
-			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || plain(value) != value || strings.Contains(value, " ") {
+			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || collapseSpace(value) != value || strings.Contains(value, " ") {
 				return nil, &Failure{Stage: "template", Reason: "the link is not one", Permanent: true}
 			}
 		case "expires":
@@ -106,34 +107,34 @@ func readable(values map[string]string) (map[string]string, error) {
 			}
 			value = t.UTC().Format("2 January 2006 at 15:04 UTC")
 		case "inviter":
-			value = unlinked(oneLine(value))
+			value = breakLinks(singleLine(value))
 		default:
-			value = oneLine(value)
+			value = singleLine(value)
 		}
 		out[name] = value
 	}
 	return out, nil
 }
 
-// longestValue is a little more than the longest name a rule lets in (128 characters).
-const longestValue = 200
+// maxValueLength is slightly above the longest name that the rules accept (128 characters).
+const maxValueLength = 200
 
-// oneLine is plain, and cuts what is overlong.
-func oneLine(s string) string {
-	s = plain(s)
-	if runes := []rune(s); len(runes) > longestValue {
-		s = string(runes[:longestValue]) + "…"
+// singleLine is like collapseSpace and truncates long values.
+func singleLine(s string) string {
+	s = collapseSpace(s)
+	if runes := []rune(s); len(runes) > maxValueLength {
+		s = string(runes[:maxValueLength]) + "…"
 	}
 	return s
 }
 
-// plain replaces whatever would break a line, hide text or turn its direction.
-func plain(s string) string {
+// collapseSpace replaces characters that would break a line, and removes those that hide text or reverse its direction.
+func collapseSpace(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == utf8.RuneError, unicode.IsSpace(r), unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
-		case unicode.Is(unicode.Cf, r): // zero-width and direction marks
+		case unicode.Is(unicode.Cf, r): // zero-width characters and direction marks
 			return -1
 		}
 		return r
@@ -143,9 +144,9 @@ func plain(s string) string {
 
 var dotInWord = regexp.MustCompile(`\.(\S)`)
 
-// unlinked takes the looks of an address or link from a name that a stranger chose: mail programs make links of
-// such text by themselves, and the mail has only one.
-func unlinked(s string) string {
+// breakLinks prevents mail programs from turning a name that an unknown person chose into a link: the mail must have
+// exactly one link.
+func breakLinks(s string) string {
 	s = strings.NewReplacer("://", " ", "@", " at ").Replace(s)
 	return dotInWord.ReplaceAllString(s, ". $1")
 }
