@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// proxies are the networks whose forwarding headers are believed.
+// proxies lists the networks whose forwarding headers are trusted.
 type proxies []netip.Prefix
 
-// trusted writes IPv4 networks in their IPv6 form as IPv4, since addresses are compared as IPv4.
-func trusted(networks []netip.Prefix) proxies {
+// newProxies converts IPv4-mapped IPv6 networks to IPv4, because addresses are compared as IPv4.
+func newProxies(networks []netip.Prefix) proxies {
 	out := make(proxies, 0, len(networks))
 	for _, n := range networks {
 		if n.Addr().Is4In6() && n.Bits() >= 96 {
@@ -22,37 +22,37 @@ func trusted(networks []netip.Prefix) proxies {
 	return out
 }
 
-func (p proxies) trust(a netip.Addr) bool {
+func (p proxies) contains(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
-// client gives the address of the client: that of the socket, or, where a trusted proxy sits there, the one nearest to
-// us in the forwarding headers that is no trusted proxy. What stands farther away in them anybody can have written.
-// It is empty where the socket has no IP address.
+// client returns the address of the client: the peer address of the connection or, if the peer is a trusted proxy, the
+// nearest address in the forwarding headers that is not a trusted proxy. Addresses farther away may be forged by any
+// client. It returns "" if the peer has no IP address.
 //
-// Where both headers came, X-Forwarded-For counts: proxies that write it pass a Forwarded of the client's own through.
-// A proxy that writes Forwarded only must drop X-Forwarded-For.
+// If both headers are present, X-Forwarded-For takes precedence: a proxy that writes it passes on a Forwarded header
+// from the client unchanged. A proxy that writes Forwarded only must remove X-Forwarded-For.
 func (p proxies) client(socket string, h http.Header) string {
-	peer, ok := address(socket)
+	peer, ok := parseAddress(socket)
 	if !ok {
 		return ""
 	}
-	lines, hops := h.Values("X-Forwarded-For"), commas
+	lines, hops := h.Values("X-Forwarded-For"), splitCommas
 	if len(lines) == 0 {
 		lines, hops = h.Values("Forwarded"), forwardedFor
 	}
 	for _, line := range slices.Backward(lines) {
-		listed, ok := hops(line)
+		addresses, ok := hops(line)
 		if !ok {
 			break
 		}
-		for _, hop := range slices.Backward(listed) {
-			if !p.trust(peer) {
+		for _, hop := range slices.Backward(addresses) {
+			if !p.contains(peer) {
 				return peer.String()
 			}
-			next, ok := address(hop)
+			next, ok := parseAddress(hop)
 			if !ok {
-				// An unknown or hidden client: the proxy that says so is the nearest thing to it.
+				// The client is unknown or obfuscated, so the proxy that reported it is the nearest known address.
 				return peer.String()
 			}
 			peer = next
@@ -61,8 +61,8 @@ func (p proxies) client(socket string, h http.Header) string {
 	return peer.String()
 }
 
-// address reads an IP address with or without a port; a zone means nothing here and is dropped.
-func address(text string) (netip.Addr, bool) {
+// parseAddress parses an IP address with an optional port. It drops the zone, which is meaningless on another machine.
+func parseAddress(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
 	if err != nil {
@@ -75,10 +75,11 @@ func address(text string) (netip.Addr, bool) {
 	return a.Unmap().WithZone(""), true
 }
 
-func commas(line string) ([]string, bool) { return strings.Split(line, ","), true }
+func splitCommas(line string) ([]string, bool) { return strings.Split(line, ","), true }
 
-// forwardedFor gives the parameter for of each element of a Forwarded header (RFC 7239), empty where an element has
-// none. A line that is not well formed says nothing: a quote that the client left open could swallow what the proxy added.
+// forwardedFor returns the "for" parameter of each element of a Forwarded header (RFC 7239), or "" for an element
+// without one. It rejects a malformed line, because an unterminated quote from the client could hide what the proxy
+// appended.
 func forwardedFor(line string) (hops []string, ok bool) {
 	hop := ""
 	for rest := line; ; {
@@ -107,11 +108,11 @@ func forwardedFor(line string) (hops []string, ok bool) {
 	}
 }
 
-// forwardedValue reads a token or a quoted text; what comes after it starts with a comma or a semicolon, or is empty.
+// forwardedValue parses a token or a quoted string. The remainder is empty or begins with a comma or a semicolon.
 func forwardedValue(text string) (value, after string, ok bool) {
-	if quoted, is := strings.CutPrefix(text, `"`); is {
+	if quoted, isQuoted := strings.CutPrefix(text, `"`); isQuoted {
 		value, after, ok = strings.Cut(quoted, `"`)
-		// An escape has no place in an address, a host or a protocol.
+		// An address, a host or a protocol never contains an escape.
 		if !ok || strings.Contains(value, `\`) {
 			return "", "", false
 		}

@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// apiKeyPrefix makes a leaked key easy to find by a scanner.
+	// apiKeyPrefix makes a leaked key easy to find for secret scanners.
 	apiKeyPrefix = "gh_"
-	// apiKeyBits is so many that the plain SHA-256 of a key is as good as a slow hash of it.
+	// apiKeyBits is large enough that a plain SHA-256 of a key is as secure as a slow hash.
 	apiKeyBits = 256
-	// apiKeyLimit bounds what is hashed and looked up: a key of ours has 46 characters.
+	// apiKeyLimit limits what is hashed and looked up; an API key has 46 characters.
 	apiKeyLimit = 128
 )
 
-// NewAPIKey makes an API key and the hash by which Keys finds it. The key is shown once; only the hash is stored.
+// NewAPIKey returns a random API key and the hash under which Keys finds it. The key is displayed once; only the hash
+// is stored.
 func NewAPIKey() (key string, hash []byte) {
 	key = apiKeyPrefix + seal.Token(apiKeyBits)
 	return key, hashAPIKey(key)
@@ -29,7 +30,8 @@ func hashAPIKey(key string) []byte {
 	return sum[:]
 }
 
-// client gives the name of the client whose key came; empty where none did, an unknown one, or more than one.
+// client returns the name of the client that owns the presented key. It returns "" if there is no key, an unknown key,
+// or more than one.
 func (a *Authenticator) client(ctx context.Context, presented []string) (string, error) {
 	if a.keys == nil || len(presented) != 1 {
 		return "", nil
@@ -45,8 +47,8 @@ func (a *Authenticator) client(ctx context.Context, presented []string) (string,
 	return name, nil
 }
 
-// BearerKey gives the name of the client whose API key came as the bearer token; empty where none that is known did.
-// Only doors that servers call take a key there.
+// BearerKey returns the name of the client whose API key was sent as the bearer token, or "" if there is no such
+// client. Only endpoints that are called by servers accept a key there.
 func (a *Authenticator) BearerKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {

@@ -1,10 +1,10 @@
-// Package auth tells who is asking: it turns a request into a domain.Actor. And it makes tokens, with keys that it
-// makes, rotates and publishes.
+// Package auth authenticates callers: it derives a domain.Actor from a request. It also issues tokens with keys that it
+// creates, rotates and publishes.
 //
-// It knows access tokens and their issuers, API keys, forwarding headers, and the forms of the tokens of sessions and
-// clients. It never answers a request and decides nothing: a credential that is not believed becomes Actor.Refused,
-// and the rules refuse a nobody. It must not know the database; what it asks of it are the ports Keys, Sessions and
-// KeyStore.
+// It knows access tokens and their issuers, API keys, forwarding headers, and the formats of session and client tokens.
+// It does not answer requests and does not make decisions: a credential that fails verification becomes Actor.Refused,
+// and the rules refuse the unauthenticated caller. It must not know the database; it accesses stored data through the
+// interfaces Keys, Sessions, KeyStore and VerificationKeys.
 package auth
 
 import (
@@ -18,47 +18,49 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Why a token is not believed. Other errors of a Verifier count as ErrInvalid. None holds a part of the token.
+// Reasons to reject a token. Any other error of a Verifier is treated as ErrInvalid. No error contains any part of the
+// token.
 var (
-	// ErrInvalid is a token that is malformed, forged, foreign, not yet valid, or no access token.
+	// ErrInvalid is returned for a token that is malformed, forged, from another issuer, not yet valid, or not an
+	// access token.
 	ErrInvalid = errors.New("the token is not valid")
-	// ErrExpired is a token that was good.
+	// ErrExpired is returned for a valid token that has expired.
 	ErrExpired = errors.New("the token is expired")
-	// ErrUnavailable says that nobody can tell now whether the token is good.
+	// ErrUnavailable is returned if the keys that are needed to verify the token have never been received.
 	ErrUnavailable = errors.New("the keys of the issuer were never received")
 )
 
-// Verifier believes access tokens. DevelopmentIssuer and ExternalIssuer are the two.
+// Verifier verifies access tokens. It is implemented by DevelopmentIssuer and ExternalIssuer.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (Claims, error)
 }
 
-// Keys finds API keys.
+// Keys looks up API keys.
 type Keys interface {
-	// APIKey gives the name of the client whose key has this hash; see NewAPIKey.
+	// APIKey returns the name of the client whose key has this hash; see NewAPIKey.
 	APIKey(ctx context.Context, hash []byte) (name string, found bool, err error)
 }
 
-// Sessions knows the sessions that tokens speak for.
+// Sessions looks up the sessions that tokens refer to.
 type Sessions interface {
-	// SessionOver reports whether the claim sid names a session that is no longer active. One that no session has,
-	// as other issuers set it, is not over.
+	// SessionOver reports whether the claim sid names a session that is no longer active. It returns false for an
+	// unknown sid, such as one set by another issuer.
 	SessionOver(ctx context.Context, sid string) (bool, error)
 }
 
-// Config is what an Authenticator works with.
+// Config configures an Authenticator.
 type Config struct {
-	// Verifier believes tokens; required.
+	// Verifier verifies tokens; required.
 	Verifier Verifier
-	// Keys finds API keys; nil: no key is known.
+	// Keys looks up API keys; if nil, all keys are unknown.
 	Keys Keys
-	// Sessions knows sessions; nil: the claim sid is not looked up.
+	// Sessions looks up sessions; if nil, the claim sid is not checked.
 	Sessions Sessions
-	// TrustedProxies are the networks whose forwarding headers are believed.
+	// TrustedProxies lists the networks whose forwarding headers are trusted.
 	TrustedProxies []netip.Prefix
 }
 
-// Authenticator tells who is asking.
+// Authenticator derives the actor of a request from its credentials.
 type Authenticator struct {
 	verifier Verifier
 	keys     Keys
@@ -66,12 +68,12 @@ type Authenticator struct {
 	proxies  proxies
 }
 
-// New gives an authenticator.
+// New returns an authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{verifier: c.Verifier, keys: c.Keys, sessions: c.Sessions, proxies: trusted(c.TrustedProxies)}
+	return &Authenticator{verifier: c.Verifier, keys: c.Keys, sessions: c.Sessions, proxies: newProxies(c.TrustedProxies)}
 }
 
-// Middleware puts the actor into the context of each request, and never answers by itself.
+// Middleware adds the actor to the context of each request. It never writes a response.
 func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(domain.WithActor(r.Context(), a.actor(r))))
@@ -83,47 +85,47 @@ func (a *Authenticator) actor(r *http.Request) domain.Actor {
 	from := domain.Actor{Address: a.proxies.client(r.RemoteAddr, r.Header)}
 	name, err := a.client(ctx, r.Header.Values("API-Key"))
 	if err != nil {
-		return refuse(from, problem.New(problem.ServiceUnavailable).From(err))
+		return refusedActor(from, problem.New(problem.ServiceUnavailable).From(err))
 	}
 	from.APIKey = name
 	switch values := r.Header.Values("Authorization"); len(values) {
 	case 0:
 		return from
 	case 1:
-		return a.believe(ctx, from, values[0])
+		return a.authenticate(ctx, from, values[0])
 	default:
-		// Which of them somebody before us has looked at is anybody's guess.
-		return refuse(from, problem.New(problem.Unauthorized).From(invalid("several Authorization headers")))
+		// A proxy in front may have checked either of them.
+		return refusedActor(from, problem.New(problem.Unauthorized).From(invalid("several Authorization headers")))
 	}
 }
 
-// Authenticate gives the actor of an Authorization value that did not come as a header, as in the first message of a
-// WebSocket. Address and APIKey stay those of the actor in the context.
+// Authenticate returns the actor for an Authorization value that was not sent as a header, such as the one in the first
+// message of a WebSocket. Address and APIKey are those of the actor in ctx.
 func (a *Authenticator) Authenticate(ctx context.Context, authorization string) domain.Actor {
-	was := domain.ActorFrom(ctx)
-	return a.believe(ctx, domain.Actor{Address: was.Address, APIKey: was.APIKey}, authorization)
+	current := domain.ActorFrom(ctx)
+	return a.authenticate(ctx, domain.Actor{Address: current.Address, APIKey: current.APIKey}, authorization)
 }
 
-// believe adds to the actor who the Authorization value says it is; a blank value says nothing.
-func (a *Authenticator) believe(ctx context.Context, actor domain.Actor, authorization string) domain.Actor {
+// authenticate adds the identity from the Authorization value to the actor; a blank value adds nothing.
+func (a *Authenticator) authenticate(ctx context.Context, actor domain.Actor, authorization string) domain.Actor {
 	if strings.TrimSpace(authorization) == "" {
 		return actor
 	}
 	raw, ok := bearer(authorization)
 	if !ok {
-		return refuse(actor, problem.New(problem.Unauthorized).From(invalid("no bearer token in Authorization")))
+		return refusedActor(actor, problem.New(problem.Unauthorized).From(invalid("no bearer token in Authorization")))
 	}
 	claims, err := a.verifier.Verify(ctx, raw)
 	if err != nil {
-		return refuse(actor, refusal(err))
+		return refusedActor(actor, refusal(err))
 	}
 	if a.sessions != nil && claims.SessionID != "" {
 		over, err := a.sessions.SessionOver(ctx, claims.SessionID)
 		if err != nil {
-			return refuse(actor, problem.New(problem.ServiceUnavailable).From(err))
+			return refusedActor(actor, problem.New(problem.ServiceUnavailable).From(err))
 		}
 		if over {
-			return refuse(actor, problem.New(problem.SessionExpired))
+			return refusedActor(actor, problem.New(problem.SessionExpired))
 		}
 	}
 	actor.ID = claims.Subject
@@ -134,8 +136,8 @@ func (a *Authenticator) believe(ctx context.Context, actor domain.Actor, authori
 	return actor
 }
 
-// refuse says why a credential was not believed. Of the actor only the address and the client key remain.
-func refuse(actor domain.Actor, why *problem.Problem) domain.Actor {
+// refusedActor returns an actor whose credential was rejected. It keeps only the address and the API key's client.
+func refusedActor(actor domain.Actor, why *problem.Problem) domain.Actor {
 	return domain.Actor{Address: actor.Address, APIKey: actor.APIKey, Refused: why}
 }
 
@@ -150,7 +152,7 @@ func refusal(err error) *problem.Problem {
 	}
 }
 
-// bearer takes the token out of an Authorization value: RFC 6750, section 2.1, with the scheme in any case.
+// bearer extracts the token from an Authorization value (RFC 6750, section 2.1; the scheme is case-insensitive).
 func bearer(authorization string) (token string, ok bool) {
 	scheme, token, ok := strings.Cut(strings.TrimSpace(authorization), " ")
 	token = strings.TrimLeft(token, " ")

@@ -17,12 +17,12 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// store is what the database knows of keys and sessions.
+// store holds the API keys and sessions of the database in memory.
 type store struct {
 	hash []byte
 	down bool
-	// over are the sessions that are no longer active.
-	over map[string]bool
+	// ended holds the sessions that are no longer active.
+	ended map[string]bool
 }
 
 func (s store) APIKey(_ context.Context, hash []byte) (string, bool, error) {
@@ -36,10 +36,10 @@ func (s store) SessionOver(_ context.Context, sid string) (bool, error) {
 	if s.down {
 		return false, errors.New("no connection")
 	}
-	return s.over[sid], nil
+	return s.ended[sid], nil
 }
 
-// ask sends a request through the middleware and gives the actor that the handler behind it sees.
+// ask sends a request through the middleware and returns the actor in its context.
 func ask(t *testing.T, a *auth.Authenticator, change func(*http.Request)) domain.Actor {
 	t.Helper()
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
@@ -193,7 +193,7 @@ func TestMiddlewareAPIKey(t *testing.T) {
 func TestMiddlewareSession(t *testing.T) {
 	t.Parallel()
 	d := openDevelopmentIssuer(t, t.TempDir(), "", newClock())
-	sessions := store{over: map[string]bool{"ended": true}}
+	sessions := store{ended: map[string]bool{"ended": true}}
 	a := auth.New(auth.Config{Verifier: d, Sessions: sessions})
 	of := func(sid string) func(*http.Request) {
 		r := auth.TokenRequest{Subject: "u1", TTL: time.Hour}
@@ -208,12 +208,12 @@ func TestMiddlewareSession(t *testing.T) {
 		}
 	}
 	nobody(t, ask(t, a, of("ended")), problem.SessionExpired)
-	// The token is remembered as good; its session is asked for again.
+	// The token is cached as valid; its session is checked again.
 	again := of("active")
 	if got := ask(t, a, again); got.ID != "u1" {
 		t.Errorf("got %+v", got)
 	}
-	sessions.over["active"] = true
+	sessions.ended["active"] = true
 	nobody(t, ask(t, a, again), problem.SessionExpired)
 	down := auth.New(auth.Config{Verifier: d, Sessions: store{down: true}})
 	nobody(t, ask(t, down, of("active")), problem.ServiceUnavailable)
@@ -222,7 +222,7 @@ func TestMiddlewareSession(t *testing.T) {
 	}
 }
 
-// A WebSocket brings its token in its first message: who asks changes, from where does not.
+// A WebSocket sends its token in its first message: the identity changes, the address does not.
 func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	d := openDevelopmentIssuer(t, t.TempDir(), "", newClock())

@@ -10,58 +10,59 @@ import (
 	"unicode/utf8"
 )
 
-// Claims are what a believed access token says.
+// Claims holds the claims of a verified access token.
 type Claims struct {
-	// Subject is sub: never empty, at most 255 bytes.
+	// Subject is sub: not empty, at most 255 bytes.
 	Subject string
-	// Username is username, else preferred_username.
+	// Username is username, or else preferred_username.
 	Username string
 	// Email is email.
 	Email string
 	// CustomerID and CustomerGroup are customerId and customerGroup.
 	CustomerID, CustomerGroup string
-	// ClientID is client_id, else azp.
+	// ClientID is client_id, or else azp.
 	ClientID string
 	// SessionID is sid.
 	SessionID string
-	// Scopes is scope, a text with spaces or an array.
+	// Scopes is scope, which may be a space-separated string or an array.
 	Scopes []string
 	// ExpiresAt is exp.
 	ExpiresAt time.Time
-	// NotBefore is nbf or iat, whichever is later; zero where there is neither.
+	// NotBefore is the later of nbf and iat; zero if neither is present.
 	NotBefore time.Time
 }
 
 const (
-	// subjectLimit is that of OpenID Connect Core 1.0, section 2.
+	// subjectLimit is the limit in OpenID Connect Core 1.0, section 2.
 	subjectLimit = 255
-	// textLimit bounds the other texts, which end up in records and logs of others.
+	// textLimit limits the other strings, which are copied to records and logs.
 	textLimit = 1024
-	// lastSecond is the end of the year 9999, the last that a date can be written in.
+	// lastSecond is the end of the year 9999, the last year that RFC 3339 can represent.
 	lastSecond = 253402300799
 )
 
-// rules say which tokens an issuer's verifier believes, apart from their signature.
+// rules defines which tokens of an issuer are accepted, apart from their signature.
 type rules struct {
-	// issuer is what iss must be.
+	// issuer is the required value of iss.
 	issuer string
-	// audience is what aud must hold; empty: anything.
+	// audience is the required value in aud; if empty, any audience is accepted.
 	audience string
-	// types are the header's typ in lower case; the empty one is a token without.
+	// types lists the accepted values of the header typ in lower case; "" accepts a token without typ.
 	types []string
-	// leeway is how far the clocks may differ about exp.
+	// leeway is the permitted clock difference when checking exp.
 	leeway time.Duration
 	now    func() time.Time
 }
 
-// startLeeway is how far ahead the issuer's clock may be about nbf and iat.
+// startLeeway is how far ahead the issuer's clock may be when nbf and iat are checked.
 const startLeeway = 30 * time.Second
 
-// idTokenClaims stand in ID tokens (OpenID Connect Core 1.0, sections 2 and 3.3.2.11; FAPI s_hash) and in security
-// events and logout tokens (RFC 8417), not in access tokens.
+// idTokenClaims occur in ID tokens (OpenID Connect Core 1.0, sections 2 and 3.3.2.11; FAPI s_hash) and in security
+// event and logout tokens (RFC 8417), but not in access tokens.
 var idTokenClaims = []string{"nonce", "at_hash", "c_hash", "s_hash", "events"}
 
-// read gives the claims of a token that is an access token for us, whatever its time and signature.
+// read returns the claims of an access token that is intended for this service. It checks neither the time nor the
+// signature.
 func (r rules) read(t token) (Claims, error) {
 	if !slices.Contains(r.types, strings.ToLower(t.typ)) {
 		return Claims{}, invalid("typ names another kind of token")
@@ -69,7 +70,7 @@ func (r rules) read(t token) (Claims, error) {
 	if iss, ok := t.claims.text("iss"); !ok || iss != r.issuer {
 		return Claims{}, invalid("another issuer")
 	}
-	if err := purpose(t.claims); err != nil {
+	if err := checkPurpose(t.claims); err != nil {
 		return Claims{}, err
 	}
 	if r.audience != "" {
@@ -80,26 +81,26 @@ func (r rules) read(t token) (Claims, error) {
 	return t.claims.read()
 }
 
-// purpose tells access tokens from the others that an issuer signs with the same keys.
-func purpose(c claimSet) error {
+// checkPurpose rejects tokens of other kinds that an issuer signs with the same keys.
+func checkPurpose(c claimSet) error {
 	for _, name := range idTokenClaims {
-		if _, there := c[name]; there {
+		if _, present := c[name]; present {
 			return invalid("a claim of an ID token or an event")
 		}
 	}
-	// Keycloak says what a token is in the claim typ: Bearer, or ID, Refresh, Offline, Logout and more.
+	// Keycloak states the kind of a token in the claim typ: Bearer, or ID, Refresh, Offline, Logout and others.
 	if typ, ok := c.text("typ"); !ok || typ != "" && !strings.EqualFold(typ, "Bearer") {
 		return invalid("the claim typ names another kind of token")
 	}
-	// Cognito does in token_use: access or id.
+	// Cognito states it in token_use: access or id.
 	if use, ok := c.text("token_use"); !ok || use != "" && use != "access" {
 		return invalid("the claim token_use names another kind of token")
 	}
 	return nil
 }
 
-// current asks the time, again for each use of a token.
-func (r rules) current(c Claims) error {
+// checkTime is called for each use of a token, also of a cached one.
+func (r rules) checkTime(c Claims) error {
 	now := r.now()
 	if !now.Before(c.ExpiresAt.Add(r.leeway)) {
 		return ErrExpired
@@ -110,11 +111,11 @@ func (r rules) current(c Claims) error {
 	return nil
 }
 
-// claimSet is a JSON object whose members keep their exact names.
+// claimSet is a JSON object with case-sensitive member names.
 type claimSet map[string]json.RawMessage
 
-// read takes out what we use. A claim that is there and is not what it should be makes the token invalid: left
-// out, it could mean more rights.
+// read returns the claims in use. A claim with an unexpected type makes the token invalid, because ignoring it could
+// grant more rights.
 func (c claimSet) read() (Claims, error) {
 	var out Claims
 	var ok bool
@@ -160,24 +161,24 @@ func (c claimSet) read() (Claims, error) {
 	return out, nil
 }
 
-// has reports whether there is a claim; null counts as none.
+// has reports whether a claim is present and not null.
 func (c claimSet) has(name string) bool {
-	raw, there := c[name]
-	return there && string(raw) != "null"
+	raw, present := c[name]
+	return present && string(raw) != "null"
 }
 
-// text gives a claim that is a text; empty and ok where there is none.
+// text returns a string claim; "" and true if it is absent.
 func (c claimSet) text(name string) (value string, ok bool) {
 	if !c.has(name) {
 		return "", true
 	}
-	if json.Unmarshal(c[name], &value) != nil || !sane(value) {
+	if json.Unmarshal(c[name], &value) != nil || !validText(value) {
 		return "", false
 	}
 	return value, true
 }
 
-// texts gives a claim that is a text or an array of texts.
+// texts returns a claim that is a string or an array of strings.
 func (c claimSet) texts(name string) (values []string, ok bool) {
 	if !c.has(name) {
 		return nil, true
@@ -193,7 +194,7 @@ func (c claimSet) scopes() (scopes []string, ok bool) {
 	if !c.has("scope") || c["scope"][0] == '[' {
 		return c.texts("scope")
 	}
-	// Not by text: a long list of scopes is no strange thing.
+	// The limit of text does not apply: long lists of scopes are common.
 	var list string
 	if json.Unmarshal(c["scope"], &list) != nil {
 		return nil, false
@@ -201,7 +202,7 @@ func (c claimSet) scopes() (scopes []string, ok bool) {
 	return strings.Fields(list), true
 }
 
-// time gives a claim that is a NumericDate (RFC 7519, section 2); zero and ok where there is none.
+// time returns a NumericDate claim (RFC 7519, section 2); zero and true if it is absent.
 func (c claimSet) time(name string) (at time.Time, ok bool) {
 	if !c.has(name) {
 		return time.Time{}, true
@@ -214,9 +215,9 @@ func (c claimSet) time(name string) (at time.Time, ok bool) {
 	return time.Unix(int64(whole), int64(part*float64(time.Second))), true
 }
 
-// sane reports whether a text may stand in records. U+FFFD is what is left of bytes that were no UTF-8, in
-// which two different texts could become one.
-func sane(text string) bool {
+// validText reports whether a string may be stored in a record. U+FFFD replaces invalid UTF-8, so two different byte
+// strings could become the same text.
+func validText(text string) bool {
 	return len(text) <= textLimit && !strings.ContainsFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) || r == utf8.RuneError
 	})

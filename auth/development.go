@@ -23,33 +23,33 @@ import (
 )
 
 const (
-	// DevelopmentURN is iss in the tokens of the development issuer.
+	// DevelopmentURN is the iss of tokens from the development issuer.
 	DevelopmentURN = "urn:gatehouse:development-issuer"
-	// developmentFile holds its key, in the data directory.
+	// developmentFile is the name of the key file in the data directory.
 	developmentFile = "dev-issuer.jwk"
-	// accessTokenType is the header typ of an access token: RFC 9068, section 2.1.
+	// accessTokenType is the header typ of an access token (RFC 9068, section 2.1).
 	accessTokenType = "at+jwt"
 )
 
-// DevelopmentConfig is what a development issuer works with.
+// DevelopmentConfig configures a development issuer.
 type DevelopmentConfig struct {
-	// Dir is the data directory. All who share it share the issuer.
+	// Dir is the data directory. All processes that share it share the issuer.
 	Dir string
-	// Audience is the aud that tokens get and must have; empty: none.
+	// Audience is the aud of issued tokens, and the one required of verified tokens; empty for no audience.
 	Audience string
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
 }
 
-// DevelopmentIssuer makes and believes the access tokens of a developer's own server. Its key lies in a file of the
-// data directory, is made once, and signs nothing else.
+// DevelopmentIssuer issues and verifies access tokens for a developer's own server. Its key is created once, stored in
+// a file in the data directory, and not used for anything else.
 type DevelopmentIssuer struct {
 	rules  rules
 	signer jwk.Key
 	keys   *keySet
 }
 
-// OpenDevelopmentIssuer loads the issuer's key, and makes it where there is none.
+// OpenDevelopmentIssuer loads the issuer's key and creates it if it does not exist.
 func OpenDevelopmentIssuer(c DevelopmentConfig) (*DevelopmentIssuer, error) {
 	path := filepath.Join(c.Dir, developmentFile)
 	raw, err := seal.CreateOnce(path, newDevelopmentKey)
@@ -70,8 +70,8 @@ func OpenDevelopmentIssuer(c DevelopmentConfig) (*DevelopmentIssuer, error) {
 		return nil, fmt.Errorf("development issuer: %s is no signing key with a kid", path)
 	}
 	return &DevelopmentIssuer{
-		// No leeway: who issues and who verifies share a data directory, and a developer who asks for a token of one
-		// second wants to see it end.
+		// No leeway: issuer and verifier run on the same data directory, and a token issued for one second must expire
+		// after one second.
 		rules:  rules{issuer: DevelopmentURN, audience: c.Audience, types: []string{accessTokenType}, now: c.Now},
 		signer: signer,
 		keys:   &keySet{keys: []publicKey{public}},
@@ -87,12 +87,12 @@ func newDevelopmentKey() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := key.Thumbprint(crypto.SHA256)
+	thumbprint, err := key.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return nil, err
 	}
 	for name, value := range map[string]any{
-		jwk.KeyIDKey:     base64.RawURLEncoding.EncodeToString(mark),
+		jwk.KeyIDKey:     base64.RawURLEncoding.EncodeToString(thumbprint),
 		jwk.AlgorithmKey: jwa.ES256(),
 		jwk.KeyUsageKey:  "sig",
 	} {
@@ -103,11 +103,11 @@ func newDevelopmentKey() ([]byte, error) {
 	return json.Marshal(key)
 }
 
-// Verify believes the tokens of Issue, and no others.
+// Verify accepts the tokens of Issue and no others.
 func (d *DevelopmentIssuer) Verify(_ context.Context, raw string) (Claims, error) {
-	mark := fingerprint(sha256.Sum256([]byte(raw)))
-	if claims, ok := d.keys.believed.Get(mark); ok {
-		return recheck(d.rules, d.keys, mark, claims)
+	digest := fingerprint(sha256.Sum256([]byte(raw)))
+	if claims, ok := d.keys.verified.Get(digest); ok {
+		return checkCached(d.rules, d.keys, digest, claims)
 	}
 	t, err := parse(raw)
 	if err != nil {
@@ -117,54 +117,54 @@ func (d *DevelopmentIssuer) Verify(_ context.Context, raw string) (Claims, error
 	if err != nil {
 		return Claims{}, err
 	}
-	if !d.keys.knows(t) || !d.keys.signed(t) {
+	if !d.keys.hasKeyID(t) || !d.keys.verifies(t) {
 		return Claims{}, invalid("not signed by the issuer")
 	}
-	if err := d.rules.current(claims); err != nil {
+	if err := d.rules.checkTime(claims); err != nil {
 		return Claims{}, err
 	}
-	d.keys.believed.Add(mark, claims)
+	d.keys.verified.Add(digest, claims)
 	return claims, nil
 }
 
-// recheck asks the time for a token whose signature was good before.
-func recheck(r rules, keys *keySet, mark fingerprint, claims Claims) (Claims, error) {
-	if err := r.current(claims); err != nil {
-		keys.believed.Forget(mark)
+// checkCached checks the time of a token whose signature was verified before.
+func checkCached(r rules, keys *keySet, digest fingerprint, claims Claims) (Claims, error) {
+	if err := r.checkTime(claims); err != nil {
+		keys.verified.Forget(digest)
 		return Claims{}, err
 	}
 	return claims, nil
 }
 
-// TokenRequest says which token Issue makes.
+// TokenRequest describes the token to issue.
 type TokenRequest struct {
 	// Subject is sub.
 	Subject string
-	// Scope is scope, with spaces between the scopes.
+	// Scope is scope: space-separated scopes.
 	Scope string
 	// ClientID is client_id.
 	ClientID string
-	// TTL is how long the token is good.
+	// TTL is the lifetime of the token.
 	TTL time.Duration
-	// Claims are further claims, as texts.
+	// Claims holds additional string claims.
 	Claims map[string]string
 }
 
-// ownClaims are those that the issuer or another member of the request sets.
-var ownClaims = map[string]string{
+// reservedClaims lists the claims that cannot be set through TokenRequest.Claims, with the reason.
+var reservedClaims = map[string]string{
 	"iss": "the issuer sets it", "iat": "the issuer sets it", "nbf": "the issuer sets it", "jti": "the issuer sets it",
 	"exp": "it follows from the time to live", "sub": "it is the subject", "scope": "it is the scope",
 }
 
-// Issue signs an access token. What it signs it also believes, unless a claim says that the token is none.
+// Issue signs an access token. Verify accepts it, unless an additional claim marks it as a token of another kind.
 func (d *DevelopmentIssuer) Issue(r TokenRequest) (string, error) {
-	if r.Subject == "" || len(r.Subject) > subjectLimit || !sane(r.Subject) {
+	if r.Subject == "" || len(r.Subject) > subjectLimit || !validText(r.Subject) {
 		return "", fmt.Errorf("the subject must be a text of 1 to %d bytes without control characters", subjectLimit)
 	}
 	if r.TTL < time.Second {
 		return "", errors.New("the time to live must be at least 1s")
 	}
-	// Whole seconds, as a NumericDate usually is; the token lives no longer than asked for.
+	// Whole seconds, as is usual for a NumericDate; rounding down keeps the lifetime within TTL.
 	now := d.rules.now().Truncate(time.Second)
 	claims := map[string]string{"iss": DevelopmentURN, "sub": r.Subject, "jti": seal.Token(128)}
 	if d.rules.audience != "" {
@@ -177,19 +177,19 @@ func (d *DevelopmentIssuer) Issue(r TokenRequest) (string, error) {
 		claims["client_id"] = r.ClientID
 	}
 	for name, value := range r.Claims {
-		switch why, own := ownClaims[name]; {
+		switch why, reserved := reservedClaims[name]; {
 		case name == "":
 			return "", errors.New("a claim needs a name")
-		case own:
+		case reserved:
 			return "", fmt.Errorf("the claim %s cannot be set: %s", name, why)
 		case name == "client_id" && r.ClientID != "":
 			return "", errors.New("the claim client_id cannot be set: it is the client ID")
-		case !sane(value):
+		case !validText(value):
 			return "", fmt.Errorf("the claim %s must be a text of at most %d bytes without control characters", name, textLimit)
 		}
 		claims[name] = value
 	}
-	if !sane(claims["client_id"]) {
+	if !validText(claims["client_id"]) {
 		return "", fmt.Errorf("the client ID must be a text of at most %d bytes without control characters", textLimit)
 	}
 	payload := map[string]any{"iat": now.Unix(), "exp": now.Add(r.TTL).Unix()}
@@ -208,7 +208,7 @@ func (d *DevelopmentIssuer) sign(payload map[string]any) (string, error) {
 	if err := header.Set(jws.TypeKey, accessTokenType); err != nil {
 		return "", fmt.Errorf("issue token: %w", err)
 	}
-	// The kid of the key comes into the header by itself.
+	// jws.Sign sets the header kid from the key.
 	signed, err := jws.Sign(text, jws.WithKey(jwa.ES256(), d.signer, jws.WithProtectedHeaders(header)))
 	if err != nil {
 		return "", fmt.Errorf("issue token: %w", err)

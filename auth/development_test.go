@@ -34,7 +34,7 @@ func issue(t *testing.T, d *auth.DevelopmentIssuer, r auth.TokenRequest) string 
 	return raw
 }
 
-// Two servers and a command start at once in one data directory: a token of any is believed by all.
+// Two servers and a command start concurrently in one data directory: each accepts the tokens of the others.
 func TestDevelopmentIssuerIsShared(t *testing.T) {
 	t.Parallel()
 	dir, c := t.TempDir(), newClock()
@@ -55,7 +55,7 @@ func TestDevelopmentIssuerIsShared(t *testing.T) {
 	for _, from := range issuers {
 		raw := issue(t, from, auth.TokenRequest{Subject: "u1", TTL: time.Hour})
 		for _, to := range issuers {
-			believed(t, to, raw)
+			requireValid(t, to, raw)
 		}
 	}
 	path := filepath.Join(dir, "dev-issuer.jwk")
@@ -63,7 +63,7 @@ func TestDevelopmentIssuerIsShared(t *testing.T) {
 		t.Errorf("the key file: %v, %v", info, err)
 	}
 	foreign := openDevelopmentIssuer(t, t.TempDir(), "", c)
-	refused(t, foreign, issue(t, issuers[0], auth.TokenRequest{Subject: "u1", TTL: time.Hour}), auth.ErrInvalid)
+	requireInvalid(t, foreign, issue(t, issuers[0], auth.TokenRequest{Subject: "u1", TTL: time.Hour}), auth.ErrInvalid)
 
 	for claim, text := range map[string]string{"damaged": "{", "empty": "", "public": `{"kty":"EC","crv":"P-256","x":"a","y":"b"}`, "symmetric": `{"kty":"oct","k":"AAAA","kid":"x"}`} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -133,22 +133,22 @@ func TestDevelopmentIssuerRefuses(t *testing.T) {
 		own := newClock()
 		d := openDevelopmentIssuer(t, t.TempDir(), "", own)
 		raw := issue(t, d, auth.TokenRequest{Subject: "u1", TTL: time.Second})
-		believed(t, d, raw)
+		requireValid(t, d, raw)
 		own.advance(time.Second)
-		refused(t, d, raw, auth.ErrExpired)
+		requireInvalid(t, d, raw, auth.ErrExpired)
 	})
 	t.Run("a token that says it is an ID token is refused", func(t *testing.T) {
 		t.Parallel()
-		refused(t, d, issue(t, d, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"nonce": "n"}}), auth.ErrInvalid)
+		requireInvalid(t, d, issue(t, d, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"nonce": "n"}}), auth.ErrInvalid)
 	})
 	t.Run("the audience is set and required", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		strict, lax := openDevelopmentIssuer(t, dir, "gatehouse", c), openDevelopmentIssuer(t, dir, "", c)
-		believed(t, strict, issue(t, strict, auth.TokenRequest{Subject: "u1", TTL: time.Hour}))
-		refused(t, strict, issue(t, lax, auth.TokenRequest{Subject: "u1", TTL: time.Hour}), auth.ErrInvalid)
-		refused(t, strict, issue(t, strict, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"aud": "x"}}), auth.ErrInvalid)
-		believed(t, strict, issue(t, lax, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"aud": "gatehouse"}}))
+		requireValid(t, strict, issue(t, strict, auth.TokenRequest{Subject: "u1", TTL: time.Hour}))
+		requireInvalid(t, strict, issue(t, lax, auth.TokenRequest{Subject: "u1", TTL: time.Hour}), auth.ErrInvalid)
+		requireInvalid(t, strict, issue(t, strict, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"aud": "x"}}), auth.ErrInvalid)
+		requireValid(t, strict, issue(t, lax, auth.TokenRequest{Subject: "u1", TTL: time.Hour, Claims: map[string]string{"aud": "gatehouse"}}))
 	})
 	t.Run("the key signs nothing but access tokens of the issuer", func(t *testing.T) {
 		t.Parallel()
@@ -158,16 +158,16 @@ func TestDevelopmentIssuerRefuses(t *testing.T) {
 		claims := func(iss string) map[string]any {
 			return map[string]any{"iss": iss, "sub": "u1", "exp": c.now().Add(time.Hour).Unix()}
 		}
-		believed(t, d, s.sign(t, nil, claims(auth.DevelopmentURN)))
-		refused(t, d, s.sign(t, map[string]any{"typ": "JWT"}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
-		refused(t, d, s.sign(t, map[string]any{"typ": nil}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
-		refused(t, d, s.sign(t, map[string]any{"kid": nil}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
-		refused(t, d, s.sign(t, map[string]any{"kid": "other"}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
-		refused(t, d, s.sign(t, nil, claims("http://127.0.0.1:8080")), auth.ErrInvalid)
+		requireValid(t, d, s.sign(t, nil, claims(auth.DevelopmentURN)))
+		requireInvalid(t, d, s.sign(t, map[string]any{"typ": "JWT"}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
+		requireInvalid(t, d, s.sign(t, map[string]any{"typ": nil}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
+		requireInvalid(t, d, s.sign(t, map[string]any{"kid": nil}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
+		requireInvalid(t, d, s.sign(t, map[string]any{"kid": "other"}, claims(auth.DevelopmentURN)), auth.ErrInvalid)
+		requireInvalid(t, d, s.sign(t, nil, claims("http://127.0.0.1:8080")), auth.ErrInvalid)
 	})
 }
 
-// developmentSigner is the key in the data directory, in the hands of somebody who signs something else with it.
+// developmentSigner returns the key in the data directory, to sign other tokens with it.
 func developmentSigner(t *testing.T, dir string) signer {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "dev-issuer.jwk"))

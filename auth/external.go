@@ -19,52 +19,55 @@ import (
 )
 
 const (
-	// refreshEvery is how long a withdrawn key is believed at most while the issuer answers.
-	refreshEvery = 10 * time.Minute
-	// askEvery bounds what forged key ids cost the issuer, and is how long a new key may stay unknown at most.
-	askEvery = 30 * time.Second
-	// firstEvery is askEvery before there are any keys, when each token has to wait for them.
-	firstEvery = 2 * time.Second
+	// refreshInterval is the maximum time for which a withdrawn key is trusted while the issuer is available.
+	refreshInterval = 10 * time.Minute
+	// unknownKeyInterval limits the requests to the issuer that forged key ids can cause. It is also the maximum time
+	// for which a new key may remain unknown.
+	unknownKeyInterval = 30 * time.Second
+	// initialInterval replaces unknownKeyInterval until the first keys arrive, because every token has to wait for
+	// them.
+	initialInterval = 2 * time.Second
 	// retryFirst and retryLimit are the shortest and the longest pause after a failed refresh.
 	retryFirst, retryLimit = time.Second, 30 * time.Second
-	// fetchDeadline and fetchLimit bound one document of the issuer.
+	// fetchDeadline and fetchLimit are the time limit and the size limit for one document of the issuer.
 	fetchDeadline, fetchLimit = 5 * time.Second, 1 << 20
-	// redirectLimit is more than an issuer needs.
+	// redirectLimit is more than any issuer needs.
 	redirectLimit = 3
-	// keyLimit bounds the work that a token without a key id can cause.
+	// keyLimit limits the work that a token without a key id can cause.
 	keyLimit = 100
-	// externalLeeway is how far the issuer's clock and ours may differ.
+	// externalLeeway is the permitted difference between the issuer's clock and the local clock.
 	externalLeeway = 30 * time.Second
 )
 
-// ExternalConfig is what an external issuer works with.
+// ExternalConfig configures an external issuer.
 type ExternalConfig struct {
-	// Issuer is the issuer's URL exactly as it stands in its tokens and in its discovery document.
+	// Issuer is the issuer's URL exactly as in its tokens and in its discovery document.
 	Issuer string
-	// Audience is what aud must hold; empty: anything.
+	// Audience is the required value in aud; if empty, any audience is accepted.
 	Audience string
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
-	// Log hears when the issuer does not answer; nil: nobody does.
+	// Log receives failures to reach the issuer; if nil, they are discarded.
 	Log *slog.Logger
-	// Transport reaches the issuer; nil: http.DefaultTransport.
+	// Transport sends the requests to the issuer; if nil, http.DefaultTransport is used.
 	Transport http.RoundTripper
 }
 
-// ExternalIssuer believes the access tokens of an OpenID Connect issuer. It fetches the issuer's keys by discovery and
-// keeps them in memory: while the issuer is down or sends nonsense, the keys it sent last stay in use.
+// ExternalIssuer verifies the access tokens of an OpenID Connect issuer. It fetches the issuer's keys by discovery and
+// keeps them in memory: while the issuer is unavailable or returns invalid documents, the last valid keys remain in
+// use.
 type ExternalIssuer struct {
 	rules  rules
 	client *http.Client
 	log    *slog.Logger
-	// keys is nil until the first set arrives.
+	// keys is nil until the first key set arrives.
 	keys atomic.Pointer[keySet]
 
 	mu sync.Mutex
-	// flight is the refresh under way, if any.
+	// flight is the refresh in progress, or nil.
 	flight *flight
-	// asked is when a token last caused a refresh, by whether there were keys.
-	asked map[bool]time.Time
+	// lastRequest is the time of the last refresh caused by a token, indexed by whether keys were present.
+	lastRequest map[bool]time.Time
 }
 
 type flight struct {
@@ -72,8 +75,8 @@ type flight struct {
 	err  error
 }
 
-// NewExternalIssuer checks the configuration. Nothing is fetched yet: Run does that, and so does a token that comes
-// before it.
+// NewExternalIssuer validates the configuration. It does not fetch anything: Run does, and so does the first token
+// verified before Run.
 func NewExternalIssuer(c ExternalConfig) (*ExternalIssuer, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -85,12 +88,12 @@ func NewExternalIssuer(c ExternalConfig) (*ExternalIssuer, error) {
 	e := &ExternalIssuer{
 		rules: rules{
 			issuer: c.Issuer, audience: c.Audience, leeway: externalLeeway, now: c.Now,
-			// RFC 9068 wants at+jwt, but many issuers write JWT or nothing.
+			// RFC 9068 requires at+jwt, but many issuers write JWT or omit typ.
 			types: []string{accessTokenType, "application/" + accessTokenType, "jwt", ""},
 		},
-		client: &http.Client{Transport: c.Transport, CheckRedirect: redirect},
-		log:    c.Log,
-		asked:  map[bool]time.Time{},
+		client:      &http.Client{Transport: c.Transport, CheckRedirect: redirect},
+		log:         c.Log,
+		lastRequest: map[bool]time.Time{},
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -98,11 +101,11 @@ func NewExternalIssuer(c ExternalConfig) (*ExternalIssuer, error) {
 	return e, nil
 }
 
-// Run keeps the keys current until the context ends: at once, every ten minutes, and after a failure sooner.
+// Run refreshes the keys until ctx ends: immediately, every ten minutes, and sooner after a failure.
 func (e *ExternalIssuer) Run(ctx context.Context) {
 	retry := retryFirst
 	for {
-		wait := refreshEvery
+		wait := refreshInterval
 		if err := e.Refresh(ctx); err != nil {
 			if ctx.Err() != nil {
 				return
@@ -122,20 +125,21 @@ func (e *ExternalIssuer) Run(ctx context.Context) {
 	}
 }
 
-// Verify believes the issuer's access tokens. ErrUnavailable says that its keys have never arrived.
+// Verify verifies an access token of the issuer. It returns ErrUnavailable if the issuer's keys have never been
+// received.
 func (e *ExternalIssuer) Verify(ctx context.Context, raw string) (Claims, error) {
-	mark := fingerprint(sha256.Sum256([]byte(raw)))
+	digest := fingerprint(sha256.Sum256([]byte(raw)))
 	keys := e.keys.Load()
 	if keys != nil {
-		if claims, ok := keys.believed.Get(mark); ok {
-			return recheck(e.rules, keys, mark, claims)
+		if claims, ok := keys.verified.Get(digest); ok {
+			return checkCached(e.rules, keys, digest, claims)
 		}
 	}
 	t, err := parse(raw)
 	if err != nil {
 		return Claims{}, err
 	}
-	// Before any key is looked for, so that a token of somebody else's costs the issuer nothing.
+	// Checked before the key lookup, so that a token from another issuer does not cause a request to this one.
 	claims, err := e.rules.read(t)
 	if err != nil {
 		return Claims{}, err
@@ -143,57 +147,57 @@ func (e *ExternalIssuer) Verify(ctx context.Context, raw string) (Claims, error)
 	if keys, err = e.signer(ctx, keys, t); err != nil {
 		return Claims{}, err
 	}
-	if err := e.rules.current(claims); err != nil {
+	if err := e.rules.checkTime(claims); err != nil {
 		return Claims{}, err
 	}
-	keys.believed.Add(mark, claims)
+	keys.verified.Add(digest, claims)
 	return claims, nil
 }
 
-// signer gives the key set that has signed the token. A token that names no key we know may be signed by a new one, so
-// the issuer is asked, within limits.
+// signer returns the key set that contains the key which signed the token. If the token does not name a known key, a
+// new key may have signed it, so the keys are refreshed, within limits.
 func (e *ExternalIssuer) signer(ctx context.Context, keys *keySet, t token) (*keySet, error) {
 	if !asymmetric(t.alg) {
 		return nil, invalid("signed with an algorithm that is not accepted")
 	}
 	if keys != nil {
-		if keys.signed(t) {
+		if keys.verifies(t) {
 			return keys, nil
 		}
-		if keys.knows(t) {
+		if keys.hasKeyID(t) {
 			return nil, invalid("not signed by the key it names")
 		}
 	}
-	if err := e.ask(ctx, keys != nil); err != nil {
+	if err := e.refreshForToken(ctx, keys != nil); err != nil {
 		return nil, err
 	}
 	fresh := e.keys.Load()
 	if fresh == nil {
 		return nil, ErrUnavailable
 	}
-	if fresh == keys || !fresh.signed(t) {
+	if fresh == keys || !fresh.verifies(t) {
 		return nil, invalid("not signed by a key of the issuer")
 	}
 	return fresh, nil
 }
 
-// ask refreshes the keys for a token, unless one has done so just before. Its error is only that of the caller having
-// gone: a refresh that failed leaves the keys as they were.
-func (e *ExternalIssuer) ask(ctx context.Context, haveKeys bool) error {
-	pause := firstEvery
+// refreshForToken refreshes the keys, unless another token has just caused a refresh. It returns only the error of ctx:
+// a failed refresh leaves the keys unchanged.
+func (e *ExternalIssuer) refreshForToken(ctx context.Context, haveKeys bool) error {
+	pause := initialInterval
 	if haveKeys {
-		pause = askEvery
+		pause = unknownKeyInterval
 	}
 	e.mu.Lock()
 	now := e.rules.now()
-	last, before := e.asked[haveKeys]
-	waiting := before && now.Sub(last) < pause
-	if e.flight == nil && waiting {
+	last, ok := e.lastRequest[haveKeys]
+	tooSoon := ok && now.Sub(last) < pause
+	if e.flight == nil && tooSoon {
 		e.mu.Unlock()
 		return nil
 	}
 	if e.flight == nil {
-		e.asked[haveKeys] = now
+		e.lastRequest[haveKeys] = now
 	}
 	f := e.join(ctx)
 	e.mu.Unlock()
@@ -201,7 +205,7 @@ func (e *ExternalIssuer) ask(ctx context.Context, haveKeys bool) error {
 	return ctx.Err()
 }
 
-// Refresh fetches the keys now, or waits for the fetch that is under way.
+// Refresh fetches the keys, or waits for the fetch in progress.
 func (e *ExternalIssuer) Refresh(ctx context.Context) error {
 	e.mu.Lock()
 	f := e.join(ctx)
@@ -209,8 +213,8 @@ func (e *ExternalIssuer) Refresh(ctx context.Context) error {
 	return f.wait(ctx)
 }
 
-// join gives the refresh under way, and starts one where there is none. It goes on when the caller who started it goes,
-// because others wait for it. The caller holds mu.
+// join returns the refresh in progress and starts one if there is none. The refresh continues if the caller that
+// started it is cancelled, because others wait for it. The caller must hold mu.
 func (e *ExternalIssuer) join(ctx context.Context) *flight {
 	if e.flight != nil {
 		return e.flight
@@ -236,33 +240,33 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// load fetches the discovery document and the keys, and puts the keys in place of those before.
+// load fetches the discovery document and the keys, and replaces the current keys.
 func (e *ExternalIssuer) load(ctx context.Context) error {
 	document, err := e.fetch(ctx, strings.TrimSuffix(e.rules.issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
-	var found struct {
+	var metadata struct {
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
 	}
-	if json.Unmarshal(document, &found) != nil {
+	if json.Unmarshal(document, &metadata) != nil {
 		return errors.New("discovery: not a JSON object")
 	}
-	// OpenID Connect Discovery 1.0, section 4.3: exactly.
-	if found.Issuer != e.rules.issuer {
+	// OpenID Connect Discovery 1.0, section 4.3, requires an exact match.
+	if metadata.Issuer != e.rules.issuer {
 		return errors.New("discovery: the document is that of another issuer")
 	}
-	at, err := url.Parse(found.Keys)
-	if err != nil || at.Host == "" || !confidential(at) || at.Scheme == "http" && strings.HasPrefix(e.rules.issuer, "https:") {
+	keysURL, err := url.Parse(metadata.Keys)
+	if err != nil || keysURL.Host == "" || !confidential(keysURL) || keysURL.Scheme == "http" && strings.HasPrefix(e.rules.issuer, "https:") {
 		return errors.New("discovery: jwks_uri is no URL that can be trusted")
 	}
-	document, err = e.fetch(ctx, found.Keys)
+	document, err = e.fetch(ctx, metadata.Keys)
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	before := e.keys.Load()
-	if before != nil && bytes.Equal(before.document, document) {
+	current := e.keys.Load()
+	if current != nil && bytes.Equal(current.document, document) {
 		return nil
 	}
 	keys, skipped, err := readKeys(document)
@@ -274,8 +278,8 @@ func (e *ExternalIssuer) load(ctx context.Context) error {
 	return nil
 }
 
-// readKeys reads a JWKS key by key, so that a bad one does not take the others with it. An empty set is an issuer that
-// has withdrawn all its keys; one without a single usable key is nonsense, and an error.
+// readKeys parses a JWKS key by key, so that an invalid key does not invalidate the others. An empty set is valid: the
+// issuer has withdrawn all its keys. A set without any usable key is an error.
 func readKeys(document []byte) (keys []publicKey, skipped int, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -300,7 +304,7 @@ func readKeys(document []byte) (keys []publicKey, skipped int, err error) {
 	return keys, skipped, nil
 }
 
-// fetch gets a document of the issuer. Its errors hold no part of it.
+// fetch retrieves a document from the issuer. Its errors contain no part of the document.
 func (e *ExternalIssuer) fetch(ctx context.Context, from string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
 	defer cancel()
@@ -327,7 +331,7 @@ func (e *ExternalIssuer) fetch(ctx context.Context, from string) ([]byte, error)
 	return document, nil
 }
 
-// redirect follows an issuer within its scheme only.
+// redirect follows redirects within the same scheme only.
 func redirect(to *http.Request, via []*http.Request) error {
 	if len(via) > redirectLimit {
 		return errors.New("too many redirects")
@@ -338,7 +342,7 @@ func redirect(to *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// confidential reports whether nobody on the way can change what comes from there.
+// confidential reports whether the connection to u is protected against modification: https, or a loopback host.
 func confidential(u *url.URL) bool {
 	switch u.Scheme {
 	case "https":

@@ -22,7 +22,7 @@ import (
 	"github.com/gatehouse/gatehouse/auth"
 )
 
-// isOnly reports whether err is that one of the three reasons.
+// isOnly reports whether err is this one of the three reasons.
 func isOnly(err, why error) bool {
 	for _, reason := range []error{auth.ErrInvalid, auth.ErrExpired, auth.ErrUnavailable} {
 		if errors.Is(err, reason) != errors.Is(why, reason) {
@@ -32,7 +32,7 @@ func isOnly(err, why error) bool {
 	return true
 }
 
-// Every algorithm we take is believed, whether the JWKS names it or not.
+// Every supported algorithm is accepted, whether or not the JWKS names it.
 func TestExternalIssuerAlgorithms(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -50,7 +50,7 @@ func TestExternalIssuerAlgorithms(t *testing.T) {
 				members["use"] = "sig"
 			}
 			i := newIssuer(t, s.public(t, members))
-			believed(t, i.verifier(t, c), s.sign(t, nil, i.claims(c, nil)))
+			requireValid(t, i.verifier(t, c), s.sign(t, nil, i.claims(c, nil)))
 		}
 	}
 }
@@ -86,8 +86,8 @@ func TestExternalIssuerClaims(t *testing.T) {
 	if err != nil || both.Username != "first" || both.ClientID != "third" || len(both.Scopes) != 0 {
 		t.Errorf("got %+v, %v", both, err)
 	}
-	// JSON names are exact: none of these is the subject.
-	refused(t, v, s.sign(t, nil, i.claims(c, map[string]any{"sub": nil, "SUB": "u1", "Sub": "u1"})), auth.ErrInvalid)
+	// JSON names are case-sensitive: none of these is the subject.
+	requireInvalid(t, v, s.sign(t, nil, i.claims(c, map[string]any{"sub": nil, "SUB": "u1", "Sub": "u1"})), auth.ErrInvalid)
 }
 
 func TestExternalIssuerRefuses(t *testing.T) {
@@ -98,7 +98,7 @@ func TestExternalIssuerRefuses(t *testing.T) {
 	v := i.verifier(t, c)
 	in := func(d time.Duration) int64 { return c.now().Add(d).Unix() }
 	good := s.sign(t, nil, i.claims(c, nil))
-	believed(t, v, good)
+	requireValid(t, v, good)
 
 	cases := []struct {
 		claim  string
@@ -153,30 +153,30 @@ func TestExternalIssuerRefuses(t *testing.T) {
 			t.Parallel()
 			raw := s.sign(t, c2.header, i.claims(c, c2.claims))
 			if c2.why == nil {
-				// Signed by a key of the issuer: the header's key means nothing, for better or worse.
-				believed(t, v, raw)
+				// Signed by a key of the issuer: a key in the header has no effect.
+				requireValid(t, v, raw)
 				return
 			}
-			refused(t, v, raw, c2.why)
+			requireInvalid(t, v, raw, c2.why)
 		})
 	}
 
 	t.Run("good types and times at the edge are believed", func(t *testing.T) {
 		t.Parallel()
 		for _, typ := range []any{"at+jwt", "AT+JWT", "application/at+jwt", "JWT", nil} {
-			believed(t, v, s.sign(t, map[string]any{"typ": typ}, i.claims(c, nil)))
+			requireValid(t, v, s.sign(t, map[string]any{"typ": typ}, i.claims(c, nil)))
 		}
-		believed(t, v, s.sign(t, nil, i.claims(c, map[string]any{"exp": in(-29 * time.Second), "nbf": in(30 * time.Second)})))
-		believed(t, v, s.sign(t, nil, i.claims(c, map[string]any{"exp": float64(in(time.Hour)) + 0.5})))
+		requireValid(t, v, s.sign(t, nil, i.claims(c, map[string]any{"exp": in(-29 * time.Second), "nbf": in(30 * time.Second)})))
+		requireValid(t, v, s.sign(t, nil, i.claims(c, map[string]any{"exp": float64(in(time.Hour)) + 0.5})))
 	})
 	t.Run("alg none is refused", func(t *testing.T) {
 		t.Parallel()
 		for _, alg := range []string{"none", "None", "NONE", ""} {
 			unsigned := part(t, map[string]any{"alg": alg, "kid": "k"}) + "." + part(t, i.claims(c, nil)) + "."
-			refused(t, v, unsigned, auth.ErrInvalid)
-			refused(t, v, unsigned+"AAAA", auth.ErrInvalid)
+			requireInvalid(t, v, unsigned, auth.ErrInvalid)
+			requireInvalid(t, v, unsigned+"AAAA", auth.ErrInvalid)
 		}
-		refused(t, v, part(t, map[string]any{"kid": "k"})+"."+part(t, i.claims(c, nil))+".AAAA", auth.ErrInvalid)
+		requireInvalid(t, v, part(t, map[string]any{"kid": "k"})+"."+part(t, i.claims(c, nil))+".AAAA", auth.ErrInvalid)
 	})
 	t.Run("the public key as a shared secret is refused", func(t *testing.T) {
 		t.Parallel()
@@ -185,7 +185,7 @@ func TestExternalIssuerRefuses(t *testing.T) {
 			for _, secret := range [][]byte{s.pem(t), bytes.TrimSpace(s.pem(t)), s.private.Public().(*rsa.PublicKey).N.Bytes()} {
 				mac := hmac.New(sha256.New, secret)
 				mac.Write([]byte(signed))
-				refused(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), auth.ErrInvalid)
+				requireInvalid(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), auth.ErrInvalid)
 			}
 		}
 	})
@@ -202,18 +202,18 @@ func TestExternalIssuerRefuses(t *testing.T) {
 			parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte("[]")) + "." + parts[2],
 			strings.Repeat("a", 20000) + "." + parts[1] + "." + parts[2],
 		} {
-			refused(t, v, raw, auth.ErrInvalid)
+			requireInvalid(t, v, raw, auth.ErrInvalid)
 		}
 	})
 	t.Run("a token of another key with a known kid is refused", func(t *testing.T) {
 		t.Parallel()
-		refused(t, v, newRSA("k", "RS256", 1).sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
-		// Expired and forged is forged: who cannot sign is not told that a session is over.
-		refused(t, v, newRSA("k", "RS256", 1).sign(t, nil, i.claims(c, map[string]any{"exp": in(-time.Hour)})), auth.ErrInvalid)
+		requireInvalid(t, v, newRSA("k", "RS256", 1).sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
+		// An expired and forged token is forged: a caller that cannot sign does not learn that a session has ended.
+		requireInvalid(t, v, newRSA("k", "RS256", 1).sign(t, nil, i.claims(c, map[string]any{"exp": in(-time.Hour)})), auth.ErrInvalid)
 	})
 }
 
-// Bad, foreign and useless keys beside a good one do no harm, and are not used.
+// Invalid, foreign and unusable keys do not affect a valid key, and are not used.
 func TestExternalIssuerSkipsBadKeys(t *testing.T) {
 	t.Parallel()
 	c, good := newClock(), newRSA("good", "RS256", 0)
@@ -232,57 +232,57 @@ func TestExternalIssuerSkipsBadKeys(t *testing.T) {
 		good.public(t, nil),
 	)
 	v := i.verifier(t, c)
-	believed(t, v, good.sign(t, nil, i.claims(c, nil)))
-	refused(t, v, encrypting.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
-	refused(t, v, other.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
+	requireValid(t, v, good.sign(t, nil, i.claims(c, nil)))
+	requireInvalid(t, v, encrypting.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
+	requireInvalid(t, v, other.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
 	signed := part(t, map[string]any{"alg": "HS256", "kid": "secret"}) + "." + part(t, i.claims(c, nil))
 	mac := hmac.New(sha256.New, []byte("a shared secret of 32 bytes, yes"))
 	mac.Write([]byte(signed))
-	refused(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), auth.ErrInvalid)
+	requireInvalid(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), auth.ErrInvalid)
 }
 
-// An issuer without key ids is believed too, before and after a rotation.
+// An issuer without key ids is accepted, before and after a rotation.
 func TestExternalIssuerWithoutKeyIDs(t *testing.T) {
 	t.Parallel()
 	c, first, second := newClock(), newRSA("", "RS256", 0), newRSA("", "RS256", 1)
 	i := newIssuer(t, first.public(t, nil))
 	v := i.verifier(t, c)
-	believed(t, v, first.sign(t, nil, i.claims(c, nil)))
+	requireValid(t, v, first.sign(t, nil, i.claims(c, nil)))
 	i.publish(t, second.public(t, nil), first.public(t, nil))
 	c.advance(time.Minute)
-	believed(t, v, second.sign(t, nil, i.claims(c, nil)))
-	believed(t, v, first.sign(t, nil, i.claims(c, nil)))
+	requireValid(t, v, second.sign(t, nil, i.claims(c, nil)))
+	requireValid(t, v, first.sign(t, nil, i.claims(c, nil)))
 }
 
-// The issuer signs with a new key: the first token of it fetches the keys, and no waiting is needed.
+// The issuer signs with a new key: its first token fetches the keys, without a wait.
 func TestExternalIssuerRotation(t *testing.T) {
 	t.Parallel()
 	c, first, second := newClock(), newRSA("1", "RS256", 0), newRSA("2", "RS256", 1)
 	i := newIssuer(t, first.public(t, nil))
 	v := i.verifier(t, c)
 	old := first.sign(t, nil, i.claims(c, nil))
-	believed(t, v, old)
+	requireValid(t, v, old)
 	i.publish(t, first.public(t, nil), second.public(t, nil))
-	believed(t, v, second.sign(t, nil, i.claims(c, nil)))
-	believed(t, v, old)
+	requireValid(t, v, second.sign(t, nil, i.claims(c, nil)))
+	requireValid(t, v, old)
 	if n := i.fetches.Load(); n != 2 {
 		t.Errorf("%d fetches", n)
 	}
 
-	// Withdrawn: at the next refresh the key is gone, and with it the tokens that were believed before.
+	// Withdrawn: the next refresh removes the key, and the tokens that were cached with it.
 	i.publish(t, second.public(t, nil))
 	if err := v.Refresh(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, v, old, auth.ErrInvalid)
-	believed(t, v, second.sign(t, nil, i.claims(c, nil)))
+	requireInvalid(t, v, old, auth.ErrInvalid)
+	requireValid(t, v, second.sign(t, nil, i.claims(c, nil)))
 
-	// All withdrawn: an empty set is an answer, not a fault.
+	// All withdrawn: an empty set is valid.
 	i.publish(t)
 	if err := v.Refresh(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, v, second.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
+	requireInvalid(t, v, second.sign(t, nil, i.claims(c, nil)), auth.ErrInvalid)
 }
 
 func TestExternalIssuerForgedKeyIDs(t *testing.T) {
@@ -300,14 +300,14 @@ func TestExternalIssuerForgedKeyIDs(t *testing.T) {
 				kid := rand.Text()
 				header := map[string]any{"kid": kid}
 				if n%3 == 0 {
-					header = nil // no key id at all
+					header = nil // no key id
 				}
-				refused(t, v, forger.sign(t, header, i.claims(c, nil)), auth.ErrInvalid)
+				requireInvalid(t, v, forger.sign(t, header, i.claims(c, nil)), auth.ErrInvalid)
 			})
 		}
 		wg.Wait()
 		for range 30 {
-			refused(t, v, forger.sign(t, map[string]any{"kid": rand.Text()}, i.claims(c, nil)), auth.ErrInvalid)
+			requireInvalid(t, v, forger.sign(t, map[string]any{"kid": rand.Text()}, i.claims(c, nil)), auth.ErrInvalid)
 		}
 	}
 	forge()
@@ -324,22 +324,22 @@ func TestExternalIssuerForgedKeyIDs(t *testing.T) {
 	if n := i.fetches.Load(); n != 3 {
 		t.Errorf("%d fetches after 30 s", n)
 	}
-	// Tokens of others, and those that no key can have signed, are told by reading them.
+	// Tokens of other issuers, and those that no key can have signed, are rejected without a request.
 	c.advance(time.Minute)
-	refused(t, v, forger.sign(t, map[string]any{"kid": "x"}, i.claims(c, map[string]any{"iss": "https://other.example"})), auth.ErrInvalid)
-	refused(t, v, part(t, map[string]any{"alg": "HS256", "kid": "x"})+"."+part(t, i.claims(c, nil))+".AAAA", auth.ErrInvalid)
+	requireInvalid(t, v, forger.sign(t, map[string]any{"kid": "x"}, i.claims(c, map[string]any{"iss": "https://other.example"})), auth.ErrInvalid)
+	requireInvalid(t, v, part(t, map[string]any{"alg": "HS256", "kid": "x"})+"."+part(t, i.claims(c, nil))+".AAAA", auth.ErrInvalid)
 	if n := i.fetches.Load(); n != 3 {
 		t.Errorf("%d fetches for tokens of others", n)
 	}
 }
 
-// The keys stay in use while the issuer is down or sends nonsense.
+// The keys remain in use while the issuer is unavailable or returns invalid documents.
 func TestExternalIssuerOutage(t *testing.T) {
 	t.Parallel()
 	c, s := newClock(), newRSA("k", "RS256", 0)
 	i := newIssuer(t, s.public(t, nil))
 	v := i.verifier(t, c)
-	believed(t, v, s.sign(t, nil, i.claims(c, nil)))
+	requireValid(t, v, s.sign(t, nil, i.claims(c, nil)))
 	sound := i.keys
 	discovery := i.discovery
 	for claim, breakIt := range map[string]func(){
@@ -359,7 +359,7 @@ func TestExternalIssuerOutage(t *testing.T) {
 		if err := v.Refresh(context.Background()); err == nil {
 			t.Errorf("%s: no error", claim)
 		}
-		believed(t, v, s.sign(t, nil, i.claims(c, nil)))
+		requireValid(t, v, s.sign(t, nil, i.claims(c, nil)))
 		i.set(func() { i.down, i.keys, i.discovery = false, sound, discovery })
 	}
 	i.set(func() { i.discovery = map[string]any{"issuer": i.url, "jwks_uri": i.url + "/moved"} })
@@ -368,7 +368,7 @@ func TestExternalIssuerOutage(t *testing.T) {
 	}
 }
 
-// Before the first keys nobody can tell whether a token is good; as soon as the issuer is up, tokens are believed.
+// Before the first keys arrive, no token can be verified; once the issuer is available, tokens are accepted.
 func TestExternalIssuerDownAtStart(t *testing.T) {
 	t.Parallel()
 	c, s := newClock(), newRSA("k", "RS256", 0)
@@ -376,16 +376,16 @@ func TestExternalIssuerDownAtStart(t *testing.T) {
 	i.set(func() { i.down = true })
 	v := i.verifier(t, c)
 	raw := s.sign(t, nil, i.claims(c, nil))
-	refused(t, v, raw, auth.ErrUnavailable)
-	refused(t, v, "nonsense", auth.ErrInvalid)
-	refused(t, v, s.sign(t, nil, i.claims(c, map[string]any{"iss": "https://other.example"})), auth.ErrInvalid)
+	requireInvalid(t, v, raw, auth.ErrUnavailable)
+	requireInvalid(t, v, "nonsense", auth.ErrInvalid)
+	requireInvalid(t, v, s.sign(t, nil, i.claims(c, map[string]any{"iss": "https://other.example"})), auth.ErrInvalid)
 	i.set(func() { i.down = false })
-	refused(t, v, raw, auth.ErrUnavailable) // asked just now
+	requireInvalid(t, v, raw, auth.ErrUnavailable) // a refresh has just failed
 	c.advance(3 * time.Second)
-	believed(t, v, raw)
+	requireValid(t, v, raw)
 }
 
-// inProcess reaches a handler without a network, which a bubble of synctest cannot have.
+// inProcess calls a handler without a network, because a synctest bubble cannot use one.
 type inProcess struct{ handler http.Handler }
 
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -394,7 +394,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// The issuer is down for a while when the server starts, comes up, and later withdraws a key.
+// The issuer is unavailable when the server starts, becomes available, and later withdraws a key.
 func TestExternalIssuerRun(t *testing.T) {
 	t.Parallel()
 	first, second := newRSA("1", "RS256", 0), newRSA("2", "RS256", 1)
@@ -412,24 +412,24 @@ func TestExternalIssuerRun(t *testing.T) {
 		go func() { v.Run(ctx); close(ended) }()
 		raw := first.sign(t, nil, i.claims(c, nil))
 		time.Sleep(5 * time.Minute)
-		refused(t, v, raw, auth.ErrUnavailable)
+		requireInvalid(t, v, raw, auth.ErrUnavailable)
 		i.set(func() { i.down = false })
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		if n := i.fetches.Load(); n != 1 {
 			t.Errorf("%d fetches after the issuer came up", n)
 		}
-		believed(t, v, raw)
+		requireValid(t, v, raw)
 		i.publish(t, second.public(t, nil))
 		time.Sleep(11 * time.Minute)
 		synctest.Wait()
-		refused(t, v, raw, auth.ErrInvalid)
+		requireInvalid(t, v, raw, auth.ErrInvalid)
 		stop()
 		<-ended
 	})
 }
 
-// A caller who goes while the issuer does not answer is not kept, and the others still get their answer.
+// While the issuer does not respond, a cancelled caller returns at once, and the others still get a result.
 func TestExternalIssuerSlow(t *testing.T) {
 	t.Parallel()
 	s := newRSA("k", "RS256", 0)
@@ -457,7 +457,7 @@ func TestExternalIssuerSlow(t *testing.T) {
 		})
 		wg.Go(func() {
 			time.Sleep(time.Millisecond)
-			believed(t, v, raw)
+			requireValid(t, v, raw)
 		})
 		wg.Wait()
 		if n := i.fetches.Load(); n != 1 {
@@ -481,8 +481,8 @@ func TestExternalIssuerRemembersTokens(t *testing.T) {
 		t.Errorf("got %+v, %v", second, err)
 	}
 	c.advance(2 * time.Minute)
-	refused(t, v, raw, auth.ErrExpired)
-	refused(t, v, raw, auth.ErrExpired)
+	requireInvalid(t, v, raw, auth.ErrExpired)
+	requireInvalid(t, v, raw, auth.ErrExpired)
 }
 
 func TestNewExternalIssuer(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzAuthorization: a header is taken apart or refused, and no refusal has a part of it.
+// FuzzAuthorization: a header is parsed or rejected, and no error contains a part of it.
 func FuzzAuthorization(f *testing.F) {
 	encode := base64.RawURLEncoding.EncodeToString
 	for _, seed := range []string{
@@ -34,13 +34,13 @@ func FuzzAuthorization(f *testing.F) {
 			}
 			return
 		}
-		if strings.Count(raw, ".") != 2 || len(parsed.signature) == 0 || !strings.HasPrefix(raw, string(parsed.signed)+".") {
-			t.Fatalf("%q is taken apart as %q", raw, parsed.signed)
+		if strings.Count(raw, ".") != 2 || len(parsed.signature) == 0 || !strings.HasPrefix(raw, string(parsed.signingInput)+".") {
+			t.Fatalf("%q is taken apart as %q", raw, parsed.signingInput)
 		}
 	})
 }
 
-// FuzzForwarded: the address is that of the socket, or one that a trusted proxy names; nobody else's word counts.
+// FuzzForwarded: the address is the peer's, or one that a trusted proxy reported, and nothing else.
 func FuzzForwarded(f *testing.F) {
 	for _, seed := range []struct{ socket, xff, forwarded string }{
 		{"192.0.2.7:1", "203.0.113.1", ""},
@@ -54,7 +54,7 @@ func FuzzForwarded(f *testing.F) {
 	} {
 		f.Add(seed.socket, seed.xff, seed.forwarded)
 	}
-	believed := trusted([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	believed := newProxies([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
 	f.Fuzz(func(t *testing.T, socket, xff, forwarded string) {
 		h := http.Header{}
 		if xff != "" {
@@ -64,11 +64,11 @@ func FuzzForwarded(f *testing.F) {
 			h.Set("Forwarded", forwarded)
 		}
 		got := believed.client(socket, h)
-		peer, ok := address(socket)
+		peer, ok := parseAddress(socket)
 		switch {
 		case !ok && got != "":
 			t.Fatalf("a socket without an address is %q", got)
-		case ok && !believed.trust(peer) && got != peer.String():
+		case ok && !believed.contains(peer) && got != peer.String():
 			t.Fatalf("a stranger at %s is believed to be %q", peer, got)
 		case got != "":
 			if _, err := netip.ParseAddr(got); err != nil {
@@ -96,9 +96,9 @@ func FuzzKeySet(f *testing.F) {
 					t.Fatalf("a published key may be used with %s", alg)
 				}
 			}
-			// A key that was read can be asked, whatever it is.
+			// Every parsed key must be usable without a panic.
 			set := &keySet{keys: keys}
-			set.signed(token{alg: k.algs[0], kid: k.id, signed: []byte("a.b"), signature: []byte("c")})
+			set.verifies(token{alg: k.algs[0], kid: k.id, signingInput: []byte("a.b"), signature: []byte("c")})
 		}
 	})
 }

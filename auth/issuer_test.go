@@ -28,7 +28,7 @@ import (
 	"github.com/gatehouse/gatehouse/auth"
 )
 
-// clock is a clock that only a test moves.
+// clock is a clock that only the test advances.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock {
@@ -46,7 +46,7 @@ type signer struct {
 	private  crypto.Signer
 }
 
-// rsaKeys are made once: they are slow to make, and which of them signs is all that a story needs.
+// rsaKeys are generated once, because that is slow, and a test only needs to know which of them signs.
 var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	keys := make([]*rsa.PrivateKey, 3)
 	for i := range keys {
@@ -79,7 +79,7 @@ func newEd25519(t *testing.T, kid string) signer {
 	return signer{kid, "EdDSA", key}
 }
 
-// public is the key as it stands in a JWKS, without alg, changed by the members given.
+// public returns the key as a JWK without alg, changed by members.
 func (s signer) public(t *testing.T, members map[string]any) map[string]any {
 	t.Helper()
 	key, err := jwk.Import(s.private.Public())
@@ -101,7 +101,7 @@ func (s signer) public(t *testing.T, members map[string]any) map[string]any {
 	return out
 }
 
-// sign makes a token. A header or a claim that is nil is left out.
+// sign returns a token. A header or a claim that is nil is omitted.
 func (s signer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	all := map[string]any{"alg": s.alg, "typ": "at+jwt"}
@@ -139,9 +139,9 @@ func (s signer) pem(t *testing.T) []byte {
 // issuer is an OpenID Connect issuer, as a handler.
 type issuer struct {
 	url     string
-	fetches atomic.Int32 // of keys
+	fetches atomic.Int32 // of the keys
 	mu      sync.Mutex
-	// down answers everything with 503.
+	// down makes it answer 503 to every request.
 	down bool
 	// discovery and keys are the two documents.
 	discovery map[string]any
@@ -168,7 +168,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// newIssuer starts an issuer with these keys.
+// newIssuer starts an issuer with the given keys.
 func newIssuer(t *testing.T, keys ...map[string]any) *issuer {
 	t.Helper()
 	i := &issuer{}
@@ -198,7 +198,7 @@ func (i *issuer) set(change func()) {
 	change()
 }
 
-// claims are those of a good token, changed by the members given.
+// claims returns the claims of a valid token, changed by members.
 func (i *issuer) claims(c *clock, members map[string]any) map[string]any {
 	out := map[string]any{
 		"iss": i.url, "sub": "u1", "aud": []string{"other", "gatehouse"}, "scope": "banking/read banking/write",
@@ -208,7 +208,7 @@ func (i *issuer) claims(c *clock, members map[string]any) map[string]any {
 	return out
 }
 
-// verifier gives a verifier of the issuer's tokens that has fetched nothing yet.
+// verifier returns a verifier of the issuer's tokens that has not fetched anything yet.
 func (i *issuer) verifier(t *testing.T, c *clock) *auth.ExternalIssuer {
 	t.Helper()
 	e, err := auth.NewExternalIssuer(auth.ExternalConfig{Issuer: i.url, Audience: "gatehouse", Now: c.now})
@@ -218,14 +218,14 @@ func (i *issuer) verifier(t *testing.T, c *clock) *auth.ExternalIssuer {
 	return e
 }
 
-func believed(t *testing.T, v auth.Verifier, raw string) {
+func requireValid(t *testing.T, v auth.Verifier, raw string) {
 	t.Helper()
 	if _, err := v.Verify(context.Background(), raw); err != nil {
 		t.Errorf("a good token: %v", err)
 	}
 }
 
-func refused(t *testing.T, v auth.Verifier, raw string, why error) {
+func requireInvalid(t *testing.T, v auth.Verifier, raw string, why error) {
 	t.Helper()
 	claims, err := v.Verify(context.Background(), raw)
 	if !isOnly(err, why) {

@@ -28,120 +28,122 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// The algorithms that session and template tokens can be signed with. RS256 is the one that the vendor's verifiers
-// all accept (client session API, verifiers to satisfy).
+// The algorithms for session and template tokens. RS256 is the one that all of the vendor's verifiers accept (client
+// session API, verifiers to satisfy).
 const (
 	RS256 = "RS256"
 	ES256 = "ES256"
 	EdDSA = "EdDSA"
 )
 
-// KeyRole is what a signing key does. At most one is current, and at most one is next.
+// KeyRole is the role of a signing key. At most one key is current, and at most one is next.
 type KeyRole string
 
-// The roles of keys, in the order of their lives.
+// The roles in the order of a key's life cycle.
 const (
-	// KeyNext is published and does not sign yet, so that verifiers know it before its first token.
+	// KeyNext is published but does not sign yet, so that verifiers have it before its first token.
 	KeyNext KeyRole = "next"
-	// KeyCurrent signs.
+	// KeyCurrent signs tokens.
 	KeyCurrent KeyRole = "current"
-	// KeyOld signs no more. Its private half is gone; it is published until its last token is over.
+	// KeyOld no longer signs. Its private key is destroyed; the public key is published until its last token has
+	// expired.
 	KeyOld KeyRole = "old"
 )
 
-// StoredKey is a signing key as the KeyStore keeps it.
+// StoredKey is a signing key as stored in the KeyStore.
 type StoredKey struct {
 	// ID is the kid.
 	ID string
 	// Algorithm is RS256, ES256 or EdDSA.
 	Algorithm string
 	Role      string
-	// Public is the key as it stands in the JWKS.
+	// Public is the public key as a JWK.
 	Public []byte
-	// Private is a JWK; nil for an old key.
+	// Private is the private key as a JWK; nil for an old key.
 	Private   []byte
 	CreatedAt time.Time
-	// SignsFrom and RetiredAt are when it became the current key, and an old one; zero while it has not.
+	// SignsFrom is when the key became current, and RetiredAt when it became old; zero before that.
 	SignsFrom, RetiredAt time.Time
-	// LastExpiry is a time at which all its tokens are over; zero while it has signed none.
+	// LastExpiry is a time by which all of its tokens have expired; zero if it has not signed any.
 	LastExpiry time.Time
 }
 
-// KeyChange moves keys from one role to the next, in one transaction.
+// KeyChange moves keys to their next role in one transaction.
 type KeyChange struct {
-	// Drop is a next key that is given up: it has signed nothing.
+	// Drop is the id of a next key to delete: it has not signed anything.
 	Drop string
-	// Retire is the current key that becomes an old one.
+	// Retire is the id of the current key that becomes old.
 	Retire string
-	// Promote is the next key that becomes the current one.
+	// Promote is the id of the next key that becomes current.
 	Promote string
-	// Add are new keys, next or current.
+	// Add holds new keys, next or current.
 	Add []StoredKey
-	// At is now.
+	// At is the current time.
 	At time.Time
-	// Forget removes the old keys whose tokens were over, and which were retired, at this time.
+	// Forget deletes the old keys that were retired, and whose tokens had expired, by this time.
 	Forget time.Time
 }
 
-// KeyStore keeps the signing keys that all instances share.
+// KeyStore stores the signing keys that all instances share.
 type KeyStore interface {
-	// SigningKeys gives all keys.
+	// SigningKeys returns all keys.
 	SigningKeys(ctx context.Context) ([]StoredKey, error)
-	// ChangeSigningKeys fails with domain.ErrStale, and changes nothing, where a key is not in the role that the
-	// change expects, or where the role of an added key is taken.
+	// ChangeSigningKeys returns domain.ErrStale, and changes nothing, if a key is not in the role that the change
+	// expects, or if the role of an added key is taken.
 	ChangeSigningKeys(ctx context.Context, change KeyChange) error
-	// ExtendSigningKey makes LastExpiry of a key at least this; domain.ErrMissing where the key is gone.
+	// ExtendSigningKey raises the LastExpiry of a key to at least lastExpiry. It returns domain.ErrMissing if the key
+	// does not exist.
 	ExtendSigningKey(ctx context.Context, id string, lastExpiry time.Time) error
 }
 
-// SignerConfig is what a Signer works with.
+// SignerConfig configures a Signer.
 type SignerConfig struct {
 	Store KeyStore
-	// KeyedHash is a keyed hash, different for each purpose. The key of client tokens is one.
+	// KeyedHash returns a keyed hash that differs for each purpose. The key of client tokens is one.
 	KeyedHash func(purpose string, parts ...string) []byte
-	// Algorithm is that of new keys: RS256, ES256 or EdDSA.
+	// Algorithm is the algorithm of new keys: RS256, ES256 or EdDSA.
 	Algorithm string
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
-	// Log hears when the keys could not be read again; nil: nobody does.
+	// Log receives failures to reload the keys; if nil, they are discarded.
 	Log *slog.Logger
 }
 
-// Signer makes the tokens of sessions, JWT templates and clients. It implements domain.Signer.
+// Signer issues the tokens of sessions, JWT templates and clients. It implements domain.Signer.
 //
-// The keys are in the database, and each instance follows it: what is told by a command or by another instance is
-// known to a running server at its next use of the keys, followEvery later at most. docs/decisions/0004-signing-keys.md
-// says how keys come and go.
+// The keys are stored in the database, and each instance follows it: a running server observes a change made by a
+// command or another instance at its next use of the keys, after at most maxKeyAge. docs/decisions/0004-signing-keys.md
+// describes the life cycle of the keys.
 type Signer struct {
 	store     KeyStore
 	algorithm string
 	now       func() time.Time
 	log       *slog.Logger
-	// clientKey signs client tokens.
+	// clientKey returns the key that signs client tokens.
 	clientKey func() []byte
 
 	keys atomic.Pointer[keyState]
-	// mu is held by the one who reads the keys again.
+	// mu must be held to reload the keys.
 	mu sync.Mutex
 }
 
 var _ domain.Signer = (*Signer)(nil)
 
 const (
-	// followEvery is how old the keys in memory may be.
-	followEvery = 250 * time.Millisecond
-	// followDeadline is how long a caller waits for newer keys, followPause when the next one does after a failure.
-	followDeadline, followPause = time.Second, time.Second
-	// keyMargin is how long an old key is published after its last token is over: verifiers allow for clocks that
-	// differ by some seconds (client session API, verifiers to satisfy: 5 seconds).
+	// maxKeyAge is the maximum age of the keys in memory.
+	maxKeyAge = 250 * time.Millisecond
+	// reloadTimeout is how long a caller waits for newer keys, and reloadRetry the pause after a failed reload.
+	reloadTimeout, reloadRetry = time.Second, time.Second
+	// keyMargin is how long an old key remains published after its last token has expired: verifiers tolerate clock
+	// differences of some seconds (client session API, verifiers to satisfy: 5 seconds).
 	keyMargin = 10 * time.Second
-	// slackLimit bounds by how much LastExpiry may lie after the last token.
-	slackLimit = time.Hour
-	// keyTries is how often a change of keys is tried that others got in the way of.
-	keyTries = 8
+	// maxExtension limits how far LastExpiry may exceed the expiry of the last token.
+	maxExtension = time.Hour
+	// maxKeyAttempts is how often a change of keys is attempted under concurrent changes.
+	maxKeyAttempts = 8
 )
 
-// NewSigner gives a signer. Nothing is read or made yet: Start does that.
+// NewSigner returns a signer. It does not read or create keys until Start is called.
 func NewSigner(c SignerConfig) *Signer {
 	s := &Signer{store: c.Store, algorithm: c.Algorithm, now: c.Now, log: c.Log}
 	if s.log == nil {
@@ -151,18 +153,18 @@ func NewSigner(c SignerConfig) *Signer {
 	return s
 }
 
-// keyState are the keys as the database had them. It does not change.
+// keyState is an immutable snapshot of the keys in the database.
 type keyState struct {
 	current   *signingKey
 	published []publishedKey
-	// again is when they are read again.
-	again time.Time
+	// refreshAt is when the snapshot must be reloaded.
+	refreshAt time.Time
 }
 
 // publishedKey is an entry of the JWKS.
 type publishedKey struct {
 	document json.RawMessage
-	// until is zero for a key that is not old.
+	// until is when the key leaves the JWKS; zero for a key that is not old.
 	until time.Time
 }
 
@@ -170,28 +172,28 @@ type publishedKey struct {
 type signingKey struct {
 	id, alg string
 	private crypto.Signer
-	// lastExpiry is what the database has at least, in seconds.
+	// lastExpiry is a lower bound, in Unix seconds, of LastExpiry in the database.
 	lastExpiry atomic.Int64
-	// extending is held by the one who moves it.
-	extending sync.Mutex
+	// extendMu must be held to extend LastExpiry in the database.
+	extendMu sync.Mutex
 }
 
-// Start makes the keys that are missing: the first ones, and those of another algorithm than was configured before.
-// Of several instances that find none, one makes them and all use the same.
+// Start creates missing keys: the first ones, or those of a newly configured algorithm. If several instances start
+// without keys, one creates them and all use the same ones.
 func (s *Signer) Start(ctx context.Context) error {
 	spare := map[KeyRole]StoredKey{}
-	for range keyTries {
+	for range maxKeyAttempts {
 		stored, err := s.store.SigningKeys(ctx)
 		if err != nil {
 			return fmt.Errorf("signing keys: %w", err)
 		}
-		change, wanted := s.missing(stored)
-		if len(wanted) == 0 {
+		change, roles := s.missing(stored)
+		if len(roles) == 0 {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.take(stored)
+			return s.use(stored)
 		}
-		if change.Add, err = s.draw(wanted, s.algorithm, spare); err != nil {
+		if change.Add, err = s.newKeys(roles, s.algorithm, spare); err != nil {
 			return fmt.Errorf("signing keys: %w", err)
 		}
 		if err := s.store.ChangeSigningKeys(ctx, change); err != nil && !errors.Is(err, domain.ErrStale) {
@@ -201,30 +203,30 @@ func (s *Signer) Start(ctx context.Context) error {
 	return errors.New("signing keys: other instances keep changing them; do all have the same GATEHOUSE_SESSION_TOKEN_ALG?")
 }
 
-// missing says which keys are to be made, and what becomes of those that are there.
-func (s *Signer) missing(stored []StoredKey) (change KeyChange, wanted []KeyRole) {
+// missing returns the roles for which a key must be created, and the change to the existing keys.
+func (s *Signer) missing(stored []StoredKey) (change KeyChange, roles []KeyRole) {
 	current, next := inRole(stored, KeyCurrent), inRole(stored, KeyNext)
 	change = s.change()
-	good := func(k *StoredKey) bool { return k != nil && k.Algorithm == s.algorithm }
+	usable := func(k *StoredKey) bool { return k != nil && k.Algorithm == s.algorithm }
 	switch {
-	case good(current) && good(next):
+	case usable(current) && usable(next):
 		return KeyChange{}, nil
-	case good(current):
-		wanted = []KeyRole{KeyNext}
-	case good(next):
-		// Verifiers know this one already.
+	case usable(current):
+		roles = []KeyRole{KeyNext}
+	case usable(next):
+		// Verifiers already have this key.
 		change.Promote = next.ID
-		wanted = []KeyRole{KeyNext}
+		roles = []KeyRole{KeyNext}
 	default:
-		wanted = []KeyRole{KeyCurrent, KeyNext}
+		roles = []KeyRole{KeyCurrent, KeyNext}
 	}
-	if current != nil && !good(current) {
+	if current != nil && !usable(current) {
 		change.Retire = current.ID
 	}
-	if next != nil && !good(next) {
+	if next != nil && !usable(next) {
 		change.Drop = next.ID
 	}
-	return change, wanted
+	return change, roles
 }
 
 func (s *Signer) change() KeyChange {
@@ -241,9 +243,9 @@ func inRole(stored []StoredKey, role KeyRole) *StoredKey {
 	return nil
 }
 
-// draw takes keys for the roles from the spare ones, and makes those that are not there, side by side: an RSA key
-// takes its time.
-func (s *Signer) draw(roles []KeyRole, algorithm string, spare map[KeyRole]StoredKey) ([]StoredKey, error) {
+// newKeys returns a key for each role, from spare if it holds one, and otherwise newly generated. It generates them
+// concurrently, because an RSA key takes long.
+func (s *Signer) newKeys(roles []KeyRole, algorithm string, spare map[KeyRole]StoredKey) ([]StoredKey, error) {
 	out, errs := make([]StoredKey, len(roles)), make([]error, len(roles))
 	var wg sync.WaitGroup
 	for i, role := range roles {
@@ -260,7 +262,7 @@ func (s *Signer) draw(roles []KeyRole, algorithm string, spare map[KeyRole]Store
 	return out, errors.Join(errs...)
 }
 
-// newSigningKey makes a key. The vendor's verifiers read RSA keys of 2048 bits from PEM, and no others.
+// newSigningKey generates a key. The vendor's verifiers read only RSA keys of 2048 bits from PEM.
 func newSigningKey(algorithm string, role KeyRole, now time.Time) (StoredKey, error) {
 	var private any
 	var err error
@@ -302,15 +304,15 @@ func newSigningKey(algorithm string, role KeyRole, now time.Time) (StoredKey, er
 	return out, err
 }
 
-// take makes the stored keys the ones in use. The caller holds mu.
-func (s *Signer) take(stored []StoredKey) error {
+// use replaces the keys in use by the stored keys. The caller must hold mu.
+func (s *Signer) use(stored []StoredKey) error {
 	current := inRole(stored, KeyCurrent)
 	if current == nil {
 		return errors.New("auth: there is no signing key")
 	}
-	state := &keyState{again: s.now().Add(followEvery)}
-	if had := s.keys.Load(); had != nil && had.current.id == current.ID {
-		state.current = had.current
+	state := &keyState{refreshAt: s.now().Add(maxKeyAge)}
+	if previous := s.keys.Load(); previous != nil && previous.current.id == current.ID {
+		state.current = previous.current
 	} else {
 		private, err := readPrivate(current)
 		if err != nil {
@@ -319,9 +321,9 @@ func (s *Signer) take(stored []StoredKey) error {
 		state.current = &signingKey{id: current.ID, alg: current.Algorithm, private: private}
 	}
 	if !current.LastExpiry.IsZero() {
-		state.current.known(current.LastExpiry.Unix())
+		state.current.raiseLastExpiry(current.LastExpiry.Unix())
 	}
-	// Whoever takes the first key gets the one that signs.
+	// The current key comes first, for clients that use the first key of a set.
 	for _, role := range []KeyRole{KeyCurrent, KeyNext, KeyOld} {
 		for _, k := range stored {
 			if k.Role == string(role) {
@@ -333,22 +335,22 @@ func (s *Signer) take(stored []StoredKey) error {
 	return nil
 }
 
-// known notes what the database has at least.
-func (k *signingKey) known(lastExpiry int64) {
+// raiseLastExpiry raises the lower bound of LastExpiry in the database.
+func (k *signingKey) raiseLastExpiry(lastExpiry int64) {
 	for {
-		had := k.lastExpiry.Load()
-		if lastExpiry <= had || k.lastExpiry.CompareAndSwap(had, lastExpiry) {
+		current := k.lastExpiry.Load()
+		if lastExpiry <= current || k.lastExpiry.CompareAndSwap(current, lastExpiry) {
 			return
 		}
 	}
 }
 
-// PublishedUntil is when an old key leaves the JWKS; zero for the others.
+// PublishedUntil returns when an old key leaves the JWKS; zero for the others.
 func (k StoredKey) PublishedUntil() time.Time {
 	if k.Role != string(KeyOld) {
 		return time.Time{}
 	}
-	// An instance that has not heard of the change yet may still sign a first token with it.
+	// An instance that has not reloaded yet may still sign its first token with this key.
 	last := k.RetiredAt
 	if k.LastExpiry.After(last) {
 		last = k.LastExpiry
@@ -364,7 +366,7 @@ func readPrivate(k *StoredKey) (crypto.Signer, error) {
 	}
 	private, ok := raw.(crypto.Signer)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("auth: the signing key %s is damaged", k.ID) // the error of the parser may hold a part of it
+		return nil, fmt.Errorf("auth: the signing key %s is damaged", k.ID) // the parser's error may contain a part of the key
 	}
 	if key, ok := raw.(*rsa.PrivateKey); ok {
 		key.Precompute()
@@ -372,51 +374,51 @@ func readPrivate(k *StoredKey) (crypto.Signer, error) {
 	return private, nil
 }
 
-// state gives the keys, not older than followEvery. While the database is out of reach, those it had last stay in use.
+// state returns the keys, at most maxKeyAge old. While the database is unavailable, the last known keys remain in use.
 func (s *Signer) state(ctx context.Context) (*keyState, error) {
-	have := s.keys.Load()
-	if have != nil && s.now().Before(have.again) {
-		return have, nil
+	cached := s.keys.Load()
+	if cached != nil && s.now().Before(cached.refreshAt) {
+		return cached, nil
 	}
-	if have == nil {
+	if cached == nil {
 		s.mu.Lock()
 	} else if !s.mu.TryLock() {
-		return have, nil // somebody is at it
+		return cached, nil // another goroutine is reloading
 	}
 	defer s.mu.Unlock()
-	if now := s.keys.Load(); now != have {
+	if now := s.keys.Load(); now != cached {
 		return now, nil
 	}
-	err := s.follow(ctx)
-	if err != nil && have != nil {
+	err := s.reload(ctx)
+	if err != nil && cached != nil {
 		s.log.WarnContext(ctx, "the signing keys could not be read again; those in memory stay in use", "error", err)
-		later := *have
-		later.again = s.now().Add(followPause)
-		s.keys.Store(&later)
-		return &later, nil
+		postponed := *cached
+		postponed.refreshAt = s.now().Add(reloadRetry)
+		s.keys.Store(&postponed)
+		return &postponed, nil
 	}
 	return s.keys.Load(), err
 }
 
-// follow reads the keys again. The caller holds mu.
-func (s *Signer) follow(ctx context.Context) error {
-	// A caller who goes is no reason to call the database out of reach.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followDeadline)
+// reload reads the keys from the database. The caller must hold mu.
+func (s *Signer) reload(ctx context.Context) error {
+	// Cancelled callers must not count as failures of the database.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
 	defer cancel()
 	stored, err := s.store.SigningKeys(ctx)
 	if err != nil {
 		return err
 	}
-	return s.take(stored)
+	return s.use(stored)
 }
 
-// cat tells the kinds of tokens apart (client session API, session token header).
+// cat distinguishes the kinds of tokens (client session API, session token header).
 var cat = map[domain.TokenKind]string{
 	domain.TokenSession:  "cl_B7d4PD111AAA",
 	domain.TokenTemplate: "cl_B7d4PD222AAA",
 }
 
-// Sign makes a token. Session and template tokens need the claims iat and exp.
+// Sign issues a token. Session and template tokens require the claims iat and exp.
 func (s *Signer) Sign(ctx context.Context, kind domain.TokenKind, claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -431,55 +433,55 @@ func (s *Signer) Sign(ctx context.Context, kind domain.TokenKind, claims map[str
 	if !ok || !hasIat || !hasExp {
 		return "", fmt.Errorf("auth: sign %s token: no such kind, or no iat and exp", kind)
 	}
-	for range keyTries {
+	for range maxKeyAttempts {
 		state, err := s.state(ctx)
 		if err != nil {
 			return "", err
 		}
 		key := state.current
-		if err := s.outlive(ctx, key, iat, exp); errors.Is(err, domain.ErrMissing) {
-			s.stale(state) // retired so long ago that it is gone
+		if err := s.extendExpiry(ctx, key, iat, exp); errors.Is(err, domain.ErrMissing) {
+			s.invalidate(state) // the key was retired so long ago that it has been deleted
 			continue
 		} else if err != nil {
 			return "", err
 		}
-		// The words have nothing that JSON would write otherwise.
+		// None of the values contains a character that JSON must escape.
 		header := `{"alg":"` + key.alg + `","cat":"` + class + `","kid":"` + key.id + `","oiat":` + strconv.FormatInt(iat, 10) + `,"typ":"JWT"}`
-		return seal64(header, payload, func(signed []byte) ([]byte, error) {
+		return compactJWS(header, payload, func(signed []byte) ([]byte, error) {
 			return jwsbb.Sign(key.private, key.alg, signed, rand.Reader)
 		})
 	}
 	return "", errors.New("auth: the signing keys are changing too often")
 }
 
-// outlive makes sure that the key stays published until the token is over, before there is a token. One in so many
-// tokens costs a write, since the time that is noted lies somewhat ahead: by the lifetime of the token, an hour at most.
-func (s *Signer) outlive(ctx context.Context, key *signingKey, iat, exp int64) error {
+// extendExpiry ensures, before the token exists, that the key remains published until the token has expired. It stores
+// a time further ahead, by the lifetime of the token up to one hour, so that only few tokens cause a write.
+func (s *Signer) extendExpiry(ctx context.Context, key *signingKey, iat, exp int64) error {
 	if exp <= key.lastExpiry.Load() {
 		return nil
 	}
-	key.extending.Lock()
-	defer key.extending.Unlock()
+	key.extendMu.Lock()
+	defer key.extendMu.Unlock()
 	if exp <= key.lastExpiry.Load() {
 		return nil
 	}
-	ahead := exp + min(max(exp-iat, 1), int64(slackLimit/time.Second))
+	ahead := exp + min(max(exp-iat, 1), int64(maxExtension/time.Second))
 	if err := s.store.ExtendSigningKey(ctx, key.id, time.Unix(ahead, 0).UTC()); err != nil {
 		return err
 	}
-	key.known(ahead)
+	key.raiseLastExpiry(ahead)
 	return nil
 }
 
-// stale makes the keys be read again at their next use.
-func (s *Signer) stale(state *keyState) {
-	old := *state
-	old.again = time.Time{}
-	s.keys.CompareAndSwap(state, &old)
+// invalidate forces a reload at the next use of the keys.
+func (s *Signer) invalidate(state *keyState) {
+	expired := *state
+	expired.refreshAt = time.Time{}
+	s.keys.CompareAndSwap(state, &expired)
 }
 
-// seal64 puts a JWS in its compact form together.
-func seal64(header string, payload []byte, sign func([]byte) ([]byte, error)) (string, error) {
+// compactJWS returns a JWS in compact serialization.
+func compactJWS(header string, payload []byte, sign func([]byte) ([]byte, error)) (string, error) {
 	enc := base64.RawURLEncoding
 	out := make([]byte, 0, enc.EncodedLen(len(header))+enc.EncodedLen(len(payload))+350)
 	out = append(enc.AppendEncode(out, []byte(header)), '.')
@@ -491,14 +493,14 @@ func seal64(header string, payload []byte, sign func([]byte) ([]byte, error)) (s
 	return string(enc.AppendEncode(append(out, '.'), signature)), nil
 }
 
-// clientTokenType is the header typ of a client token. No verifier of other tokens takes one for its own: it is signed
-// with a key that is in no JWKS, and an algorithm that none of them accepts.
+// clientTokenType is the header typ of a client token. Verifiers of other tokens reject it: it is signed with a key
+// that is not in any JWKS, and with an algorithm that none of them accepts.
 const clientTokenType = "client+jwt"
 
 const clientTokenHeader = `{"alg":"HS256","typ":"` + clientTokenType + `"}`
 
 func (s *Signer) signClient(payload []byte) string {
-	token, _ := seal64(clientTokenHeader, payload, func(signed []byte) ([]byte, error) { return s.mac(signed), nil })
+	token, _ := compactJWS(clientTokenHeader, payload, func(signed []byte) ([]byte, error) { return s.mac(signed), nil })
 	return token
 }
 
@@ -508,13 +510,14 @@ func (s *Signer) mac(signed []byte) []byte {
 	return h.Sum(nil)
 }
 
-// OpenClientToken gives the id of the client that a client token of Sign speaks for; domain.ErrMissing where it is none.
+// OpenClientToken returns the id of the client in a client token issued by Sign. It returns domain.ErrMissing for any
+// other token.
 func (s *Signer) OpenClientToken(_ context.Context, raw string) (string, error) {
 	t, err := parse(raw)
-	if err != nil || t.alg != "HS256" || t.typ != clientTokenType || t.kid != "" || !hmac.Equal(t.signature, s.mac(t.signed)) {
+	if err != nil || t.alg != "HS256" || t.typ != clientTokenType || t.kid != "" || !hmac.Equal(t.signature, s.mac(t.signingInput)) {
 		return "", domain.ErrMissing
 	}
-	// Only we have the key. What is checked still is that this is a token that says all it should.
+	// The signature proves that Sign issued the token. The claims must still be complete and valid.
 	id, ok := t.claims.text("id")
 	rotating, ok2 := t.claims.text("rotating_token")
 	issued, ok3 := t.claims.time("iat")
@@ -524,7 +527,7 @@ func (s *Signer) OpenClientToken(_ context.Context, raw string) (string, error) 
 	return id, nil
 }
 
-// JWKS gives the public keys: the current one, the next one, and old ones whose tokens are not all over.
+// JWKS returns the public keys: the current one, the next one, and the old ones that may still have valid tokens.
 func (s *Signer) JWKS(ctx context.Context) ([]byte, error) {
 	state, err := s.state(ctx)
 	if err != nil {
@@ -548,7 +551,7 @@ func (s *Signer) JWKS(ctx context.Context) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Keys lists the keys that are published, the next one first.
+// Keys returns the published keys, the next one first, without their private keys.
 func (s *Signer) Keys(ctx context.Context) ([]StoredKey, error) {
 	stored, err := s.store.SigningKeys(ctx)
 	if err != nil {
@@ -566,11 +569,11 @@ func (s *Signer) Keys(ctx context.Context) ([]StoredKey, error) {
 	return out, nil
 }
 
-// ErrRotated says that somebody else changed the keys at the same moment.
+// ErrRotated is returned by Rotate if the keys were changed concurrently.
 var ErrRotated = errors.New("the keys were changed by somebody else at the same moment; look at them before you try again")
 
-// Rotate makes the next key, which verifiers know already, the current one, publishes a new next one, and destroys the
-// private half of the old one. Where there are no keys yet it makes the first ones. It gives the current key.
+// Rotate makes the next key, which verifiers already have, the current one, publishes a new next key, and destroys the
+// private key of the previous one. If there are no keys yet, it creates the first ones. It returns the current key.
 func (s *Signer) Rotate(ctx context.Context) (StoredKey, error) {
 	stored, err := s.store.SigningKeys(ctx)
 	if err != nil {
@@ -591,8 +594,8 @@ func (s *Signer) Rotate(ctx context.Context) (StoredKey, error) {
 	}
 	change := s.change()
 	change.Retire, change.Promote = current.ID, next.ID
-	// The algorithm is that of the servers, which a command need not know.
-	if change.Add, err = s.draw([]KeyRole{KeyNext}, next.Algorithm, map[KeyRole]StoredKey{}); err != nil {
+	// The servers' algorithm, which the command does not need to have configured.
+	if change.Add, err = s.newKeys([]KeyRole{KeyNext}, next.Algorithm, map[KeyRole]StoredKey{}); err != nil {
 		return StoredKey{}, fmt.Errorf("signing keys: %w", err)
 	}
 	switch err := s.store.ChangeSigningKeys(ctx, change); {

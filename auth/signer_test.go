@@ -29,11 +29,11 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// keyTable is what the database does with signing keys, in memory.
+// keyTable is an in-memory KeyStore.
 type keyTable struct {
 	mu   sync.Mutex
 	keys []auth.StoredKey
-	// reads, changes and extensions count.
+	// reads, changes and extensions count the calls.
 	reads, changes, extensions int
 	down                       bool
 }
@@ -96,8 +96,8 @@ func (k *keyTable) ExtendSigningKey(_ context.Context, id string, lastExpiry tim
 	return domain.ErrMissing
 }
 
-// keyed is a keyed hash with a key of its own for each secret.
-func keyed(secret string) func(string, ...string) []byte {
+// keyedHash returns a keyed hash with a key derived from the secret.
+func keyedHash(secret string) func(string, ...string) []byte {
 	return func(purpose string, parts ...string) []byte {
 		h := hmac.New(sha256.New, []byte(secret))
 		fmt.Fprintf(h, "%q %q", purpose, parts)
@@ -107,14 +107,14 @@ func keyed(secret string) func(string, ...string) []byte {
 
 func newTokenSigner(t testing.TB, table *keyTable, alg string, c *clock) *auth.Signer {
 	t.Helper()
-	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: alg, Now: c.now})
+	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: alg, Now: c.now})
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// sessionClaims are those of a session token.
+// sessionClaims returns the claims of a session token.
 func sessionClaims(c *clock, life time.Duration) map[string]any {
 	return map[string]any{
 		"iss": "https://bank.example", "sub": "alice", "sid": "sess_1", "iat": c.now().Unix(), "nbf": c.now().Unix() - 10,
@@ -136,7 +136,7 @@ func clientToken(t testing.TB, s *auth.Signer, c *clock) string {
 	return sign(t, s, domain.TokenClient, map[string]any{"id": "client_1", "rotating_token": rand.Text(), "iat": c.now().Unix()})
 }
 
-// jwks gives the published keys, by kid, and the kids in their order.
+// jwks returns the published keys, and their key ids in order.
 func jwks(t testing.TB, s *auth.Signer) (set jwk.Set, kids []string) {
 	t.Helper()
 	document, err := s.JWKS(context.Background())
@@ -154,8 +154,8 @@ func jwks(t testing.TB, s *auth.Signer) (set jwk.Set, kids []string) {
 	return set, kids
 }
 
-// verified checks a token as others do: with the published keys and nothing else.
-func verified(t testing.TB, s *auth.Signer, raw string) bool {
+// verifies checks a token as a client does: with the published keys only.
+func verifies(t testing.TB, s *auth.Signer, raw string) bool {
 	t.Helper()
 	set, _ := jwks(t, s)
 	_, err := jws.Verify([]byte(raw), jws.WithKeySet(set))
@@ -188,7 +188,7 @@ func TestSignerTokens(t *testing.T) {
 			s := newTokenSigner(t, &keyTable{}, alg, c)
 			for kind, class := range map[domain.TokenKind]string{domain.TokenSession: "cl_B7d4PD111AAA", domain.TokenTemplate: "cl_B7d4PD222AAA"} {
 				raw := sign(t, s, kind, sessionClaims(c, time.Minute))
-				if !verified(t, s, raw) {
+				if !verifies(t, s, raw) {
 					t.Errorf("a %s token is not verified by the published keys", kind)
 				}
 				h := head(t, raw)
@@ -196,7 +196,7 @@ func TestSignerTokens(t *testing.T) {
 				if h["alg"] != alg || h["typ"] != "JWT" || h["cat"] != class || h["oiat"] != float64(c.now().Unix()) || !strings.HasPrefix(kid, "ins_") || len(h) != 5 {
 					t.Errorf("header of a %s token: %v", kind, h)
 				}
-				if changed := raw[:len(raw)-6] + "AAAAAA"; verified(t, s, changed) {
+				if changed := raw[:len(raw)-6] + "AAAAAA"; verifies(t, s, changed) {
 					t.Error("a changed token is verified")
 				}
 			}
@@ -247,7 +247,7 @@ func TestSignerTokens(t *testing.T) {
 	})
 	t.Run("an algorithm that nobody knows is refused", func(t *testing.T) {
 		t.Parallel()
-		s := auth.NewSigner(auth.SignerConfig{Store: &keyTable{}, KeyedHash: keyed("one"), Algorithm: "HS256", Now: newClock().now})
+		s := auth.NewSigner(auth.SignerConfig{Store: &keyTable{}, KeyedHash: keyedHash("one"), Algorithm: "HS256", Now: newClock().now})
 		if s.Start(context.Background()) == nil {
 			t.Error("started")
 		}
@@ -264,7 +264,7 @@ func TestClientTokens(t *testing.T) {
 	if id, err := s.OpenClientToken(ctx, raw); err != nil || id != "client_1" {
 		t.Fatalf("%q, %v", id, err)
 	}
-	other := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.RS256, Now: c.now})
+	other := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.RS256, Now: c.now})
 	if _, err := other.OpenClientToken(ctx, raw); err != nil {
 		t.Errorf("another instance does not know it: %v", err)
 	}
@@ -276,7 +276,7 @@ func TestClientTokens(t *testing.T) {
 	parts := strings.Split(fresh, ".")
 	enc := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	mac := func(header, payload string) string {
-		h := hmac.New(sha256.New, keyed("one")("client token key"))
+		h := hmac.New(sha256.New, keyedHash("one")("client token key"))
 		signed := enc(header) + "." + enc(payload)
 		h.Write([]byte(signed))
 		return signed + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
@@ -286,7 +286,7 @@ func TestClientTokens(t *testing.T) {
 	if id, err := s.OpenClientToken(ctx, mac(header, good)); err != nil || id != "x" {
 		t.Fatalf("the key is not what the test thinks: %v", err)
 	}
-	stranger := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("two"), Algorithm: auth.RS256, Now: c.now})
+	stranger := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("two"), Algorithm: auth.RS256, Now: c.now})
 	d := openDevelopmentIssuer(t, t.TempDir(), "", c)
 	set, _ := jwks(t, s)
 	first, _ := set.Key(0)
@@ -325,7 +325,7 @@ func TestClientTokens(t *testing.T) {
 	}
 }
 
-// publicKeyAsSecret is the classic forgery: the public key taken for a shared secret.
+// publicKeyAsSecret is the classic forgery: it uses the public key as a shared secret.
 func publicKeyAsSecret(t *testing.T, key *rsa.PublicKey, header, payload string) string {
 	t.Helper()
 	enc := base64.RawURLEncoding.EncodeToString
@@ -335,7 +335,7 @@ func publicKeyAsSecret(t *testing.T, key *rsa.PublicKey, header, payload string)
 	return signed + "." + enc(h.Sum(nil))
 }
 
-// No token of ours is an access token: neither for the development issuer nor for an external one.
+// The service's own tokens are not access tokens, neither for the development issuer nor for an external one.
 func TestOurTokensAreNoAccessTokens(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -351,8 +351,8 @@ func TestOurTokensAreNoAccessTokens(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			refused(t, d, raw, auth.ErrInvalid)
-			refused(t, external, raw, auth.ErrInvalid)
+			requireInvalid(t, d, raw, auth.ErrInvalid)
+			requireInvalid(t, external, raw, auth.ErrInvalid)
 		})
 	}
 }
@@ -365,7 +365,7 @@ func TestFirstStarts(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range signers {
 		wg.Go(func() {
-			signers[i] = auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+			signers[i] = auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 			if err := signers[i].Start(context.Background()); err != nil {
 				t.Error(err)
 			}
@@ -381,7 +381,7 @@ func TestFirstStarts(t *testing.T) {
 	for _, from := range signers {
 		raw := sign(t, from, domain.TokenSession, sessionClaims(c, time.Minute))
 		for _, to := range signers {
-			if !verified(t, to, raw) {
+			if !verifies(t, to, raw) {
 				t.Error("a token of one instance is not verified by the keys of another")
 			}
 		}
@@ -402,7 +402,7 @@ func TestRotation(t *testing.T) {
 	if err != nil || promoted.ID != before[1] || promoted.Private != nil {
 		t.Fatalf("the key that was published before signs: %v %v", promoted.ID, err)
 	}
-	// The other instance may still sign with the old key for a moment, and those tokens are verified too.
+	// The other instance may still sign with the old key for a moment, and those tokens verify too.
 	late := sign(t, two, domain.TokenTemplate, sessionClaims(c, 48*time.Hour))
 	if head(t, late)["kid"] != before[0] {
 		t.Error("the other instance knew it before it looked")
@@ -414,7 +414,7 @@ func TestRotation(t *testing.T) {
 			t.Error("a second later an instance signs with the old key")
 		}
 		for _, token := range []string{raw, short, long, late} {
-			if !verified(t, one, token) || !verified(t, two, token) {
+			if !verifies(t, one, token) || !verifies(t, two, token) {
 				t.Error("a token is not verified after the rotation")
 			}
 		}
@@ -442,7 +442,7 @@ func TestRotation(t *testing.T) {
 		t.Errorf("the old key is published until %v, its last token ends at %v", until, end)
 	}
 	c.advance(48*time.Hour - 2*time.Second)
-	if !verified(t, two, late) {
+	if !verifies(t, two, late) {
 		t.Error("the old key is gone before its last token is over")
 	}
 	c.advance(2 * time.Hour)
@@ -457,13 +457,13 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A key is noted to live as long as its tokens before there is a token, and that costs few writes.
+// The stored expiry of a key covers a token before the token exists, and that costs few writes.
 func TestKeyLivesAsLongAsItsTokens(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	table := &keyTable{}
 	s := newTokenSigner(t, table, auth.EdDSA, c)
-	for range 600 { // ten minutes of tokens of one minute
+	for range 600 { // ten minutes of tokens with a lifetime of one minute
 		raw := sign(t, s, domain.TokenSession, sessionClaims(c, time.Minute))
 		if last := inTable(table, head(t, raw)["kid"]).LastExpiry; last.Before(c.now().Add(time.Minute)) {
 			t.Fatalf("a token until %v of a key until %v", c.now().Add(time.Minute), last)
@@ -480,7 +480,7 @@ func TestKeyLivesAsLongAsItsTokens(t *testing.T) {
 		table.mu.Unlock()
 		other := newTokenSigner(t, table, auth.EdDSA, c)
 		raw := sign(t, s, domain.TokenTemplate, sessionClaims(c, time.Hour))
-		if head(t, raw)["kid"] == old[0].ID || !verified(t, other, raw) {
+		if head(t, raw)["kid"] == old[0].ID || !verifies(t, other, raw) {
 			t.Error("signed with a key that nobody can find")
 		}
 	})
@@ -512,15 +512,15 @@ func TestAnotherAlgorithm(t *testing.T) {
 	}
 	c.advance(time.Second)
 	for _, of := range []*auth.Signer{s, again} { // the instance that has not been restarted follows
-		if !verified(t, of, old) || !verified(t, of, raw) || head(t, sign(t, of, domain.TokenSession, sessionClaims(c, time.Minute)))["alg"] != auth.EdDSA {
+		if !verifies(t, of, old) || !verifies(t, of, raw) || head(t, sign(t, of, domain.TokenSession, sessionClaims(c, time.Minute)))["alg"] != auth.EdDSA {
 			t.Error("an instance does not follow")
 		}
 		if _, kids := jwks(t, of); len(kids) != 3 || kids[2] != before[0] || slices.Contains(kids, before[1]) {
 			t.Errorf("published: %v, before: %v", kids, before)
 		}
 	}
-	// A command with other settings than the server's keeps the server's algorithm.
-	command := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.RS256, Now: c.now})
+	// A command with other settings than the server keeps the server's algorithm.
+	command := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.RS256, Now: c.now})
 	if k, err := command.Rotate(context.Background()); err != nil || k.Algorithm != auth.EdDSA {
 		t.Fatalf("%v, %v", k.Algorithm, err)
 	}
@@ -529,7 +529,7 @@ func TestAnotherAlgorithm(t *testing.T) {
 			t.Errorf("the next key is one for %s", k.Algorithm)
 		}
 	}
-	// A start that finds a next key of its algorithm takes that one, because verifiers know it.
+	// A start that finds a next key of its algorithm uses it, because verifiers already have it.
 	table.mu.Lock()
 	var next string
 	for i := range table.keys {
@@ -555,7 +555,7 @@ func TestRotationsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+			s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 			switch _, err := s.Rotate(context.Background()); {
 			case err == nil:
 				done.Add(1)
@@ -571,13 +571,13 @@ func TestRotationsAtOnce(t *testing.T) {
 		t.Errorf("%d done, %d late, %d keys", done.Load(), late.Load(), len(table.keys))
 	}
 	table = &keyTable{}
-	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 	if k, err := s.Rotate(context.Background()); err != nil || k.Role != "current" || len(table.keys) != 2 {
 		t.Errorf("a rotation before the first start makes the first keys: %+v %v", k, err)
 	}
 }
 
-// While the database is out of reach the keys in memory stay in use.
+// While the database is unavailable, the keys in memory remain in use.
 func TestSignerWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -603,7 +603,7 @@ func TestSignerWithoutDatabase(t *testing.T) {
 	if jwks(t, s); table.reads != reads {
 		t.Error("a database that is out of reach is asked again at once")
 	}
-	blind := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyed("one"), Algorithm: auth.ES256, Now: c.now})
+	blind := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 	if err := blind.Start(context.Background()); !errors.Is(err, errDown) {
 		t.Errorf("the start says %v", err)
 	}

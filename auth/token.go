@@ -21,18 +21,18 @@ import (
 
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }
 
-// tokenLimit is far above any access token that fits into a request's headers.
+// tokenLimit is far above any access token that fits into request headers.
 const tokenLimit = 16 << 10
 
-// token is a JWT taken apart. Nothing in it is believed yet.
+// token is a parsed JWT that has not been verified.
 type token struct {
 	alg, kid, typ string
 	claims        claimSet
-	signed        []byte
+	signingInput  []byte
 	signature     []byte
 }
 
-// parse takes a JWT apart: three parts, signed, not encrypted, not nested, with no header that changes its meaning.
+// parse parses a JWT: three parts, signed, neither encrypted nor nested, and without a header that changes its meaning.
 func parse(raw string) (token, error) {
 	if len(raw) > tokenLimit {
 		return token{}, invalid("too long")
@@ -41,23 +41,23 @@ func parse(raw string) (token, error) {
 	if len(parts) != 3 {
 		return token{}, invalid("not three parts")
 	}
-	header, err := object(parts[0])
+	header, err := parseObject(parts[0])
 	if err != nil {
 		return token{}, err
 	}
 	for _, name := range []string{"crit", "b64", "zip", "enc", "cty"} {
-		if _, there := header[name]; there {
+		if _, present := header[name]; present {
 			return token{}, invalid("a header that changes what the token means")
 		}
 	}
-	t := token{signed: []byte(raw[:len(parts[0])+1+len(parts[1])])}
+	t := token{signingInput: []byte(raw[:len(parts[0])+1+len(parts[1])])}
 	for name, to := range map[string]*string{"alg": &t.alg, "kid": &t.kid, "typ": &t.typ} {
 		var ok bool
 		if *to, ok = header.text(name); !ok {
 			return token{}, invalid("a header is no usable text")
 		}
 	}
-	if t.claims, err = object(parts[1]); err != nil {
+	if t.claims, err = parseObject(parts[1]); err != nil {
 		return token{}, err
 	}
 	if t.signature, err = base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil || len(t.signature) == 0 {
@@ -66,7 +66,7 @@ func parse(raw string) (token, error) {
 	return t, nil
 }
 
-func object(part string) (claimSet, error) {
+func parseObject(part string) (claimSet, error) {
 	text, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
 		return nil, invalid("not Base64")
@@ -78,15 +78,15 @@ func object(part string) (claimSet, error) {
 	return out, nil
 }
 
-// publicKey is a key that verifies tokens, and the algorithms it may be used with.
+// publicKey is a verification key and the algorithms that it may be used with.
 type publicKey struct {
 	id   string
 	algs []string
 	key  any
 }
 
-// What a key can be used with where it does not say. Symmetric algorithms are in none of them: a public key taken for
-// a shared secret is how tokens are forged.
+// The algorithms for a key that does not specify one. Symmetric algorithms are excluded: accepting a public key as a
+// shared secret would make tokens forgeable.
 var (
 	rsaAlgorithms     = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	ed25519Algorithms = []string{"EdDSA", "Ed25519"} // RFC 8037, RFC 9864
@@ -95,19 +95,20 @@ var (
 	}
 )
 
-// rsaBits is the least that RFC 7518, section 3.3, allows, rsaBitsLimit the most that is quick to verify.
-const rsaBits, rsaBitsLimit = 2048, 8192
+// minRSABits is the minimum in RFC 7518, section 3.3; maxRSABits is the largest size that is fast to verify.
+const minRSABits, maxRSABits = 2048, 8192
 
-// readKey reads a JWK that verifies signatures; an error where it is malformed or meant for something else.
+// readKey parses a JWK for verifying signatures. It returns an error if the key is malformed or intended for another
+// use.
 func readKey(raw []byte) (publicKey, error) {
 	parsed, err := jwk.ParseKey(raw)
 	if err != nil {
 		return publicKey{}, errors.New("malformed key")
 	}
-	if use, there := parsed.KeyUsage(); there && use != "sig" {
+	if use, present := parsed.KeyUsage(); present && use != "sig" {
 		return publicKey{}, errors.New("key for another use")
 	}
-	if ops, there := parsed.KeyOps(); there && !slices.Contains(ops, jwk.KeyOpVerify) {
+	if ops, present := parsed.KeyOps(); present && !slices.Contains(ops, jwk.KeyOpVerify) {
 		return publicKey{}, errors.New("key for another operation")
 	}
 	var out publicKey
@@ -120,7 +121,7 @@ func readKey(raw []byte) (publicKey, error) {
 	}
 	switch key := out.key.(type) {
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < rsaBits || bits > rsaBitsLimit {
+		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 			return publicKey{}, errors.New("key of a wrong size")
 		}
 		out.algs = rsaAlgorithms
@@ -129,7 +130,7 @@ func readKey(raw []byte) (publicKey, error) {
 	case ed25519.PublicKey:
 		out.algs = ed25519Algorithms
 	}
-	if alg, there := parsed.Algorithm(); there {
+	if alg, present := parsed.Algorithm(); present {
 		if !slices.Contains(out.algs, alg.String()) {
 			return publicKey{}, errors.New("key with another algorithm")
 		}
@@ -142,38 +143,38 @@ func readKey(raw []byte) (publicKey, error) {
 	return out, nil
 }
 
-// keySet is an issuer's keys at one time, and the tokens that were believed with them. It does not change.
+// keySet is an immutable set of an issuer's keys, with a cache of the tokens verified with them.
 type keySet struct {
 	document []byte
 	keys     []publicKey
-	believed believed
+	verified requireValid
 }
 
-// signed reports whether one of the keys has signed the token. A key that has no id can be that of any token.
-func (s *keySet) signed(t token) bool {
+// verifies reports whether one of the keys signed the token. A key without an id may match any token.
+func (s *keySet) verifies(t token) bool {
 	for _, k := range s.keys {
 		if t.kid != "" && k.id != "" && k.id != t.kid || !slices.Contains(k.algs, t.alg) {
 			continue
 		}
-		if jwsbb.Verify(k.key, t.alg, t.signed, t.signature) == nil {
+		if jwsbb.Verify(k.key, t.alg, t.signingInput, t.signature) == nil {
 			return true
 		}
 	}
 	return false
 }
 
-// knows reports whether the token names one of the keys.
-func (s *keySet) knows(t token) bool {
+// hasKeyID reports whether the token names one of the keys.
+func (s *keySet) hasKeyID(t token) bool {
 	return t.kid != "" && slices.ContainsFunc(s.keys, func(k publicKey) bool { return k.id == t.kid })
 }
 
-// believed remembers tokens whose signature was good, for that check costs the most.
-type believed = recent.Cache[fingerprint, Claims]
+// verifiedTokens caches tokens with a valid signature, because verifying it is the most expensive step.
+type requireValid = recent.Cache[fingerprint, Claims]
 
-// fingerprint stands for a token, so that no memory holds tokens that could be used.
+// fingerprint identifies a token, so that the cache does not hold usable tokens.
 type fingerprint [sha256.Size]byte
 
-// asymmetric reports whether an algorithm is one of those that are accepted at all.
+// asymmetric reports whether the algorithm is accepted for any kind of key.
 func asymmetric(alg string) bool {
 	if slices.Contains(rsaAlgorithms, alg) || slices.Contains(ed25519Algorithms, alg) {
 		return true

@@ -17,14 +17,14 @@ import (
 	"sync"
 )
 
-// VerificationKeys keeps the one private key that all instances share.
+// VerificationKeys stores the private key that all instances share.
 type VerificationKeys interface {
-	// VerificationKey gives the key; the first one who asks brings it.
+	// VerificationKey returns the stored key. If there is none, it stores and returns fresh.
 	VerificationKey(ctx context.Context, fresh []byte) ([]byte, error)
 }
 
-// Attester signs verification tokens: the word of the institution on whether a contact was verified. Its key is none
-// of the session tokens', and the type of the token is another, so that neither passes for the other.
+// Attester signs verification tokens: statements of the institution on whether a contact was verified. Its key is
+// different from those of session tokens, and so is the type of the token, so that the two cannot be confused.
 type Attester struct {
 	keys VerificationKeys
 	mu   sync.Mutex
@@ -32,11 +32,11 @@ type Attester struct {
 	id   string
 }
 
-// NewAttester makes one; the key is read when it is needed first.
+// NewAttester returns an attester; the key is loaded at first use.
 func NewAttester(keys VerificationKeys) *Attester { return &Attester{keys: keys} }
 
-// coordinate is the size of a number on the curve P-256.
-const coordinate = 32
+// coordinateSize is the size in bytes of a coordinate on the curve P-256.
+const coordinateSize = 32
 
 func (a *Attester) load(ctx context.Context) (*ecdsa.PrivateKey, string, error) {
 	a.mu.Lock()
@@ -67,22 +67,23 @@ func (a *Attester) load(ctx context.Context) (*ecdsa.PrivateKey, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	// RFC 7638: the members that make the key, in the order of the alphabet.
+	// RFC 7638: the required members of the key in lexicographic order.
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, x, y))
 	a.key, a.id = key, base64.RawURLEncoding.EncodeToString(sum[:])
 	return a.key, a.id, nil
 }
 
-// point gives the coordinates of a public key as a JWK has them.
+// point returns the coordinates of a public key in JWK encoding.
 func point(key *ecdsa.PublicKey) (x, y string, err error) {
 	raw, err := key.Bytes()
-	if err != nil || len(raw) != 1+2*coordinate {
+	if err != nil || len(raw) != 1+2*coordinateSize {
 		return "", "", errors.New("auth: the key of the verifications has no point")
 	}
-	return base64.RawURLEncoding.EncodeToString(raw[1 : 1+coordinate]), base64.RawURLEncoding.EncodeToString(raw[1+coordinate:]), nil
+	return base64.RawURLEncoding.EncodeToString(raw[1 : 1+coordinateSize]), base64.RawURLEncoding.EncodeToString(raw[1+coordinateSize:]), nil
 }
 
-// Attest signs claims. The same claims give the same token, as a resource that has not changed must.
+// Attest signs claims. The same claims yield the same token, because an unchanged resource must have an unchanged
+// representation.
 func (a *Attester) Attest(ctx context.Context, claims map[string]any) (string, error) {
 	key, id, err := a.load(ctx)
 	if err != nil {
@@ -95,7 +96,7 @@ func (a *Attester) Attest(ctx context.Context, claims map[string]any) (string, e
 	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"`+id+`","typ":"verification+jwt"}`)) +
 		"." + base64.RawURLEncoding.EncodeToString(payload)
 	digest := sha256.Sum256([]byte(text))
-	// Without a source of randomness the signature is that of RFC 6979.
+	// Without a source of randomness the signature is deterministic (RFC 6979).
 	der, err := key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
 		return "", err
@@ -104,13 +105,13 @@ func (a *Attester) Attest(ctx context.Context, claims map[string]any) (string, e
 	if _, err := asn1.Unmarshal(der, &pair); err != nil {
 		return "", err
 	}
-	signature := make([]byte, 2*coordinate)
-	pair.R.FillBytes(signature[:coordinate])
-	pair.S.FillBytes(signature[coordinate:])
+	signature := make([]byte, 2*coordinateSize)
+	pair.R.FillBytes(signature[:coordinateSize])
+	pair.S.FillBytes(signature[coordinateSize:])
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// JWKS is the public key as a document.
+// JWKS returns the public key as a JWK set.
 func (a *Attester) JWKS(ctx context.Context) ([]byte, error) {
 	key, id, err := a.load(ctx)
 	if err != nil {

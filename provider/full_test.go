@@ -17,13 +17,13 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// fullSize is how many entries the published list has, about; four in ten are people, and there are about as many
-// further names as entries.
+// fullSize is the approximate number of entries of the published list; four in ten are people, and there are about as
+// many further names as entries.
 const fullSize = 17000
 
 var syllables = strings.Fields("ab al am an ar as az ba be bo bu da de di do du ed el em en er fa fe fi ga ge go gu ha he hi ho hu ib il im in is iv ja je jo ju ka ke ki ko ku la le li lo lu ma me mi mo mu na ne ni no nu om or os pa pe pi po qa ra re ri ro ru sa se si so su ta te ti to tu ul um va ve vi vo wa ya ye yo yu za ze zi zo")
 
-func word(dice *rand.Rand) string {
+func identifier(dice *rand.Rand) string {
 	var b strings.Builder
 	for range 2 + dice.IntN(3) {
 		b.WriteString(syllables[dice.IntN(len(syllables))])
@@ -31,8 +31,8 @@ func word(dice *rand.Rand) string {
 	return strings.ToUpper(b.String()[:1]) + b.String()[1:]
 }
 
-// given are names that many share, as on the real list.
-var given = strings.Fields("Mohammed Ahmad Ali Hassan Hussein Abdul Ibrahim Mahmoud Khalid Omar Jose Carlos Luis Juan Maria Ivan Sergei Vladimir Aleksandr Dmitri Kim Ri Pak Wang Zhang Li Nicolas Jorge Fernando")
+// givenNames are names that many people share, as on the real list.
+var givenNames = strings.Fields("Mohammed Ahmad Ali Hassan Hussein Abdul Ibrahim Mahmoud Khalid Omar Jose Carlos Luis Juan Maria Ivan Sergei Vladimir Aleksandr Dmitri Kim Ri Pak Wang Zhang Li Nicolas Jorge Fernando")
 
 func fullList(t testing.TB, dir string) {
 	t.Helper()
@@ -56,19 +56,19 @@ func fullList(t testing.TB, dir string) {
 		for n := range fullSize {
 			kind, remarks := "-0- ", "-0- "
 			if n%10 < 4 {
-				kind, remarks = `"individual"`, fmt.Sprintf(`"DOB %02d Jan %d; POB %s; nationality X; Gender Male; Passport A%07d (X)."`, 1+dice.IntN(28), 1930+dice.IntN(70), word(dice), n)
+				kind, remarks = `"individual"`, fmt.Sprintf(`"DOB %02d Jan %d; POB %s; nationality X; Gender Male; Passport A%07d (X)."`, 1+dice.IntN(28), 1930+dice.IntN(70), identifier(dice), n)
 			}
-			fmt.Fprintf(w, "%d,\"%s %s, %s %s\",%s,\"SDGT\",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,%s\r\n", n, strings.ToUpper(word(dice)), strings.ToUpper(word(dice)), given[dice.IntN(len(given))], word(dice), kind, remarks)
+			fmt.Fprintf(w, "%d,\"%s %s, %s %s\",%s,\"SDGT\",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,%s\r\n", n, strings.ToUpper(identifier(dice)), strings.ToUpper(identifier(dice)), givenNames[dice.IntN(len(givenNames))], identifier(dice), kind, remarks)
 		}
 	})
 	write("ALT.CSV", func(w *bufio.Writer) {
 		for n := range fullSize {
-			fmt.Fprintf(w, "%d,%d,\"aka\",\"%s, %s\",-0- \r\n", n, n, strings.ToUpper(word(dice)), given[dice.IntN(len(given))])
+			fmt.Fprintf(w, "%d,%d,\"aka\",\"%s, %s\",-0- \r\n", n, n, strings.ToUpper(identifier(dice)), givenNames[dice.IntN(len(givenNames))])
 		}
 	})
 	write("ADD.CSV", func(w *bufio.Writer) {
 		for n := range fullSize {
-			fmt.Fprintf(w, "%d,%d,\"%d %s Street\",\"%s\",\"Xland\",-0- \r\n", n, n, n, word(dice), word(dice))
+			fmt.Fprintf(w, "%d,%d,\"%d %s Street\",\"%s\",\"Xland\",-0- \r\n", n, n, n, identifier(dice), identifier(dice))
 		}
 	})
 }
@@ -80,14 +80,14 @@ func heap() float64 {
 	return float64(m.HeapAlloc) / (1 << 20)
 }
 
-// BenchmarkFullListLoad reads a list of the size of the published one.
+// BenchmarkFullListLoad loads a list of the size of the published one.
 func BenchmarkFullListLoad(b *testing.B) {
 	dir := b.TempDir()
 	fullList(b, dir)
 	before := heap()
 	var kept []*provider.Lists
 	for b.Loop() {
-		lists := provider.NewLists(&shelf{}, dir, testkit.NewClock().Now, slog.New(slog.DiscardHandler))
+		lists := provider.NewLists(&entryTable{}, dir, testkit.NewClock().Now, slog.New(slog.DiscardHandler))
 		if _, err := lists.Current(b.Context()); err != nil {
 			b.Fatal(err)
 		}
@@ -96,11 +96,11 @@ func BenchmarkFullListLoad(b *testing.B) {
 	b.ReportMetric((heap()-before)/float64(len(kept)), "MB/list")
 }
 
-// BenchmarkFullListSearch looks for one name in it.
+// BenchmarkFullListSearch searches for one name in it.
 func BenchmarkFullListSearch(b *testing.B) {
 	dir := b.TempDir()
 	fullList(b, dir)
-	lists := provider.NewLists(&shelf{}, dir, testkit.NewClock().Now, slog.New(slog.DiscardHandler))
+	lists := provider.NewLists(&entryTable{}, dir, testkit.NewClock().Now, slog.New(slog.DiscardHandler))
 	books, err := lists.Current(b.Context())
 	if err != nil {
 		b.Fatal(err)
@@ -111,7 +111,7 @@ func BenchmarkFullListSearch(b *testing.B) {
 	}
 }
 
-// networks fills a book with many of them.
+// networks returns a book with n networks.
 func networks(n int) *risk.Book {
 	book := risk.NewBook()
 	entries := make([]risk.Entry, 0, n)
@@ -123,7 +123,7 @@ func networks(n int) *risk.Book {
 	return book
 }
 
-// BenchmarkNetworks looks an address up among 200,000 networks.
+// BenchmarkNetworks looks up an address among 200,000 networks.
 func BenchmarkNetworks(b *testing.B) {
 	book := networks(200_000)
 	addr := netip.MustParseAddr("37.200.2.9")
@@ -133,7 +133,7 @@ func BenchmarkNetworks(b *testing.B) {
 	}
 }
 
-// TestManyNetworksAreFound keeps the benchmark honest.
+// TestManyNetworksAreFound verifies what the benchmark measures.
 func TestManyNetworksAreFound(t *testing.T) {
 	t.Parallel()
 	book := networks(50_000)

@@ -18,34 +18,34 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// HTTPConfig is what a client of another service works with.
+// HTTPConfig configures a client of an external service.
 type HTTPConfig struct {
-	// URL is the service's; paths are added to it.
+	// URL is the base URL of the service.
 	URL string
-	// Client sends; nil means one of its own.
+	// Client sends the requests; if nil, a default client is used.
 	Client *http.Client
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
-	// Deadline bounds one attempt, Overall all attempts of one call; 0 means the defaults.
+	// Deadline limits one attempt, and Overall all attempts of one call; 0 means the default.
 	Deadline, Overall time.Duration
 }
 
 const (
 	defaultDeadline = 3 * time.Second
 	defaultOverall  = 8 * time.Second
-	// attempts is how often a call is tried.
-	attempts = 3
-	// pause is how long to wait before the second attempt, about; before the third twice that.
-	pause = 150 * time.Millisecond
-	// trips is how many calls in a row fail before the others are spared the wait, and rest for how long.
-	trips = 5
-	rest  = 20 * time.Second
-	// maxAnswer bounds an answer.
-	maxAnswer = 1 << 20
+	// maxAttempts is the maximum number of attempts of one call.
+	maxAttempts = 3
+	// retryPause is the average pause before the second attempt; it doubles before the third.
+	retryPause = 150 * time.Millisecond
+	// After failureThreshold failed calls in a row the circuit breaker rejects calls for openInterval.
+	failureThreshold = 5
+	openInterval     = 20 * time.Second
+	// maxResponseSize is the maximum size of a response in bytes.
+	maxResponseSize = 1 << 20
 )
 
-// client calls a service: each attempt has a deadline, what may pass is tried again, and a service that has failed
-// often in a row is left alone for a while, after which one call tries it for all.
+// client calls a service. Each attempt has a deadline, temporary failures are retried, and a circuit breaker rejects
+// calls after repeated failures, until a single probe succeeds.
 type client struct {
 	HTTPConfig
 
@@ -58,7 +58,7 @@ type client struct {
 func newClient(c HTTPConfig) *client {
 	if c.Client == nil {
 		c.Client = &http.Client{
-			// A service that points elsewhere would get somebody's personal data there.
+			// Following a redirect would send personal data to another host.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
@@ -72,11 +72,11 @@ func newClient(c HTTPConfig) *client {
 	return &client{HTTPConfig: c}
 }
 
-// admit refuses while the service is left alone.
+// admit returns an error while the circuit breaker is open.
 func (c *client) admit() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failures < trips {
+	if c.failures < failureThreshold {
 		return nil
 	}
 	if now := c.Now(); now.Before(c.until) || c.probing {
@@ -90,8 +90,8 @@ func (c *client) admit() error {
 	return nil
 }
 
-// settle notes how a call ended. One that its caller gave up says nothing of the service.
-func (c *client) settle(failed, counts bool) {
+// record records the result of a call. A call that its caller cancelled does not count.
+func (c *client) record(failed, counts bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.probing = false
@@ -100,37 +100,37 @@ func (c *client) settle(failed, counts bool) {
 	case !failed:
 		c.failures = 0
 	default:
-		if c.failures++; c.failures >= trips {
-			c.until = c.Now().Add(rest)
+		if c.failures++; c.failures >= failureThreshold {
+			c.until = c.Now().Add(openInterval)
 		}
 	}
 }
 
-// errAgain is a failure that another attempt may not meet.
-type errAgain struct{ error }
+// retryableError is a temporary failure.
+type retryableError struct{ error }
 
-// call sends a request and reads the answer. Statuses that are listed are answers too. What is sent and what comes
-// back is somebody's, so that no error holds any of it.
-func (c *client) call(ctx context.Context, method, path, key string, in, out any, others ...int) (status int, err error) {
+// call sends a request and decodes the response. The statuses in otherStatuses are not failures. Request and response
+// hold personal data, so no error contains any part of them.
+func (c *client) call(ctx context.Context, method, path, key string, in, out any, otherStatuses ...int) (status int, err error) {
 	if err := c.admit(); err != nil {
 		return 0, err
 	}
-	defer func() { c.settle(err != nil, ctx.Err() == nil) }()
+	defer func() { c.record(err != nil, ctx.Err() == nil) }()
 	body, err := json.Marshal(in)
 	if err != nil {
 		return 0, err
 	}
-	within, cancel := context.WithTimeout(ctx, c.Overall)
+	overallCtx, cancel := context.WithTimeout(ctx, c.Overall)
 	defer cancel()
 	for try := 0; ; try++ {
-		status, err = c.attempt(within, method, path, key, body, out, others)
-		var again errAgain
-		if err == nil || !errors.As(err, &again) || try == attempts-1 || within.Err() != nil {
+		status, err = c.attempt(overallCtx, method, path, key, body, out, otherStatuses)
+		var retryable retryableError
+		if err == nil || !errors.As(err, &retryable) || try == maxAttempts-1 || overallCtx.Err() != nil {
 			break
 		}
-		wait := pause << try
+		wait := retryPause << try
 		select {
-		case <-within.Done():
+		case <-overallCtx.Done():
 		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // only to spread the attempts
 		}
 	}
@@ -140,7 +140,7 @@ func (c *client) call(ctx context.Context, method, path, key string, in, out any
 	return status, nil
 }
 
-func (c *client) attempt(ctx context.Context, method, path, key string, body []byte, out any, others []int) (int, error) {
+func (c *client) attempt(ctx context.Context, method, path, key string, body []byte, out any, otherStatuses []int) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Deadline)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, c.URL+path, bytes.NewReader(body))
@@ -152,36 +152,36 @@ func (c *client) attempt(ctx context.Context, method, path, key string, body []b
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)
 	}
-	answer, err := c.Client.Do(r)
+	response, err := c.Client.Do(r)
 	if err != nil {
-		return 0, errAgain{fmt.Errorf("the provider does not answer: %w", bare(err))}
+		return 0, retryableError{fmt.Errorf("the provider does not answer: %w", rootCause(err))}
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was only read
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponseSize+1))
 	switch {
 	case err != nil:
-		return 0, errAgain{errors.New("the provider's answer ends too early")}
-	case len(text) > maxAnswer:
+		return 0, retryableError{errors.New("the provider's answer ends too early")}
+	case len(text) > maxResponseSize:
 		return 0, errors.New("the provider's answer is too large")
-	case answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout:
-		return 0, errAgain{fmt.Errorf("the provider answers %d", answer.StatusCode)}
+	case response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusRequestTimeout:
+		return 0, retryableError{fmt.Errorf("the provider answers %d", response.StatusCode)}
 	}
-	for _, other := range others {
-		if answer.StatusCode == other {
+	for _, other := range otherStatuses {
+		if response.StatusCode == other {
 			return other, nil
 		}
 	}
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return 0, fmt.Errorf("the provider answers %d", answer.StatusCode)
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return 0, fmt.Errorf("the provider answers %d", response.StatusCode)
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return 0, errors.New("the provider's answer is not of its form")
 	}
-	return answer.StatusCode, nil
+	return response.StatusCode, nil
 }
 
-// bare is an error without the address, which a URL with a password would be in.
-func bare(err error) error {
+// rootCause returns the innermost error, without the URL, which may contain a password.
+func rootCause(err error) error {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {
@@ -191,12 +191,12 @@ func bare(err error) error {
 	}
 }
 
-// person is an identity as providers read it.
+// person is an identity in the format of the providers.
 type person struct {
 	domain.Identity
 }
 
-// HTTPScreening asks another service what speaks against a person:
+// HTTPScreening requests an assessment of a person from an external service:
 //
 //	POST {URL}/assessments  {identity members}
 //	200 {"found": true, "categories": [{"type": "ipRestricted", "rule": "…", "inputs": ["ipAddress"], "entry": "…", "score": 0.9}]}
@@ -204,11 +204,11 @@ type HTTPScreening struct{ client *client }
 
 var _ domain.Screening = (*HTTPScreening)(nil)
 
-// NewHTTPScreening makes one.
+// NewHTTPScreening returns a client of a screening service.
 func NewHTTPScreening(c HTTPConfig) *HTTPScreening { return &HTTPScreening{client: newClient(c)} }
 
-// Screen asks. An answer that is not of its form is none: no report is made from a half.
-func (h *HTTPScreening) Screen(ctx context.Context, who domain.Identity) (risk.Assessment, error) {
+// Screen requests an assessment. A malformed response is an error: a report is never made from a partial response.
+func (h *HTTPScreening) Screen(ctx context.Context, identity domain.Identity) (risk.Assessment, error) {
 	var answer struct {
 		Found      *bool `json:"found"`
 		Mismatch   bool  `json:"mismatch"`
@@ -220,7 +220,7 @@ func (h *HTTPScreening) Screen(ctx context.Context, who domain.Identity) (risk.A
 			Score  float64       `json:"score"`
 		} `json:"categories"`
 	}
-	if _, err := h.client.call(ctx, http.MethodPost, "/assessments", "", person{who}, &answer); err != nil {
+	if _, err := h.client.call(ctx, http.MethodPost, "/assessments", "", person{identity}, &answer); err != nil {
 		return risk.Assessment{}, err
 	}
 	malformed := func(what string) (risk.Assessment, error) {
@@ -234,7 +234,7 @@ func (h *HTTPScreening) Screen(ctx context.Context, who domain.Identity) (risk.A
 		if risk.Description(c.Type) == "" {
 			return malformed("has a category that is not documented")
 		}
-		e := risk.Evidence{Inputs: known(c.Inputs), Rule: word(c.Rule, "provider"), Entry: word(c.Entry, ""), Score: min(1, max(0, c.Score))}
+		e := risk.Evidence{Inputs: memberNames(c.Inputs), Rule: identifier(c.Rule, "provider"), Entry: identifier(c.Entry, ""), Score: min(1, max(0, c.Score))}
 		evidence[c.Type] = append(evidence[c.Type], e)
 	}
 	if answer.Mismatch && evidence[risk.PersonalInfoDoesNotMatch] == nil {
@@ -249,8 +249,8 @@ func (h *HTTPScreening) Screen(ctx context.Context, who domain.Identity) (risk.A
 	return out, nil
 }
 
-// known keeps names of members: a provider's own words could hold what nobody may see.
-func known(inputs []string) []string {
+// memberNames keeps known member names only: a provider's own text could contain confidential data.
+func memberNames(inputs []string) []string {
 	var out []string
 	for _, name := range inputs {
 		switch name {
@@ -261,15 +261,15 @@ func known(inputs []string) []string {
 	return out
 }
 
-// word keeps a short identifier.
-func word(text, instead string) string {
+// identifier returns text if it is a short identifier, and fallback otherwise.
+func identifier(text, fallback string) string {
 	if text == "" || len(text) > 64 || strings.Trim(text, "-_.:/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
-		return instead
+		return fallback
 	}
 	return text
 }
 
-// HTTPQuizmaster asks another service for questions, and has it score the answers, at once or later:
+// HTTPQuizmaster requests questions from an external service, which scores the answers immediately or later:
 //
 //	POST {URL}/quizzes/{id}/questions  {"identity": {…}}
 //	200 {"questions": [{"id": "1", "question": "…", "choices": ["…"]}]}, or 404, 409 or 422: there are none
@@ -279,10 +279,10 @@ type HTTPQuizmaster struct{ client *client }
 
 var _ domain.Quizmaster = (*HTTPQuizmaster)(nil)
 
-// NewHTTPQuizmaster makes one.
+// NewHTTPQuizmaster returns a client of a quiz service.
 func NewHTTPQuizmaster(c HTTPConfig) *HTTPQuizmaster { return &HTTPQuizmaster{client: newClient(c)} }
 
-// Questions asks for the questions of a quiz.
+// Questions requests the questions of a quiz.
 func (h *HTTPQuizmaster) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQuestion, error) {
 	var answer struct {
 		Questions []struct {
@@ -301,17 +301,17 @@ func (h *HTTPQuizmaster) Questions(ctx context.Context, q *domain.Quiz) ([]domai
 	}
 	seen := map[string]bool{}
 	var out []domain.QuizQuestion
-	for _, one := range answer.Questions {
-		if one.ID == "" || len(one.ID) > 256 || seen[one.ID] || one.Question == "" || len(one.Choices) < 2 || !answerable(one.Choices) {
+	for _, question := range answer.Questions {
+		if question.ID == "" || len(question.ID) > 256 || seen[question.ID] || question.Question == "" || len(question.Choices) < 2 || !answerable(question.Choices) {
 			return nil, problem.New(problem.ProviderUnavailable).From(errors.New("the provider's questions are not of their form"))
 		}
-		seen[one.ID] = true
-		out = append(out, domain.QuizQuestion{ID: one.ID, Question: one.Question, Choices: one.Choices})
+		seen[question.ID] = true
+		out = append(out, domain.QuizQuestion{ID: question.ID, Question: question.Question, Choices: question.Choices})
 	}
 	return out, nil
 }
 
-// answerable reports whether each choice can be an answer, and is there once.
+// answerable reports whether each choice is a valid answer and occurs once.
 func answerable(choices []string) bool {
 	seen := map[string]bool{}
 	for _, c := range choices {
@@ -323,12 +323,12 @@ func answerable(choices []string) bool {
 	return true
 }
 
-// Mark leaves it to Score.
+// Mark defers the scoring to Score.
 func (h *HTTPQuizmaster) Mark(*domain.Quiz, []domain.QuizAnswer) (domain.QuizVerdict, bool) {
 	return domain.VerdictLater, false
 }
 
-// Score hands the answers over, again if need be: the service knows the quiz by its id.
+// Score submits the answers. It may be repeated, because the service identifies the quiz by its id.
 func (h *HTTPQuizmaster) Score(ctx context.Context, q *domain.Quiz) (domain.QuizVerdict, error) {
 	var answer struct {
 		State string `json:"state"`

@@ -12,50 +12,50 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// Entries is where the institution's lists are kept. Each import that changes something has a number of its own.
+// Entries reads the institution's stored lists. Each import that changes the lists has a sequence number of its own.
 type Entries interface {
-	// ListSeq is the number of the newest import.
+	// ListSeq returns the sequence number of the newest import.
 	ListSeq(ctx context.Context) (int64, error)
-	// ListEntries gives entries in the order of their imports and ids, after a place in that order.
+	// ListEntries returns at most limit entries after the given position, ordered by sequence number and id.
 	ListEntries(ctx context.Context, afterSeq int64, afterID string, limit int) ([]*domain.ListEntry, error)
 }
 
-// Lists holds the lists in memory: the institution's, which follow each import, and the government's, which are
-// read again when their files change.
+// Lists caches the lists in memory: the institution's, which follow each import, and the government's, which are
+// reloaded when their files change.
 type Lists struct {
 	entries Entries
 	log     *slog.Logger
 	now     func() time.Time
 
-	own  *risk.Book
-	mu   sync.Mutex // held by the one who reads new entries
-	seen atomic.Int64
+	institution *risk.Book
+	mu          sync.Mutex // must be held to load new entries
+	lastSeq     atomic.Int64
 
-	dir        string
-	government atomic.Pointer[risk.Book]
-	files      fileState
-	filesMu    sync.Mutex
-	looked     atomic.Int64
+	dir         string
+	government  atomic.Pointer[risk.Book]
+	files       fileState
+	filesMu     sync.Mutex
+	lastChecked atomic.Int64
 }
 
-// NewLists gives empty lists; Current fills them. Dir is the folder with the SDN files; empty: there are none.
+// NewLists returns empty lists; Current fills them. dir is the directory with the SDN files; empty for none.
 func NewLists(entries Entries, dir string, now func() time.Time, log *slog.Logger) *Lists {
-	l := &Lists{entries: entries, log: log, now: now, own: risk.NewBook(), dir: dir}
+	l := &Lists{entries: entries, log: log, now: now, institution: risk.NewBook(), dir: dir}
 	l.government.Store(risk.NewBook())
 	return l
 }
 
-// portion is how many entries are read at once.
-const portion = 5000
+// batchSize is the number of entries read at once.
+const batchSize = 5000
 
-// Current gives the lists as they are now: an import that is done, by whomever, is in them.
+// Current returns the current lists. They include every completed import, also those of other instances.
 func (l *Lists) Current(ctx context.Context) (risk.Books, error) {
 	newest, err := l.entries.ListSeq(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if newest > l.seen.Load() {
-		if err := l.follow(ctx, newest); err != nil {
+	if newest > l.lastSeq.Load() {
+		if err := l.loadNew(ctx, newest); err != nil {
 			return nil, err
 		}
 	}
@@ -64,53 +64,53 @@ func (l *Lists) Current(ctx context.Context) (risk.Books, error) {
 			return nil, err
 		}
 	}
-	return risk.Books{l.own, l.government.Load()}, nil
+	return risk.Books{l.institution, l.government.Load()}, nil
 }
 
-// follow reads what was imported since. Entries come in while others read.
-func (l *Lists) follow(ctx context.Context, newest int64) error {
+// loadNew loads the entries that were imported since the last call. Concurrent readers see entries as they arrive.
+func (l *Lists) loadNew(ctx context.Context, newest int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seq, id := l.seen.Load(), "\uffff"
+	seq, id := l.lastSeq.Load(), "\uffff"
 	if seq >= newest {
 		return nil
 	}
 	for {
-		some, err := l.entries.ListEntries(ctx, seq, id, portion)
+		page, err := l.entries.ListEntries(ctx, seq, id, batchSize)
 		if err != nil {
 			return err
 		}
-		batch := make([]risk.Entry, 0, len(some))
-		for _, e := range some {
+		batch := make([]risk.Entry, 0, len(page))
+		for _, e := range page {
 			batch = append(batch, e.Entry)
 			seq, id = e.Seq, e.ID
 		}
-		l.own.Put(batch...)
-		if len(some) < portion {
-			// What was written meanwhile has a higher number and is read next time.
-			l.seen.Store(max(newest, seq))
+		l.institution.Put(batch...)
+		if len(page) < batchSize {
+			// Entries written in the meantime have a higher number and are loaded by the next call.
+			l.lastSeq.Store(max(newest, seq))
 			return nil
 		}
 	}
 }
 
-// lookEvery is how often the files are looked at.
-const lookEvery = 2 * time.Second
+// checkInterval is how often the files are checked for changes.
+const checkInterval = 2 * time.Second
 
-// reload reads the government's files again where they have changed. A file that cannot be read any more is told, and
-// the list stays as it was; at the start there is nothing to stay.
+// reload reloads the government's files if they have changed. If a changed file cannot be read, reload logs the error
+// and keeps the previous list; for the first load it returns the error.
 func (l *Lists) reload() error {
-	if l.now().UnixNano()-l.looked.Load() < int64(lookEvery) {
+	if l.now().UnixNano()-l.lastChecked.Load() < int64(checkInterval) {
 		return nil
 	}
 	l.filesMu.Lock()
 	defer l.filesMu.Unlock()
-	if l.now().UnixNano()-l.looked.Load() < int64(lookEvery) {
+	if l.now().UnixNano()-l.lastChecked.Load() < int64(checkInterval) {
 		return nil
 	}
-	state, err := stateOf(l.dir)
+	state, err := statFiles(l.dir)
 	if err == nil && state == l.files {
-		l.looked.Store(l.now().UnixNano())
+		l.lastChecked.Store(l.now().UnixNano())
 		return nil
 	}
 	var book *risk.Book
@@ -127,12 +127,12 @@ func (l *Lists) reload() error {
 	default:
 		l.log.Error("the government list cannot be read again; the old one stays", "error", err)
 	}
-	l.looked.Store(l.now().UnixNano())
+	l.lastChecked.Store(l.now().UnixNano())
 	return nil
 }
 
-// CheckOFAC says why the files of a folder cannot be read; nil where they can.
+// CheckOFAC returns an error if the directory does not have the files of the list.
 func CheckOFAC(dir string) error {
-	_, err := stateOf(dir)
+	_, err := statFiles(dir)
 	return err
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// The files of the Specially Designated Nationals list as the Office of Foreign Assets Control publishes them: CSV
-// without a header, "-0-" for what is not known, and a control character at the end. SDN has the entries, ALT further
-// names, ADD addresses, which no rule asks for.
+// The files of the Specially Designated Nationals list in the format published by the Office of Foreign Assets Control:
+// CSV without a header, "-0-" for an unknown value, and a control character at the end. SDN holds the entries, ALT
+// further names. ADD holds addresses, which no rule uses.
 //
 //	SDN: ent_num, SDN_Name, SDN_Type, Program, Title, Call_Sign, Vess_type, Tonnage, GRT, Vess_flag, Vess_owner, Remarks
 //	ALT: ent_num, alt_num, alt_type, alt_name, alt_remarks
@@ -27,14 +27,14 @@ const (
 	altFile = "ALT.CSV"
 )
 
-// fileState changes when one of the files does.
+// fileState changes when one of the files changes.
 type fileState struct {
 	sdn, alt         time.Time
 	sdnSize, altSize int64
 }
 
-// find gives the path of a file, in upper or lower case; empty where there is none.
-func find(dir, name string) (string, error) {
+// findFile returns the path of a file with a case-insensitive name, or "" if it does not exist.
+func findFile(dir, name string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", err
@@ -47,14 +47,14 @@ func find(dir, name string) (string, error) {
 	return "", nil
 }
 
-func stateOf(dir string) (fileState, error) {
+func statFiles(dir string) (fileState, error) {
 	var out fileState
 	for _, f := range []struct {
 		name string
 		at   *time.Time
 		size *int64
 	}{{sdnFile, &out.sdn, &out.sdnSize}, {altFile, &out.alt, &out.altSize}} {
-		path, err := find(dir, f.name)
+		path, err := findFile(dir, f.name)
 		if err != nil {
 			return out, err
 		}
@@ -73,17 +73,17 @@ func stateOf(dir string) (fileState, error) {
 	return out, nil
 }
 
-// readOFAC reads the people of the list.
+// readOFAC reads the people on the list.
 func readOFAC(dir string) (*risk.Book, error) {
 	people := map[string]*risk.Entry{}
 	var order []string
-	sdn, err := find(dir, sdnFile)
+	sdn, err := findFile(dir, sdnFile)
 	if err != nil {
 		return nil, err
 	}
 	err = readCSV(sdn, 3, func(row []string) {
 		if !strings.EqualFold(field(row, 2), "individual") {
-			return // a person is no ship and no company
+			return // ships and companies are not screened
 		}
 		e := &risk.Entry{ID: "ofac-" + field(row, 0), List: risk.GovernmentWatchlist, Value: field(row, 1)}
 		if remarks := field(row, 11); remarks != "" {
@@ -95,7 +95,7 @@ func readOFAC(dir string) (*risk.Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	alt, err := find(dir, altFile)
+	alt, err := findFile(dir, altFile)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func readOFAC(dir string) (*risk.Book, error) {
 	return book, nil
 }
 
-// field is a column; empty where the row has none, or where it is not known.
+// field returns column i, or "" if the row does not have it or its value is unknown.
 func field(row []string, i int) string {
 	if i >= len(row) {
 		return ""
@@ -131,7 +131,7 @@ func field(row []string, i int) string {
 	return text
 }
 
-func readCSV(path string, least int, each func(row []string)) error {
+func readCSV(path string, minColumns int, each func(row []string)) error {
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return err
@@ -147,10 +147,10 @@ func readCSV(path string, least int, each func(row []string)) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
 		case len(row) == 1 && strings.Trim(row[0], "\x1a \t") == "":
-			continue // the end of the file, as it was written long ago
-		case len(row) < least:
+			continue // the Ctrl-Z that ends the file
+		case len(row) < minColumns:
 			line, _ := in.FieldPos(0)
-			return fmt.Errorf("%s:%d: expected at least %d columns", filepath.Base(path), line, least)
+			return fmt.Errorf("%s:%d: expected at least %d columns", filepath.Base(path), line, minColumns)
 		}
 		each(row)
 	}
@@ -163,7 +163,7 @@ var (
 	aka = regexp.MustCompile(`(?i)\ba\.k\.a\.,?\s+['"]([^'"]+)['"]`)
 )
 
-// birthsOf reads what the remarks say of a person's birth.
+// birthsOf extracts the dates of birth from the remarks.
 func birthsOf(remarks string) []string {
 	var out []string
 	add := func(b string) {
@@ -177,24 +177,24 @@ func birthsOf(remarks string) []string {
 		case to != "":
 			add(from + "/" + to)
 		case circa:
-			add(around(from))
+			add(yearSpan(from))
 		default:
-			add(dayOf(strings.Join(strings.Fields(m[2]), " ")))
+			add(parseBirth(strings.Join(strings.Fields(m[2]), " ")))
 		}
 	}
 	return out
 }
 
-// around is a span of a year more and a year less.
-func around(year string) string {
+// yearSpan returns the span from the year before to the year after.
+func yearSpan(year string) string {
 	at, err := time.Parse("2006", year)
-	if err != nil || at.Year() < 1 || at.Year() >= 9999 { // the years beside it have no four digits
+	if err != nil || at.Year() < 1 || at.Year() >= 9999 { // an adjacent year would not have four digits
 		return ""
 	}
 	return at.AddDate(-1, 0, 0).Format("2006") + "/" + at.AddDate(1, 0, 0).Format("2006")
 }
 
-func dayOf(text string) string {
+func parseBirth(text string) string {
 	for _, form := range []struct{ in, out string }{{"2 Jan 2006", time.DateOnly}, {"2 January 2006", time.DateOnly}, {"Jan 2006", "2006-01"}, {"January 2006", "2006-01"}, {"2006", "2006"}} {
 		if at, err := time.Parse(form.in, text); err == nil {
 			return at.Format(form.out)

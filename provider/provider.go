@@ -1,8 +1,9 @@
-// Package provider answers what the rules ask of others: what speaks against a person, and which questions only that
-// person can answer. Local works from the bank's own records and lists; HTTP asks another service.
+// Package provider implements the external services that the rules use: screening, which lists the risks of a person,
+// and quizzes, which ask questions that only this person can answer. Local works on the bank's own records and lists;
+// the HTTP types call another service.
 //
-// It knows records, list files, and HTTP as a client. It must not know how a caller came here, nor keep anything of a
-// person beyond a call.
+// It knows records, list files, and HTTP as a client. It must not know how a request arrived, nor retain personal data
+// beyond a call.
 package provider
 
 import (
@@ -16,28 +17,28 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// DefaultNameMatch is the score from which a name counts as listed. docs/decisions/0010-watchlists.md has the reason,
-// and the test of names in domain/risk the pairs that pin it.
+// DefaultNameMatch is the score from which a name matches a list entry. docs/decisions/0010-watchlists.md states the
+// reason; the test of names in domain/risk holds the pairs that verify it.
 const DefaultNameMatch = 0.90
 
-// Records is where people are known.
+// Records looks up the bank's records of people.
 type Records interface {
-	// IdentityRecords finds the records of a tax id, in whatever spelling.
+	// IdentityRecords returns the records with a tax id, in any spelling.
 	IdentityRecords(ctx context.Context, taxID string) ([]*domain.IdentityRecord, error)
 }
 
-// Local is both providers in this process.
+// Local implements both services in this process.
 type Local struct {
 	Records Records
-	// Lists are the institution's and the government's; nil: none.
+	// Lists holds the institution's and the government's lists; nil for none.
 	Lists *Lists
-	// NameMatch is the score from which a name counts as listed.
+	// NameMatch is the score from which a name matches a list entry.
 	NameMatch float64
-	// PassShare is the share of right answers that passes a quiz.
+	// PassShare is the share of correct answers, from 0 to 1, that passes a quiz.
 	PassShare float64
-	// KeyedHash is a keyed hash: what is drawn from it is the same each time, and nobody else can draw it.
+	// KeyedHash returns a keyed hash. Values derived from it are reproducible, and unpredictable without the key.
 	KeyedHash func(purpose string, parts ...string) []byte
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
 }
 
@@ -66,30 +67,29 @@ func (l *Local) Screen(ctx context.Context, person domain.Identity) (risk.Assess
 	return risk.Assess(c), nil
 }
 
-// disposable knows the mail domains that hand out addresses for a moment, from a list within the program. Nothing of
-// it asks the network.
+// disposable recognizes the domains of disposable mail addresses from an embedded list. It does not use the network.
 var disposable = emailverifier.NewVerifier()
 
-// record finds the record of a person; nil where there is none.
+// record returns the record that matches a person best, or nil if there is none.
 func (l *Local) record(ctx context.Context, person domain.Identity) (*domain.IdentityRecord, error) {
 	if person.TaxID == nil {
 		return nil, nil
 	}
-	found, err := l.Records.IdentityRecords(ctx, *person.TaxID)
-	if err != nil || len(found) == 0 {
+	records, err := l.Records.IdentityRecords(ctx, *person.TaxID)
+	if err != nil || len(records) == 0 {
 		return nil, err
 	}
-	read := make([]*risk.Record, 0, len(found))
-	for _, r := range found {
-		read = append(read, riskRecord(r))
+	candidates := make([]*risk.Record, 0, len(records))
+	for _, r := range records {
+		candidates = append(candidates, riskRecord(r))
 	}
-	best := risk.Best(person.Person(), read)
-	for i, r := range read {
+	best := risk.Best(person.Person(), candidates)
+	for i, r := range candidates {
 		if r == best {
-			return found[i], nil
+			return records[i], nil
 		}
 	}
-	return found[0], nil
+	return records[0], nil
 }
 
 func riskRecord(r *domain.IdentityRecord) *risk.Record {

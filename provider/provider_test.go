@@ -28,10 +28,10 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// known are the bank's records in memory.
-type known map[string][]*domain.IdentityRecord
+// known holds the bank's records in memory.
+type memberNames map[string][]*domain.IdentityRecord
 
-func (k known) IdentityRecords(_ context.Context, taxID string) ([]*domain.IdentityRecord, error) {
+func (k memberNames) IdentityRecords(_ context.Context, taxID string) ([]*domain.IdentityRecord, error) {
 	return k[risk.FoldTaxID(taxID)], nil
 }
 
@@ -40,11 +40,11 @@ func keyed(purpose string, parts ...string) []byte {
 	return sum[:]
 }
 
-func local(records known, lists *provider.Lists) *provider.Local {
+func local(records memberNames, lists *provider.Lists) *provider.Local {
 	return &provider.Local{Records: records, Lists: lists, NameMatch: provider.DefaultNameMatch, PassShare: 0.5, KeyedHash: keyed, Now: testkit.NewClock().Now}
 }
 
-// TestDecoysAreNeverRight draws people with many facts of a kind.
+// TestDecoysAreNeverRight uses people with many facts of a kind.
 func TestDecoysAreNeverRight(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -59,7 +59,7 @@ func TestDecoysAreNeverRight(t *testing.T) {
 			r.Vehicles = append(r.Vehicles, rapid.SampledFrom([]string{"2014 Honda Civic", "Toyota Camry 2009", "FORD F-150", "Trabant"}).Draw(t, "vehicle"))
 			r.Employers = append(r.Employers, rapid.SampledFrom([]string{"Tidewater Marine", "Northfield Logistics Inc.", "Delta Packaging", "IBM"}).Draw(t, "employer"))
 		}
-		l := local(known{"219550142": {r}}, nil)
+		l := local(memberNames{"219550142": {r}}, nil)
 		ask := func(id string) []domain.QuizQuestion {
 			q, err := l.Questions(t.Context(), &domain.Quiz{Meta: domain.Meta{ID: id}, Inputs: who})
 			if n == 0 {
@@ -121,13 +121,13 @@ func TestTheShareThatPasses(t *testing.T) {
 	}
 }
 
-// shelf is the institution's lists in memory.
-type shelf struct {
+// entryTable holds the institution's lists in memory.
+type entryTable struct {
 	mu      sync.Mutex
 	entries []*domain.ListEntry
 }
 
-func (s *shelf) put(seq int64, entries ...risk.Entry) {
+func (s *entryTable) put(seq int64, entries ...risk.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range entries {
@@ -135,7 +135,7 @@ func (s *shelf) put(seq int64, entries ...risk.Entry) {
 	}
 }
 
-func (s *shelf) ListSeq(context.Context) (int64, error) {
+func (s *entryTable) ListSeq(context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.entries) == 0 {
@@ -144,7 +144,7 @@ func (s *shelf) ListSeq(context.Context) (int64, error) {
 	return s.entries[len(s.entries)-1].Seq, nil
 }
 
-func (s *shelf) ListEntries(_ context.Context, afterSeq int64, afterID string, limit int) ([]*domain.ListEntry, error) {
+func (s *entryTable) ListEntries(_ context.Context, afterSeq int64, afterID string, limit int) ([]*domain.ListEntry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*domain.ListEntry
@@ -156,7 +156,7 @@ func (s *shelf) ListEntries(_ context.Context, afterSeq int64, afterID string, l
 	return out, nil
 }
 
-// sdn writes a small list in the published form.
+// sdn writes a small list in the published format.
 func sdn(t *testing.T, dir string, more ...string) {
 	t.Helper()
 	rows := append([]string{
@@ -175,7 +175,7 @@ func sdn(t *testing.T, dir string, more ...string) {
 func TestTheGovernmentListIsReadAgainWhenItChanges(t *testing.T) {
 	t.Parallel()
 	dir, clock := t.TempDir(), testkit.NewClock()
-	lists := provider.NewLists(&shelf{}, dir, clock.Now, slog.New(slog.DiscardHandler))
+	lists := provider.NewLists(&entryTable{}, dir, clock.Now, slog.New(slog.DiscardHandler))
 	if _, err := lists.Current(t.Context()); err == nil {
 		t.Error("an empty folder is a list")
 	}
@@ -218,9 +218,9 @@ func TestTheGovernmentListIsReadAgainWhenItChanges(t *testing.T) {
 
 func TestImportsTakeEffectAtOnce(t *testing.T) {
 	t.Parallel()
-	entries := &shelf{}
+	entries := &entryTable{}
 	lists := provider.NewLists(entries, "", testkit.NewClock().Now, slog.New(slog.DiscardHandler))
-	p := local(known{}, lists)
+	p := local(memberNames{}, lists)
 	who := testkit.Pike()
 	for step, want := range []int{0, 1, 2, 1} {
 		switch step {
@@ -238,7 +238,7 @@ func TestImportsTakeEffectAtOnce(t *testing.T) {
 	}
 }
 
-// service is somebody else's provider.
+// service is an external provider.
 type service struct {
 	*httptest.Server
 	calls  atomic.Int32
@@ -299,7 +299,7 @@ func TestAnHTTPProviderOfReports(t *testing.T) {
 	}
 }
 
-// TestAProviderLeadsNowhereElse: a redirect would send a person's data to whoever it names.
+// TestAProviderLeadsNowhereElse: following a redirect would send personal data to another host.
 func TestAProviderLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
 	elsewhere := atomic.Int32{}
@@ -456,7 +456,7 @@ func TestAnHTTPProviderOfQuizzes(t *testing.T) {
 func TestTheDemonstrationsBadProviders(t *testing.T) {
 	t.Parallel()
 	clock := testkit.NewClock()
-	d := provider.Demonstration{Quizmaster: local(known{}, nil), Now: clock.Now}
+	d := provider.Demonstration{Quizmaster: local(memberNames{}, nil), Now: clock.Now}
 	quiz := func(taxID string) *domain.Quiz {
 		who := testkit.Pike()
 		who.TaxID = &taxID

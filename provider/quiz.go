@@ -17,36 +17,36 @@ import (
 )
 
 const (
-	// choices is how many a question has.
+	// choices is the number of choices of a question.
 	choices = 5
-	// maxQuestions is how many a quiz has at most: one of each kind of fact.
+	// maxQuestions is the maximum number of questions of a quiz: one of each kind.
 	maxQuestions = 5
 )
 
-// theme is a kind of fact that people are asked for.
-type theme struct {
+// questionKind is a kind of fact that a question asks for.
+type questionKind struct {
 	name string
 	// text is the question.
 	text string
-	// facts are the person's, as they are shown.
+	// facts returns the person's facts as displayed.
 	facts func(*domain.IdentityRecord) []string
-	// decoy draws something like the fact.
+	// decoy returns a random value similar to the fact.
 	decoy func(r *rand.Rand, fact string) string
-	// same reports whether two of them are one.
+	// same reports whether two values are the same fact.
 	same func(a, b string) bool
 }
 
-var themes = []theme{
-	{"address", "Which of these addresses have you lived at?", oldAddresses, decoyAddress, sameAddress},
-	{"phone", "Which of these phone numbers has been yours?", oldPhones, decoyPhone, func(a, b string) bool { return risk.FoldPhone(a) == risk.FoldPhone(b) }},
+var questionKinds = []questionKind{
+	{"address", "Which of these addresses have you lived at?", previousAddresses, decoyAddress, sameAddress},
+	{"phone", "Which of these phone numbers has been yours?", previousPhones, decoyPhone, func(a, b string) bool { return risk.FoldPhone(a) == risk.FoldPhone(b) }},
 	{"relative", "Which of these people is a relative of yours?", func(r *domain.IdentityRecord) []string { return r.Relatives }, decoyRelative, sameWords},
 	{"vehicle", "Which of these vehicles has been yours?", func(r *domain.IdentityRecord) []string { return r.Vehicles }, decoyVehicle, sameWords},
 	{"employer", "Which of these employers have you worked for?", func(r *domain.IdentityRecord) []string { return r.Employers }, decoyEmployer, sameWords},
 }
 
-// Questions makes one question of each kind of fact that the record has. Which fact of a kind is asked for differs
-// from quiz to quiz; the choices beside a fact are the same in every quiz, drawn from a keyed hash, for two quizzes
-// would otherwise show what they have in common: what is right.
+// Questions returns one question for each kind of fact in the record. The fact differs from quiz to quiz. The decoys of
+// a fact are derived from a keyed hash and are the same in every quiz, because otherwise the choices that two quizzes
+// have in common would reveal the correct answer.
 func (l *Local) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQuestion, error) {
 	record, err := l.record(ctx, q.Inputs)
 	if err != nil {
@@ -56,17 +56,17 @@ func (l *Local) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQue
 		return nil, problem.New(problem.QuizQuestionsUnavailable)
 	}
 	var out []domain.QuizQuestion
-	for _, t := range themes {
-		facts := usable(t.facts(record))
+	for _, t := range questionKinds {
+		facts := usableChoices(t.facts(record))
 		if len(facts) == 0 || len(out) == maxQuestions {
 			continue
 		}
-		fact := facts[l.dice("quiz fact", q.ID, t.name).IntN(len(facts))]
-		shown := l.choicesOf(t, record, fact)
-		if len(shown) < choices {
-			continue // too little is known to hide the fact among
+		fact := facts[l.keyedRand("quiz fact", q.ID, t.name).IntN(len(facts))]
+		options := l.choicesOf(t, record, fact)
+		if len(options) < choices {
+			continue // not enough decoys to hide the fact
 		}
-		out = append(out, domain.QuizQuestion{ID: strconv.Itoa(len(out) + 1), Question: t.text, Choices: shown, Right: fact})
+		out = append(out, domain.QuizQuestion{ID: strconv.Itoa(len(out) + 1), Question: t.text, Choices: options, Right: fact})
 	}
 	if len(out) == 0 {
 		return nil, problem.New(problem.QuizQuestionsUnavailable)
@@ -74,75 +74,76 @@ func (l *Local) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQue
 	return out, nil
 }
 
-// Mark counts the right answers.
+// Mark scores the answers.
 func (l *Local) Mark(q *domain.Quiz, answers []domain.QuizAnswer) (domain.QuizVerdict, bool) {
-	right := 0
+	correct := 0
 	for _, question := range q.Questions {
 		if slices.ContainsFunc(answers, func(a domain.QuizAnswer) bool { return a.QuestionID == question.ID && a.Answer == question.Right }) {
-			right++
+			correct++
 		}
 	}
-	// The share is of all questions, rounded up: half of three is two.
-	if needed := int(math.Ceil(l.PassShare*float64(len(q.Questions)) - 1e-9)); right >= max(1, needed) {
+	// The share refers to all questions and is rounded up: half of three is two.
+	if needed := int(math.Ceil(l.PassShare*float64(len(q.Questions)) - 1e-9)); correct >= max(1, needed) {
 		return domain.VerdictPassed, true
 	}
 	return domain.VerdictFailed, true
 }
 
-// Score is never needed, unless the answers were left with another provider before: they are scored here then.
+// Score scores answers that were submitted to another provider before; Mark has scored all others.
 func (l *Local) Score(_ context.Context, q *domain.Quiz) (domain.QuizVerdict, error) {
 	verdict, _ := l.Mark(q, q.Answers)
 	return verdict, nil
 }
 
-// dice are thrown by a keyed hash: the same parts give the same throws, and nobody else can throw them.
-func (l *Local) dice(purpose string, parts ...string) *rand.Rand {
+// keyedRand returns a generator seeded by a keyed hash: the same parts yield the same sequence, which is unpredictable
+// without the key.
+func (l *Local) keyedRand(purpose string, parts ...string) *rand.Rand {
 	h := l.KeyedHash(purpose, parts...)
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:]))) //nolint:gosec // seeded by a keyed hash
 }
 
-// choicesOf gives the fact among its decoys, in an order that is the same each time and says nothing.
-func (l *Local) choicesOf(t theme, record *domain.IdentityRecord, fact string) []string {
+// choicesOf returns the fact and its decoys in a reproducible order that does not reveal the fact.
+func (l *Local) choicesOf(t questionKind, record *domain.IdentityRecord, fact string) []string {
 	person := record.ID
 	if record.TaxID != nil {
 		person = risk.FoldTaxID(*record.TaxID)
 	}
-	dice := l.dice("quiz decoys", person, t.name, risk.Fold(fact))
+	rng := l.keyedRand("quiz decoys", person, t.name, risk.Fold(fact))
 	out := []string{fact}
 	for range 400 {
 		if len(out) == choices {
 			break
 		}
-		d := t.decoy(dice, fact)
-		if usable([]string{d}) == nil || slices.ContainsFunc(out, func(have string) bool { return t.same(have, d) }) || right(t, record, d) {
+		d := t.decoy(rng, fact)
+		if usableChoices([]string{d}) == nil || slices.ContainsFunc(out, func(have string) bool { return t.same(have, d) }) || isCorrect(t, record, d) {
 			continue
 		}
 		out = append(out, d)
 	}
-	dice.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
 }
 
-// right reports whether a decoy would be right too: it is another fact of the person, of before or of now.
-func right(t theme, r *domain.IdentityRecord, decoy string) bool {
-	known := slices.Clone(t.facts(r))
+// isCorrect reports whether a decoy would be a correct answer too: another fact of the person, current or previous.
+func isCorrect(t questionKind, r *domain.IdentityRecord, decoy string) bool {
+	facts := slices.Clone(t.facts(r))
 	switch t.name {
 	case "phone":
 		if r.Phone != nil {
-			known = append(known, *r.Phone)
+			facts = append(facts, *r.Phone)
 		}
 	case "address":
 		p := r.Identity.Person()
-		known = append(known, p.Address1+", "+p.City)
+		facts = append(facts, p.Address1+", "+p.City)
 	case "relative":
 		p := r.Identity.Person()
-		known = append(known, p.FirstName+" "+p.LastName)
+		facts = append(facts, p.FirstName+" "+p.LastName)
 	}
-	return slices.ContainsFunc(known, func(k string) bool { return t.same(k, decoy) })
+	return slices.ContainsFunc(facts, func(k string) bool { return t.same(k, decoy) })
 }
 
-// usable are the facts that can be the text of a choice.
-func usable(facts []string) []string {
+// usableChoices returns the distinct facts that can be displayed as a choice.
+func usableChoices(facts []string) []string {
 	var out []string
 	for _, f := range facts {
 		if f = strings.TrimSpace(f); f != "" && len([]rune(f)) <= 256 && !slices.Contains(out, f) {
@@ -154,7 +155,7 @@ func usable(facts []string) []string {
 
 func sameWords(a, b string) bool { return risk.Fold(a) == risk.Fold(b) }
 
-func oldAddresses(r *domain.IdentityRecord) []string {
+func previousAddresses(r *domain.IdentityRecord) []string {
 	var out []string
 	for _, a := range r.PreviousAddresses {
 		if a.Address1 != "" && a.City != "" {
@@ -175,18 +176,18 @@ func sameAddress(a, b string) bool {
 	return place(a).Same(place(b))
 }
 
-// oldPhones are shown in the one form that decoys have too, or how a number is written would give it away.
-func oldPhones(r *domain.IdentityRecord) []string {
+// previousPhones are displayed in the same format as decoys, because the format would otherwise reveal the answer.
+func previousPhones(r *domain.IdentityRecord) []string {
 	var out []string
 	for _, p := range r.PreviousPhones {
 		if risk.FoldPhone(p) != "" {
-			out = append(out, shownPhone(p))
+			out = append(out, formatPhone(p))
 		}
 	}
 	return out
 }
 
-func shownPhone(text string) string {
+func formatPhone(text string) string {
 	d := risk.FoldPhone(text)
 	if len(d) == 10 {
 		return fmt.Sprintf("(%s) %s-%s", d[:3], d[3:6], d[6:])
@@ -194,9 +195,9 @@ func shownPhone(text string) string {
 	return d
 }
 
-// decoyPhone keeps all but the last seven digits, so that the area says nothing, and the exchange where numbers of
-// fiction are.
-func decoyPhone(dice *rand.Rand, fact string) string {
+// decoyPhone replaces the last seven digits only, so that the area code reveals nothing. It keeps the exchange of
+// fictional numbers.
+func decoyPhone(rng *rand.Rand, fact string) string {
 	d := risk.FoldPhone(fact)
 	last := min(7, len(d))
 	if len(d) == 10 && d[3:6] == "555" {
@@ -204,49 +205,49 @@ func decoyPhone(dice *rand.Rand, fact string) string {
 	}
 	digits := []byte(d)
 	for i := len(d) - last; i < len(d); i++ {
-		digits[i] = byte('0' + dice.IntN(10))
+		digits[i] = byte('0' + rng.IntN(10))
 		if i == len(d)-7 && len(d) == 10 {
-			digits[i] = byte('2' + dice.IntN(8)) // no exchange begins with 0 or 1
+			digits[i] = byte('2' + rng.IntN(8)) // exchanges do not begin with 0 or 1
 		}
 	}
 	if len(d) == 10 && last == 4 && d[6:8] == "01" {
 		digits[6], digits[7] = '0', '1'
 	}
-	return shownPhone(string(digits))
+	return formatPhone(string(digits))
 }
 
-// decoyAddress keeps the town and how long the number is.
-func decoyAddress(dice *rand.Rand, fact string) string {
+// decoyAddress keeps the town and the number of digits of the house number.
+func decoyAddress(rng *rand.Rand, fact string) string {
 	at := strings.LastIndex(fact, ", ")
 	line, town := fact[:at], fact[at+2:]
 	words := strings.Fields(line)
 	number := ""
 	if len(words) > 1 && strings.Trim(words[0], "0123456789") == "" {
-		number = drawNumber(dice, len(words[0])) + " "
+		number = drawNumber(rng, len(words[0])) + " "
 	}
-	suffix := streetKinds[dice.IntN(len(streetKinds))]
+	suffix := streetKinds[rng.IntN(len(streetKinds))]
 	if last := words[len(words)-1]; len(words) > 2 && slices.ContainsFunc(streetKinds, func(k [2]string) bool { return strings.EqualFold(k[1], last) || strings.EqualFold(k[1]+".", last) }) {
-		return cased(line, number+streets[dice.IntN(len(streets))]+" "+suffix[1]+strings.Repeat(".", strings.Count(last, "."))) + ", " + town
+		return matchCase(line, number+streets[rng.IntN(len(streets))]+" "+suffix[1]+strings.Repeat(".", strings.Count(last, "."))) + ", " + town
 	}
-	return cased(line, number+streets[dice.IntN(len(streets))]+" "+suffix[0]) + ", " + town
+	return matchCase(line, number+streets[rng.IntN(len(streets))]+" "+suffix[0]) + ", " + town
 }
 
-func drawNumber(dice *rand.Rand, length int) string {
-	out := []byte{byte('1' + dice.IntN(9))}
+func drawNumber(rng *rand.Rand, length int) string {
+	out := []byte{byte('1' + rng.IntN(9))}
 	for len(out) < length {
-		out = append(out, byte('0'+dice.IntN(10)))
+		out = append(out, byte('0'+rng.IntN(10)))
 	}
 	return string(out)
 }
 
-// decoyRelative keeps the last name, so that it says nothing, and how many names there are.
-func decoyRelative(dice *rand.Rand, fact string) string {
+// decoyRelative keeps the last name, so that it reveals nothing, and the number of names.
+func decoyRelative(rng *rand.Rand, fact string) string {
 	words := strings.Fields(fact)
 	for i := range words {
 		if i == len(words)-1 && i > 0 {
 			break
 		}
-		w := firstNames[dice.IntN(len(firstNames))]
+		w := firstNames[rng.IntN(len(firstNames))]
 		switch bare := strings.TrimSuffix(words[i], "."); {
 		case len([]rune(bare)) == 1:
 			words[i] = w[:1] + strings.TrimPrefix(words[i], bare)
@@ -254,34 +255,34 @@ func decoyRelative(dice *rand.Rand, fact string) string {
 			words[i] = w
 		}
 	}
-	return cased(fact, strings.Join(words, " "))
+	return matchCase(fact, strings.Join(words, " "))
 }
 
-// decoyVehicle has a year where the fact has one, some years from it, and a model where the fact has one.
-func decoyVehicle(dice *rand.Rand, fact string) string {
-	model := vehicles[dice.IntN(len(vehicles))]
+// decoyVehicle has a year, up to four years away, if the fact has one, and a model if the fact has one.
+func decoyVehicle(rng *rand.Rand, fact string) string {
+	model := vehicles[rng.IntN(len(vehicles))]
 	words := strings.Fields(fact)
 	year, rest := "", words
 	for _, at := range []int{0, len(words) - 1} {
 		if n, err := strconv.Atoi(words[at]); err == nil && n >= 1900 && n <= 2100 {
-			year = strconv.Itoa(n + dice.IntN(9) - 4)
+			year = strconv.Itoa(n + rng.IntN(9) - 4)
 			if at == 0 {
 				rest = words[1:]
-				model = year + " " + withLength(model, len(rest))
+				model = year + " " + modelWords(model, len(rest))
 			} else {
 				rest = words[:at]
-				model = withLength(model, len(rest)) + " " + year
+				model = modelWords(model, len(rest)) + " " + year
 			}
 			break
 		}
 	}
 	if year == "" {
-		model = withLength(model, len(rest))
+		model = modelWords(model, len(rest))
 	}
-	return cased(fact, model)
+	return matchCase(fact, model)
 }
 
-func withLength(model string, n int) string {
+func modelWords(model string, n int) string {
 	words := strings.Fields(model)
 	if n == 1 {
 		return words[0]
@@ -289,9 +290,9 @@ func withLength(model string, n int) string {
 	return model
 }
 
-// decoyEmployer ends as the fact does where that is a form of company.
-func decoyEmployer(dice *rand.Rand, fact string) string {
-	name := employers[dice.IntN(len(employers))]
+// decoyEmployer keeps the legal form at the end of the fact.
+func decoyEmployer(rng *rand.Rand, fact string) string {
+	name := employers[rng.IntN(len(employers))]
 	words := strings.Fields(fact)
 	for _, form := range []string{"Inc", "Inc.", "LLC", "Corp", "Corp.", "Corporation", "Ltd", "Ltd.", "Company", "Co", "Co.", "Group"} {
 		if len(words) > 1 && strings.EqualFold(words[len(words)-1], form) {
@@ -299,11 +300,11 @@ func decoyEmployer(dice *rand.Rand, fact string) string {
 			break
 		}
 	}
-	return cased(fact, name)
+	return matchCase(fact, name)
 }
 
-// cased writes a decoy as the fact is written, in capitals or small letters.
-func cased(like, text string) string {
+// matchCase returns text in the letter case of like.
+func matchCase(like, text string) string {
 	upper, lower := false, false
 	for _, r := range like {
 		upper, lower = upper || unicode.IsUpper(r), lower || unicode.IsLower(r)
@@ -317,7 +318,7 @@ func cased(like, text string) string {
 	return text
 }
 
-// What decoys are drawn from: names that are common in the country, and belong to nobody.
+// The values that decoys are drawn from: common names that do not refer to anyone.
 var (
 	streets = []string{
 		"Oak", "Maple", "Cedar", "Elm", "Walnut", "Chestnut", "Spruce", "Willow", "Birch", "Magnolia", "Dogwood", "Sycamore", "Hickory", "Poplar", "Laurel", "Holly",
