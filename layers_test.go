@@ -52,6 +52,7 @@ var layers = map[string]layer{
 	"rest/clientsessions":   {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest/customersessions": {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest/invitations":      {ours: []string{"domain/...", "rest/wire", "rest/hal"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
+	"rest/resttest":         {ours: []string{"domain/...", "seal", "db/...", "testkit"}, others: []string{"*"}, why: "tests only"},
 	"rest/usersessions":     {ours: []string{"domain/...", "rest/wire"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest/identity":         {ours: []string{"domain/...", "rest/wire", "rest/hal"}, others: []string{"*"}, why: "a dialect knows its document and the rules, no other dialect"},
 	"rest":                  {ours: []string{"domain", "rest/..."}, others: []string{"*"}, why: "it mounts the dialects"},

@@ -1,34 +1,21 @@
 package invitations_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
-
-	"github.com/gatehouse/gatehouse/db"
 	"github.com/gatehouse/gatehouse/domain"
-	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/rest/invitations"
+	"github.com/gatehouse/gatehouse/rest/resttest"
 	"github.com/gatehouse/gatehouse/seal"
 	"github.com/gatehouse/gatehouse/testkit"
 )
@@ -36,22 +23,22 @@ import (
 // begin is the moment of the document's first example.
 var begin = time.Date(2020, time.June, 1, 13, 8, 31, 0, time.UTC)
 
-// people are who a bearer token stands for.
-var people = map[string]domain.Actor{
-	"john":     person("u-john", "john.doe@example.com", "banking/read", "banking/write", "banking/delete"),
-	"jane":     person("u-jane", "jane.doe@example.com", "banking/full"),
-	"sam":      person("u-sam", "sam@example.com", "banking/full"),
-	"philippa": person("u-philippa", "philippa.doe@example.com", "banking/full"),
-	"stranger": person("u-stranger", "stranger@example.com", "banking/full"),
-	"admin":    person("u-admin", "admin@bank.example.com", "banking/full", "admin/write"),
-	"auditor":  person("u-auditor", "auditor@bank.example.com", "admin/read"),
-	"nothing":  person("u-john", "john.doe@example.com", "profiles/full"),
+// actors are the callers, by bearer token.
+var actors = map[string]domain.Actor{
+	"john":     actor("u-john", "john.doe@example.com", "banking/read", "banking/write", "banking/delete"),
+	"jane":     actor("u-jane", "jane.doe@example.com", "banking/full"),
+	"sam":      actor("u-sam", "sam@example.com", "banking/full"),
+	"philippa": actor("u-philippa", "philippa.doe@example.com", "banking/full"),
+	"stranger": actor("u-stranger", "stranger@example.com", "banking/full"),
+	"admin":    actor("u-admin", "admin@bank.example.com", "banking/full", "admin/write"),
+	"auditor":  actor("u-auditor", "auditor@bank.example.com", "admin/read"),
+	"nothing":  actor("u-john", "john.doe@example.com", "profiles/full"),
 	"forged":   {Refused: problem.New(problem.Unauthorized)},
 	"expired":  {Refused: problem.New(problem.SessionExpired)},
 	"doubtful": {Refused: problem.New(problem.ServiceUnavailable)},
 }
 
-func person(id, email string, scopes ...string) domain.Actor {
+func actor(id, email string, scopes ...string) domain.Actor {
 	a := domain.Actor{ID: id, Email: email, Scopes: scopes}
 	if strings.Contains(email, "doe") {
 		a.CustomerID, a.CustomerGroup = "c-"+id[2:], "retail"
@@ -59,33 +46,45 @@ func person(id, email string, scopes ...string) domain.Actor {
 	return a
 }
 
-// world is one server with its own database and clock.
-type world struct {
-	t       *testing.T
-	service *domain.Service
-	store   *breakable
-	options invitations.Options
-	log     bytes.Buffer
+// document is the OpenAPI document that the dialect serves.
+var document = &resttest.Document{
+	ErrorSchema: "errorResponse",
+	ErrorType:   func(body []byte) string { return refusal(body).Type },
+	Carries: func(r *http.Request, scheme string) bool {
+		return r.Header.Get(map[string]string{"apiKey": "API-Key", "accessToken": "Authorization"}[scheme]) != ""
+	},
+}
 
-	mu  sync.Mutex
-	now time.Time
+type fault struct {
+	Type string `json:"type"`
+	ID   string `json:"_id"`
+}
+
+func refusal(body []byte) fault {
+	var out struct {
+		Error fault `json:"_error"`
+	}
+	_ = json.Unmarshal(body, &out)
+	return out.Error
+}
+
+// world is a server with accounts and an organization.
+type world struct {
+	*resttest.World
+	service *domain.Service
+	options invitations.Options
 	// ids are the ids of invitations in the order in which they were seen.
 	ids []string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, now: begin}
-	kept, err := db.Open(t.Context(), db.Options{URL: testkit.SQLite(t), Key: seal.NewKey(), Now: w.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = kept.Close() })
-	if err := kept.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{World: &resttest.World{T: t, Document: document, Clock: resttest.ClockAt(begin), Actors: actors, Tick: time.Second}}
+	w.Handler = func() http.Handler { return invitations.New(w.options) }
+	w.Setup, w.Expand, w.Normalize = w.set, w.expand, w.normalize
+	d := w.Open(testkit.SQLite(t))
 	one := 1
-	if err := kept.ImportBatch(t.Context(), []any{
+	if err := d.ImportBatch(t.Context(), []any{
 		&domain.Account{ID: "a-1001", JointOwnersEnabled: true, Owners: []string{"u-john", "u-jane"}},
 		&domain.Account{ID: "a-1002", Owners: []string{"u-john"}},
 		&domain.Account{ID: "a-1003", JointOwnersEnabled: true, MaxOwners: &one, Owners: []string{"u-john"}},
@@ -93,10 +92,10 @@ func newWorld(t *testing.T) *world {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.store = &breakable{Store: kept}
+	w.Store = &resttest.Store{Store: d}
 	w.service = &domain.Service{
-		Store: w.store, Directory: kept, Limiter: kept, Hasher: seal.NewHasher(seal.CostLow), KeyedHash: kept.KeyedHash,
-		Now: w.clock,
+		Store: w.Store, Directory: d, Limiter: d, Hasher: seal.NewHasher(seal.CostLow), KeyedHash: d.KeyedHash,
+		Now: w.Clock.Now,
 		Settings: domain.Settings{
 			PublicURL: "https://api.devbank.example.com", InstitutionName: "Dev Bank",
 			AcceptURL:     "https://devbank.example.com/invite?invitationId={invitationId}&key={key}",
@@ -104,20 +103,8 @@ func newWorld(t *testing.T) *world {
 			VerifyRate: domain.Rate{Limit: 20, Per: time.Minute}, VerifyBlock: 10 * time.Minute,
 		},
 	}
-	w.options = invitations.Options{Service: w.service, Now: w.clock, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+	w.options = invitations.Options{Service: w.service, Now: w.Clock.Now, Log: w.Logger()}
 	return w
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
 }
 
 // set changes a setting: a name and perhaps a value.
@@ -139,87 +126,20 @@ func (w *world) set(line string) {
 	case "errorPages":
 		w.options.ErrorPages = value
 	case "broken":
-		w.store.err = map[string]error{"database": problem.New(problem.ServiceUnavailable), "bug": errBug}[value]
+		w.Store.Fail(map[string]error{"database": problem.New(problem.ServiceUnavailable), "bug": errBug}[value])
 	default:
-		w.t.Fatalf("no such setting: %q", line)
+		w.T.Fatalf("unknown setting %q", line)
 	}
 }
 
-// send sends a request as it travels, without Host and Content-Length, and gives the answer in the same form. Ids are
-// named in the order in which they appear. An answer that the OpenAPI document does not describe is a failure, and so
-// is a request that it does not, unless that is wrong on purpose.
-func (w *world) send(text string, wrong bool) exchange {
-	w.t.Helper()
+// errBug has details that a caller must not see.
+var errBug = errors.New(`relation "invitations" of philippa.doe@example.com does not exist`)
+
+func (w *world) expand(text string) string {
 	for n, id := range w.ids {
 		text = strings.ReplaceAll(text, fmt.Sprintf("{inv%d}", n+1), id)
 	}
-	request := func() *http.Request {
-		head, body, _ := strings.Cut(strings.TrimSpace(text), "\n\n")
-		raw := head + "\nHost: api.devbank.example.com\nContent-Length: " + strconv.Itoa(len(body)) + "\n\n"
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n") + body)))
-		if err != nil {
-			w.t.Fatalf("%v: %s", err, text)
-		}
-		return r
-	}
-	r := request()
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	actor := people[token]
-	actor.Address = "192.0.2.7"
-	if r.Header.Get("API-Key") == "demo" {
-		actor.APIKey = "demo"
-	}
-	recorder := httptest.NewRecorder()
-	invitations.New(w.options).ServeHTTP(recorder, r.WithContext(domain.WithActor(r.Context(), actor)))
-	w.pass(time.Second)
-
-	out := exchange{status: recorder.Code, header: recorder.Header(), body: recorder.Body.String()}
-	var refusal struct {
-		Error struct {
-			Type string `json:"type"`
-		} `json:"_error"`
-	}
-	_ = json.Unmarshal(recorder.Body.Bytes(), &refusal)
-	out.errorType = refusal.Error.Type
-	out.operation = w.validate(request(), out, wrong)
-	out.text = w.normal(out.String())
-	return out
-}
-
-// exchange is an answer.
-type exchange struct {
-	operation string
-	status    int
-	errorType string
-	header    http.Header
-	body      string
-	// text is all of it, with ids named.
-	text string
-}
-
-// String is the answer as it travels, with the headers sorted and the body indented.
-func (e exchange) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", e.status, http.StatusText(e.status))
-	names := make([]string, 0, len(e.header))
-	for name := range e.header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range e.header[name] {
-			fmt.Fprintf(&b, "%s: %s\n", name, value)
-		}
-	}
-	b.WriteByte('\n')
-	if e.body != "" {
-		var body bytes.Buffer
-		if err := json.Indent(&body, []byte(e.body), "", "  "); err != nil {
-			return b.String() + e.body
-		}
-		b.WriteString(strings.TrimRight(body.String(), "\n") + "\n")
-	}
-	return b.String()
+	return text
 }
 
 var (
@@ -227,7 +147,7 @@ var (
 	errorIDs      = regexp.MustCompile(`err_[0-9a-z]+`)
 )
 
-func (w *world) normal(text string) string {
+func (w *world) normalize(text string) string {
 	text = invitationIDs.ReplaceAllStringFunc(text, func(id string) string {
 		if !slices.Contains(w.ids, id) {
 			w.ids = append(w.ids, id)
@@ -235,109 +155,4 @@ func (w *world) normal(text string) string {
 		return fmt.Sprintf("{inv%d}", slices.Index(w.ids, id)+1)
 	})
 	return errorIDs.ReplaceAllString(text, "{error}")
-}
-
-// document is the OpenAPI document that the dialect serves.
-var document = sync.OnceValues(func() (*openapi3.T, routers.Router) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.json")
-	if err != nil {
-		panic(err)
-	}
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		panic(err)
-	}
-	return doc, router
-})
-
-// validate holds request and answer against the document, and gives the operation.
-func (w *world) validate(r *http.Request, out exchange, wrong bool) string {
-	w.t.Helper()
-	ctx := context.Background()
-	doc, router := document()
-	if r.Method == http.MethodHead {
-		r.Method = http.MethodGet // which it is, without the body
-		out.body = ""
-	}
-	route, params, err := router.FindRoute(r)
-	if err != nil {
-		if !wrong {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		}
-		var body any
-		if err := json.Unmarshal([]byte(out.body), &body); err != nil {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		} else if err := doc.Components.Schemas["errorResponse"].Value.VisitJSON(body); err != nil {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		}
-		return ""
-	}
-	in := &openapi3filter.RequestValidationInput{
-		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{
-			AuthenticationFunc: carries, SkipSettingDefaults: true, ExcludeReadOnlyValidations: true, IncludeResponseStatus: true,
-		},
-	}
-	if err := openapi3filter.ValidateRequest(ctx, in); err != nil && !wrong {
-		w.t.Errorf("%s %s: the request is not as documented: %v", r.Method, r.URL, err)
-	}
-	if r.Method == http.MethodGet && out.body == "" {
-		return route.Operation.OperationID
-	}
-	answer := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: in, Status: out.status, Header: out.header, Options: in.Options,
-		Body: io.NopCloser(strings.NewReader(out.body)),
-	}
-	if err := openapi3filter.ValidateResponse(ctx, answer); err != nil {
-		w.t.Errorf("%s %s: the answer is not as documented: %v", r.Method, r.URL, err)
-	}
-	return route.Operation.OperationID
-}
-
-// carries says whether a request has the credential of a security scheme.
-func carries(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-	header := map[string]string{"apiKey": "API-Key", "accessToken": "Authorization"}[in.SecuritySchemeName]
-	if in.RequestValidationInput.Request.Header.Get(header) == "" {
-		return errors.New("no " + header)
-	}
-	return nil
-}
-
-// errBug is what a caller must not see.
-var errBug = errors.New(`relation "invitations" of philippa.doe@example.com does not exist`)
-
-// breakable is a store that fails on demand.
-type breakable struct {
-	domain.Store
-	err error
-}
-
-func (b *breakable) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
-	if b.err != nil {
-		return domain.Written{}, b.err
-	}
-	return b.Store.Commit(ctx, u)
-}
-
-func (b *breakable) Invitations() domain.Shelf[domain.Invitation] {
-	return breakableShelf{b.Store.Invitations(), b}
-}
-
-type breakableShelf struct {
-	domain.Shelf[domain.Invitation]
-	store *breakable
-}
-
-func (b breakableShelf) Get(ctx context.Context, id string) (*domain.Invitation, error) {
-	if b.store.err != nil {
-		return nil, b.store.err
-	}
-	return b.Shelf.Get(ctx, id)
-}
-
-func (b breakableShelf) List(ctx context.Context, q listing.Query) (listing.Page[domain.Invitation], error) {
-	if b.store.err != nil {
-		return listing.Page[domain.Invitation]{}, b.store.err
-	}
-	return b.Shelf.List(ctx, q)
 }
