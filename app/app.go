@@ -34,26 +34,26 @@ import (
 )
 
 const (
-	// graceful is how long a stop waits for requests in flight (operating contract).
-	graceful = 30 * time.Second
-	// retiring is how long a stop goes on answering where nobody follows /readyz, so that connections that are in use
-	// end with an answer that says so, and not while their next request is on its way.
-	retiring = 500 * time.Millisecond
-	// sweepEvery is how soon the sweeper writes what readers already see.
+	// shutdownTimeout is how long a stop waits for requests in progress (operating contract).
+	shutdownTimeout = 30 * time.Second
+	// drainTime is how long a stop continues to respond if no client polls /readyz, so that connections in use end with
+	// a response that closes them, and not while their next request is in transit.
+	drainTime = 500 * time.Millisecond
+	// sweepEvery is the interval at which the sweeper writes the clock transitions that readers already see.
 	sweepEvery = time.Second
-	// purgeEvery is how often what has run out is removed.
+	// purgeEvery is the interval at which expired data is deleted.
 	purgeEvery = 10 * time.Minute
 )
 
-// Serve runs the server until the context ends. words are for the person at the terminal: the playground's address
-// and, at the first start, a token and a key; they never pass through the log.
-func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) error {
+// Serve runs the server until ctx ends. It writes what is meant for the operator at the terminal to stdout: the address
+// of the playground and, at the first start, a token and a key; they are never logged.
+func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) error {
 	tuneMemory()
 	tuneThreads(c.DatabaseURL)
 	for _, text := range c.Warnings() {
 		log.Warn("a setting leaves something open", "what", text)
 	}
-	// What happens to the database and the mails must outlive the signal that ends the serving.
+	// The database and the mails must outlive the signal that stops the server.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 
@@ -75,14 +75,14 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	if err := store.Serve(); err != nil {
 		return err
 	}
-	if err := ready(ctx, c, store); err != nil {
+	if err := ensureSchema(ctx, c, store); err != nil {
 		return err
 	}
 	if err := store.ReleaseLeases(ctx); err != nil {
 		return err
 	}
 	if c.Demonstrate() {
-		if err := demonstrate(ctx, c, store); err != nil {
+		if err := loadDemonstration(ctx, c, store); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		return err
 	}
 	deliverer.Start()
-	background.Go(func() { keepTime(work, service, store, counted, log) })
+	background.Go(func() { sweep(work, service, store, counted, log) })
 
 	leaving := newDrain(now)
 	doors, err := newDoors(c, service, authenticator, log, publicURL)
@@ -136,10 +136,10 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 	mux.Handle("GET /.well-known/verification-keys.json", verificationKeys(attester, log))
 	mux.Handle("GET /v1/jwks", authenticator.Middleware(serverKeys(authenticator, signer, log)))
 	mux.Handle("/", authenticator.Middleware(doors))
-	entry := unredirected(mux, authenticator.Middleware(doors))
+	entry := withoutRedirects(mux, authenticator.Middleware(doors))
 
 	outer := &chain{
-		log: log, now: now, seen: counted.requests, mark: marker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.begun,
+		log: log, now: now, caller: counted.requests, mark: newMarker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.inProgress,
 		secure: strings.HasPrefix(publicURL, "https://"),
 	}
 	if c.Development() {
@@ -154,13 +154,13 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 			return fmt.Errorf("GATEHOUSE_ADMIN_LISTEN: %w", err)
 		}
 		admin = newServer(adminHandler(counted), log)
-		admin.WriteTimeout = 2 * time.Minute // a profile takes its seconds
+		admin.WriteTimeout = 2 * time.Minute // a profile takes some seconds
 		background.Go(func() { _ = admin.Serve(l) })
 		log.Info("admin listening", "addr", l.Addr().String())
 	}
 
 	if c.Development() {
-		if err := greet(ctx, c, &Database{store}, publicURL, words); err != nil {
+		if err := printWelcome(ctx, c, &Database{store}, publicURL, stdout); err != nil {
 			return err
 		}
 	}
@@ -174,26 +174,26 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 		log.Info("stopping")
 		err = nil
 	}
-	end, release := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	end, release := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer release()
 	leaving.wait(end, c.DrainDelay)
-	service.Live.Stop() // streams would never end by themselves
+	service.Live.Stop() // streams do not end by themselves
 	leaving.close(end, listener, server.Serve)
-	if late := server.Shutdown(end); late != nil {
-		log.Warn("some requests were cut off", "error", late)
+	if shutdownErr := server.Shutdown(end); shutdownErr != nil {
+		log.Warn("some requests were cut off", "error", shutdownErr)
 		_ = server.Close()
 	}
-	outer.wait(end) // WebSockets are no connections of the server any more
-	if late := deliverer.Stop(end); late != nil {
-		log.Warn("a message was in the middle of its delivery; it will be repeated under the same id", "error", late)
+	outer.wait(end) // WebSockets are no longer connections of the server
+	if shutdownErr := deliverer.Stop(end); shutdownErr != nil {
+		log.Warn("a message was in the middle of its delivery; it will be repeated under the same id", "error", shutdownErr)
 	}
 	if admin != nil {
 		_ = admin.Close()
 	}
 	cancel()
 	background.Wait()
-	if late := stopTracing(end); late != nil {
-		log.Warn("traces could not be flushed", "error", late)
+	if shutdownErr := stopTracing(end); shutdownErr != nil {
+		log.Warn("traces could not be flushed", "error", shutdownErr)
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
@@ -202,14 +202,14 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, words io.Writer) er
 }
 
 const (
-	// heapGrowth is how much the heap grows, in per cent of what lives in it, before it is looked through again: what
-	// lives is some ten megabytes, and looking through it at every doubling cost a fifth of the processor.
+	// heapGrowth is the GC percentage: about ten megabytes are live, and a collection at every doubling costs a fifth
+	// of the processor.
 	heapGrowth = 800
-	// heapLimit is from where on it is looked through as often as it takes.
+	// heapLimit is the heap size from which the collector runs as often as necessary.
 	heapLimit = 1 << 30
 )
 
-// tuneMemory trades memory for time, unless the standard variables GOGC and GOMEMLIMIT say otherwise.
+// tuneMemory trades memory for time, unless the standard variables GOGC and GOMEMLIMIT are set.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGrowth)
@@ -219,21 +219,22 @@ func tuneMemory() {
 	}
 }
 
-// processors is how many threads of the program run at the same time by default: as many as it may use processors.
+// processors is the default number of threads that run at the same time: the number of available processors.
 var processors = runtime.GOMAXPROCS(0)
 
-// atDisk is how many threads of an embedded database may wait for the disk: its writer, and who moves its log. The
-// scheduler takes a thread that waits there for one that runs until it looks, which is after the wait as often as not.
-const atDisk = 2
+// diskThreads is the number of threads of an embedded database that may wait for the disk: its writer, and the one that
+// checkpoints its log. The scheduler counts a thread in a disk wait as running until it next checks, which is often
+// after the wait.
+const diskThreads = 2
 
-// tuneThreads gives the threads at the disk places of their own, unless the standard variable GOMAXPROCS says otherwise.
+// tuneThreads adds threads for the disk, unless the standard variable GOMAXPROCS is set.
 func tuneThreads(databaseURL string) {
 	if os.Getenv("GOMAXPROCS") == "" && (databaseURL == "" || strings.HasPrefix(databaseURL, "sqlite:")) {
-		runtime.GOMAXPROCS(processors + atDisk)
+		runtime.GOMAXPROCS(processors + diskThreads)
 	}
 }
 
-// newServer sets the limits of a connection: a slow or silent client must not hold one for ever.
+// newServer sets the limits of a connection, so that a slow or silent client cannot hold one indefinitely.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
@@ -241,7 +242,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// newService gives the rules their ports.
+// newService connects the rules to their ports.
 func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Signer, publicURL string) *domain.Service {
 	acceptURL := c.AcceptURL
 	if acceptURL == "" {
@@ -263,7 +264,7 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 	}
 }
 
-// newVerifier believes the tokens of the external issuer, or else those of the data directory.
+// newVerifier verifies tokens of the external issuer if one is configured, and otherwise those of the data directory.
 func newVerifier(ctx context.Context, c *Config, log *slog.Logger, background *sync.WaitGroup) (auth.Verifier, error) {
 	if c.Development() {
 		return auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: now})
@@ -276,7 +277,7 @@ func newVerifier(ctx context.Context, c *Config, log *slog.Logger, background *s
 	return issuer, nil
 }
 
-// newDeliverer hands messages to the mail server, or to the development outbox.
+// newDeliverer sends messages to the mail server or the development outbox.
 func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, publicURL string) (*notify.Deliverer, error) {
 	mails, err := notify.NewComposer(c.MailFrom, hostOf(publicURL))
 	if err != nil {
@@ -307,7 +308,7 @@ func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, p
 	}), nil
 }
 
-// newDoors mounts everything a client can knock at.
+// newDoors mounts all endpoints.
 func newDoors(
 	c *Config, service *domain.Service, authenticator *auth.Authenticator, log *slog.Logger, publicURL string,
 ) (http.Handler, error) {
@@ -339,12 +340,12 @@ func newDoors(
 		mux.Handle("/{$}", page)
 		mux.Handle("/playground/", page)
 	}
-	return unredirected(mux, dialects), nil
+	return withoutRedirects(mux, dialects), nil
 }
 
-// unredirected keeps http.ServeMux from answering a path that is not clean with a redirect to one that is: a request
-// that is sent again may arrive without its body, and each dialect answers such a path as any other that it has not.
-func unredirected(mux *http.ServeMux, other http.Handler) http.Handler {
+// withoutRedirects prevents http.ServeMux from redirecting an unclean path to the clean one: a repeated request may
+// arrive without its body, and each dialect must treat such a path like any other unknown one.
+func withoutRedirects(mux *http.ServeMux, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean(r.URL.Path)
 		if r.URL.Path != clean && r.URL.Path != clean+"/" {
@@ -355,7 +356,8 @@ func unredirected(mux *http.ServeMux, other http.Handler) http.Handler {
 	})
 }
 
-// trustedDocuments reads a file of GraphQL documents by id: {"id": "document", …}. Empty path: all are served.
+// trustedDocuments reads a file of GraphQL documents by id: {"id": "document", …}. With an empty path all documents are
+// served.
 func trustedDocuments(file string) (map[string]string, error) {
 	if file == "" {
 		return nil, nil
@@ -371,8 +373,8 @@ func trustedDocuments(file string) (map[string]string, error) {
 	return out, nil
 }
 
-// demonstrate loads the demonstration directory into an empty database.
-func demonstrate(ctx context.Context, c *Config, store *db.DB) error {
+// loadDemonstration loads the demonstration directory into an empty database.
+func loadDemonstration(ctx context.Context, c *Config, store *db.DB) error {
 	empty, err := store.Empty(ctx)
 	if err != nil || !empty {
 		return err
@@ -382,22 +384,22 @@ func demonstrate(ctx context.Context, c *Config, store *db.DB) error {
 		return err
 	}
 	done, err := importer.Import(ctx, bytes.NewReader(examples.Demo), func(int, string) {})
-	if err == nil && done.Bad > 0 {
+	if err == nil && done.Rejected > 0 {
 		err = errors.New("the demonstration directory has bad lines")
 	}
 	return err
 }
 
-// demoKey is the API key of the first start.
+// demoKey is the name of the API key created at the first start.
 const demoKey = "development"
 
-// greet tells the person at the terminal where to go. The first start prints a token and a key, later ones the
-// commands that make them.
-func greet(ctx context.Context, c *Config, d *Database, publicURL string, words io.Writer) error {
-	fmt.Fprintf(words, "Playground: %s/\n", publicURL)
+// printWelcome prints the addresses for the operator. The first start also prints a token and a key, later ones the
+// commands that create them.
+func printWelcome(ctx context.Context, c *Config, d *Database, publicURL string, stdout io.Writer) error {
+	fmt.Fprintf(stdout, "Playground: %s/\n", publicURL)
 	key, err := d.CreateAPIKey(ctx, demoKey)
 	if errors.Is(err, ErrNameTaken) {
-		fmt.Fprintf(words, "Token:      gatehouse token --subject alice --scope %q\nAPI key:    gatehouse apikey create --name NAME\n", demoScope)
+		fmt.Fprintf(stdout, "Token:      gatehouse token --subject alice --scope %q\nAPI key:    gatehouse apikey create --name NAME\n", demoScope)
 		return nil
 	}
 	if err != nil {
@@ -409,22 +411,23 @@ func greet(ctx context.Context, c *Config, d *Database, publicURL string, words 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(words, "Token:      %s\nAPI key:    %s\n", token, key)
+	fmt.Fprintf(stdout, "Token:      %s\nAPI key:    %s\n", token, key)
 	return nil
 }
 
-// demoScope is what the first token may do: everything, on a server that only this machine reaches.
+// demoScope is the scope of the first token: everything, on a server that only this machine can reach.
 const demoScope = "banking/full profiles/full admin/full signup"
 
-// demoTokens makes tokens for the people of the demonstration directory, for the playground: on a server that only this
-// machine reaches, and that has them. Nil: the playground asks for a token.
+// demoTokens returns a function that issues tokens for the people of the demonstration directory, for the playground of
+// a server that only this machine can reach. It returns nil otherwise: the playground then requires a token from the
+// developer.
 func (c *Config) demoTokens() func() (map[string]string, time.Time, error) {
 	if !c.Development() || !c.Demonstrate() || c.TrustedProxies != "" || c.PublicURL != "" && !loopback(hostOf(c.PublicURL)) {
 		return nil
 	}
 	return func() (map[string]string, time.Time, error) {
-		const life = time.Hour // the playground asks again
-		made, people := now(), map[string]string{}
+		const life = time.Hour // the playground requests new ones
+		issuedAt, people := now(), map[string]string{}
 		for name, scope := range map[string]string{"alice": demoScope, "bob": "banking/full signup", "carol": "banking/full signup"} {
 			token, err := Token(c, TokenRequest{Subject: name, Scope: scope, ClientID: "playground", TTL: life, Claims: map[string]string{
 				"username": name, "email": name + "@example.com",
@@ -434,24 +437,24 @@ func (c *Config) demoTokens() func() (map[string]string, time.Time, error) {
 			}
 			people[name] = token
 		}
-		return people, made.Add(life), nil
+		return people, issuedAt.Add(life), nil
 	}
 }
 
-// answerReady says whether requests would be served: the database is reachable and migrated, and no stop is under way.
+// answerReady reports whether requests are served: the database is reachable and migrated, and no stop is in progress.
 func answerReady(w http.ResponseWriter, r *http.Request, store *db.DB, leaving *drain) {
-	leaving.asked()
+	leaving.recordPoll()
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 	defer cancel()
-	if leaving.begun() || store.Ready(ctx) != nil {
+	if leaving.inProgress() || store.Ready(ctx) != nil {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "ready\n")
 }
 
-// keepTime writes what time has done, and removes what has run out.
-func keepTime(ctx context.Context, service *domain.Service, store *db.DB, counted *metrics, log *slog.Logger) {
+// sweep writes due clock transitions and deletes expired data.
+func sweep(ctx context.Context, service *domain.Service, store *db.DB, counted *metrics, log *slog.Logger) {
 	sweep, purge := time.NewTicker(sweepEvery), time.NewTicker(purgeEvery)
 	defer sweep.Stop()
 	defer purge.Stop()

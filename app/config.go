@@ -1,6 +1,6 @@
-// Package app builds Gatehouse out of its parts, in reading order, and runs it.
+// Package app assembles Gatehouse from its packages and runs it.
 //
-// It knows everybody; nobody knows it but the commands. It is the only place that reads the real clock.
+// It knows all packages; only the commands may import it. It is the only package that reads the real clock.
 package app
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// Config is every setting. A flag wins over the environment, the environment over the file. The tags are what the
-// commands read and what docs/config.md is made from; a field tagged secret is masked wherever it is shown.
+// Config holds every setting. A flag overrides the environment, and the environment overrides the file. The struct tags
+// define the flags and docs/config.md; a field tagged secret is masked wherever it is displayed.
 type Config struct {
 	Listen                          string        `default:"127.0.0.1:8080" env:"GATEHOUSE_LISTEN" help:"Address to listen on; port 0 picks a free one. Without an external issuer a loopback address."`
 	PublicURL                       string        `name:"public-url" env:"GATEHOUSE_PUBLIC_URL" help:"Scheme and host of absolute links. Default: http:// and the address listened on."`
@@ -77,10 +77,10 @@ type Config struct {
 	QuizURL                         string        `name:"quiz-url" env:"GATEHOUSE_QUIZ_URL" secret:"url" help:"HTTP provider of quizzes. Default: the local one."`
 }
 
-// Rate is N/duration.
+// Rate is a limit of the form N/duration.
 type Rate domain.Rate
 
-// UnmarshalText reads N/duration.
+// UnmarshalText parses N/duration.
 func (r *Rate) UnmarshalText(text []byte) error {
 	n, per, ok := strings.Cut(string(text), "/")
 	limit, err := strconv.Atoi(n)
@@ -95,16 +95,16 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is N/duration.
+// String returns N/duration.
 func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Limit, r.Per) }
 
-// Development reports whether this is a developer's own server: without an external issuer.
+// Development reports whether this is a developer's own server: one without an external issuer.
 func (c *Config) Development() bool { return c.Issuer == "" }
 
-// Demonstrate reports whether an empty database gets the demonstration directory.
+// Demonstrate reports whether the demonstration directory is loaded into an empty database.
 func (c *Config) Demonstrate() bool { return c.Demo == "true" || c.Demo == "auto" && c.Development() }
 
-// Check refuses values that would only fail later, or weaken the server silently. The error names the variable.
+// Check refuses values that would fail later or weaken the server silently. Its error names the variable.
 func (c *Config) Check() error {
 	bad := func(name, format string, args ...any) error {
 		return fmt.Errorf("GATEHOUSE_%s: %s", name, fmt.Sprintf(format, args...))
@@ -240,7 +240,7 @@ func oneOf(value string, allowed ...string) bool {
 	return false
 }
 
-// loopback reports whether only this machine reaches the host.
+// loopback reports whether only this machine can reach the host.
 func loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -249,7 +249,7 @@ func loopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// Proxies are the networks whose forwarding headers are believed.
+// Proxies returns the networks whose forwarding headers are trusted.
 func (c *Config) Proxies() ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, text := range strings.FieldsFunc(c.TrustedProxies, func(r rune) bool { return r == ',' || r == '|' || r == ' ' }) {
@@ -266,7 +266,7 @@ func (c *Config) Proxies() ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Origins are the browser origins that may call; that of the public URL where none is set.
+// Origins returns the browser origins that may call; by default that of the public URL.
 func (c *Config) Origins(publicURL string) []string {
 	var out []string
 	for _, o := range strings.Split(c.AllowedOrigins, "|") {
@@ -280,7 +280,7 @@ func (c *Config) Origins(publicURL string) []string {
 	return out
 }
 
-// databaseURL is the database, or the embedded file of the data directory.
+// databaseURL returns the URL of the database, by default that of the embedded file in the data directory.
 func (c *Config) databaseURL() (string, error) {
 	if c.DatabaseURL != "" {
 		return c.DatabaseURL, nil
@@ -289,18 +289,18 @@ func (c *Config) databaseURL() (string, error) {
 	return "sqlite://" + filepath.ToSlash(filepath.Join(dir, "gatehouse.db")), err
 }
 
-// keyFile holds the key-encryption key where none is configured.
+// keyFile returns the path of the key-encryption key if none is configured.
 func (c *Config) keyFile() string { return filepath.Join(c.DataDir, "encryption.key") }
 
-// key is the key-encryption key: the configured one, or that of the data directory, which is made where there is
-// none; then made is true.
-func (c *Config) key() (key seal.Key, made bool, err error) {
+// key returns the key-encryption key: the configured one, or that of the data directory, which it creates if it does
+// not exist; created is then true.
+func (c *Config) key() (key seal.Key, created bool, err error) {
 	if c.EncryptionKey != "" {
 		key, err = seal.ParseKey(c.EncryptionKey)
 		return key, false, err
 	}
 	_, err = os.Stat(c.keyFile())
-	made = errors.Is(err, fs.ErrNotExist)
+	created = errors.Is(err, fs.ErrNotExist)
 	key, err = seal.KeyFile(c.keyFile())
-	return key, made, err
+	return key, created, err
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// now is the real clock; everything else is given it.
+// now returns the real time; everything else receives a clock.
 func now() time.Time { return time.Now().UTC() }
 
-// Database is the database with what the commands do to it.
+// Database is the database with the operations of the commands.
 type Database struct{ *db.DB }
 
-// ErrNameTaken says that there is a key of that name already.
+// ErrNameTaken is returned if an API key with the name exists.
 var ErrNameTaken = db.ErrNameTaken
 
-// prepare makes the data directory, for the owner's eyes only.
+// prepare creates the data directory, readable by the owner only.
 func prepare(c *Config) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("GATEHOUSE_DATA_DIR: %w", err)
@@ -31,12 +31,12 @@ func prepare(c *Config) error {
 	return nil
 }
 
-// openDatabase connects; it does not migrate.
+// openDatabase connects to the database. It does not migrate it.
 func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, error) {
 	if err := prepare(c); err != nil {
 		return nil, err
 	}
-	key, made, err := c.key()
+	key, created, err := c.key()
 	if err != nil {
 		return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
 	}
@@ -46,7 +46,7 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	}
 	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: now, Logger: log})
 	if errors.Is(err, seal.ErrWrongKey) {
-		if made { // beside data that another key sealed, a new one would only hide that the right one is missing
+		if created { // with data sealed by another key, a new key would only hide that the correct one is missing
 			_ = os.Remove(c.keyFile())
 			return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %s is missing, and the database is sealed with the key that it held", c.keyFile())
 		}
@@ -55,7 +55,7 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	return d, err
 }
 
-// WithRawDatabase opens the database as it is, for the commands that look after its schema.
+// WithRawDatabase opens the database without migrating it, for the commands that manage its schema.
 func WithRawDatabase(ctx context.Context, c *Config, do func(*Database) error) error {
 	d, err := openDatabase(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -64,18 +64,18 @@ func WithRawDatabase(ctx context.Context, c *Config, do func(*Database) error) e
 	return errors.Join(do(&Database{d}), d.Close())
 }
 
-// WithDatabase opens the database for a command: migrated, where that is allowed, and with its keys.
+// WithDatabase opens the database for a command: migrated, if that is permitted, and with its keys.
 func WithDatabase(ctx context.Context, c *Config, do func(*Database) error) error {
 	return WithRawDatabase(ctx, c, func(d *Database) error {
-		if err := ready(ctx, c, d.DB); err != nil {
+		if err := ensureSchema(ctx, c, d.DB); err != nil {
 			return err
 		}
 		return do(d)
 	})
 }
 
-// ready brings the schema up to date, or insists that it is.
-func ready(ctx context.Context, c *Config, d *db.DB) error {
+// ensureSchema migrates the database, or returns an error if it is not up to date.
+func ensureSchema(ctx context.Context, c *Config, d *db.DB) error {
 	if c.AutoMigrate {
 		if err := d.Migrate(ctx); err != nil {
 			return fmt.Errorf("migrate: %w", err)
@@ -84,7 +84,7 @@ func ready(ctx context.Context, c *Config, d *db.DB) error {
 	return d.Ready(ctx)
 }
 
-// CreateAPIKey makes a key and gives it; only its hash is stored.
+// CreateAPIKey creates a key and returns it; only its hash is stored.
 func (d *Database) CreateAPIKey(ctx context.Context, name string) (string, error) {
 	key, hash := auth.NewAPIKey()
 	if err := d.DB.CreateAPIKey(ctx, name, hash, now()); err != nil {
@@ -93,18 +93,18 @@ func (d *Database) CreateAPIKey(ctx context.Context, name string) (string, error
 	return key, nil
 }
 
-// Revive puts a dead message back.
+// Revive returns a dead message to the outbox.
 func (d *Database) Revive(ctx context.Context, id string) error { return d.DB.Revive(ctx, id, now()) }
 
 var keyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// GoodKeyName reports whether a client key may have the name.
-func GoodKeyName(name string) bool { return keyName.MatchString(name) }
+// ValidKeyName reports whether an API key may have the name.
+func ValidKeyName(name string) bool { return keyName.MatchString(name) }
 
-// TokenRequest asks for a token of the development issuer.
+// TokenRequest describes a token of the development issuer.
 type TokenRequest = auth.TokenRequest
 
-// Token makes a token of the development issuer of the data directory.
+// Token issues a token of the development issuer in the data directory.
 func Token(c *Config, r TokenRequest) (string, error) {
 	if err := prepare(c); err != nil {
 		return "", err

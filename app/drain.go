@@ -9,38 +9,38 @@ import (
 	"time"
 )
 
-// followed is for how long somebody who asked /readyz is taken to go on asking.
-const followed = time.Minute
+// pollWindow is how long after a request to /readyz a client is assumed to poll it.
+const pollWindow = time.Minute
 
-// silent is how long a connection may be there without a word before it counts as one that nobody uses.
-const silent = 3 * time.Second
+// silenceLimit is how long a connection may be silent before it counts as unused.
+const silenceLimit = 3 * time.Second
 
-// every is how often a stop looks whether it can go on.
-const every = 20 * time.Millisecond
+// checkInterval is the interval at which a stop checks whether it can continue.
+const checkInterval = 20 * time.Millisecond
 
-// drain is the beginning of a stop: /readyz says no, each answer is the last one on its connection, and requests are
-// still taken, until those who follow /readyz have had the time to send theirs elsewhere. Only then does the listener
-// close, and http.Server.Shutdown end what is left: it closes idle connections whatever is on its way on them, and from
-// its call on it reads no request that it would answer.
+// drain is the first phase of a stop: /readyz reports failure, each response closes its connection, and requests are
+// still accepted until the clients that poll /readyz have had time to send theirs elsewhere. Only then does the
+// listener close and http.Server.Shutdown end the rest: it closes idle connections even if a request is in transit, and
+// after it is called the server responds to no new request.
 type drain struct {
 	now     func() time.Time
 	leaving atomic.Bool
-	// lastAsked is when /readyz was asked, in microseconds.
-	lastAsked atomic.Int64
+	// lastPoll is the time of the last request to /readyz, in microseconds.
+	lastPoll atomic.Int64
 
 	mu sync.Mutex
-	// fresh are the connections without a request so far; open counts all that there are.
+	// fresh holds the connections without a request so far; open counts all connections.
 	fresh map[net.Conn]bool
 	open  int
 }
 
 func newDrain(now func() time.Time) *drain { return &drain{now: now, fresh: map[net.Conn]bool{}} }
 
-// begun reports whether a stop is under way.
-func (d *drain) begun() bool { return d.leaving.Load() }
+// inProgress reports whether a stop is in progress.
+func (d *drain) inProgress() bool { return d.leaving.Load() }
 
-// asked notes that somebody follows /readyz.
-func (d *drain) asked() { d.lastAsked.Store(d.now().UnixMicro()) }
+// recordPoll records a request to /readyz.
+func (d *drain) recordPoll() { d.lastPoll.Store(d.now().UnixMicro()) }
 
 // note counts connections.
 func (d *drain) note(c net.Conn, state http.ConnState) {
@@ -64,48 +64,48 @@ func (d *drain) counts() (open, fresh int) {
 	return d.open, len(d.fresh)
 }
 
-// wait begins the stop and comes back when no more requests need be taken: after the delay, where somebody follows
-// /readyz; else when no connection is left, or after a moment.
+// wait begins the stop and returns when no more requests need to be accepted: after the delay if a client polls
+// /readyz, and otherwise when no connection is left, or after drainTime.
 func (d *drain) wait(ctx context.Context, delay time.Duration) {
 	d.leaving.Store(true)
-	last := d.lastAsked.Load()
-	awaited := last != 0 && d.now().Sub(time.UnixMicro(last)) < followed
+	last := d.lastPoll.Load()
+	awaited := last != 0 && d.now().Sub(time.UnixMicro(last)) < pollWindow
 	if !awaited {
-		delay = min(delay, retiring)
+		delay = min(delay, drainTime)
 	}
-	within(ctx, delay, func() bool {
+	waitFor(ctx, delay, func() bool {
 		open, _ := d.counts()
 		return open == 0 && !awaited
 	})
 }
 
-// close closes the listener and comes back when those that came last have sent what they came for. serve takes the
-// connections that were still in its queue.
+// close closes the listener and returns when the last connections have sent their requests. serve receives the
+// connections that were still in the accept queue.
 func (d *drain) close(ctx context.Context, l net.Listener, serve func(net.Listener) error) {
 	if tcp, ok := l.(*net.TCPListener); ok {
-		if last := emptied(tcp); len(last) > 0 {
-			_ = serve(&few{Listener: l, conns: last}) // until there are no more of them
+		if last := drainQueue(tcp); len(last) > 0 {
+			_ = serve(&fixedListener{Listener: l, conns: last}) // returns when there are no more connections
 		}
 	}
 	_ = l.Close()
-	within(ctx, silent, func() bool {
+	waitFor(ctx, silenceLimit, func() bool {
 		_, fresh := d.counts()
 		return fresh == 0
 	})
-	select { // what was just read is on its way to its handler
+	select { // give requests that were just read time to reach their handlers
 	case <-ctx.Done():
-	case <-time.After(every):
+	case <-time.After(checkInterval):
 	}
 }
 
-// few is a listener that gives the connections that it has.
-type few struct {
+// fixedListener is a listener for a fixed set of connections.
+type fixedListener struct {
 	net.Listener
 	conns []net.Conn
 }
 
-// Accept gives the next one.
-func (f *few) Accept() (net.Conn, error) {
+// Accept returns the next connection.
+func (f *fixedListener) Accept() (net.Conn, error) {
 	if len(f.conns) == 0 {
 		return nil, net.ErrClosed
 	}
@@ -114,19 +114,19 @@ func (f *few) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// within waits until something holds, not longer than a time, looking now and then.
-func within(ctx context.Context, most time.Duration, holds func() bool) {
-	over := time.NewTimer(most)
+// waitFor waits until the condition holds, at most for limit. It polls.
+func waitFor(ctx context.Context, limit time.Duration, holds func() bool) {
+	over := time.NewTimer(limit)
 	defer over.Stop()
-	look := time.NewTicker(every)
-	defer look.Stop()
+	ticker := time.NewTicker(checkInterval)
+	defer ticker.Stop()
 	for !holds() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-over.C:
 			return
-		case <-look.C:
+		case <-ticker.C:
 		}
 	}
 }

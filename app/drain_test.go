@@ -19,7 +19,7 @@ func TestDrain(t *testing.T) {
 			start := time.Now()
 			d.wait(t.Context(), 3*time.Second)
 			took = time.Since(start)
-			if !d.begun() {
+			if !d.inProgress() {
 				t.Error("a stop has not begun")
 			}
 		})
@@ -33,9 +33,9 @@ func TestDrain(t *testing.T) {
 	}{
 		{"nobody is there", func(*drain) {}, 0},
 		{"everybody has gone", func(d *drain) { connect(d); d.note(nil, http.StateActive); d.note(nil, http.StateClosed) }, 0},
-		{"a client is there", connect, retiring},
-		{"somebody follows /readyz", func(d *drain) { d.asked() }, 3 * time.Second},
-		{"somebody followed /readyz long ago", func(d *drain) { d.asked(); time.Sleep(2 * followed) }, 0},
+		{"a client is there", connect, drainTime},
+		{"somebody follows /readyz", func(d *drain) { d.recordPoll() }, 3 * time.Second},
+		{"somebody followed /readyz long ago", func(d *drain) { d.recordPoll(); time.Sleep(2 * pollWindow) }, 0},
 	} {
 		if got := waited(t, c.prepare); got != c.want {
 			t.Errorf("%s: it waits for %s, not %s", c.claim, got, c.want)

@@ -17,10 +17,10 @@ import (
 	"github.com/gatehouse/gatehouse/provider"
 )
 
-// resolveEvery is how often the quiz provider is asked for the answers that it still has.
+// resolveEvery is the interval at which the quiz provider is asked for outstanding scores.
 const resolveEvery = 2 * time.Second
 
-// checkIdentity refuses bad settings of reports and quizzes.
+// checkIdentity refuses invalid settings of reports and quizzes.
 func (c *Config) checkIdentity(bad func(name, format string, args ...any) error) error {
 	switch {
 	case c.QuizTTL <= 0:
@@ -50,7 +50,7 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 	return nil
 }
 
-// addProviders gives the rules the providers of reports and quizzes, and the signer of verification tokens.
+// addProviders connects the rules to the providers of reports and quizzes, and to the signer of verification tokens.
 func addProviders(ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func())) *auth.Attester {
 	lists := provider.NewLists(store, c.OFACDir, now, log)
 	local := &provider.Local{
@@ -63,7 +63,7 @@ func addProviders(ctx context.Context, c *Config, service *domain.Service, store
 	if c.RiskURL != "" {
 		service.Screening = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: now})
 	} else {
-		// Read before the first caller would have to wait for it.
+		// Loaded in advance, so that the first caller does not have to wait.
 		background(func() {
 			if _, err := lists.Current(ctx); err != nil && ctx.Err() == nil {
 				log.Error("the lists cannot be read; the first report tries again", "error", err)
@@ -81,7 +81,7 @@ func addProviders(ctx context.Context, c *Config, service *domain.Service, store
 	return attester
 }
 
-// resolveQuizzes asks for the answers that a provider scores later.
+// resolveQuizzes requests the scores that a provider delivers later.
 func resolveQuizzes(ctx context.Context, service *domain.Service, log *slog.Logger) {
 	tick := time.NewTicker(resolveEvery)
 	defer tick.Stop()
@@ -100,7 +100,7 @@ func resolveQuizzes(ctx context.Context, service *domain.Service, log *slog.Logg
 	}
 }
 
-// verificationKeys serves the public key of the verification tokens to everybody.
+// verificationKeys serves the public key of the verification tokens without authentication.
 func verificationKeys(attester *auth.Attester, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		document, err := attester.JWKS(r.Context())
@@ -115,7 +115,7 @@ func verificationKeys(attester *auth.Attester, log *slog.Logger) http.Handler {
 	})
 }
 
-// identityKind reads a line about contacts, records and lists; ok is false for lines of another kind. The errors name
+// identityKind decodes a line about contacts, records and lists; ok is false for lines of another kind. Its errors name
 // members, not values.
 func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok bool, err error) {
 	at := im.Rules.Now().UTC().Truncate(time.Microsecond)
@@ -139,7 +139,7 @@ func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok b
 		}
 		return &domain.Contact{
 			Meta: domain.Meta{ID: id, Version: 1, CreatedAt: at, UpdatedAt: at}, State: domain.ContactActive, Of: in.Identity, UserID: in.UserID,
-		}, true, inWords(in.Check(at))
+		}, true, problemText(in.Check(at))
 	case "identityRecord":
 		var in struct {
 			line
@@ -159,7 +159,7 @@ func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok b
 		return &domain.IdentityRecord{
 			ID: id, Identity: in.Identity, PreviousAddresses: in.PreviousAddresses, PreviousPhones: in.PreviousPhones,
 			Relatives: in.Relatives, Vehicles: in.Vehicles, Employers: in.Employers,
-		}, true, inWords(in.Check(at))
+		}, true, problemText(in.Check(at))
 	case "listEntry":
 		var in struct {
 			line

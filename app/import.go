@@ -21,33 +21,33 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// importBatch is how many lines one transaction holds: on SQLite a server that works beside it waits for as long.
+// importBatch is the number of lines of one transaction: on SQLite a concurrently running server waits that long.
 const importBatch = 100
 
-// maxImportLine bounds a line: an account with some ten thousand owners.
+// maxImportLine is the maximum length of a line: an account with some ten thousand owners.
 const maxImportLine = 1 << 20
 
-// Imported counts what an import did.
-type Imported struct{ Loaded, Bad int }
+// ImportResult counts the lines of an import.
+type ImportResult struct{ Loaded, Rejected int }
 
-// importStore keeps what was imported; the database is one.
+// importStore stores imported records; the database implements it.
 type importStore interface {
 	// ImportBatch writes records in one transaction.
 	ImportBatch(ctx context.Context, records []any) error
-	// Yield lets others write, after a transaction that took so long.
+	// Yield lets other writers proceed after a transaction of the given duration.
 	Yield(ctx context.Context, took time.Duration) error
-	// Customers finds those that are there already.
+	// Customers returns those customers that exist.
 	Customers(ctx context.Context, ids []string) ([]*domain.Customer, error)
 }
 
 // Importer loads directory data.
 type Importer struct {
-	// Rules say what a line may hold, and hash its secrets.
+	// Rules validates lines and hashes their secrets.
 	Rules *domain.Service
 	Store importStore
 }
 
-// NewImporter gives an importer into a database that is ready.
+// NewImporter returns an importer for a migrated database.
 func NewImporter(c *Config, d *db.DB) (*Importer, error) {
 	cost, err := seal.ParseCost(c.HashCost)
 	if err != nil {
@@ -59,10 +59,10 @@ func NewImporter(c *Config, d *db.DB) (*Importer, error) {
 	}}, nil
 }
 
-// Import loads NDJSON, one transaction a batch. A bad line is reported and left out, the others are loaded. To load
-// a file again, after an interruption or as it is, changes nothing that is already there.
-func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line int, reason string)) (Imported, error) {
-	var done Imported
+// Import loads NDJSON with one transaction per batch. It reports and skips invalid lines. Loading a file again, after
+// an interruption or unchanged, does not change existing data.
+func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line int, reason string)) (ImportResult, error) {
+	var done ImportResult
 	var batch []any
 	flush := func() error {
 		if len(batch) == 0 {
@@ -103,12 +103,12 @@ func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line in
 			record, err = im.record(text, true)
 		}
 		var unknown unknownMember
-		if errors.As(err, &unknown) { // misspelt, or somebody else's: told, and no reason to lose the rest
+		if errors.As(err, &unknown) { // misspelt, or for another program: reported, but not a reason to reject the line
 			report(number, err.Error()+"; it was ignored")
 			record, err = im.record(text, false)
 		}
 		if err != nil {
-			done.Bad++
+			done.Rejected++
 			report(number, err.Error())
 			continue
 		}
@@ -125,7 +125,7 @@ func (im *Importer) Import(ctx context.Context, r io.Reader, report func(line in
 
 var errLongLine = fmt.Errorf("the line is longer than %d bytes", maxImportLine)
 
-// readLine gives one line without its end. A line that is too long is read past, and refused.
+// readLine returns one line without its terminator. It skips and refuses a line that is too long.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	var line []byte
 	long := false
@@ -150,7 +150,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// finish does the slow work before the transaction: it makes customers of what was read about them.
+// finish does the slow work before the transaction: it builds customers from the lines about them.
 func (im *Importer) finish(ctx context.Context, batch []any) ([]any, error) {
 	var ids []string
 	for _, record := range batch {
@@ -165,11 +165,11 @@ func (im *Importer) finish(ctx context.Context, batch []any) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]*domain.Customer, len(stored))
+	byID := make(map[string]*domain.Customer, len(stored))
 	for _, c := range stored {
-		known[c.ID] = c
+		byID[c.ID] = c
 	}
-	// The lines of one customer are worked on one after the other, for the last one counts.
+	// The lines of one customer are processed in order, because the last one counts.
 	lines := map[string][]int{}
 	for i, record := range batch {
 		if in, ok := record.(domain.ImportCustomerInput); ok {
@@ -181,14 +181,14 @@ func (im *Importer) finish(ctx context.Context, batch []any) ([]any, error) {
 	failed := make(chan error, len(lines))
 	for id, at := range lines {
 		hashing.Go(func() {
-			was := known[id]
+			previous := byID[id]
 			for _, i := range at {
-				c, err := im.Rules.ImportedCustomer(ctx, batch[i].(domain.ImportCustomerInput), was)
+				c, err := im.Rules.ImportedCustomer(ctx, batch[i].(domain.ImportCustomerInput), previous)
 				if err != nil {
 					failed <- err
 					return
 				}
-				records[i], was = c, c
+				records[i], previous = c, c
 			}
 		})
 	}
@@ -201,13 +201,13 @@ func (im *Importer) finish(ctx context.Context, batch []any) ([]any, error) {
 	}
 }
 
-// line is what every line has.
+// line holds the members that every line has.
 type line struct {
 	Kind *string `json:"kind"`
 	ID   *string `json:"id"`
 }
 
-// record reads one line. Its errors are for the operator who wrote the file; they name members, not values.
+// record decodes one line. Its errors are for the operator who wrote the file; they name members, not values.
 func (im *Importer) record(text []byte, strict bool) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("is not UTF-8")
@@ -267,7 +267,7 @@ func (im *Importer) record(text []byte, strict bool) (any, error) {
 		if err := decodeObject(text, &in, strict); err != nil {
 			return nil, err
 		}
-		return in.ImportCustomerInput, inWords(in.Check())
+		return in.ImportCustomerInput, problemText(in.Check())
 	case "device", "application", "jurisdiction":
 		return im.code(*head.Kind, *head.ID, text)
 	}
@@ -290,8 +290,8 @@ func (im *Importer) session(text []byte, strict bool) (any, error) {
 	if err := decodeObject(text, &in, strict); err != nil {
 		return nil, err
 	}
-	createdAt, err1 := goodTime("createdAt", in.CreatedAt)
-	lastActiveAt, err2 := goodTime("lastActiveAt", in.LastActiveAt)
+	createdAt, err1 := parseTime("createdAt", in.CreatedAt)
+	lastActiveAt, err2 := parseTime("lastActiveAt", in.LastActiveAt)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
@@ -299,7 +299,7 @@ func (im *Importer) session(text []byte, strict bool) (any, error) {
 		ID: in.ID, UserID: in.UserID, ClientID: in.ClientID, CreatedAt: createdAt, LastActiveAt: lastActiveAt,
 		UserAgent: in.UserAgent, IPAddress: in.IPAddress,
 	})
-	return r, inWords(err)
+	return r, problemText(err)
 }
 
 func (im *Importer) template(text []byte, strict bool) (any, error) {
@@ -314,11 +314,11 @@ func (im *Importer) template(text []byte, strict bool) (any, error) {
 		return nil, errors.New("id: a jwtTemplate is known by its name")
 	}
 	t, err := domain.NewJwtTemplate(in.SaveJwtTemplateInput, im.Rules.Now())
-	return t, inWords(err)
+	return t, problemText(err)
 }
 
-// inWords says in one line what the rules refuse.
-func inWords(err error) error {
+// problemText returns a refusal of the rules in one line.
+func problemText(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -337,8 +337,8 @@ func inWords(err error) error {
 	return errors.New(strings.Join(out, "; "))
 }
 
-// decodeObject reads one JSON object; numbers of no certain type stay as they are written. A strict one has no
-// members but those that are asked for: one that is misspelt must not be lost in silence (unknownMember).
+// decodeObject decodes one JSON object; numbers without a type keep their text. If strict, unknown members are refused,
+// because a misspelt one must not be ignored silently (unknownMember).
 func decodeObject(text []byte, into any, strict bool) error {
 	notOne := errors.New("is not one JSON object")
 	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
@@ -370,13 +370,13 @@ func decodeObject(text []byte, into any, strict bool) error {
 	return notOne
 }
 
-// unknownMember is a member that no record of the kind has.
+// unknownMember is the name of a member that no record of the kind has.
 type unknownMember string
 
 func (u unknownMember) Error() string { return "there is no member " + string(u) }
 
-// goodTime reads a time; nil where there is none.
-func goodTime(member string, text *string) (*time.Time, error) {
+// parseTime parses a time; nil for nil.
+func parseTime(member string, text *string) (*time.Time, error) {
 	if text == nil {
 		return nil, nil
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// code reads a device, or the policy of an application or a jurisdiction.
+// code decodes a device, or the policy of an application or a jurisdiction.
 func (im *Importer) code(kind, id string, text []byte) (any, error) {
 	if kind == "device" {
 		var in struct {
@@ -21,7 +21,7 @@ func (im *Importer) code(kind, id string, text []byte) (any, error) {
 			return nil, err
 		}
 		r, err := im.Rules.ImportedDevice(id, in.CustomerID, in.PublicKey)
-		return r, inWords(err)
+		return r, problemText(err)
 	}
 	var in struct {
 		line

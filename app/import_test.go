@@ -16,7 +16,7 @@ import (
 )
 
 // load imports lines, and gives what was reported.
-func load(t *testing.T, k *testkit.Kit, lines ...string) (app.Imported, []string) {
+func load(t *testing.T, k *testkit.Kit, lines ...string) (app.ImportResult, []string) {
 	t.Helper()
 	importer := &app.Importer{Rules: k.Service, Store: k.DB}
 	var reasons []string
@@ -80,7 +80,7 @@ func TestABadLineIsReportedAndLeftOut(t *testing.T) {
 	if !reflect.DeepEqual(reasons, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(reasons, "\n"), strings.Join(want, "\n"))
 	}
-	if done.Loaded != 1 || done.Bad != len(cases) {
+	if done.Loaded != 1 || done.Rejected != len(cases) {
 		t.Errorf("got %+v", done)
 	}
 }
@@ -274,7 +274,7 @@ func TestAnUnknownMemberIsTold(t *testing.T) {
 	var told []string
 	done, err := im.Import(context.Background(), strings.NewReader(`{"kind":"account","id":"acc-dora","owners":["dora"],"colour":"red"}`),
 		func(_ int, reason string) { told = append(told, reason) })
-	if err != nil || done.Loaded != 1 || done.Bad != 0 || len(told) != 1 || !strings.Contains(told[0], `"colour"; it was ignored`) {
+	if err != nil || done.Loaded != 1 || done.Rejected != 0 || len(told) != 1 || !strings.Contains(told[0], `"colour"; it was ignored`) {
 		t.Errorf("%+v %v %v", done, err, told)
 	}
 	if a, err := k.Directory.Account(context.Background(), "acc-dora"); err != nil || len(a.Owners) != 1 {

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// keyStore joins the signer with the table of its keys.
+// keyStore adapts the table of signing keys to the signer.
 type keyStore struct{ *db.DB }
 
 func (k keyStore) SigningKeys(ctx context.Context) ([]auth.StoredKey, error) {
@@ -39,24 +39,24 @@ func newSigner(c *Config, store *db.DB, log *slog.Logger) *auth.Signer {
 	return auth.NewSigner(auth.SignerConfig{Store: keyStore{store}, KeyedHash: store.KeyedHash, Algorithm: c.SessionTokenAlg, Now: now, Log: log})
 }
 
-// jwksAge is how long a verifier may keep the public keys before it asks again.
+// jwksAge is how long clients may cache the public keys.
 const jwksAge = 60 * time.Second
 
-// publicKeys serves the JWKS to everybody.
+// publicKeys serves the JWKS without authentication.
 func publicKeys(signer *auth.Signer, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeKeys(w, r, signer, log, "public") })
 }
 
-// serverKeys serves the JWKS as the vendor's server kits ask for it: with the secret key, which here is an API key, as
-// the bearer token (client session API, verifiers to satisfy). The header API-Key and an administrator's access token
-// do as well.
+// serverKeys serves the JWKS in the way the vendor's server kits request it: with the secret key, which here is an API
+// key, as the bearer token (client session API, verifiers to satisfy). It also accepts the header API-Key and an
+// administrator's access token.
 func serverKeys(authenticator *auth.Authenticator, signer *auth.Signer, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		actor := domain.ActorFrom(r.Context())
-		if known := actor.APIKey != "" || actor.Known() && actor.SeesAll(); !known {
+		if permitted := actor.APIKey != "" || actor.Known() && actor.SeesAll(); !permitted {
 			name, err := authenticator.BearerKey(r)
-			if why := actor.Refused; err == nil && why != nil && why.Definition == problem.ServiceUnavailable {
-				err = why
+			if refusal := actor.Refused; err == nil && refusal != nil && refusal.Definition == problem.ServiceUnavailable {
+				err = refusal
 			}
 			switch {
 			case err != nil:
@@ -73,7 +73,7 @@ func serverKeys(authenticator *auth.Authenticator, signer *auth.Signer, log *slo
 	})
 }
 
-func writeKeys(w http.ResponseWriter, r *http.Request, signer *auth.Signer, log *slog.Logger, whose string) {
+func writeKeys(w http.ResponseWriter, r *http.Request, signer *auth.Signer, log *slog.Logger, purpose string) {
 	document, err := signer.JWKS(r.Context())
 	if err != nil {
 		log.ErrorContext(r.Context(), "signing keys not read", "error", err)
@@ -81,11 +81,11 @@ func writeKeys(w http.ResponseWriter, r *http.Request, signer *auth.Signer, log 
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", fmt.Sprintf("%s, max-age=%d", whose, int(jwksAge/time.Second)))
+	w.Header().Set("Cache-Control", fmt.Sprintf("%s, max-age=%d", purpose, int(jwksAge/time.Second)))
 	_, _ = w.Write(document)
 }
 
-// keysProblem answers in the words of the client session API.
+// keysProblem writes an error in the format of the client session API.
 func keysProblem(w http.ResponseWriter, status int, code, message, long string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -93,32 +93,32 @@ func keysProblem(w http.ResponseWriter, status int, code, message, long string) 
 	_, _ = fmt.Fprintf(w, `{"errors":[{"message":%q,"long_message":%q,"code":%q}]}`+"\n", message, long, code)
 }
 
-// SigningKey is a key of session tokens as the commands show it.
+// SigningKey is a key of session tokens as the commands display it.
 type SigningKey = auth.StoredKey
 
-// ErrRotated says that somebody else changed the keys at the same moment.
+// ErrRotated is returned if the keys were changed concurrently.
 var ErrRotated = auth.ErrRotated
 
-// verifierCache is how long verifiers keep a JWKS (client session API, verifiers to satisfy: up to an hour).
+// verifierCache is how long verifiers cache a JWKS (client session API, verifiers to satisfy: up to an hour).
 const verifierCache = time.Hour
 
-// SigningKeys lists the keys that are published.
+// SigningKeys returns the published keys.
 func (d *Database) SigningKeys(ctx context.Context, c *Config) ([]SigningKey, error) {
 	return newSigner(c, d.DB, nil).Keys(ctx)
 }
 
-// RotateSigningKeys makes the next key the current one. A key that was published so recently that a verifier may not
-// know it yet is worth a word, which goes to words.
-func (d *Database) RotateSigningKeys(ctx context.Context, c *Config, words io.Writer) (SigningKey, error) {
+// RotateSigningKeys makes the next key the current one. It writes a warning to stdout if the key was published so
+// recently that verifiers may not have it yet.
+func (d *Database) RotateSigningKeys(ctx context.Context, c *Config, stdout io.Writer) (SigningKey, error) {
 	key, err := newSigner(c, d.DB, nil).Rotate(ctx)
 	if age := now().Sub(key.CreatedAt); err == nil && age < verifierCache {
-		fmt.Fprintf(words, "note: this key was published %s ago; a verifier that keeps keys longer than that, and does not ask again for one it does not know, refuses its tokens meanwhile\n", age.Round(time.Second))
+		fmt.Fprintf(stdout, "note: this key was published %s ago; a verifier that keeps keys longer than that, and does not ask again for one it does not know, refuses its tokens meanwhile\n", age.Round(time.Second))
 	}
 	return key, err
 }
 
-// ClientToken gives a token of the client, a browser or device, and makes the client where it is new. It needs no
-// running server, and no issuer: these tokens are always our own.
+// ClientToken returns a token of a client, a browser or device, and creates the client if it does not exist. It
+// requires neither a running server nor an issuer, because the service signs these tokens itself.
 func (d *Database) ClientToken(ctx context.Context, c *Config, clientID string) (string, error) {
 	service := newService(c, d.DB, seal.NewHasher(seal.CostLow), newSigner(c, d.DB, nil), "")
 	_, token, err := service.IssueClientToken(ctx, clientID)

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// emptied ends the listening and gives the connections that were in the queue: to close a listener resets them. Between
-// the look at the empty queue and the end of the listening is one step.
-func emptied(l *net.TCPListener) []net.Conn {
+// drainQueue stops listening and returns the connections in the accept queue, which would be reset if the listener were
+// closed. It is not atomic: one step lies between the check that the queue is empty and the end of listening.
+func drainQueue(l *net.TCPListener) []net.Conn {
 	raw, err := l.SyscallConn()
 	if err != nil {
 		return nil
@@ -16,12 +16,12 @@ func emptied(l *net.TCPListener) []net.Conn {
 	var out []net.Conn
 	_ = raw.Control(func(fd uintptr) {
 		for {
-			one, _, err := syscall.Accept4(int(fd), syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK)
+			conn, _, err := syscall.Accept4(int(fd), syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK)
 			if err != nil {
 				_ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR)
 				return
 			}
-			f := os.NewFile(uintptr(one), "connection")
+			f := os.NewFile(uintptr(conn), "connection")
 			if c, err := net.FileConn(f); err == nil {
 				out = append(out, c)
 			}

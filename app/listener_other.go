@@ -4,6 +4,6 @@ package app
 
 import "net"
 
-// emptied gives nothing where the system lets nobody look into the queue: a connection that it completes just before
-// the listener closes is reset.
+// drainQueue returns nothing on systems without access to the accept queue: a connection completed just before the
+// listener closes is reset.
 func emptied(*net.TCPListener) []net.Conn { return nil }

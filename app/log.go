@@ -15,7 +15,7 @@ func withRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// requestLog adds the id of the request to every line that is logged for it.
+// requestLog adds the id of the request to each of its log lines.
 type requestLog struct{ slog.Handler }
 
 func (h requestLog) Handle(ctx context.Context, r slog.Record) error {
@@ -31,10 +31,10 @@ func (h requestLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h requestLog) WithGroup(name string) slog.Handler { return requestLog{h.Handler.WithGroup(name)} }
 
-// NewLogger makes the log that the configuration asks for.
+// NewLogger returns the configured logger.
 func NewLogger(c *Config, w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // Check has looked at it
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // validated by Check
 	options := &slog.HandlerOptions{Level: level}
 	text := c.LogFormat == "text"
 	if f, ok := w.(*os.File); ok && c.LogFormat == "auto" {

@@ -19,30 +19,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// chain is what every request passes before its door: request id, log and metrics, recovery, host, CORS. The
-// authentication comes after it.
+// chain is the middleware of every request: request id, log and metrics, recovery, host, CORS. Authentication comes
+// after it.
 type chain struct {
 	log     *slog.Logger
 	now     func() time.Time
-	seen    *prometheus.HistogramVec
+	caller  *prometheus.HistogramVec
 	origins []string
-	// secure is set where callers come by https: browsers are then told to come by nothing else.
+	// secure is true if callers use https: browsers are then told to use nothing else.
 	secure bool
-	// hosts are the names the server answers to; empty: any.
+	// hosts lists the accepted host names; empty accepts any.
 	hosts []string
-	// mark names in the log who must not be named.
+	// mark replaces ids in the log that must not be disclosed.
 	mark func(id string) string
-	// leaving reports whether a stop is under way; nil: never.
+	// leaving reports whether a stop is in progress; nil for never.
 	leaving func() bool
-	// inside counts the requests that are being answered, those that became WebSockets among them.
-	inside sync.WaitGroup
+	// active counts the requests in progress, including those that became WebSockets.
+	active sync.WaitGroup
 }
 
-// wait waits until nothing is being answered any more, or the context ends.
+// wait waits until no request is in progress or ctx ends.
 func (c *chain) wait(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
-		c.inside.Wait()
+		c.active.Wait()
 		close(done)
 	}()
 	select {
@@ -52,7 +52,7 @@ func (c *chain) wait(ctx context.Context) {
 	}
 }
 
-// recorder notes the status and the size of an answer.
+// recorder records the status and the size of a response.
 type recorder struct {
 	http.ResponseWriter
 	status  int
@@ -65,8 +65,8 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// begin notes the status. During a stop the answer is the last one on its connection: a client that is told so opens
-// another one for its next request, to whoever answers there then.
+// begin records the status. During a stop it closes the connection with the response, so that the client opens a new
+// one for its next request, to a server that is still running.
 func (r *recorder) begin(status int) {
 	if r.status != 0 {
 		return
@@ -84,36 +84,36 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach flushing and hijacking.
+// Unwrap gives http.ResponseController access to flushing and hijacking.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// always is in the head of every answer. Its values are shared, and nobody writes into them.
-var always = http.Header{
+// commonHeaders holds the headers of every response. Its values are shared and must not be modified.
+var commonHeaders = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 	"Referrer-Policy":        {"no-referrer"},
-	// What is no page is shown as none; pages put a policy of their own in its place.
+	// The policy for responses that are not pages; pages set their own.
 	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
 	"Cross-Origin-Resource-Policy": {"same-origin"},
 }
 
 func (c *chain) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.inside.Add(1)
-		defer c.inside.Done()
+		c.active.Add(1)
+		defer c.active.Done()
 		start := c.now()
 		id := requestID(r.Header.Get("X-Request-Id"))
 		h := w.Header()
-		maps.Copy(h, always)
+		maps.Copy(h, commonHeaders)
 		h["X-Request-Id"] = []string{id}
 		if c.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 		}
 		rec := &recorder{ResponseWriter: w, leaving: c.leaving}
 		ctx := withRequestID(r.Context(), id)
-		var seen *witness // nil: nobody reads it
+		var caller *callerRecord // nil if the line is not logged
 		if c.log.Enabled(ctx, slog.LevelInfo) {
-			seen = &witness{}
-			ctx = seen.watch(ctx)
+			caller = &callerRecord{}
+			ctx = caller.attach(ctx)
 		}
 		r = r.WithContext(ctx)
 		defer func() {
@@ -127,20 +127,21 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 				}
 			}
 			took := c.now().Sub(start)
-			if !streamed(rec) { // how long somebody listened is no time to answer
-				c.seen.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
+			if !streamed(rec) { // the duration of a stream is not a response time
+				c.caller.WithLabelValues(door(r.URL.Path), method(r.Method), strconv.Itoa(rec.status)).Observe(took.Seconds())
 			}
-			// The path only: a query may hold a key, a filter or an address.
-			if seen == nil {
+			// The path only: a query may contain a key, a filter or an address.
+			if caller == nil {
 				return
 			}
 			c.log.LogAttrs(context.Background(), slog.LevelInfo, "request", append([]slog.Attr{
 				slog.String("requestId", id), slog.String("method", method(r.Method)), slog.String("path", r.URL.Path),
 				slog.Int("status", rec.status), slog.Int64("bytes", rec.size), slog.Float64("ms", float64(took.Microseconds())/1000),
-			}, seen.attrs(c.mark)...)...)
+			}, caller.attrs(c.mark)...)...)
 		}()
 		if !c.hosted(r.Host) {
-			// A foreign page that makes its own name point here must not reach a developer's server.
+			// DNS rebinding: a foreign page that resolves its own name to this address must not reach a developer's
+			// server.
 			http.Error(rec, "This server does not answer to that host name.", http.StatusMisdirectedRequest)
 			return
 		}
@@ -151,7 +152,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// streamed reports whether the answer was a stream of events.
+// streamed reports whether the response was an event stream.
 func streamed(rec *recorder) bool {
 	return rec.status == http.StatusSwitchingProtocols || strings.HasPrefix(rec.Header().Get("Content-Type"), "text/event-stream")
 }
@@ -168,14 +169,14 @@ func (c *chain) hosted(host string) bool {
 	return loopback(name) || slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// ownCORS reports whether the door answers browsers of other origins by itself: the client session API is called with
-// cookies and tells foreign origins in words of its own.
+// ownCORS reports whether the door handles other origins itself: the client session API is called with cookies and has
+// its own errors for foreign origins.
 func ownCORS(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
 
-// cors lets the allowed origins in and answers their preflights.
+// cors adds the headers for allowed origins and responds to their preflight requests.
 func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
-	h.Add("Vary", "Origin") // with and without: a cache must not give the answer of the one to the other
+	h.Add("Vary", "Origin") // in both cases, so that a cache does not mix up the responses
 	origin := r.Header.Get("Origin")
 	if !slices.Contains(c.origins, origin) {
 		return false
@@ -192,17 +193,17 @@ func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	return true
 }
 
-// requestID takes the caller's id where it is harmless, and makes one else.
-func requestID(given string) string {
-	if given != "" && len(given) <= 64 && strings.Trim(given, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" {
-		return given
+// requestID returns the caller's id if it is harmless, and a new one otherwise.
+func requestID(header string) string {
+	if header != "" && len(header) <= 64 && strings.Trim(header, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" {
+		return header
 	}
 	var raw [12]byte
 	_, _ = rand.Read(raw[:])
 	return hex.EncodeToString(raw[:])
 }
 
-// door names what a request was for, in few words: a metric has no ids in it.
+// door returns the name of the door of a path: metric labels must not contain ids.
 func door(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
@@ -212,7 +213,7 @@ func door(path string) string {
 	return "other"
 }
 
-// method keeps what a client invents out of metrics and logs.
+// method replaces unknown methods, so that clients cannot add labels to metrics and logs.
 func method(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -221,7 +222,7 @@ func method(m string) string {
 	return "other"
 }
 
-// hostOf is the host name of a URL.
+// hostOf returns the host name of a URL.
 func hostOf(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

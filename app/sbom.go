@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/pages"
 )
 
-// Bill is a software bill of materials: CycloneDX 1.6, JSON, with the members that we have something to say for.
+// Bill is a software bill of materials: CycloneDX 1.6, JSON, with the members that apply.
 type Bill struct {
 	Format     string      `json:"bomFormat"`
 	Spec       string      `json:"specVersion"`
@@ -24,7 +24,7 @@ type billAbout struct {
 	Component Component `json:"component"`
 }
 
-// Component is the program, or one thing that is built into it.
+// Component is the program or a component that is built into it.
 type Component struct {
 	Type    string `json:"type"`
 	Ref     string `json:"bom-ref"`
@@ -34,24 +34,24 @@ type Component struct {
 	Hashes  []Hash `json:"hashes,omitempty"`
 }
 
-// Hash is a hash of a component's content, in hexadecimal. That of a Go module is its sum in go.sum (over the hashes of
-// its files), as other makers of bills write it.
+// Hash is a hash of a component's content in hexadecimal. For a Go module it is the checksum in go.sum (over the hashes
+// of its files), as in other SBOM tools.
 type Hash struct {
 	Alg     string `json:"alg"`
 	Content string `json:"content"`
 }
 
-// Materials lists what this very binary is made of: what the linker noted in it, with the Go version, and the packages
-// whose files are embedded.
+// Materials lists the components of the running binary: what the linker recorded in it, with the Go version, and the
+// packages whose files are embedded.
 func Materials() (*Bill, error) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return nil, errors.New("the binary was built without its list of modules")
 	}
-	return materials(info, pages.Parcels()), nil
+	return materials(info, pages.Packages()), nil
 }
 
-func materials(info *debug.BuildInfo, parcels []pages.Parcel) *Bill {
+func materials(info *debug.BuildInfo, parcels []pages.Package) *Bill {
 	b := &Bill{Format: "CycloneDX", Spec: "1.6", Version: 1}
 	b.Metadata.Component = component("application", "golang", info.Main.Path, Build().Version)
 	b.Components = append(b.Components, component("library", "golang", "std", strings.TrimPrefix(info.GoVersion, "go")))
@@ -60,18 +60,19 @@ func materials(info *debug.BuildInfo, parcels []pages.Parcel) *Bill {
 			dep = dep.Replace
 		}
 		c := component("library", "golang", dep.Path, dep.Version)
-		c.Hashes = hashed("SHA-256", strings.TrimPrefix(dep.Sum, "h1:"))
+		c.Hashes = hashesOf("SHA-256", strings.TrimPrefix(dep.Sum, "h1:"))
 		b.Components = append(b.Components, c)
 	}
 	for _, p := range parcels {
 		c := component("library", "npm", p.Name, p.Version)
-		c.Hashes = hashed("SHA-512", strings.TrimPrefix(p.Integrity, "sha512-"))
+		c.Hashes = hashesOf("SHA-512", strings.TrimPrefix(p.Integrity, "sha512-"))
 		b.Components = append(b.Components, c)
 	}
 	return b
 }
 
-// component names one in the way of package URLs: pkg:golang/path@version, with the scope of an npm package escaped.
+// component returns a component with its package URL: pkg:golang/path@version, with the scope of an npm package
+// escaped.
 func component(of, kind, name, version string) Component {
 	purl := "pkg:" + kind + "/" + strings.ReplaceAll(name, "@", "%40")
 	if version != "" {
@@ -80,8 +81,8 @@ func component(of, kind, name, version string) Component {
 	return Component{Type: of, Ref: purl, Name: name, Version: version, PURL: purl}
 }
 
-// hashed is a hash that was noted in Base64; none where nothing was noted.
-func hashed(alg, noted string) []Hash {
+// hashesOf returns a hash recorded in Base64; none if there is no record.
+func hashesOf(alg, noted string) []Hash {
 	raw, err := base64.StdEncoding.DecodeString(noted)
 	if err != nil || len(raw) == 0 {
 		return nil

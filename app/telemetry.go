@@ -25,7 +25,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// metrics is what /metrics shows. No label holds an id or anything personal.
+// metrics holds what /metrics exports. Labels must not contain ids or personal data.
 type metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
@@ -57,14 +57,14 @@ func newMetrics(outbox domain.Outbox, log *slog.Logger) *metrics {
 	return m
 }
 
-// follow shows how many subscriptions are open.
+// follow exports the number of open subscriptions.
 func (m *metrics) follow(live *domain.Live) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gatehouse_subscriptions", Help: "Subscriptions that are open now.",
 	}, func() float64 { return float64(live.Followers()) }))
 }
 
-// tally shows how many messages are in each state, the dead ones among them.
+// tally exports the number of messages in each state, including dead ones.
 type tally struct {
 	outbox domain.Outbox
 	log    *slog.Logger
@@ -103,14 +103,14 @@ func adminHandler(m *metrics) http.Handler {
 // bareBody is a JSON object of 200 bytes.
 var bareBody = []byte(`{"bare":"` + strings.Repeat("x", 189) + `"}`)
 
-// bare is what HTTP itself costs on this machine: an answer without a record, a rule or a caller. Measurements set
-// every other rate in relation to it (docs/performance.md).
+// bare is the baseline of HTTP itself on this machine: a response without a record, a rule or a caller. Benchmarks
+// relate every other rate to it (docs/performance.md).
 func bare(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(bareBody)
 }
 
-// startTracing exports traces when the standard OTLP variables name an endpoint; stop flushes them.
+// startTracing exports traces if the standard OTLP variables name an endpoint; stop flushes them.
 func startTracing(ctx context.Context) (wrap func(http.Handler) http.Handler, stop func(context.Context) error, err error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" ||
 		os.Getenv("OTEL_SDK_DISABLED") == "true" {
@@ -134,13 +134,13 @@ func startTracing(ctx context.Context) (wrap func(http.Handler) http.Handler, st
 	return wrap, provider.Shutdown, nil
 }
 
-// BuildInfo says what is running.
+// BuildInfo describes the running program.
 type BuildInfo struct{ Version, Commit, Go string }
 
 // version is set by the release build: -ldflags "-X github.com/gatehouse/gatehouse/app.version=…".
 var version = "development"
 
-// Build says what is running.
+// Build returns the description of the running program.
 func Build() BuildInfo {
 	b := BuildInfo{Version: version, Commit: "unknown", Go: runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {

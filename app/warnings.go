@@ -11,8 +11,9 @@ import (
 	"github.com/gatehouse/gatehouse/notify"
 )
 
-// Warnings says which settings leave open what could be closed, each in one sentence with the setting that closes it.
-// All of them are allowed: what a network keeps, this program cannot know. The server logs them at its start.
+// Warnings returns the settings that leave something unprotected, each in one sentence with the setting that protects
+// it. All of them are permitted, because the program cannot know what the network protects. The server logs them at
+// startup.
 func (c *Config) Warnings() []string {
 	var out []string
 	warn := func(when bool, text string) {
@@ -25,7 +26,7 @@ func (c *Config) Warnings() []string {
 	warn(twilioInClear(c.SMSURL), "GATEHOUSE_SMS_URL: texts go in the clear; give an https base")
 	warn(databaseInClear(c.DatabaseURL), "GATEHOUSE_DATABASE_URL: the connection may be in the clear or to somebody else; add sslmode=verify-full")
 	warn(collectorInClear(), "OTEL_EXPORTER_OTLP_ENDPOINT: traces go in the clear; give an https address")
-	if c.Development() { // reached by this machine only
+	if c.Development() { // reachable from this machine only
 		return out
 	}
 	warn(c.Audience == "", "GATEHOUSE_AUDIENCE is not set: tokens that the issuer made for other services are accepted here too")
@@ -34,7 +35,7 @@ func (c *Config) Warnings() []string {
 	return out
 }
 
-// twilioInClear reports whether texts leave this machine without TLS.
+// twilioInClear reports whether text messages leave this machine without TLS.
 func twilioInClear(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && plainHTTP(u.Query().Get("base"))
@@ -51,19 +52,19 @@ func plainHTTP(raw string) bool {
 	return err == nil && u.Scheme == "http" && !loopback(u.Hostname())
 }
 
-// databaseInClear reports whether a connection to a database on another machine does without TLS, may do without it,
-// or is not checked to lead to the host that was asked for. It looks at what the driver makes of the URL and of the
-// standard variables: several ways to connect to one host (sslmode=allow, prefer) are in Fallbacks.
+// databaseInClear reports whether a connection to a database on another machine is not encrypted, may fall back to no
+// encryption, or does not verify the host. It examines the driver's interpretation of the URL and the standard
+// variables: alternative ways to connect to one host (sslmode=allow, prefer) are in Fallbacks.
 func databaseInClear(raw string) bool {
 	if !strings.HasPrefix(raw, "postgres") {
 		return false
 	}
 	c, err := pgx.ParseConfig(raw)
 	if err != nil {
-		return false // Check tells
+		return false // reported by Check
 	}
 	open := func(host string, how *tls.Config) bool {
-		// With verify-ca the driver looks at the certificate by itself.
+		// With verify-ca the driver verifies the certificate itself.
 		checked := how != nil && (!how.InsecureSkipVerify || how.VerifyPeerCertificate != nil)
 		return !checked && !strings.HasPrefix(host, "/") && !loopback(host)
 	}

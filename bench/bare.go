@@ -19,7 +19,7 @@ import (
 )
 
 // bareRows are the signing rates and the rate of the slow hash of this machine: what T1 and W2 are measured by.
-func bareRows() ([]measured, error) {
+func bareRows() ([]benchRow, error) {
 	payload := make([]byte, 512) // about what a session token is before its signature
 	rs, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -51,17 +51,17 @@ func bareRows() ([]measured, error) {
 			return err
 		},
 	}
-	var out []measured
+	var out []benchRow
 	for _, id := range []string{"T1 RS256", "T1 ES256", "T1 EdDSA", "W2"} {
-		out = append(out, measured{system: "bare", id: id, run: func(_ context.Context, d time.Duration) (sample, error) {
-			return spin(sign[id], d)
+		out = append(out, benchRow{system: "bare", id: id, run: func(_ context.Context, d time.Duration) (sample, error) {
+			return runOnAllProcessors(sign[id], d)
 		}})
 	}
 	return out, nil
 }
 
 // spin does the work on every processor until the time is over.
-func spin(work func() error, d time.Duration) (sample, error) {
+func runOnAllProcessors(work func() error, d time.Duration) (sample, error) {
 	var workers sync.WaitGroup
 	counts := make([]histogram, runtime.GOMAXPROCS(0))
 	errs := make(chan error, len(counts))

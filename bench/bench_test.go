@@ -32,7 +32,7 @@ func TestHistogram(t *testing.T) {
 	t.Parallel()
 	for d := time.Duration(1); d < time.Hour; d = d*3/2 + 1 {
 		low := lowest(bucketOf(d))
-		if low > d || float64(d-low) > float64(d)/fine+1 {
+		if low > d || float64(d-low) > float64(d)/bucketsPerOctave+1 {
 			t.Errorf("%v is counted as %v", d, low)
 		}
 		if bucketOf(low) != bucketOf(d) {
@@ -57,7 +57,7 @@ func TestHistogram(t *testing.T) {
 		want time.Duration
 	}{{0.001, time.Millisecond}, {0.5, 500 * time.Millisecond}, {0.99, 990 * time.Millisecond}, {1, time.Second}} {
 		got := all.percentile(c.p)
-		if got > c.want || float64(c.want-got) > float64(c.want)/fine {
+		if got > c.want || float64(c.want-got) > float64(c.want)/bucketsPerOctave {
 			t.Errorf("percentile %v is %v, want about %v", c.p, got, c.want)
 		}
 	}
@@ -102,9 +102,9 @@ func TestRatio(t *testing.T) {
 func TestInterleave(t *testing.T) {
 	t.Parallel()
 	var order []string
-	row := func(id string, fails int) measured {
+	row := func(id string, fails int) benchRow {
 		n := 0
-		return measured{system: "sqlite", id: id, run: func(context.Context, time.Duration) (sample, error) {
+		return benchRow{system: "sqlite", id: id, run: func(context.Context, time.Duration) (sample, error) {
 			order = append(order, id)
 			if n++; n == fails {
 				return sample{}, errors.New("refused")
@@ -112,7 +112,7 @@ func TestInterleave(t *testing.T) {
 			return sample{rate: float64(n)}, nil
 		}}
 	}
-	f, err := interleave(t.Context(), []measured{row("a", 0), row("b", 3), row("c", 0)}, 3, time.Second, io.Discard)
+	f, err := interleave(t.Context(), []benchRow{row("a", 0), row("b", 3), row("c", 0)}, 3, time.Second, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "sqlite b: refused") {
 		t.Errorf("the error is %v", err)
 	}
@@ -127,9 +127,9 @@ func TestInterleave(t *testing.T) {
 // TestSideBySide: what is compared is measured one after the other, and the row whose work goes on afterwards last.
 func TestSideBySide(t *testing.T) {
 	t.Parallel()
-	var rows []measured
+	var rows []benchRow
 	for _, k := range []key{{"sqlite", "R1"}, {"sqlite", "W2"}, {"sqlite", "T1"}, {"postgres", "R1"}, {"postgres", "W2"}, {"bare", "T1"}, {"pgbench", "R1"}} {
-		rows = append(rows, measured{system: k.System, id: k.ID})
+		rows = append(rows, benchRow{system: k.System, id: k.ID})
 	}
 	inOrder(rows)
 	var got []string
@@ -200,11 +200,11 @@ func TestClient(t *testing.T) {
 func TestBetween(t *testing.T) {
 	t.Parallel()
 	page := "before\n" + beginTables + "old\n" + endTables + "after\n"
-	got, err := between(page, beginTables, endTables, "\nnew\n")
+	got, err := replaceBetween(page, beginTables, endTables, "\nnew\n")
 	if want := "before\n" + beginTables + "\nnew\n\n" + endTables + "after\n"; err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := between("nothing", beginTables, endTables, "new"); err == nil {
+	if _, err := replaceBetween("nothing", beginTables, endTables, "new"); err == nil {
 		t.Error("a page without markers was written")
 	}
 }

@@ -29,7 +29,7 @@ type target struct {
 }
 
 // load is what one round of one row gave.
-type load struct {
+type loadResult struct {
 	good uint64
 	took time.Duration
 	histogram
@@ -37,19 +37,19 @@ type load struct {
 
 // drive keeps so many connections busy, each with one request at a time, until the time is over. An answer that is
 // not as it should be ends the measurement: a rate of refusals is no rate.
-func drive(ctx context.Context, t target, connections int, d time.Duration) (load, error) {
+func drive(ctx context.Context, t target, connections int, d time.Duration) (loadResult, error) {
 	conns := make([]*connection, connections)
 	for i := range conns {
 		c, err := dial(ctx, t.address)
 		if err != nil {
-			return load{}, err
+			return loadResult{}, err
 		}
 		defer c.close()
-		_ = c.conn.SetDeadline(time.Now().Add(d + patience))
+		_ = c.conn.SetDeadline(time.Now().Add(d + responseTimeout))
 		conns[i] = c
 	}
 	var workers sync.WaitGroup
-	loads := make([]load, connections)
+	loads := make([]loadResult, connections)
 	errs := make([]error, connections)
 	start := time.Now()
 	end := start.Add(d)
@@ -70,7 +70,7 @@ func drive(ctx context.Context, t target, connections int, d time.Duration) (loa
 		})
 	}
 	workers.Wait()
-	var sum load
+	var sum loadResult
 	sum.took = time.Since(start)
 	for i := range loads {
 		sum.merge(&loads[i].histogram)
@@ -102,7 +102,7 @@ func dial(ctx context.Context, address string) (*connection, error) {
 func (c *connection) close() { _ = c.conn.Close() }
 
 // patience is for one answer.
-const patience = 30 * time.Second
+const responseTimeout = 30 * time.Second
 
 func (c *connection) exchange(request []byte, t target, holds string) error {
 	if _, err := c.conn.Write(request); err != nil {
@@ -169,11 +169,11 @@ func (c *connection) read() (status int, err error) {
 	case length < 0:
 		return status, errNotHTTP
 	}
-	return status, c.take(length)
+	return status, c.readBody(length)
 }
 
 // take reads so many bytes of the body.
-func (c *connection) take(n int) error {
+func (c *connection) readBody(n int) error {
 	at := len(c.body)
 	if cap(c.body) < at+n {
 		c.body = append(make([]byte, 0, 2*(at+n)), c.body...)
@@ -194,7 +194,7 @@ func (c *connection) chunks() error {
 			return errNotHTTP
 		}
 		if n > 0 {
-			if err := c.take(int(n)); err != nil {
+			if err := c.readBody(int(n)); err != nil {
 				return err
 			}
 		}
@@ -208,13 +208,13 @@ func (c *connection) chunks() error {
 }
 
 // one sends one request and gives the body of the answer.
-func one(ctx context.Context, t target, request []byte, holds string) (head, body string, err error) {
+func exchangeOnce(ctx context.Context, t target, request []byte, holds string) (head, body string, err error) {
 	c, err := dial(ctx, t.address)
 	if err != nil {
 		return "", "", err
 	}
 	defer c.close()
-	_ = c.conn.SetDeadline(time.Now().Add(patience))
+	_ = c.conn.SetDeadline(time.Now().Add(responseTimeout))
 	err = c.exchange(request, t, holds)
 	return string(c.head), string(c.body), err
 }

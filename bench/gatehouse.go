@@ -49,7 +49,7 @@ func (s *server) stop() {
 
 // leash ends a process, and removes its folder where one is named, when this program has ended in whatever way: a
 // shell waits for the end of its input. It is to be let go once the process has ended.
-func leash(pid int, signal, dir string) (unleash func(), err error) {
+func tether(pid int, signal, dir string) (unleash func(), err error) {
 	cmd := exec.Command("sh", "-c", `read _; kill -"$1" "$0" 2>/dev/null; [ -z "$2" ] || { sleep 2; rm -rf "$2"; }`, strconv.Itoa(pid), signal, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for it
 	held, err := cmd.StdinPipe()
@@ -83,7 +83,7 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		_ = s.cmd.Wait()
 		close(s.ended)
 	}()
-	if s.unleash, err = leash(s.pid(), "TERM", ""); err != nil {
+	if s.unleash, err = tether(s.pid(), "TERM", ""); err != nil {
 		s.unleash = func() {}
 		s.stop()
 		return nil, err
@@ -99,8 +99,8 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		select {
 		case <-s.ended:
 			s.unleash()
-			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("%s ended at its start: %s", name, said)
+			output, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("%s ended at its start: %s", name, output)
 		case <-ctx.Done():
 			s.stop()
 			return nil, ctx.Err()
@@ -108,8 +108,8 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		}
 		if time.Now().After(deadline) {
 			s.stop()
-			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("%s does not answer: %s", name, said)
+			output, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("%s does not answer: %s", name, output)
 		}
 	}
 }
@@ -165,11 +165,11 @@ func newGatehouse(program, dir, url, key string, more ...string) (*gatehouse, er
 func (g *gatehouse) command(ctx context.Context, in io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, g.program, args...)
 	cmd.Dir, cmd.Stdin, cmd.Env = g.dir, in, append(plainEnvironment(), g.env...)
-	var told bytes.Buffer
-	cmd.Stderr = &told
+	var stdout bytes.Buffer
+	cmd.Stderr = &stdout
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("gatehouse %s: %w: %s", args[0], err, told.String())
+		return "", fmt.Errorf("gatehouse %s: %w: %s", args[0], err, stdout.String())
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -240,7 +240,7 @@ func (s *server) pending(ctx context.Context) (waiting bool, err error) {
 }
 
 // settle waits until the mails of a row are out, for they would take the processors from the next.
-func (s *server) settle(ctx context.Context) {
+func (s *server) waitForMails(ctx context.Context) {
 	for range 200 {
 		if waiting, err := s.pending(ctx); err != nil || !waiting {
 			return

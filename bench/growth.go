@@ -23,7 +23,7 @@ var rowsOf = map[string]string{
 }
 
 // growing is the statement that adds sessions without anything personal, which only the product could seal.
-func growing(database string, from, to int) string {
+func growStatement(database string, from, to int) string {
 	now := time.Now()
 	created, until := now.Add(-time.Hour).UnixMicro(), now.Add(24*time.Hour).UnixMicro()
 	return fmt.Sprintf("INSERT INTO sessions (id, version, created_at, updated_at, state, user_id, tasks, last_active_at, abandon_at, expire_at, watch_at) "+
@@ -82,17 +82,17 @@ func (b *bench) grow(ctx context.Context, database string, sizes []int, text io.
 	if err := g.load(ctx, world{}); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g, false)
+	auth, err := callers(ctx, g, false)
 	if err != nil {
 		return err
 	}
 	var firstR1, firstW1 float64
 	have := 0
 	for _, size := range sizes {
-		b.say("%s: adding sessions up to %d", database, size)
+		b.logf("%s: adding sessions up to %d", database, size)
 		if p != nil {
 			for ; have < size; have = min(have+loadingStep, size) {
-				if err := p.exec(ctx, growing(database, have, min(have+loadingStep, size))); err != nil {
+				if err := p.exec(ctx, growStatement(database, have, min(have+loadingStep, size))); err != nil {
 					return err
 				}
 			}
@@ -111,11 +111,11 @@ func (b *bench) grow(ctx context.Context, database string, sizes []int, text io.
 		if p != nil {
 			s.database = p.pid()
 		}
-		f, err := interleave(ctx, []measured{
+		f, err := interleave(ctx, []benchRow{
 			{system: database, id: "H0", run: over(s, bareTarget(s))},
-			{system: database, id: "R1", run: over(s, onSession(s, who, documentR1, 0, size))},
-			{system: database, id: "W1", run: over(s, onSession(s, who, documentW1, 0, size))},
-		}, b.rounds, b.duration, b.words)
+			{system: database, id: "R1", run: over(s, onSession(s, auth, documentR1, 0, size))},
+			{system: database, id: "W1", run: over(s, onSession(s, auth, documentW1, 0, size))},
+		}, b.rounds, b.duration, b.progress)
 		s.stop()
 		if err != nil {
 			return err
@@ -141,7 +141,7 @@ func addToSQLite(ctx context.Context, file string, from, to int) error {
 	defer store.Close()
 	store.SetMaxOpenConns(1)
 	for ; from < to; from = min(from+loadingStep, to) {
-		if _, err := store.ExecContext(ctx, growing("sqlite", from, min(from+loadingStep, to))); err != nil {
+		if _, err := store.ExecContext(ctx, growStatement("sqlite", from, min(from+loadingStep, to))); err != nil {
 			return fmt.Errorf("add sessions: %w", err)
 		}
 	}

@@ -9,30 +9,30 @@ import (
 
 // fine is how many buckets a power of two has: a bucket is 1/64 of its value wide, so a percentile is off by 1.6 %
 // at most.
-const fine = 64
+const bucketsPerOctave = 64
 
 // histogram counts durations.
 type histogram struct {
-	buckets [64 * fine]uint64
+	buckets [64 * bucketsPerOctave]uint64
 	count   uint64
 }
 
 func bucketOf(d time.Duration) int {
 	ns := uint64(max(d, 0))
-	if ns < fine {
+	if ns < bucketsPerOctave {
 		return int(ns)
 	}
 	exponent := bits.Len64(ns) - 7 // 64 <= ns>>exponent < 128
-	return (exponent+1)*fine + int(ns>>exponent) - fine
+	return (exponent+1)*bucketsPerOctave + int(ns>>exponent) - bucketsPerOctave
 }
 
 // lowest is the least duration of a bucket.
 func lowest(bucket int) time.Duration {
-	if bucket < fine {
+	if bucket < bucketsPerOctave {
 		return time.Duration(bucket)
 	}
-	exponent := bucket/fine - 1
-	return time.Duration((bucket%fine + fine) << exponent)
+	exponent := bucket/bucketsPerOctave - 1
+	return time.Duration((bucket%bucketsPerOctave + bucketsPerOctave) << exponent)
 }
 
 func (h *histogram) add(d time.Duration) {

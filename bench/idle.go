@@ -12,7 +12,7 @@ import (
 // idlers measures what connections cost that have had one GraphQL answer each and then wait: on a server that has
 // served nothing else.
 func (b *bench) idlers(ctx context.Context) error {
-	small := newWorld(called)
+	small := newWorld(callerSessions)
 	g, err := newGatehouse(b.program, filepath.Join(b.dir, "idle"), "", newKey())
 	if err != nil {
 		return err
@@ -20,7 +20,7 @@ func (b *bench) idlers(ctx context.Context) error {
 	if err := g.load(ctx, small); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g, false)
+	auth, err := callers(ctx, g, false)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (b *bench) idlers(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	t := onSession(s, who, documentR1, 0, small.rows)
+	t := onSession(s, auth, documentR1, 0, small.rows)
 	// What is made once, at the first requests, is no part of a connection.
 	if _, err := drive(ctx, t, 1, 500*time.Millisecond); err != nil {
 		return err
@@ -41,12 +41,12 @@ func (b *bench) idlers(ctx context.Context) error {
 			c.close()
 		}
 	}()
-	b.say("%d idle connections", b.idle)
+	b.logf("%d idle connections", b.idle)
 	var out []byte
 	ask := func(n int) error {
 		var holds string
 		out, holds = t.request(out[:0], n%connections, newRandom())
-		_ = conns[n].conn.SetDeadline(time.Now().Add(patience))
+		_ = conns[n].conn.SetDeadline(time.Now().Add(responseTimeout))
 		return conns[n].exchange(out, t, holds)
 	}
 	for n := range b.idle {

@@ -20,7 +20,7 @@ type figures map[key][]sample
 // interleave measures every row once a round, so that what disturbs the machine for a while disturbs all of them.
 // Rounds go through the rows in one order and back in the other. A short round comes before them and is forgotten:
 // what is made at the first request, is. A row that fails is left out from then on.
-func interleave(ctx context.Context, rows []measured, rounds int, d time.Duration, words io.Writer) (figures, error) {
+func interleave(ctx context.Context, rows []benchRow, rounds int, d time.Duration, progress io.Writer) (figures, error) {
 	out := figures{}
 	broken := map[key]bool{}
 	var failures []error
@@ -45,14 +45,14 @@ func interleave(ctx context.Context, rows []measured, rounds int, d time.Duratio
 				broken[k] = true
 				delete(out, k)
 				failures = append(failures, fmt.Errorf("%s %s: %w", row.system, row.id, err))
-				fmt.Fprintf(words, "round %d  %-12s %-8s failed: %v\n", round, row.system, row.id, err)
+				fmt.Fprintf(progress, "round %d  %-12s %-8s failed: %v\n", round, row.system, row.id, err)
 				continue
 			}
 			if round == 0 {
 				continue
 			}
 			out[k] = append(out[k], got)
-			fmt.Fprintf(words, "round %d  %-12s %-8s %9.0f/s  p50 %9v  p99 %9v  server %5.0f us  database %5.0f us\n", round, row.system, row.id,
+			fmt.Fprintf(progress, "round %d  %-12s %-8s %9.0f/s  p50 %9v  p99 %9v  server %5.0f us  database %5.0f us\n", round, row.system, row.id,
 				got.rate, got.p50.Round(time.Microsecond), got.p99.Round(time.Microsecond), micros(got.server), micros(got.database))
 		}
 	}

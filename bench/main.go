@@ -51,8 +51,8 @@ type options struct {
 }
 
 func main() {
-	if given := os.Getenv(referenceVariable); given != "" {
-		fmt.Fprintln(os.Stderr, reference(given))
+	if referenceConfig := os.Getenv(referenceVariable); referenceConfig != "" {
+		fmt.Fprintln(os.Stderr, reference(referenceConfig))
 		os.Exit(1)
 	}
 	var o options
@@ -103,14 +103,14 @@ func (o options) wants(system, id string) bool {
 		return false
 	}
 	family, _, _ := strings.Cut(id, " ")
-	return id == "H0" || len(o.only) == 0 || slices.ContainsFunc(o.only, func(one string) bool {
-		asked, _, _ := strings.Cut(one, " ")
-		return one == id || one == family || asked == id
+	return id == "H0" || len(o.only) == 0 || slices.ContainsFunc(o.only, func(entry string) bool {
+		selected, _, _ := strings.Cut(entry, " ")
+		return entry == id || entry == family || selected == id
 	})
 }
 
 // run measures and reports: tables to out, progress to words.
-func run(ctx context.Context, o options, out, words io.Writer) (err error) {
+func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	// Thousands of connections need as many descriptors; the servers inherit the limit.
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
@@ -121,10 +121,10 @@ func run(ctx context.Context, o options, out, words io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{options: o, dir: dir, words: words, world: newWorld(o.rows)}
+	b := &bench{options: o, dir: dir, progress: progress, world: newWorld(o.rows)}
 	defer b.close()
 	if b.program = o.program; b.program == "" {
-		b.say("building")
+		b.logf("building")
 		if b.program, err = build(ctx, dir); err != nil {
 			return err
 		}
@@ -140,23 +140,23 @@ func run(ctx context.Context, o options, out, words io.Writer) (err error) {
 // bench is one run.
 type bench struct {
 	options
-	dir   string
-	words io.Writer
-	world world
-	rows  []measured
-	notes []string
+	dir      string
+	progress io.Writer
+	world    world
+	rows     []benchRow
+	notes    []string
 	// started are the servers to stop.
 	started []func()
 }
 
-func (b *bench) say(format string, args ...any) {
-	fmt.Fprintf(b.words, time.Now().Format("15:04:05")+" "+format+"\n", args...)
+func (b *bench) logf(format string, args ...any) {
+	fmt.Fprintf(b.progress, time.Now().Format("15:04:05")+" "+format+"\n", args...)
 }
 
 // note is a line below the tables.
 func (b *bench) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
-	b.say(format, args...)
+	b.logf(format, args...)
 }
 
 func (b *bench) close() {
@@ -166,7 +166,7 @@ func (b *bench) close() {
 	_ = os.RemoveAll(b.dir)
 }
 
-func (b *bench) add(rows ...measured) {
+func (b *bench) add(rows ...benchRow) {
 	for _, r := range rows {
 		if b.wants(r.system, r.id) {
 			b.rows = append(b.rows, r)
@@ -201,8 +201,8 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	inOrder(b.rows)
 
 	begin := time.Now()
-	b.say("%d rows, %d rounds of %v", len(b.rows), b.rounds, b.duration)
-	f, failed := interleave(ctx, b.rows, b.rounds, b.duration, b.words)
+	b.logf("%d rows, %d rounds of %v", len(b.rows), b.rounds, b.duration)
+	f, failed := interleave(ctx, b.rows, b.rounds, b.duration, b.progress)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -234,19 +234,19 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintln(out, text)
 	if b.results != "" {
-		file, err := keep(b.results, begin, about, f)
+		file, err := writeSamples(b.results, begin, about, f)
 		if err != nil {
 			return err
 		}
-		b.say("every sample is in %s", file)
+		b.logf("every sample is in %s", file)
 	}
 	if b.page != "" && !b.whole {
-		b.say("%s stays as it is: not everything was measured", b.page)
+		b.logf("%s stays as it is: not everything was measured", b.page)
 	} else if b.page != "" {
 		if err := writePage(b.page, beginTables, endTables, text); err != nil {
 			return err
 		}
-		b.say("the tables are in %s", b.page)
+		b.logf("the tables are in %s", b.page)
 	}
 	return failed
 }
@@ -268,14 +268,14 @@ func (b *bench) quiet() error {
 
 // inOrder puts what is compared side by side, so that both have the machine as it is then. What goes on after its answer
 // is at the end, where the order turns, and away from the others: the mails of createInvitation.
-func inOrder(rows []measured) {
+func inOrder(rows []benchRow) {
 	ids := map[string]int{"W2": len(rows)}
 	for i, r := range rows {
 		if _, ok := ids[r.id]; !ok {
 			ids[r.id] = i
 		}
 	}
-	slices.SortStableFunc(rows, func(x, y measured) int { return ids[x.id] - ids[y.id] })
+	slices.SortStableFunc(rows, func(x, y benchRow) int { return ids[x.id] - ids[y.id] })
 }
 
 // newKey is an encryption key as text.
@@ -289,7 +289,7 @@ func newKey() string {
 
 // fill makes the directory, the sessions and the invitations.
 func (b *bench) fill(ctx context.Context, g *gatehouse, key string, w world) error {
-	b.say("loading %d sessions and %d invitations into %s", w.rows+w.onClients, w.rows, filepath.Base(g.dir))
+	b.logf("loading %d sessions and %d invitations into %s", w.rows+w.onClients, w.rows, filepath.Base(g.dir))
 	if err := g.load(ctx, w); err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func (b *bench) fill(ctx context.Context, g *gatehouse, key string, w world) err
 	if err != nil {
 		return err
 	}
-	return w.invite(ctx, g.url, parsed)
+	return w.insertInvitations(ctx, g.url, parsed)
 }
 
 func (b *bench) serve(ctx context.Context, g *gatehouse, name string) (*server, error) {
@@ -317,7 +317,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	if err := b.fill(ctx, g, key, b.world); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g, b.wants("", "T1"))
+	auth, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -327,14 +327,14 @@ func (b *bench) sqlite(ctx context.Context) error {
 			return err
 		}
 		b.started = append(b.started, r.stop)
-		plain := onSession(r, who, documentW1, 0, b.world.rows)
-		b.add(measured{system: "reference", id: "W1", run: over(r, plain)})
+		plain := onSession(r, auth, documentW1, 0, b.world.rows)
+		b.add(benchRow{system: "reference", id: "W1", run: over(r, plain)})
 	}
 	s, err := b.serve(ctx, g, "sqlite")
 	if err != nil {
 		return err
 	}
-	rows, err := product(ctx, "sqlite", s, who, b.world, b.wants)
+	rows, err := product(ctx, "sqlite", s, auth, b.world, b.wants)
 	if err != nil {
 		return err
 	}
@@ -344,7 +344,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if !b.wants("sqlite", "T1 "+algorithm) {
 			continue
 		}
-		small := newWorld(called)
+		small := newWorld(callerSessions)
 		other, err := newGatehouse(b.program, filepath.Join(b.dir, algorithm), "", newKey(), "GATEHOUSE_SESSION_TOKEN_ALG="+algorithm)
 		if err != nil {
 			return err
@@ -352,7 +352,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if err := other.load(ctx, small); err != nil {
 			return err
 		}
-		who, err := callers(ctx, other, true)
+		auth, err := callers(ctx, other, true)
 		if err != nil {
 			return err
 		}
@@ -360,7 +360,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.add(measured{system: "sqlite", id: "T1 " + algorithm, run: over(s, tokenTarget(s, who, small)), server: s})
+		b.add(benchRow{system: "sqlite", id: "T1 " + algorithm, run: over(s, tokenTarget(s, auth, small)), server: s})
 	}
 	return nil
 }
@@ -382,7 +382,7 @@ func (b *bench) postgres(ctx context.Context) error {
 	if err := p.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
 		return err
 	}
-	who, err := callers(ctx, g, b.wants("", "T1"))
+	auth, err := callers(ctx, g, b.wants("", "T1"))
 	if err != nil {
 		return err
 	}
@@ -391,7 +391,7 @@ func (b *bench) postgres(ctx context.Context) error {
 		return err
 	}
 	s.database = p.pid()
-	rows, err := product(ctx, "postgres", s, who, b.world, b.wants)
+	rows, err := product(ctx, "postgres", s, auth, b.world, b.wants)
 	if err != nil {
 		return err
 	}
@@ -411,7 +411,7 @@ func (b *bench) postgres(ctx context.Context) error {
 		}
 		cache = filepath.Join(base, "gatehouse-bench")
 	}
-	b.say("PostGraphile %s", postgraphileVersion)
+	b.logf("PostGraphile %s", postgraphileVersion)
 	node, err := startPostGraphile(ctx, b.dir, cache, p.url)
 	if err != nil {
 		b.note("PostGraphile was left out: %v.", err)

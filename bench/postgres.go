@@ -36,19 +36,19 @@ type postgres struct {
 var errNoPostgres = errors.New("no PostgreSQL is installed (looked for initdb and pgbench)")
 
 func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err error) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	slices.SortFunc(found, func(a, b string) int {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	slices.SortFunc(candidates, func(a, b string) int {
 		x, _ := strconv.Atoi(strings.Split(a, "/")[4])
 		y, _ := strconv.Atoi(strings.Split(b, "/")[4])
 		return y - x
 	})
 	if path, err := exec.LookPath("initdb"); err == nil {
-		found = append(found, path)
+		candidates = append(candidates, path)
 	}
-	if len(found) == 0 {
+	if len(candidates) == 0 {
 		return nil, errNoPostgres
 	}
-	p := &postgres{bin: filepath.Dir(found[0]), end: make(chan struct{})}
+	p := &postgres{bin: filepath.Dir(candidates[0]), end: make(chan struct{})}
 	if p.dir, err = os.MkdirTemp("", "gatehouse-bench-pg-"); err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 			_ = os.RemoveAll(p.dir)
 		}
 	}()
-	who, err := stranger(p.dir)
+	credential, err := unprivilegedUser(p.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 	run := func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(filepath.Join(p.bin, name), args...)
 		cmd.Dir, cmd.Env = p.dir, append(plainEnvironment(), "HOME="+p.dir, "LC_ALL=C")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: who}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
 		return cmd
 	}
 	out, err := run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput()
@@ -98,7 +98,7 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 		_ = log.Close()
 		close(p.end)
 	}()
-	if p.unleash, err = leash(p.pid(), "QUIT", p.dir); err != nil {
+	if p.unleash, err = tether(p.pid(), "QUIT", p.dir); err != nil {
 		p.unleash = func() {}
 		p.stop()
 		return nil, err
@@ -111,8 +111,8 @@ func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err 
 		select {
 		case <-p.end:
 			p.unleash()
-			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("PostgreSQL did not start: %s", said)
+			output, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("PostgreSQL did not start: %s", output)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -150,17 +150,17 @@ func (p *postgres) exec(ctx context.Context, statements ...string) error {
 }
 
 // stranger is whom to run as: PostgreSQL refuses root. The folder becomes his.
-func stranger(dir string) (*syscall.Credential, error) {
+func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is the user we are
 	}
 	for _, name := range []string{"postgres", "nobody"} {
-		found, err := user.Lookup(name)
+		account, err := user.Lookup(name)
 		if err != nil {
 			continue
 		}
-		uid, err1 := strconv.ParseUint(found.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(found.Gid, 10, 32)
+		uid, err1 := strconv.ParseUint(account.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(account.Gid, 10, 32)
 		if err := errors.Join(err1, err2, os.Chown(dir, int(uid), int(gid))); err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func (w world) scripts() []script {
 			"SELECT " + invitation + " FROM invitations WHERE state = 'sent' AND (created_at, id) > (:at, '" + inviteID + "' || :n) " +
 			"ORDER BY created_at, id LIMIT 51;\n"},
 		{"W1", draw(0, w.rows) + fmt.Sprintf(touch(sess), "")},
-		{"W1c", draw(w.rows+called, w.rows+w.onClients) + "BEGIN;\n" +
+		{"W1c", draw(w.rows+callerSessions, w.rows+w.onClients) + "BEGIN;\n" +
 			fmt.Sprintf(touch(sess), "UPDATE clients SET last_active_session_id = "+sess+", updated_at = CASE WHEN updated_at > :at THEN updated_at ELSE :at END "+
 				"WHERE id = (SELECT client_id FROM sessions WHERE id = "+sess+");\n") + "COMMIT;\n"},
 	}
@@ -231,7 +231,7 @@ func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (r
 
 // rest waits until there are no more processes than so many. To end, one has to give back each page of shared_buffers that
 // it has seen; many that do so at once take most of a second from the row that comes next.
-func (p *postgres) rest(ctx context.Context, processes int) {
+func (p *postgres) waitForBackends(ctx context.Context, processes int) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && len(children(p.pid())) > processes; {
 		select {
 		case <-ctx.Done():

@@ -18,7 +18,7 @@ const tick = 10 * time.Millisecond
 type process struct {
 	parent int
 	// own is user and system time; ended is that of the children that were waited for.
-	own, ended time.Duration
+	self, ended time.Duration
 }
 
 func readProcess(pid int) (process, bool) {
@@ -38,7 +38,7 @@ func readProcess(pid int) (process, bool) {
 	}
 	return process{
 		parent: int(number(4)),
-		own:    time.Duration(number(14)+number(15)) * tick,
+		self:   time.Duration(number(14)+number(15)) * tick,
 		ended:  time.Duration(number(16)+number(17)) * tick,
 	}, true
 }
@@ -54,11 +54,11 @@ func cpu(pid int, family bool) time.Duration {
 		return 0
 	}
 	if !family {
-		return p.own
+		return p.self
 	}
-	sum := p.own + p.ended
+	sum := p.self + p.ended
 	for _, c := range children(pid) {
-		sum += c.own + c.ended
+		sum += c.self + c.ended
 	}
 	return sum
 }

@@ -28,7 +28,7 @@ func (b *bench) profile(ctx context.Context) error {
 			continue
 		}
 		file := filepath.Join(b.profiles, row.system+"-"+strings.ReplaceAll(row.id, " ", "-")+".pprof")
-		b.say("profile of %s %s", row.system, row.id)
+		b.logf("profile of %s %s", row.system, row.id)
 		ended := make(chan error, 1)
 		go func() { ended <- fetchProfile(ctx, row.server.admin, file) }()
 		_, err := row.run(ctx, profileTime+time.Second)

@@ -20,9 +20,9 @@ const referenceVariable = "GATEHOUSE_BENCH_REFERENCE"
 
 // reference writes on SQLite the plain way: a transaction for each request, behind the same HTTP server, over the
 // same driver and with the same settings as the product. It has no caller, no rules and no GraphQL.
-func reference(given string) error {
+func reference(config string) error {
 	var where struct{ Address, File string }
-	if err := json.Unmarshal([]byte(given), &where); err != nil {
+	if err := json.Unmarshal([]byte(config), &where); err != nil {
 		return err
 	}
 	q := url.Values{"_txlock": {"immediate"}}
@@ -98,12 +98,12 @@ func startReference(ctx context.Context, dir, from string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	given, err := json.Marshal(map[string]string{"address": address, "file": file})
+	config, err := json.Marshal(map[string]string{"address": address, "file": file})
 	if err != nil {
 		return nil, err
 	}
 	// launch leaves variables of Gatehouse out of the environment, and then adds this one.
-	s, err := launch(ctx, dir, "reference", []string{referenceVariable + "=" + string(given)}, "http://"+address+"/", self)
+	s, err := launch(ctx, dir, "reference", []string{referenceVariable + "=" + string(config)}, "http://"+address+"/", self)
 	if err != nil {
 		return nil, err
 	}

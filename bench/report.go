@@ -53,7 +53,7 @@ var goals = []goal{
 }
 
 // tail is the most that p99 may be of p50.
-const tail = 5
+const maxTailRatio = 5
 
 var systemNames = map[string]string{
 	"sqlite": "Gatehouse on SQLite", "postgres": "Gatehouse on PostgreSQL", "pgbench": "pgbench", "postgraphile": "PostGraphile " + postgraphileVersion,
@@ -125,24 +125,24 @@ func table(b *strings.Builder, f figures, system string) {
 	if len(f[key{system, "H0"}])+len(f[key{system, "R1"}])+len(f[key{system, "W1"}]) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "### %s\n\n| row | | req/s | p50 us | p99 us | p99/p50 | <= %d | server CPU us | database CPU us | of H0 | of pgbench | of PostGraphile | of the bare operation |\n", systemNames[system], tail)
+	fmt.Fprintf(b, "### %s\n\n| row | | req/s | p50 us | p99 us | p99/p50 | <= %d | server CPU us | database CPU us | of H0 | of pgbench | of PostGraphile | of the bare operation |\n", systemNames[system], maxTailRatio)
 	b.WriteString("|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|\n")
 	for _, o := range operations {
 		k := key{system, o.id}
 		if len(f[k]) == 0 {
 			continue
 		}
-		other := key{"bare", o.id}
+		yardstick := key{"bare", o.id}
 		if system == "sqlite" && o.id == "W1" {
-			other = key{"reference", "W1"}
+			yardstick = key{"reference", "W1"}
 		}
 		var pgbench, postgraphile float64
 		if system == "postgres" {
 			pgbench, postgraphile = f.ratio(k, key{"pgbench", o.id}), f.ratio(k, key{"postgraphile", o.id})
 		}
 		fmt.Fprintf(b, "| %s | %s | %.0f | %.0f | %.0f | %.1f | %s | %.0f | %s | %.3f | %s | %s | %s |\n", o.id, o.what, f.middle(k, rate),
-			f.middle(k, p50), f.middle(k, p99), f.middle(k, spread), yes(f.middle(k, spread) <= tail), f.middle(k, serverCPU), number(f.middle(k, databaseCPU), "%.0f"),
-			f.ratio(k, key{system, "H0"}), number(pgbench, "%.2f"), number(postgraphile, "%.2f"), number(f.ratio(k, other), "%.2f"))
+			f.middle(k, p50), f.middle(k, p99), f.middle(k, spread), yes(f.middle(k, spread) <= maxTailRatio), f.middle(k, serverCPU), number(f.middle(k, databaseCPU), "%.0f"),
+			f.ratio(k, key{system, "H0"}), number(pgbench, "%.2f"), number(postgraphile, "%.2f"), number(f.ratio(k, yardstick), "%.2f"))
 	}
 	b.WriteString("\n")
 }
@@ -183,7 +183,7 @@ const (
 )
 
 // between replaces what stands between two markers of a page.
-func between(page, begin, end, text string) (string, error) {
+func replaceBetween(page, begin, end, text string) (string, error) {
 	before, rest, ok1 := strings.Cut(page, begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
@@ -198,7 +198,7 @@ func writePage(file, begin, end, text string) error {
 	if err != nil {
 		return err
 	}
-	out, err := between(string(page), begin, end, text)
+	out, err := replaceBetween(string(page), begin, end, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -206,7 +206,7 @@ func writePage(file, begin, end, text string) error {
 }
 
 // keep writes every sample into a file of its own.
-func keep(dir string, at time.Time, about string, f figures) (string, error) {
+func writeSamples(dir string, at time.Time, about string, f figures) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -219,8 +219,8 @@ func keep(dir string, at time.Time, about string, f figures) (string, error) {
 		About string
 		Lines []line
 	}{About: about}
-	for k, all := range f {
-		for _, s := range all {
+	for k, samples := range f {
+		for _, s := range samples {
 			out.Lines = append(out.Lines, line{k.System, k.ID, s.rate, p50(s), p99(s), serverCPU(s), databaseCPU(s)})
 		}
 	}

@@ -106,7 +106,7 @@ func listTarget(ctx context.Context, s *server, c caller, w world) (target, erro
 		if err != nil {
 			return target{}, err
 		}
-		_, answer, err := one(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", c.bearer[0]+"Content-Type: application/json\r\n", body), `"cursor"`)
+		_, answer, err := exchangeOnce(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", c.bearer[0]+"Content-Type: application/json\r\n", body), `"cursor"`)
 		if err != nil {
 			return target{}, err
 		}
@@ -134,7 +134,7 @@ func createTarget(s *server, c caller) target {
 // tokenTarget is T1: a token of one of the caller's own sessions.
 func tokenTarget(s *server, c caller, w world) target {
 	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
-		id := numbered(sessionID, w.rows+rng.IntN(called/subjects)*subjects+worker%subjects)
+		id := numbered(sessionID, w.rows+rng.IntN(callerSessions/subjects)*subjects+worker%subjects)
 		return appendRequest(to, "POST", "/v1/client/sessions/"+id+"/tokens?_is_native=1", c.native[worker%subjects], nil), `"jwt":"eyJ`
 	}}
 }
@@ -148,14 +148,14 @@ func viewTarget(s *server, c caller, w world) target {
 }
 
 // againTarget is V1c: the same with the ETag that the client has, answered by 304.
-func againTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
+func conditionalTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
 	const some = 256
 	type known struct{ id, etag string }
 	seen := make([]known, 0, some)
 	view := target{address: s.address}
 	for i := range some {
 		id := numbered(inviteID, i*w.rows/some)
-		head, _, err := one(ctx, view, appendRequest(nil, "GET", "/invitations/invitations/"+id, c.bearer[0]+c.apiKey, nil), id)
+		head, _, err := exchangeOnce(ctx, view, appendRequest(nil, "GET", "/invitations/invitations/"+id, c.bearer[0]+c.apiKey, nil), id)
 		if err != nil {
 			return view, err
 		}
@@ -173,7 +173,7 @@ func againTarget(ctx context.Context, s *server, c caller, w world) (target, err
 }
 
 // measured is one row of the tables: what it is called, and how one round of it goes.
-type measured struct {
+type benchRow struct {
 	// system is sqlite, postgres, pgbench, postgraphile, reference or bare.
 	system string
 	// id is that of the operation.
@@ -210,23 +210,23 @@ func over(s *server, t target) func(context.Context, time.Duration) (sample, err
 }
 
 // product gives the rows of a running Gatehouse that are wanted.
-func product(ctx context.Context, name string, s *server, c caller, w world, wants func(system, id string) bool) (rows []measured, err error) {
-	rows = []measured{
+func product(ctx context.Context, name string, s *server, c caller, w world, wants func(system, id string) bool) (rows []benchRow, err error) {
+	rows = []benchRow{
 		{system: name, id: "H0", run: over(s, bareTarget(s))},
 		{system: name, id: "R1", run: over(s, onSession(s, c, documentR1, 0, w.rows))},
 		{system: name, id: "W1", run: over(s, onSession(s, c, documentW1, 0, w.rows))},
-		{system: name, id: "W1c", run: over(s, onSession(s, c, documentW1, w.rows+called, w.rows+w.onClients))},
+		{system: name, id: "W1c", run: over(s, onSession(s, c, documentW1, w.rows+callerSessions, w.rows+w.onClients))},
 		{system: name, id: "W3", run: over(s, onSession(s, c, documentW3, 0, w.rows))},
 		{system: name, id: "V1", run: over(s, viewTarget(s, c, w))},
 		{system: name, id: "T1 RS256", run: over(s, tokenTarget(s, c, w))},
 	}
 	create := over(s, createTarget(s, c))
-	rows = append(rows, measured{system: name, id: "W2", run: func(ctx context.Context, d time.Duration) (sample, error) {
-		defer s.settle(ctx)
+	rows = append(rows, benchRow{system: name, id: "W2", run: func(ctx context.Context, d time.Duration) (sample, error) {
+		defer s.waitForMails(ctx)
 		return create(ctx, d)
 	}})
 	// These ask the server for cursors and ETags first.
-	for id, prepare := range map[string]func(context.Context, *server, caller, world) (target, error){"R2": listTarget, "V1c": againTarget} {
+	for id, prepare := range map[string]func(context.Context, *server, caller, world) (target, error){"R2": listTarget, "V1c": conditionalTarget} {
 		if !wants(name, id) {
 			continue
 		}
@@ -234,7 +234,7 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
-		rows = append(rows, measured{system: name, id: id, run: over(s, t)})
+		rows = append(rows, benchRow{system: name, id: id, run: over(s, t)})
 	}
 	for i := range rows {
 		rows[i].server = s
@@ -243,7 +243,7 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 }
 
 // postgraphileRows are the twins of R1, R2 and W1 on the same tables.
-func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, error) {
+func postgraphileRows(ctx context.Context, s *server, w world) ([]benchRow, error) {
 	read := post(`query($id:String!){sessionById(id:$id){id state userId lastActiveAt expireAt abandonAt version}}`, "id", "")
 	list := post(`query($after:Cursor){allInvitations(first:50,after:$after,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`, "after", "")
 	now := time.Now()
@@ -256,7 +256,7 @@ func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, erro
 		if err != nil {
 			return nil, err
 		}
-		_, answer, err := one(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", "Content-Type: application/json\r\n", body), `"cursor"`)
+		_, answer, err := exchangeOnce(ctx, target{address: s.address}, appendRequest(nil, "POST", "/graphql", "Content-Type: application/json\r\n", body), `"cursor"`)
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +270,7 @@ func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, erro
 			return write(to, "", id), id
 		}}
 	}
-	return []measured{
+	return []benchRow{
 		{system: "postgraphile", id: "R1", run: over(s, session(read))},
 		{system: "postgraphile", id: "R2", run: over(s, target{address: s.address, request: func(to []byte, _ int, rng *rand.Rand) ([]byte, string) {
 			return list(to, "", cursors[rng.IntN(len(cursors))]), `"version":"1"}}]`
@@ -280,21 +280,21 @@ func postgraphileRows(ctx context.Context, s *server, w world) ([]measured, erro
 }
 
 // pgbenchRows are the product's statements without the product.
-func pgbenchRows(p *postgres, w world) ([]measured, error) {
-	var out []measured
+func pgbenchRows(p *postgres, w world) ([]benchRow, error) {
+	var out []benchRow
 	for _, s := range w.scripts() {
 		file, err := writeScript(p.dir, s)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, measured{system: "pgbench", id: s.name, run: func(ctx context.Context, d time.Duration) (sample, error) {
+		out = append(out, benchRow{system: "pgbench", id: s.name, run: func(ctx context.Context, d time.Duration) (sample, error) {
 			before, processes := cpu(p.pid(), true), len(children(p.pid()))
 			rate, mean, done, err := p.pgbench(ctx, file, d)
 			if err != nil {
 				return sample{}, err
 			}
 			after := cpu(p.pid(), true)
-			p.rest(ctx, processes)
+			p.waitForBackends(ctx, processes)
 			return sample{rate: rate, p50: mean, database: (after - before) / time.Duration(done)}, nil
 		}})
 	}

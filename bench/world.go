@@ -34,7 +34,7 @@ const connections = 32
 const subjects = 4
 
 // called is the number of sessions on the clients of the callers.
-const called = 128 * subjects
+const callerSessions = 128 * subjects
 
 // world is what is loaded into each database.
 type world struct {
@@ -49,7 +49,7 @@ type world struct {
 
 func newWorld(rows int) world {
 	return world{
-		rows: rows, onClients: max(rows/10, 2*called),
+		rows: rows, onClients: max(rows/10, 2*callerSessions),
 		begin: time.Now().UTC().Truncate(time.Second).Add(-time.Hour),
 	}
 }
@@ -58,14 +58,14 @@ func numbered(prefix string, n int) string { return prefix + strconv.Itoa(firstI
 
 // client is the client of a session with the number n.
 func (w world) client(n int) string {
-	if n -= w.rows; n < called {
+	if n -= w.rows; n < callerSessions {
 		n %= subjects
 	}
 	return numbered(clientID, n)
 }
 
 // sent reports whether the invitation with the number n is outstanding: seven of ten are.
-func sent(n int) bool { return n%10 < 7 }
+func isOutstanding(n int) bool { return n%10 < 7 }
 
 // account belongs to the subject of a connection.
 func account(worker int) string { return fmt.Sprintf("bench-%d", worker%subjects) }
@@ -101,7 +101,7 @@ func (w world) directory(to io.Writer) error {
 
 // invite stores the invitations as the product stores them, many in a unit. There is no import of invitations, and
 // creating them one by one would hash a hundred thousand secrets.
-func (w world) invite(ctx context.Context, url string, key seal.Key) error {
+func (w world) insertInvitations(ctx context.Context, url string, key seal.Key) error {
 	store, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: time.Now, Timeout: time.Minute})
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (w world) invite(ctx context.Context, url string, key seal.Key) error {
 				AccountURI: &target, AccountID: account(who), InviterFullName: "Ada Bench", SecretHash: hash,
 				ExpiresAt: at.Add(30 * 24 * time.Hour), CreatedBy: subject(who),
 			}
-			if !sent(n) {
+			if !isOutstanding(n) {
 				i.State = others[n%10-7]
 			}
 			unit.Changes = append(unit.Changes, domain.Change{Record: i})

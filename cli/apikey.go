@@ -31,7 +31,7 @@ func (apiKeyCreate) Help() string {
 
 // Run makes a key.
 func (c apiKeyCreate) Run(r *run) error {
-	if !app.GoodKeyName(c.Name) {
+	if !app.ValidKeyName(c.Name) {
 		return misuse("--name: expected 1 to 64 letters, digits, dots, hyphens or underscores")
 	}
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {

@@ -95,12 +95,12 @@ func oneLine(err error) string {
 }
 
 // helped unwinds the parser after --help: kong would go on and complain about what is missing.
-type helped struct{}
+type helpExit struct{}
 
 func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if _, ok := p.(helped); !ok {
+			if _, ok := p.(helpExit); !ok {
 				panic(p)
 			}
 			err = nil
@@ -113,7 +113,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	}
 	parser, err := kong.New(r, kong.Name("gatehouse"), kong.Writers(stdout, stderr),
 		kong.Description("Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the address it prints."),
-		kong.Resolvers(file), kong.UsageOnError(), kong.Exit(func(int) { panic(helped{}) }),
+		kong.Resolvers(file), kong.UsageOnError(), kong.Exit(func(int) { panic(helpExit{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func (configCommand) Run(r *run) error {
 		if len(flag.Envs) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", flag.Envs[0], shown(flag), r.origin(flag, onLine))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", flag.Envs[0], displayValue(flag), r.origin(flag, onLine))
 	}
 	return w.Flush()
 }
@@ -51,7 +51,7 @@ func (r *run) origin(flag *kong.Flag, onLine map[string]bool) string {
 }
 
 // shown is a value as it may be shown: secrets are masked, wholly or the password in a URL.
-func shown(flag *kong.Flag) string {
+func displayValue(flag *kong.Flag) string {
 	value := fmt.Sprint(reflect.Indirect(flag.Target).Interface())
 	if value == "" {
 		return "-"

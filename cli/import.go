@@ -29,11 +29,11 @@ func (c importCommand) Run(r *run) error {
 		if err != nil {
 			return err
 		}
-		var total app.Imported
+		var total app.ImportResult
 		for _, name := range c.Files {
 			done, err := c.load(r, importer, name)
 			total.Loaded += done.Loaded
-			total.Bad += done.Bad
+			total.Rejected += done.Rejected
 			if errors.Is(err, context.Canceled) && r.Err() != nil {
 				fmt.Fprintf(r.stderr, "interrupted: loaded %d records; start the import again to go on\n", total.Loaded)
 				return nil
@@ -42,20 +42,20 @@ func (c importCommand) Run(r *run) error {
 				return fmt.Errorf("%s: %w (%d records loaded; start the import again to go on)", name, err, total.Loaded)
 			}
 		}
-		fmt.Fprintf(r.stdout, "loaded %d records, refused %d lines\n", total.Loaded, total.Bad)
-		if total.Bad > 0 {
+		fmt.Fprintf(r.stdout, "loaded %d records, refused %d lines\n", total.Loaded, total.Rejected)
+		if total.Rejected > 0 {
 			return exitStatus(1)
 		}
 		return nil
 	})
 }
 
-func (c importCommand) load(r *run, importer *app.Importer, name string) (app.Imported, error) {
+func (c importCommand) load(r *run, importer *app.Importer, name string) (app.ImportResult, error) {
 	in, size := r.stdin, int64(-1)
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return app.Imported{}, err
+			return app.ImportResult{}, err
 		}
 		defer f.Close() //nolint:errcheck // it was only read
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {

@@ -33,14 +33,14 @@ func (keysList) Run(r *run) error {
 		w := tabwriter.NewWriter(r.stdout, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(w, "KID\tALG\tROLE\tCREATED\tSIGNS FROM\tPUBLISHED UNTIL")
 		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Algorithm, k.Role, moment(k.CreatedAt), moment(k.SignsFrom), moment(k.PublishedUntil()))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Algorithm, k.Role, formatTime(k.CreatedAt), formatTime(k.SignsFrom), formatTime(k.PublishedUntil()))
 		}
 		return w.Flush()
 	})
 }
 
 // moment is a time in a table; a hyphen where there is none.
-func moment(t time.Time) string {
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}

@@ -26,7 +26,7 @@ func (migrateUp) Help() string {
 // Run migrates.
 func (migrateUp) Run(r *run) error {
 	return app.WithRawDatabase(r, &r.root.Config, func(d *app.Database) error {
-		before, err := d.Status(r)
+		previous, err := d.Status(r)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (migrateUp) Run(r *run) error {
 			return err
 		}
 		applied := 0
-		for _, m := range before {
+		for _, m := range previous {
 			if m.AppliedAt.IsZero() {
 				fmt.Fprintln(r.stdout, "applied", m.Name)
 				applied++

@@ -12,12 +12,12 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// objects is what is known of each object type: the fields that are members of its records, and how what a resolver
-// finds is written.
+// objects describes each object type: the fields that are members of its records, and how to write the values that
+// resolvers return.
 var objects = map[string]object{
 	"AccessProblem": {
 		implementors: accessProblemImplementors,
-		as:           as[problem.AccessProblem],
+		as:           typedPointer[problem.AccessProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.AccessProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.AccessProblem) string { return o.Text() }, text[string]),
@@ -27,35 +27,35 @@ var objects = map[string]object{
 	},
 	"Action": {
 		implementors: actionImplementors,
-		as:           as[domain.Action],
+		as:           typedPointer[domain.Action],
 		fields: map[string]field{
 			"name":        member(func(_ context.Context, o *domain.Action) string { return o.Name }, text[string]),
 			"allowed":     member(func(_ context.Context, o *domain.Action) bool { return o.Allowed }, truth),
-			"problem":     found(eitherOrNull[problem.Shape]),
+			"problem":     resolved(abstractOrNull[problem.Shape]),
 			"availableAt": member(func(_ context.Context, o *domain.Action) *time.Time { return o.AvailableAt }, pointerOrNull(momentOrNull)),
 		},
 	},
 	"Approval": {
 		implementors: approvalImplementors,
-		as:           as[domain.Approval],
+		as:           typedPointer[domain.Approval],
 		fields: map[string]field{
 			"id":         member(func(_ context.Context, o *domain.Approval) string { return o.ID }, text[string]),
-			"state":      member(func(_ context.Context, o *domain.Approval) domain.ApprovalState { return o.State }, word(marshalNApprovalState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐApprovalState)),
+			"state":      member(func(_ context.Context, o *domain.Approval) domain.ApprovalState { return o.State }, enum(marshalNApprovalState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐApprovalState)),
 			"contactId":  member(func(_ context.Context, o *domain.Approval) string { return o.ContactID }, text[string]),
-			"contact":    found(recordOrNull[domain.Contact]),
-			"method":     member(func(_ context.Context, o *domain.Approval) *domain.VerificationType { return o.Method }, pointerOrNull(word(marshalOVerificationType2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationType))),
+			"contact":    resolved(recordOrNull[domain.Contact]),
+			"method":     member(func(_ context.Context, o *domain.Approval) *domain.VerificationType { return o.Method }, pointerOrNull(enum(marshalOVerificationType2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationType))),
 			"reason":     member(func(_ context.Context, o *domain.Approval) *string { return o.Reason }, pointerOrNull(text[string])),
 			"approvedBy": member(func(_ context.Context, o *domain.Approval) string { return o.ApprovedBy }, text[string]),
 			"version":    member(func(_ context.Context, o *domain.Approval) int { return o.Version }, number),
 			"createdAt":  member(func(_ context.Context, o *domain.Approval) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":  member(func(_ context.Context, o *domain.Approval) time.Time { return o.UpdatedAt }, moment),
-			"actions":    found(list(record[domain.Action])),
-			"timeline":   found(record[LifecycleEventConnection]),
+			"actions":    resolved(list(record[domain.Action])),
+			"timeline":   resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"ApprovalConnection": {
 		implementors: approvalConnectionImplementors,
-		as:           as[ApprovalConnection],
+		as:           typedPointer[ApprovalConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *ApprovalConnection) []*ApprovalEdge { return o.Edges }, list(record[ApprovalEdge])),
 			"nodes":      member(func(_ context.Context, o *ApprovalConnection) []*domain.Approval { return o.Nodes }, list(record[domain.Approval])),
@@ -65,7 +65,7 @@ var objects = map[string]object{
 	},
 	"ApprovalEdge": {
 		implementors: approvalEdgeImplementors,
-		as:           as[ApprovalEdge],
+		as:           typedPointer[ApprovalEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *ApprovalEdge) *domain.Approval { return o.Node }, record[domain.Approval]),
 			"cursor": member(func(_ context.Context, o *ApprovalEdge) string { return o.Cursor }, text[string]),
@@ -73,50 +73,50 @@ var objects = map[string]object{
 	},
 	"ApproveTwoFactorRequestPayload": {
 		implementors: approveTwoFactorRequestPayloadImplementors,
-		as:           as[ApproveTwoFactorRequestPayload],
+		as:           typedPointer[ApproveTwoFactorRequestPayload],
 		fields: map[string]field{
 			"twoFactorRequest": member(func(_ context.Context, o *ApproveTwoFactorRequestPayload) *domain.TwoFactorRequest {
 				return o.TwoFactorRequest
 			}, recordOrNull[domain.TwoFactorRequest]),
-			"problems": member(func(_ context.Context, o *ApproveTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *ApproveTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *ApproveTwoFactorRequestPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Client": {
 		implementors: clientImplementors,
-		as:           as[domain.Client],
+		as:           typedPointer[domain.Client],
 		fields: map[string]field{
 			"id":                member(func(_ context.Context, o *domain.Client) string { return o.ID }, text[string]),
-			"sessions":          found(listOrNull(record[domain.Session])),
-			"lastActiveSession": found(recordOrNull[domain.Session]),
+			"sessions":          resolved(listOrNull(record[domain.Session])),
+			"lastActiveSession": resolved(recordOrNull[domain.Session]),
 			"createdAt":         member(func(_ context.Context, o *domain.Client) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":         member(func(_ context.Context, o *domain.Client) time.Time { return o.UpdatedAt }, moment),
 		},
 	},
 	"CompleteInvitationPayload": {
 		implementors: completeInvitationPayloadImplementors,
-		as:           as[CompleteInvitationPayload],
+		as:           typedPointer[CompleteInvitationPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *CompleteInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *CompleteInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *CompleteInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *CompleteInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CompleteSessionTaskPayload": {
 		implementors: completeSessionTaskPayloadImplementors,
-		as:           as[CompleteSessionTaskPayload],
+		as:           typedPointer[CompleteSessionTaskPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *CompleteSessionTaskPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *CompleteSessionTaskPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CompleteSessionTaskPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CompleteSessionTaskPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Contact": {
 		implementors: contactImplementors,
-		as:           as[domain.Contact],
+		as:           typedPointer[domain.Contact],
 		fields: map[string]field{
 			"id":         member(func(_ context.Context, o *domain.Contact) string { return o.ID }, text[string]),
-			"state":      member(func(_ context.Context, o *domain.Contact) domain.ContactState { return o.State }, word(marshalNContactState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐContactState)),
+			"state":      member(func(_ context.Context, o *domain.Contact) domain.ContactState { return o.State }, enum(marshalNContactState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐContactState)),
 			"userId":     member(func(_ context.Context, o *domain.Contact) *string { return o.UserID }, pointerOrNull(text[string])),
 			"taxId":      member(func(ctx context.Context, o *domain.Contact) *string { return o.TaxID(ctx) }, pointerOrNull(text[string])),
 			"firstName":  member(func(_ context.Context, o *domain.Contact) *string { return o.FirstName() }, pointerOrNull(text[string])),
@@ -133,13 +133,13 @@ var objects = map[string]object{
 			"version":    member(func(_ context.Context, o *domain.Contact) int { return o.Version }, number),
 			"createdAt":  member(func(_ context.Context, o *domain.Contact) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":  member(func(_ context.Context, o *domain.Contact) time.Time { return o.UpdatedAt }, moment),
-			"actions":    found(list(record[domain.Action])),
-			"timeline":   found(record[LifecycleEventConnection]),
+			"actions":    resolved(list(record[domain.Action])),
+			"timeline":   resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"ContactConnection": {
 		implementors: contactConnectionImplementors,
-		as:           as[ContactConnection],
+		as:           typedPointer[ContactConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *ContactConnection) []*ContactEdge { return o.Edges }, list(record[ContactEdge])),
 			"nodes":      member(func(_ context.Context, o *ContactConnection) []*domain.Contact { return o.Nodes }, list(record[domain.Contact])),
@@ -149,7 +149,7 @@ var objects = map[string]object{
 	},
 	"ContactEdge": {
 		implementors: contactEdgeImplementors,
-		as:           as[ContactEdge],
+		as:           typedPointer[ContactEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *ContactEdge) *domain.Contact { return o.Node }, record[domain.Contact]),
 			"cursor": member(func(_ context.Context, o *ContactEdge) string { return o.Cursor }, text[string]),
@@ -157,7 +157,7 @@ var objects = map[string]object{
 	},
 	"ContactVerification": {
 		implementors: contactVerificationImplementors,
-		as:           as[domain.ContactVerification],
+		as:           typedPointer[domain.ContactVerification],
 		fields: map[string]field{
 			"contact":       member(func(_ context.Context, o *domain.ContactVerification) *domain.Contact { return o.Contact }, recordOrNull[domain.Contact]),
 			"verifications": member(func(_ context.Context, o *domain.ContactVerification) []*domain.Verification { return o.Verifications }, list(record[domain.Verification])),
@@ -165,122 +165,122 @@ var objects = map[string]object{
 	},
 	"CreateApprovalPayload": {
 		implementors: createApprovalPayloadImplementors,
-		as:           as[CreateApprovalPayload],
+		as:           typedPointer[CreateApprovalPayload],
 		fields: map[string]field{
 			"approval": member(func(_ context.Context, o *CreateApprovalPayload) *domain.Approval { return o.Approval }, recordOrNull[domain.Approval]),
-			"problems": member(func(_ context.Context, o *CreateApprovalPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateApprovalPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateApprovalPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateClientTokenPayload": {
 		implementors: createClientTokenPayloadImplementors,
-		as:           as[CreateClientTokenPayload],
+		as:           typedPointer[CreateClientTokenPayload],
 		fields: map[string]field{
 			"client":   member(func(_ context.Context, o *CreateClientTokenPayload) *domain.Client { return o.Client }, recordOrNull[domain.Client]),
 			"jwt":      member(func(_ context.Context, o *CreateClientTokenPayload) *string { return o.Jwt }, pointerOrNull(text[string])),
-			"problems": member(func(_ context.Context, o *CreateClientTokenPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateClientTokenPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateClientTokenPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateContactPayload": {
 		implementors: createContactPayloadImplementors,
-		as:           as[CreateContactPayload],
+		as:           typedPointer[CreateContactPayload],
 		fields: map[string]field{
 			"contact":  member(func(_ context.Context, o *CreateContactPayload) *domain.Contact { return o.Contact }, recordOrNull[domain.Contact]),
-			"problems": member(func(_ context.Context, o *CreateContactPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateContactPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateContactPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateDeviceChallengePayload": {
 		implementors: createDeviceChallengePayloadImplementors,
-		as:           as[CreateDeviceChallengePayload],
+		as:           typedPointer[CreateDeviceChallengePayload],
 		fields: map[string]field{
 			"deviceChallenge": member(func(_ context.Context, o *CreateDeviceChallengePayload) *domain.DeviceChallenge {
 				return o.DeviceChallenge
 			}, recordOrNull[domain.DeviceChallenge]),
-			"problems": member(func(_ context.Context, o *CreateDeviceChallengePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateDeviceChallengePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateDeviceChallengePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateFraudRiskReportPayload": {
 		implementors: createFraudRiskReportPayloadImplementors,
-		as:           as[CreateFraudRiskReportPayload],
+		as:           typedPointer[CreateFraudRiskReportPayload],
 		fields: map[string]field{
 			"fraudRiskReport": member(func(_ context.Context, o *CreateFraudRiskReportPayload) *domain.FraudRiskReport {
 				return o.FraudRiskReport
 			}, recordOrNull[domain.FraudRiskReport]),
-			"problems": member(func(_ context.Context, o *CreateFraudRiskReportPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateFraudRiskReportPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateFraudRiskReportPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateInvitationPayload": {
 		implementors: createInvitationPayloadImplementors,
-		as:           as[CreateInvitationPayload],
+		as:           typedPointer[CreateInvitationPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *CreateInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *CreateInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *CreateInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *CreateInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateQuizPayload": {
 		implementors: createQuizPayloadImplementors,
-		as:           as[CreateQuizPayload],
+		as:           typedPointer[CreateQuizPayload],
 		fields: map[string]field{
 			"quiz":     member(func(_ context.Context, o *CreateQuizPayload) *domain.Quiz { return o.Quiz }, recordOrNull[domain.Quiz]),
-			"problems": member(func(_ context.Context, o *CreateQuizPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateQuizPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateQuizPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateQuizQuestionsPayload": {
 		implementors: createQuizQuestionsPayloadImplementors,
-		as:           as[CreateQuizQuestionsPayload],
+		as:           typedPointer[CreateQuizQuestionsPayload],
 		fields: map[string]field{
 			"quiz":      member(func(_ context.Context, o *CreateQuizQuestionsPayload) *domain.Quiz { return o.Quiz }, recordOrNull[domain.Quiz]),
 			"questions": member(func(_ context.Context, o *CreateQuizQuestionsPayload) []*domain.QuizQuestion { return o.Questions }, listOrNull(record[domain.QuizQuestion])),
-			"problems":  member(func(_ context.Context, o *CreateQuizQuestionsPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":  member(func(_ context.Context, o *CreateQuizQuestionsPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":  member(func(_ context.Context, o *CreateQuizQuestionsPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateSessionPayload": {
 		implementors: createSessionPayloadImplementors,
-		as:           as[CreateSessionPayload],
+		as:           typedPointer[CreateSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *CreateSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *CreateSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"CreateSessionTokenPayload": {
 		implementors: createSessionTokenPayloadImplementors,
-		as:           as[CreateSessionTokenPayload],
+		as:           typedPointer[CreateSessionTokenPayload],
 		fields: map[string]field{
 			"jwt":      member(func(_ context.Context, o *CreateSessionTokenPayload) *string { return o.Jwt }, pointerOrNull(text[string])),
-			"problems": member(func(_ context.Context, o *CreateSessionTokenPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *CreateSessionTokenPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *CreateSessionTokenPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"DeleteInvitationPayload": {
 		implementors: deleteInvitationPayloadImplementors,
-		as:           as[DeleteInvitationPayload],
+		as:           typedPointer[DeleteInvitationPayload],
 		fields: map[string]field{
 			"invitation":          member(func(_ context.Context, o *DeleteInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
 			"deletedInvitationId": member(func(_ context.Context, o *DeleteInvitationPayload) *string { return o.DeletedInvitationID }, pointerOrNull(text[string])),
-			"problems":            member(func(_ context.Context, o *DeleteInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":            member(func(_ context.Context, o *DeleteInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":            member(func(_ context.Context, o *DeleteInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"DeleteJwtTemplatePayload": {
 		implementors: deleteJwtTemplatePayloadImplementors,
-		as:           as[DeleteJwtTemplatePayload],
+		as:           typedPointer[DeleteJwtTemplatePayload],
 		fields: map[string]field{
 			"deletedJwtTemplateName": member(func(_ context.Context, o *DeleteJwtTemplatePayload) *string { return o.DeletedJwtTemplateName }, pointerOrNull(text[string])),
-			"problems":               member(func(_ context.Context, o *DeleteJwtTemplatePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":               member(func(_ context.Context, o *DeleteJwtTemplatePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":               member(func(_ context.Context, o *DeleteJwtTemplatePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"DependencyProblem": {
 		implementors: dependencyProblemImplementors,
-		as:           as[problem.DependencyProblem],
+		as:           typedPointer[problem.DependencyProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.DependencyProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.DependencyProblem) string { return o.Text() }, text[string]),
@@ -290,25 +290,25 @@ var objects = map[string]object{
 	},
 	"Device": {
 		implementors: deviceImplementors,
-		as:           as[domain.Device],
+		as:           typedPointer[domain.Device],
 		fields: map[string]field{
 			"id":          member(func(_ context.Context, o *domain.Device) string { return o.ID }, text[string]),
-			"status":      member(func(_ context.Context, o *domain.Device) domain.DeviceState { return o.State }, word(marshalNDeviceStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐDeviceState)),
+			"status":      member(func(_ context.Context, o *domain.Device) domain.DeviceState { return o.State }, enum(marshalNDeviceStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐDeviceState)),
 			"customerId":  member(func(_ context.Context, o *domain.Device) string { return o.CustomerID }, text[string]),
 			"name":        member(func(_ context.Context, o *domain.Device) *string { return o.Name }, pointerOrNull(text[string])),
 			"fingerprint": member(func(_ context.Context, o *domain.Device) string { return o.Fingerprint }, text[string]),
-			"algorithm":   member(func(_ context.Context, o *domain.Device) domain.KeyAlgorithm { return o.Algorithm }, word(marshalNDeviceAlgorithm2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKeyAlgorithm)),
+			"algorithm":   member(func(_ context.Context, o *domain.Device) domain.KeyAlgorithm { return o.Algorithm }, enum(marshalNDeviceAlgorithm2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKeyAlgorithm)),
 			"revokedAt":   member(func(_ context.Context, o *domain.Device) *time.Time { return o.RevokedAt }, pointerOrNull(momentOrNull)),
 			"version":     member(func(_ context.Context, o *domain.Device) int { return o.Version }, number),
 			"createdAt":   member(func(_ context.Context, o *domain.Device) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":   member(func(_ context.Context, o *domain.Device) time.Time { return o.UpdatedAt }, moment),
-			"actions":     found(list(record[domain.Action])),
-			"timeline":    found(record[LifecycleEventConnection]),
+			"actions":     resolved(list(record[domain.Action])),
+			"timeline":    resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"DeviceChallenge": {
 		implementors: deviceChallengeImplementors,
-		as:           as[domain.DeviceChallenge],
+		as:           typedPointer[domain.DeviceChallenge],
 		fields: map[string]field{
 			"id":        member(func(_ context.Context, o *domain.DeviceChallenge) string { return o.ID }, text[string]),
 			"deviceId":  member(func(_ context.Context, o *domain.DeviceChallenge) string { return o.DeviceID }, text[string]),
@@ -319,7 +319,7 @@ var objects = map[string]object{
 	},
 	"DeviceConnection": {
 		implementors: deviceConnectionImplementors,
-		as:           as[DeviceConnection],
+		as:           typedPointer[DeviceConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *DeviceConnection) []*DeviceEdge { return o.Edges }, list(record[DeviceEdge])),
 			"nodes":      member(func(_ context.Context, o *DeviceConnection) []*domain.Device { return o.Nodes }, list(record[domain.Device])),
@@ -329,7 +329,7 @@ var objects = map[string]object{
 	},
 	"DeviceEdge": {
 		implementors: deviceEdgeImplementors,
-		as:           as[DeviceEdge],
+		as:           typedPointer[DeviceEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *DeviceEdge) *domain.Device { return o.Node }, record[domain.Device]),
 			"cursor": member(func(_ context.Context, o *DeviceEdge) string { return o.Cursor }, text[string]),
@@ -337,41 +337,41 @@ var objects = map[string]object{
 	},
 	"EmailVerification": {
 		implementors: emailVerificationImplementors,
-		as:           as[domain.EmailVerification],
+		as:           typedPointer[domain.EmailVerification],
 		fields: map[string]field{
 			"id":         member(func(_ context.Context, o *domain.EmailVerification) string { return o.ID }, text[string]),
-			"status":     member(func(_ context.Context, o *domain.EmailVerification) domain.EmailVerificationState { return o.State }, word(marshalNEmailVerificationStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐEmailVerificationState)),
+			"status":     member(func(_ context.Context, o *domain.EmailVerification) domain.EmailVerificationState { return o.State }, enum(marshalNEmailVerificationStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐEmailVerificationState)),
 			"expiresAt":  member(func(_ context.Context, o *domain.EmailVerification) time.Time { return o.ExpiresAt }, moment),
 			"verifiedAt": member(func(_ context.Context, o *domain.EmailVerification) *time.Time { return o.VerifiedAt }, pointerOrNull(momentOrNull)),
 			"version":    member(func(_ context.Context, o *domain.EmailVerification) int { return o.Version }, number),
 			"createdAt":  member(func(_ context.Context, o *domain.EmailVerification) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":  member(func(_ context.Context, o *domain.EmailVerification) time.Time { return o.UpdatedAt }, moment),
-			"actions":    found(list(record[domain.Action])),
-			"timeline":   found(record[LifecycleEventConnection]),
+			"actions":    resolved(list(record[domain.Action])),
+			"timeline":   resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"EndOtherSessionsPayload": {
 		implementors: endOtherSessionsPayloadImplementors,
-		as:           as[EndOtherSessionsPayload],
+		as:           typedPointer[EndOtherSessionsPayload],
 		fields: map[string]field{
 			"session":       member(func(_ context.Context, o *EndOtherSessionsPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
 			"endedSessions": member(func(_ context.Context, o *EndOtherSessionsPayload) []*domain.Session { return o.EndedSessions }, listOrNull(record[domain.Session])),
-			"problems":      member(func(_ context.Context, o *EndOtherSessionsPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":      member(func(_ context.Context, o *EndOtherSessionsPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":      member(func(_ context.Context, o *EndOtherSessionsPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"EndSessionPayload": {
 		implementors: endSessionPayloadImplementors,
-		as:           as[EndSessionPayload],
+		as:           typedPointer[EndSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *EndSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *EndSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *EndSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *EndSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"FieldProblem": {
 		implementors: fieldProblemImplementors,
-		as:           as[problem.FieldProblem],
+		as:           typedPointer[problem.FieldProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.FieldProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.FieldProblem) string { return o.Text() }, text[string]),
@@ -381,34 +381,34 @@ var objects = map[string]object{
 	},
 	"FraudRiskCategory": {
 		implementors: fraudRiskCategoryImplementors,
-		as:           as[domain.FraudRiskCategory],
+		as:           typedPointer[domain.FraudRiskCategory],
 		fields: map[string]field{
-			"type":        member(func(_ context.Context, o *domain.FraudRiskCategory) risk.Category { return o.Type }, word(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory)),
+			"type":        member(func(_ context.Context, o *domain.FraudRiskCategory) risk.Category { return o.Type }, enum(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory)),
 			"description": member(func(_ context.Context, o *domain.FraudRiskCategory) string { return o.Description }, text[string]),
 			"evidence":    member(func(_ context.Context, o *domain.FraudRiskCategory) string { return o.Evidence }, text[string]),
 		},
 	},
 	"FraudRiskReport": {
 		implementors: fraudRiskReportImplementors,
-		as:           as[domain.FraudRiskReport],
+		as:           typedPointer[domain.FraudRiskReport],
 		fields: map[string]field{
 			"id":         member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.ID }, text[string]),
-			"state":      member(func(_ context.Context, o *domain.FraudRiskReport) domain.FraudRiskReportState { return o.State }, word(marshalNFraudRiskReportState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐFraudRiskReportState)),
+			"state":      member(func(_ context.Context, o *domain.FraudRiskReport) domain.FraudRiskReportState { return o.State }, enum(marshalNFraudRiskReportState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐFraudRiskReportState)),
 			"categories": member(func(_ context.Context, o *domain.FraudRiskReport) []domain.FraudRiskCategory { return o.Categories }, list(inline[domain.FraudRiskCategory])),
 			"identity":   member(func(ctx context.Context, o *domain.FraudRiskReport) *domain.Identity { return o.Identity(ctx) }, record[domain.Identity]),
-			"contact":    found(recordOrNull[domain.Contact]),
+			"contact":    resolved(recordOrNull[domain.Contact]),
 			"contactId":  member(func(_ context.Context, o *domain.FraudRiskReport) *string { return o.ContactID }, pointerOrNull(text[string])),
 			"createdBy":  member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.CreatedBy }, text[string]),
 			"version":    member(func(_ context.Context, o *domain.FraudRiskReport) int { return o.Version }, number),
 			"createdAt":  member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":  member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.UpdatedAt }, moment),
-			"actions":    found(list(record[domain.Action])),
-			"timeline":   found(record[LifecycleEventConnection]),
+			"actions":    resolved(list(record[domain.Action])),
+			"timeline":   resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"FraudRiskReportConnection": {
 		implementors: fraudRiskReportConnectionImplementors,
-		as:           as[FraudRiskReportConnection],
+		as:           typedPointer[FraudRiskReportConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *FraudRiskReportConnection) []*FraudRiskReportEdge { return o.Edges }, list(record[FraudRiskReportEdge])),
 			"nodes":      member(func(_ context.Context, o *FraudRiskReportConnection) []*domain.FraudRiskReport { return o.Nodes }, list(record[domain.FraudRiskReport])),
@@ -418,7 +418,7 @@ var objects = map[string]object{
 	},
 	"FraudRiskReportEdge": {
 		implementors: fraudRiskReportEdgeImplementors,
-		as:           as[FraudRiskReportEdge],
+		as:           typedPointer[FraudRiskReportEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *FraudRiskReportEdge) *domain.FraudRiskReport { return o.Node }, record[domain.FraudRiskReport]),
 			"cursor": member(func(_ context.Context, o *FraudRiskReportEdge) string { return o.Cursor }, text[string]),
@@ -426,7 +426,7 @@ var objects = map[string]object{
 	},
 	"Identity": {
 		implementors: identityImplementors,
-		as:           as[domain.Identity],
+		as:           typedPointer[domain.Identity],
 		fields: map[string]field{
 			"taxId":      member(func(_ context.Context, o *domain.Identity) *string { return o.TaxID }, pointerOrNull(text[string])),
 			"firstName":  member(func(_ context.Context, o *domain.Identity) *string { return o.FirstName }, pointerOrNull(text[string])),
@@ -444,11 +444,11 @@ var objects = map[string]object{
 	},
 	"Invitation": {
 		implementors: invitationImplementors,
-		as:           as[domain.Invitation],
+		as:           typedPointer[domain.Invitation],
 		fields: map[string]field{
 			"id":                  member(func(_ context.Context, o *domain.Invitation) string { return o.ID }, text[string]),
-			"state":               member(func(_ context.Context, o *domain.Invitation) domain.InvitationState { return o.State }, word(marshalNInvitationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationState)),
-			"type":                member(func(_ context.Context, o *domain.Invitation) domain.InvitationType { return o.Type }, word(marshalNInvitationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationType)),
+			"state":               member(func(_ context.Context, o *domain.Invitation) domain.InvitationState { return o.State }, enum(marshalNInvitationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationState)),
+			"type":                member(func(_ context.Context, o *domain.Invitation) domain.InvitationType { return o.Type }, enum(marshalNInvitationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationType)),
 			"emailAddress":        member(func(_ context.Context, o *domain.Invitation) string { return o.EmailAddress }, text[string]),
 			"accountUri":          member(func(_ context.Context, o *domain.Invitation) *string { return o.AccountURI }, pointerOrNull(text[string])),
 			"organizationUri":     member(func(_ context.Context, o *domain.Invitation) *string { return o.OrganizationURI }, pointerOrNull(text[string])),
@@ -466,14 +466,14 @@ var objects = map[string]object{
 			"version":             member(func(_ context.Context, o *domain.Invitation) int { return o.Version }, number),
 			"createdAt":           member(func(_ context.Context, o *domain.Invitation) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":           member(func(_ context.Context, o *domain.Invitation) time.Time { return o.UpdatedAt }, moment),
-			"actions":             found(list(record[domain.Action])),
-			"timeline":            found(record[LifecycleEventConnection]),
-			"inviteeVerification": found(recordOrNull[domain.ContactVerification]),
+			"actions":             resolved(list(record[domain.Action])),
+			"timeline":            resolved(record[LifecycleEventConnection]),
+			"inviteeVerification": resolved(recordOrNull[domain.ContactVerification]),
 		},
 	},
 	"InvitationConnection": {
 		implementors: invitationConnectionImplementors,
-		as:           as[InvitationConnection],
+		as:           typedPointer[InvitationConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *InvitationConnection) []*InvitationEdge { return o.Edges }, list(record[InvitationEdge])),
 			"nodes":      member(func(_ context.Context, o *InvitationConnection) []*domain.Invitation { return o.Nodes }, list(record[domain.Invitation])),
@@ -483,7 +483,7 @@ var objects = map[string]object{
 	},
 	"InvitationEdge": {
 		implementors: invitationEdgeImplementors,
-		as:           as[InvitationEdge],
+		as:           typedPointer[InvitationEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *InvitationEdge) *domain.Invitation { return o.Node }, record[domain.Invitation]),
 			"cursor": member(func(_ context.Context, o *InvitationEdge) string { return o.Cursor }, text[string]),
@@ -491,21 +491,21 @@ var objects = map[string]object{
 	},
 	"InvitationPreview": {
 		implementors: invitationPreviewImplementors,
-		as:           as[domain.InvitationPreview],
+		as:           typedPointer[domain.InvitationPreview],
 		fields: map[string]field{
 			"institution":     member(func(_ context.Context, o *domain.InvitationPreview) string { return o.Institution }, text[string]),
 			"inviterFullName": member(func(_ context.Context, o *domain.InvitationPreview) string { return o.InviterFullName }, text[string]),
-			"type":            member(func(_ context.Context, o *domain.InvitationPreview) domain.InvitationType { return o.Type }, word(marshalNInvitationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationType)),
-			"state":           member(func(_ context.Context, o *domain.InvitationPreview) domain.InvitationState { return o.State }, word(marshalNInvitationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationState)),
+			"type":            member(func(_ context.Context, o *domain.InvitationPreview) domain.InvitationType { return o.Type }, enum(marshalNInvitationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationType)),
+			"state":           member(func(_ context.Context, o *domain.InvitationPreview) domain.InvitationState { return o.State }, enum(marshalNInvitationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐInvitationState)),
 			"expiresAt":       member(func(_ context.Context, o *domain.InvitationPreview) time.Time { return o.ExpiresAt }, moment),
 		},
 	},
 	"JwtTemplate": {
 		implementors: jwtTemplateImplementors,
-		as:           as[domain.JwtTemplate],
+		as:           typedPointer[domain.JwtTemplate],
 		fields: map[string]field{
 			"name":             member(func(_ context.Context, o *domain.JwtTemplate) string { return o.Name }, text[string]),
-			"claims":           member(func(_ context.Context, o *domain.JwtTemplate) map[string]any { return o.Claims }, freely),
+			"claims":           member(func(_ context.Context, o *domain.JwtTemplate) map[string]any { return o.Claims }, anyJSON),
 			"lifetime":         member(func(_ context.Context, o *domain.JwtTemplate) int { return o.Lifetime }, number),
 			"allowedClockSkew": member(func(_ context.Context, o *domain.JwtTemplate) int { return o.AllowedClockSkew }, number),
 			"createdAt":        member(func(_ context.Context, o *domain.JwtTemplate) time.Time { return o.CreatedAt }, moment),
@@ -514,20 +514,20 @@ var objects = map[string]object{
 	},
 	"LifecycleEvent": {
 		implementors: lifecycleEventImplementors,
-		as:           as[domain.LifecycleEvent],
+		as:           typedPointer[domain.LifecycleEvent],
 		fields: map[string]field{
 			"id":          member(func(_ context.Context, o *domain.LifecycleEvent) string { return o.ID }, text[string]),
 			"name":        member(func(_ context.Context, o *domain.LifecycleEvent) string { return o.Name }, text[string]),
 			"occurredAt":  member(func(_ context.Context, o *domain.LifecycleEvent) time.Time { return o.OccurredAt }, moment),
-			"subjectKind": member(func(_ context.Context, o *domain.LifecycleEvent) domain.Kind { return o.SubjectKind }, word(marshalNLifecycleKind2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind)),
+			"subjectKind": member(func(_ context.Context, o *domain.LifecycleEvent) domain.Kind { return o.SubjectKind }, enum(marshalNLifecycleKind2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind)),
 			"subjectId":   member(func(_ context.Context, o *domain.LifecycleEvent) string { return o.SubjectID }, text[string]),
 			"version":     member(func(_ context.Context, o *domain.LifecycleEvent) int { return o.Version }, number),
-			"subject":     found(eitherOrNull[domain.Node]),
+			"subject":     resolved(abstractOrNull[domain.Node]),
 		},
 	},
 	"LifecycleEventConnection": {
 		implementors: lifecycleEventConnectionImplementors,
-		as:           as[LifecycleEventConnection],
+		as:           typedPointer[LifecycleEventConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *LifecycleEventConnection) []*LifecycleEventEdge { return o.Edges }, list(record[LifecycleEventEdge])),
 			"nodes":      member(func(_ context.Context, o *LifecycleEventConnection) []*domain.LifecycleEvent { return o.Nodes }, list(record[domain.LifecycleEvent])),
@@ -537,7 +537,7 @@ var objects = map[string]object{
 	},
 	"LifecycleEventEdge": {
 		implementors: lifecycleEventEdgeImplementors,
-		as:           as[LifecycleEventEdge],
+		as:           typedPointer[LifecycleEventEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *LifecycleEventEdge) *domain.LifecycleEvent { return o.Node }, record[domain.LifecycleEvent]),
 			"cursor": member(func(_ context.Context, o *LifecycleEventEdge) string { return o.Cursor }, text[string]),
@@ -545,7 +545,7 @@ var objects = map[string]object{
 	},
 	"LifecycleMap": {
 		implementors: lifecycleMapImplementors,
-		as:           as[lifecycle.Map],
+		as:           typedPointer[lifecycle.Map],
 		fields: map[string]field{
 			"states":      member(func(_ context.Context, o *lifecycle.Map) []lifecycle.MapState { return o.States }, list(inline[lifecycle.MapState])),
 			"transitions": member(func(_ context.Context, o *lifecycle.Map) []lifecycle.MapRow { return o.Moves() }, list(inline[lifecycle.MapRow])),
@@ -553,7 +553,7 @@ var objects = map[string]object{
 	},
 	"LifecycleState": {
 		implementors: lifecycleStateImplementors,
-		as:           as[lifecycle.MapState],
+		as:           typedPointer[lifecycle.MapState],
 		fields: map[string]field{
 			"final":       member(func(_ context.Context, o *lifecycle.MapState) bool { return o.Final }, truth),
 			"description": member(func(_ context.Context, o *lifecycle.MapState) string { return o.Help }, text[string]),
@@ -561,14 +561,14 @@ var objects = map[string]object{
 	},
 	"LifecycleTransition": {
 		implementors: lifecycleTransitionImplementors,
-		as:           as[lifecycle.MapRow],
+		as:           typedPointer[lifecycle.MapRow],
 		fields: map[string]field{
 			"name": member(func(_ context.Context, o *lifecycle.MapRow) string { return o.Operation }, text[string]),
 		},
 	},
 	"LimitProblem": {
 		implementors: limitProblemImplementors,
-		as:           as[problem.LimitProblem],
+		as:           typedPointer[problem.LimitProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.LimitProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.LimitProblem) string { return o.Text() }, text[string]),
@@ -581,48 +581,48 @@ var objects = map[string]object{
 	"Mutation": {
 		implementors: mutationImplementors,
 		fields: map[string]field{
-			"requestEmailVerification": found(recordOrNull[RequestEmailVerificationPayload]),
-			"verifyEmail":              found(recordOrNull[VerifyEmailPayload]),
-			"requestPhoneVerification": found(recordOrNull[RequestPhoneVerificationPayload]),
-			"verifyPhone":              found(recordOrNull[VerifyPhonePayload]),
-			"registerDevice":           found(recordOrNull[RegisterDevicePayload]),
-			"revokeDevice":             found(recordOrNull[RevokeDevicePayload]),
-			"createDeviceChallenge":    found(recordOrNull[CreateDeviceChallengePayload]),
-			"openTwoFactorRequest":     found(recordOrNull[OpenTwoFactorRequestPayload]),
-			"approveTwoFactorRequest":  found(recordOrNull[ApproveTwoFactorRequestPayload]),
-			"rejectTwoFactorRequest":   found(recordOrNull[RejectTwoFactorRequestPayload]),
-			"createContact":            found(recordOrNull[CreateContactPayload]),
-			"updateContact":            found(recordOrNull[UpdateContactPayload]),
-			"createFraudRiskReport":    found(recordOrNull[CreateFraudRiskReportPayload]),
-			"createQuiz":               found(recordOrNull[CreateQuizPayload]),
-			"createQuizQuestions":      found(recordOrNull[CreateQuizQuestionsPayload]),
-			"scoreQuiz":                found(recordOrNull[ScoreQuizPayload]),
-			"createApproval":           found(recordOrNull[CreateApprovalPayload]),
-			"createInvitation":         found(recordOrNull[CreateInvitationPayload]),
-			"resendInvitation":         found(recordOrNull[ResendInvitationPayload]),
-			"revokeInvitation":         found(recordOrNull[RevokeInvitationPayload]),
-			"verifyInvitation":         found(recordOrNull[VerifyInvitationPayload]),
-			"completeInvitation":       found(recordOrNull[CompleteInvitationPayload]),
-			"updateInvitationSecret":   found(recordOrNull[UpdateInvitationSecretPayload]),
-			"deleteInvitation":         found(recordOrNull[DeleteInvitationPayload]),
-			"createSession":            found(recordOrNull[CreateSessionPayload]),
-			"touchSession":             found(recordOrNull[TouchSessionPayload]),
-			"endSession":               found(recordOrNull[EndSessionPayload]),
-			"endOtherSessions":         found(recordOrNull[EndOtherSessionsPayload]),
-			"removeSession":            found(recordOrNull[RemoveSessionPayload]),
-			"terminateSession":         found(recordOrNull[TerminateSessionPayload]),
-			"resumeSession":            found(recordOrNull[ResumeSessionPayload]),
-			"completeSessionTask":      found(recordOrNull[CompleteSessionTaskPayload]),
-			"createSessionToken":       found(recordOrNull[CreateSessionTokenPayload]),
-			"createClientToken":        found(recordOrNull[CreateClientTokenPayload]),
-			"saveJwtTemplate":          found(recordOrNull[SaveJwtTemplatePayload]),
-			"deleteJwtTemplate":        found(recordOrNull[DeleteJwtTemplatePayload]),
-			"previewJwtTemplate":       found(recordOrNull[PreviewJwtTemplatePayload]),
+			"requestEmailVerification": resolved(recordOrNull[RequestEmailVerificationPayload]),
+			"verifyEmail":              resolved(recordOrNull[VerifyEmailPayload]),
+			"requestPhoneVerification": resolved(recordOrNull[RequestPhoneVerificationPayload]),
+			"verifyPhone":              resolved(recordOrNull[VerifyPhonePayload]),
+			"registerDevice":           resolved(recordOrNull[RegisterDevicePayload]),
+			"revokeDevice":             resolved(recordOrNull[RevokeDevicePayload]),
+			"createDeviceChallenge":    resolved(recordOrNull[CreateDeviceChallengePayload]),
+			"openTwoFactorRequest":     resolved(recordOrNull[OpenTwoFactorRequestPayload]),
+			"approveTwoFactorRequest":  resolved(recordOrNull[ApproveTwoFactorRequestPayload]),
+			"rejectTwoFactorRequest":   resolved(recordOrNull[RejectTwoFactorRequestPayload]),
+			"createContact":            resolved(recordOrNull[CreateContactPayload]),
+			"updateContact":            resolved(recordOrNull[UpdateContactPayload]),
+			"createFraudRiskReport":    resolved(recordOrNull[CreateFraudRiskReportPayload]),
+			"createQuiz":               resolved(recordOrNull[CreateQuizPayload]),
+			"createQuizQuestions":      resolved(recordOrNull[CreateQuizQuestionsPayload]),
+			"scoreQuiz":                resolved(recordOrNull[ScoreQuizPayload]),
+			"createApproval":           resolved(recordOrNull[CreateApprovalPayload]),
+			"createInvitation":         resolved(recordOrNull[CreateInvitationPayload]),
+			"resendInvitation":         resolved(recordOrNull[ResendInvitationPayload]),
+			"revokeInvitation":         resolved(recordOrNull[RevokeInvitationPayload]),
+			"verifyInvitation":         resolved(recordOrNull[VerifyInvitationPayload]),
+			"completeInvitation":       resolved(recordOrNull[CompleteInvitationPayload]),
+			"updateInvitationSecret":   resolved(recordOrNull[UpdateInvitationSecretPayload]),
+			"deleteInvitation":         resolved(recordOrNull[DeleteInvitationPayload]),
+			"createSession":            resolved(recordOrNull[CreateSessionPayload]),
+			"touchSession":             resolved(recordOrNull[TouchSessionPayload]),
+			"endSession":               resolved(recordOrNull[EndSessionPayload]),
+			"endOtherSessions":         resolved(recordOrNull[EndOtherSessionsPayload]),
+			"removeSession":            resolved(recordOrNull[RemoveSessionPayload]),
+			"terminateSession":         resolved(recordOrNull[TerminateSessionPayload]),
+			"resumeSession":            resolved(recordOrNull[ResumeSessionPayload]),
+			"completeSessionTask":      resolved(recordOrNull[CompleteSessionTaskPayload]),
+			"createSessionToken":       resolved(recordOrNull[CreateSessionTokenPayload]),
+			"createClientToken":        resolved(recordOrNull[CreateClientTokenPayload]),
+			"saveJwtTemplate":          resolved(recordOrNull[SaveJwtTemplatePayload]),
+			"deleteJwtTemplate":        resolved(recordOrNull[DeleteJwtTemplatePayload]),
+			"previewJwtTemplate":       resolved(recordOrNull[PreviewJwtTemplatePayload]),
 		},
 	},
 	"NotFoundProblem": {
 		implementors: notFoundProblemImplementors,
-		as:           as[problem.NotFoundProblem],
+		as:           typedPointer[problem.NotFoundProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.NotFoundProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.NotFoundProblem) string { return o.Text() }, text[string]),
@@ -632,18 +632,18 @@ var objects = map[string]object{
 	},
 	"OpenTwoFactorRequestPayload": {
 		implementors: openTwoFactorRequestPayloadImplementors,
-		as:           as[OpenTwoFactorRequestPayload],
+		as:           typedPointer[OpenTwoFactorRequestPayload],
 		fields: map[string]field{
 			"twoFactorRequest": member(func(_ context.Context, o *OpenTwoFactorRequestPayload) *domain.TwoFactorRequest {
 				return o.TwoFactorRequest
 			}, recordOrNull[domain.TwoFactorRequest]),
-			"problems": member(func(_ context.Context, o *OpenTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *OpenTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *OpenTwoFactorRequestPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"PageInfo": {
 		implementors: pageInfoImplementors,
-		as:           as[PageInfo],
+		as:           typedPointer[PageInfo],
 		fields: map[string]field{
 			"hasNextPage":     member(func(_ context.Context, o *PageInfo) bool { return o.HasNextPage }, truth),
 			"hasPreviousPage": member(func(_ context.Context, o *PageInfo) bool { return o.HasPreviousPage }, truth),
@@ -653,80 +653,80 @@ var objects = map[string]object{
 	},
 	"PhoneVerification": {
 		implementors: phoneVerificationImplementors,
-		as:           as[domain.PhoneVerification],
+		as:           typedPointer[domain.PhoneVerification],
 		fields: map[string]field{
 			"id":           member(func(_ context.Context, o *domain.PhoneVerification) string { return o.ID }, text[string]),
-			"status":       member(func(_ context.Context, o *domain.PhoneVerification) domain.PhoneVerificationState { return o.State }, word(marshalNPhoneVerificationStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐPhoneVerificationState)),
+			"status":       member(func(_ context.Context, o *domain.PhoneVerification) domain.PhoneVerificationState { return o.State }, enum(marshalNPhoneVerificationStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐPhoneVerificationState)),
 			"expiresAt":    member(func(_ context.Context, o *domain.PhoneVerification) time.Time { return o.ExpiresAt }, moment),
 			"verifiedAt":   member(func(_ context.Context, o *domain.PhoneVerification) *time.Time { return o.VerifiedAt }, pointerOrNull(momentOrNull)),
 			"attemptCount": member(func(_ context.Context, o *domain.PhoneVerification) int { return o.Attempts }, number),
 			"version":      member(func(_ context.Context, o *domain.PhoneVerification) int { return o.Version }, number),
 			"createdAt":    member(func(_ context.Context, o *domain.PhoneVerification) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":    member(func(_ context.Context, o *domain.PhoneVerification) time.Time { return o.UpdatedAt }, moment),
-			"actions":      found(list(record[domain.Action])),
-			"timeline":     found(record[LifecycleEventConnection]),
+			"actions":      resolved(list(record[domain.Action])),
+			"timeline":     resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"PreviewJwtTemplatePayload": {
 		implementors: previewJwtTemplatePayloadImplementors,
-		as:           as[PreviewJwtTemplatePayload],
+		as:           typedPointer[PreviewJwtTemplatePayload],
 		fields: map[string]field{
-			"claims":   member(func(_ context.Context, o *PreviewJwtTemplatePayload) map[string]any { return o.Claims }, freelyOrNull),
-			"problems": member(func(_ context.Context, o *PreviewJwtTemplatePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"claims":   member(func(_ context.Context, o *PreviewJwtTemplatePayload) map[string]any { return o.Claims }, anyJSONOrNull),
+			"problems": member(func(_ context.Context, o *PreviewJwtTemplatePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *PreviewJwtTemplatePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Query": {
 		implementors: queryImplementors,
 		fields: map[string]field{
-			"node":                found(eitherOrNull[domain.Node]),
-			"nodes":               found(listOrNull(eitherOrNull[domain.Node])),
-			"viewer":              found(recordOrNull[domain.Actor]),
-			"lifecycle":           found(record[lifecycle.Map]),
-			"version":             found(record[domain.Version]),
-			"devices":             found(recordOrNull[DeviceConnection]),
-			"twoFactorRequest":    found(recordOrNull[domain.TwoFactorRequest]),
-			"twoFactorRequests":   found(recordOrNull[TwoFactorRequestConnection]),
-			"lifecycleEvents":     found(recordOrNull[LifecycleEventConnection]),
-			"contact":             found(recordOrNull[domain.Contact]),
-			"contacts":            found(recordOrNull[ContactConnection]),
-			"fraudRiskReport":     found(recordOrNull[domain.FraudRiskReport]),
-			"fraudRiskReports":    found(recordOrNull[FraudRiskReportConnection]),
-			"quiz":                found(recordOrNull[domain.Quiz]),
-			"quizzes":             found(recordOrNull[QuizConnection]),
-			"approval":            found(recordOrNull[domain.Approval]),
-			"approvals":           found(recordOrNull[ApprovalConnection]),
-			"contactVerification": found(recordOrNull[domain.ContactVerification]),
-			"invitation":          found(recordOrNull[domain.Invitation]),
-			"invitations":         found(recordOrNull[InvitationConnection]),
-			"invitationPreview":   found(recordOrNull[domain.InvitationPreview]),
-			"session":             found(recordOrNull[domain.Session]),
-			"sessions":            found(recordOrNull[SessionConnection]),
-			"jwtTemplates":        found(listOrNull(record[domain.JwtTemplate])),
+			"node":                resolved(abstractOrNull[domain.Node]),
+			"nodes":               resolved(listOrNull(abstractOrNull[domain.Node])),
+			"viewer":              resolved(recordOrNull[domain.Actor]),
+			"lifecycle":           resolved(record[lifecycle.Map]),
+			"version":             resolved(record[domain.Version]),
+			"devices":             resolved(recordOrNull[DeviceConnection]),
+			"twoFactorRequest":    resolved(recordOrNull[domain.TwoFactorRequest]),
+			"twoFactorRequests":   resolved(recordOrNull[TwoFactorRequestConnection]),
+			"lifecycleEvents":     resolved(recordOrNull[LifecycleEventConnection]),
+			"contact":             resolved(recordOrNull[domain.Contact]),
+			"contacts":            resolved(recordOrNull[ContactConnection]),
+			"fraudRiskReport":     resolved(recordOrNull[domain.FraudRiskReport]),
+			"fraudRiskReports":    resolved(recordOrNull[FraudRiskReportConnection]),
+			"quiz":                resolved(recordOrNull[domain.Quiz]),
+			"quizzes":             resolved(recordOrNull[QuizConnection]),
+			"approval":            resolved(recordOrNull[domain.Approval]),
+			"approvals":           resolved(recordOrNull[ApprovalConnection]),
+			"contactVerification": resolved(recordOrNull[domain.ContactVerification]),
+			"invitation":          resolved(recordOrNull[domain.Invitation]),
+			"invitations":         resolved(recordOrNull[InvitationConnection]),
+			"invitationPreview":   resolved(recordOrNull[domain.InvitationPreview]),
+			"session":             resolved(recordOrNull[domain.Session]),
+			"sessions":            resolved(recordOrNull[SessionConnection]),
+			"jwtTemplates":        resolved(listOrNull(record[domain.JwtTemplate])),
 		},
 	},
 	"Quiz": {
 		implementors: quizImplementors,
-		as:           as[domain.Quiz],
+		as:           typedPointer[domain.Quiz],
 		fields: map[string]field{
 			"id":            member(func(_ context.Context, o *domain.Quiz) string { return o.ID }, text[string]),
-			"state":         member(func(_ context.Context, o *domain.Quiz) domain.QuizState { return o.State }, word(marshalNQuizState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐQuizState)),
+			"state":         member(func(_ context.Context, o *domain.Quiz) domain.QuizState { return o.State }, enum(marshalNQuizState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐQuizState)),
 			"expiresAt":     member(func(_ context.Context, o *domain.Quiz) time.Time { return o.ExpiresAt }, moment),
 			"questionCount": member(func(_ context.Context, o *domain.Quiz) int { return o.QuestionCount }, number),
 			"identity":      member(func(ctx context.Context, o *domain.Quiz) *domain.Identity { return o.Identity(ctx) }, record[domain.Identity]),
-			"contact":       found(recordOrNull[domain.Contact]),
+			"contact":       resolved(recordOrNull[domain.Contact]),
 			"contactId":     member(func(_ context.Context, o *domain.Quiz) *string { return o.ContactID }, pointerOrNull(text[string])),
 			"createdBy":     member(func(_ context.Context, o *domain.Quiz) string { return o.CreatedBy }, text[string]),
 			"version":       member(func(_ context.Context, o *domain.Quiz) int { return o.Version }, number),
 			"createdAt":     member(func(_ context.Context, o *domain.Quiz) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":     member(func(_ context.Context, o *domain.Quiz) time.Time { return o.UpdatedAt }, moment),
-			"actions":       found(list(record[domain.Action])),
-			"timeline":      found(record[LifecycleEventConnection]),
+			"actions":       resolved(list(record[domain.Action])),
+			"timeline":      resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"QuizConnection": {
 		implementors: quizConnectionImplementors,
-		as:           as[QuizConnection],
+		as:           typedPointer[QuizConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *QuizConnection) []*QuizEdge { return o.Edges }, list(record[QuizEdge])),
 			"nodes":      member(func(_ context.Context, o *QuizConnection) []*domain.Quiz { return o.Nodes }, list(record[domain.Quiz])),
@@ -736,7 +736,7 @@ var objects = map[string]object{
 	},
 	"QuizEdge": {
 		implementors: quizEdgeImplementors,
-		as:           as[QuizEdge],
+		as:           typedPointer[QuizEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *QuizEdge) *domain.Quiz { return o.Node }, record[domain.Quiz]),
 			"cursor": member(func(_ context.Context, o *QuizEdge) string { return o.Cursor }, text[string]),
@@ -744,7 +744,7 @@ var objects = map[string]object{
 	},
 	"QuizQuestion": {
 		implementors: quizQuestionImplementors,
-		as:           as[domain.QuizQuestion],
+		as:           typedPointer[domain.QuizQuestion],
 		fields: map[string]field{
 			"id":       member(func(_ context.Context, o *domain.QuizQuestion) string { return o.ID }, text[string]),
 			"question": member(func(_ context.Context, o *domain.QuizQuestion) string { return o.Question }, text[string]),
@@ -753,117 +753,117 @@ var objects = map[string]object{
 	},
 	"RegisterDevicePayload": {
 		implementors: registerDevicePayloadImplementors,
-		as:           as[RegisterDevicePayload],
+		as:           typedPointer[RegisterDevicePayload],
 		fields: map[string]field{
 			"device":   member(func(_ context.Context, o *RegisterDevicePayload) *domain.Device { return o.Device }, recordOrNull[domain.Device]),
-			"problems": member(func(_ context.Context, o *RegisterDevicePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RegisterDevicePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RegisterDevicePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RejectTwoFactorRequestPayload": {
 		implementors: rejectTwoFactorRequestPayloadImplementors,
-		as:           as[RejectTwoFactorRequestPayload],
+		as:           typedPointer[RejectTwoFactorRequestPayload],
 		fields: map[string]field{
 			"twoFactorRequest": member(func(_ context.Context, o *RejectTwoFactorRequestPayload) *domain.TwoFactorRequest {
 				return o.TwoFactorRequest
 			}, recordOrNull[domain.TwoFactorRequest]),
-			"problems": member(func(_ context.Context, o *RejectTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RejectTwoFactorRequestPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RejectTwoFactorRequestPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RemoveSessionPayload": {
 		implementors: removeSessionPayloadImplementors,
-		as:           as[RemoveSessionPayload],
+		as:           typedPointer[RemoveSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *RemoveSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *RemoveSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RemoveSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RemoveSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RequestEmailVerificationPayload": {
 		implementors: requestEmailVerificationPayloadImplementors,
-		as:           as[RequestEmailVerificationPayload],
+		as:           typedPointer[RequestEmailVerificationPayload],
 		fields: map[string]field{
 			"emailVerification": member(func(_ context.Context, o *RequestEmailVerificationPayload) *domain.EmailVerification {
 				return o.EmailVerification
 			}, recordOrNull[domain.EmailVerification]),
-			"problems": member(func(_ context.Context, o *RequestEmailVerificationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RequestEmailVerificationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RequestEmailVerificationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RequestPhoneVerificationPayload": {
 		implementors: requestPhoneVerificationPayloadImplementors,
-		as:           as[RequestPhoneVerificationPayload],
+		as:           typedPointer[RequestPhoneVerificationPayload],
 		fields: map[string]field{
 			"phoneVerification": member(func(_ context.Context, o *RequestPhoneVerificationPayload) *domain.PhoneVerification {
 				return o.PhoneVerification
 			}, recordOrNull[domain.PhoneVerification]),
-			"problems": member(func(_ context.Context, o *RequestPhoneVerificationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RequestPhoneVerificationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RequestPhoneVerificationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"ResendInvitationPayload": {
 		implementors: resendInvitationPayloadImplementors,
-		as:           as[ResendInvitationPayload],
+		as:           typedPointer[ResendInvitationPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *ResendInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *ResendInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *ResendInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *ResendInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"ResumeSessionPayload": {
 		implementors: resumeSessionPayloadImplementors,
-		as:           as[ResumeSessionPayload],
+		as:           typedPointer[ResumeSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *ResumeSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *ResumeSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *ResumeSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *ResumeSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RevokeDevicePayload": {
 		implementors: revokeDevicePayloadImplementors,
-		as:           as[RevokeDevicePayload],
+		as:           typedPointer[RevokeDevicePayload],
 		fields: map[string]field{
 			"device":   member(func(_ context.Context, o *RevokeDevicePayload) *domain.Device { return o.Device }, recordOrNull[domain.Device]),
-			"problems": member(func(_ context.Context, o *RevokeDevicePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *RevokeDevicePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RevokeDevicePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"RevokeInvitationPayload": {
 		implementors: revokeInvitationPayloadImplementors,
-		as:           as[RevokeInvitationPayload],
+		as:           typedPointer[RevokeInvitationPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *RevokeInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *RevokeInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *RevokeInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *RevokeInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"SaveJwtTemplatePayload": {
 		implementors: saveJwtTemplatePayloadImplementors,
-		as:           as[SaveJwtTemplatePayload],
+		as:           typedPointer[SaveJwtTemplatePayload],
 		fields: map[string]field{
 			"jwtTemplate": member(func(_ context.Context, o *SaveJwtTemplatePayload) *domain.JwtTemplate { return o.JwtTemplate }, recordOrNull[domain.JwtTemplate]),
-			"problems":    member(func(_ context.Context, o *SaveJwtTemplatePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":    member(func(_ context.Context, o *SaveJwtTemplatePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":    member(func(_ context.Context, o *SaveJwtTemplatePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"ScoreQuizPayload": {
 		implementors: scoreQuizPayloadImplementors,
-		as:           as[ScoreQuizPayload],
+		as:           typedPointer[ScoreQuizPayload],
 		fields: map[string]field{
 			"quiz":     member(func(_ context.Context, o *ScoreQuizPayload) *domain.Quiz { return o.Quiz }, recordOrNull[domain.Quiz]),
-			"problems": member(func(_ context.Context, o *ScoreQuizPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *ScoreQuizPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *ScoreQuizPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Session": {
 		implementors: sessionImplementors,
-		as:           as[domain.Session],
+		as:           typedPointer[domain.Session],
 		fields: map[string]field{
 			"id":             member(func(_ context.Context, o *domain.Session) string { return o.ID }, text[string]),
-			"status":         member(func(_ context.Context, o *domain.Session) domain.SessionState { return o.State }, word(marshalNSessionStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐSessionState)),
+			"status":         member(func(_ context.Context, o *domain.Session) domain.SessionState { return o.State }, enum(marshalNSessionStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐSessionState)),
 			"userId":         member(func(_ context.Context, o *domain.Session) string { return o.UserID }, text[string]),
-			"client":         found(recordOrNull[domain.Client]),
+			"client":         resolved(recordOrNull[domain.Client]),
 			"lastActiveAt":   member(func(_ context.Context, o *domain.Session) time.Time { return o.LastActiveAt }, moment),
 			"expireAt":       member(func(_ context.Context, o *domain.Session) time.Time { return o.ExpireAt }, moment),
 			"abandonAt":      member(func(_ context.Context, o *domain.Session) time.Time { return o.AbandonAt }, moment),
@@ -878,13 +878,13 @@ var objects = map[string]object{
 			"version":        member(func(_ context.Context, o *domain.Session) int { return o.Version }, number),
 			"createdAt":      member(func(_ context.Context, o *domain.Session) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":      member(func(_ context.Context, o *domain.Session) time.Time { return o.UpdatedAt }, moment),
-			"actions":        found(list(record[domain.Action])),
-			"timeline":       found(record[LifecycleEventConnection]),
+			"actions":        resolved(list(record[domain.Action])),
+			"timeline":       resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"SessionConnection": {
 		implementors: sessionConnectionImplementors,
-		as:           as[SessionConnection],
+		as:           typedPointer[SessionConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *SessionConnection) []*SessionEdge { return o.Edges }, list(record[SessionEdge])),
 			"nodes":      member(func(_ context.Context, o *SessionConnection) []*domain.Session { return o.Nodes }, list(record[domain.Session])),
@@ -894,7 +894,7 @@ var objects = map[string]object{
 	},
 	"SessionEdge": {
 		implementors: sessionEdgeImplementors,
-		as:           as[SessionEdge],
+		as:           typedPointer[SessionEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *SessionEdge) *domain.Session { return o.Node }, record[domain.Session]),
 			"cursor": member(func(_ context.Context, o *SessionEdge) string { return o.Cursor }, text[string]),
@@ -902,7 +902,7 @@ var objects = map[string]object{
 	},
 	"StaleVersionProblem": {
 		implementors: staleVersionProblemImplementors,
-		as:           as[problem.StaleVersionProblem],
+		as:           typedPointer[problem.StaleVersionProblem],
 		fields: map[string]field{
 			"code":           member(func(_ context.Context, o *problem.StaleVersionProblem) string { return o.GraphQL }, text[string]),
 			"message":        member(func(_ context.Context, o *problem.StaleVersionProblem) string { return o.Text() }, text[string]),
@@ -913,7 +913,7 @@ var objects = map[string]object{
 	},
 	"StateProblem": {
 		implementors: stateProblemImplementors,
-		as:           as[problem.StateProblem],
+		as:           typedPointer[problem.StateProblem],
 		fields: map[string]field{
 			"code":        member(func(_ context.Context, o *problem.StateProblem) string { return o.GraphQL }, text[string]),
 			"message":     member(func(_ context.Context, o *problem.StateProblem) string { return o.Text() }, text[string]),
@@ -923,28 +923,28 @@ var objects = map[string]object{
 	},
 	"TerminateSessionPayload": {
 		implementors: terminateSessionPayloadImplementors,
-		as:           as[TerminateSessionPayload],
+		as:           typedPointer[TerminateSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *TerminateSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *TerminateSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *TerminateSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *TerminateSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"TouchSessionPayload": {
 		implementors: touchSessionPayloadImplementors,
-		as:           as[TouchSessionPayload],
+		as:           typedPointer[TouchSessionPayload],
 		fields: map[string]field{
 			"session":  member(func(_ context.Context, o *TouchSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
-			"problems": member(func(_ context.Context, o *TouchSessionPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *TouchSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *TouchSessionPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"TwoFactorRequest": {
 		implementors: twoFactorRequestImplementors,
-		as:           as[domain.TwoFactorRequest],
+		as:           typedPointer[domain.TwoFactorRequest],
 		fields: map[string]field{
 			"id":              member(func(_ context.Context, o *domain.TwoFactorRequest) string { return o.ID }, text[string]),
-			"status":          member(func(_ context.Context, o *domain.TwoFactorRequest) domain.TwoFactorRequestState { return o.State }, word(marshalNTwoFactorRequestStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐTwoFactorRequestState)),
+			"status":          member(func(_ context.Context, o *domain.TwoFactorRequest) domain.TwoFactorRequestState { return o.State }, enum(marshalNTwoFactorRequestStatus2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐTwoFactorRequestState)),
 			"customerId":      member(func(_ context.Context, o *domain.TwoFactorRequest) string { return o.CustomerID }, text[string]),
 			"clientId":        member(func(_ context.Context, o *domain.TwoFactorRequest) string { return o.ClientID }, text[string]),
 			"statement":       member(func(_ context.Context, o *domain.TwoFactorRequest) string { return o.Statement }, text[string]),
@@ -956,13 +956,13 @@ var objects = map[string]object{
 			"version":         member(func(_ context.Context, o *domain.TwoFactorRequest) int { return o.Version }, number),
 			"createdAt":       member(func(_ context.Context, o *domain.TwoFactorRequest) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":       member(func(_ context.Context, o *domain.TwoFactorRequest) time.Time { return o.UpdatedAt }, moment),
-			"actions":         found(list(record[domain.Action])),
-			"timeline":        found(record[LifecycleEventConnection]),
+			"actions":         resolved(list(record[domain.Action])),
+			"timeline":        resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"TwoFactorRequestConnection": {
 		implementors: twoFactorRequestConnectionImplementors,
-		as:           as[TwoFactorRequestConnection],
+		as:           typedPointer[TwoFactorRequestConnection],
 		fields: map[string]field{
 			"edges":      member(func(_ context.Context, o *TwoFactorRequestConnection) []*TwoFactorRequestEdge { return o.Edges }, list(record[TwoFactorRequestEdge])),
 			"nodes":      member(func(_ context.Context, o *TwoFactorRequestConnection) []*domain.TwoFactorRequest { return o.Nodes }, list(record[domain.TwoFactorRequest])),
@@ -972,7 +972,7 @@ var objects = map[string]object{
 	},
 	"TwoFactorRequestEdge": {
 		implementors: twoFactorRequestEdgeImplementors,
-		as:           as[TwoFactorRequestEdge],
+		as:           typedPointer[TwoFactorRequestEdge],
 		fields: map[string]field{
 			"node":   member(func(_ context.Context, o *TwoFactorRequestEdge) *domain.TwoFactorRequest { return o.Node }, record[domain.TwoFactorRequest]),
 			"cursor": member(func(_ context.Context, o *TwoFactorRequestEdge) string { return o.Cursor }, text[string]),
@@ -980,62 +980,62 @@ var objects = map[string]object{
 	},
 	"UpdateContactPayload": {
 		implementors: updateContactPayloadImplementors,
-		as:           as[UpdateContactPayload],
+		as:           typedPointer[UpdateContactPayload],
 		fields: map[string]field{
 			"contact":  member(func(_ context.Context, o *UpdateContactPayload) *domain.Contact { return o.Contact }, recordOrNull[domain.Contact]),
-			"problems": member(func(_ context.Context, o *UpdateContactPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems": member(func(_ context.Context, o *UpdateContactPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *UpdateContactPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"UpdateInvitationSecretPayload": {
 		implementors: updateInvitationSecretPayloadImplementors,
-		as:           as[UpdateInvitationSecretPayload],
+		as:           typedPointer[UpdateInvitationSecretPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *UpdateInvitationSecretPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *UpdateInvitationSecretPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *UpdateInvitationSecretPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *UpdateInvitationSecretPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Verification": {
 		implementors: verificationImplementors,
-		as:           as[domain.Verification],
+		as:           typedPointer[domain.Verification],
 		fields: map[string]field{
-			"type":       member(func(_ context.Context, o *domain.Verification) domain.VerificationType { return o.Type }, word(marshalNVerificationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationType)),
-			"state":      member(func(_ context.Context, o *domain.Verification) domain.VerificationState { return o.State }, word(marshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState)),
+			"type":       member(func(_ context.Context, o *domain.Verification) domain.VerificationType { return o.Type }, enum(marshalNVerificationType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationType)),
+			"state":      member(func(_ context.Context, o *domain.Verification) domain.VerificationState { return o.State }, enum(marshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState)),
 			"verifiedAt": member(func(_ context.Context, o *domain.Verification) time.Time { return o.VerifiedAt }, moment),
 			"source":     member(func(_ context.Context, o *domain.Verification) string { return o.Source }, text[string]),
 		},
 	},
 	"VerifyEmailPayload": {
 		implementors: verifyEmailPayloadImplementors,
-		as:           as[VerifyEmailPayload],
+		as:           typedPointer[VerifyEmailPayload],
 		fields: map[string]field{
 			"emailVerification": member(func(_ context.Context, o *VerifyEmailPayload) *domain.EmailVerification { return o.EmailVerification }, recordOrNull[domain.EmailVerification]),
-			"problems":          member(func(_ context.Context, o *VerifyEmailPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":          member(func(_ context.Context, o *VerifyEmailPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":          member(func(_ context.Context, o *VerifyEmailPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"VerifyInvitationPayload": {
 		implementors: verifyInvitationPayloadImplementors,
-		as:           as[VerifyInvitationPayload],
+		as:           typedPointer[VerifyInvitationPayload],
 		fields: map[string]field{
 			"invitation": member(func(_ context.Context, o *VerifyInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
-			"problems":   member(func(_ context.Context, o *VerifyInvitationPayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":   member(func(_ context.Context, o *VerifyInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *VerifyInvitationPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"VerifyPhonePayload": {
 		implementors: verifyPhonePayloadImplementors,
-		as:           as[VerifyPhonePayload],
+		as:           typedPointer[VerifyPhonePayload],
 		fields: map[string]field{
 			"phoneVerification": member(func(_ context.Context, o *VerifyPhonePayload) *domain.PhoneVerification { return o.PhoneVerification }, recordOrNull[domain.PhoneVerification]),
-			"problems":          member(func(_ context.Context, o *VerifyPhonePayload) []problem.Shape { return o.Problems }, list(either[problem.Shape])),
+			"problems":          member(func(_ context.Context, o *VerifyPhonePayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":          member(func(_ context.Context, o *VerifyPhonePayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"Version": {
 		implementors: versionImplementors,
-		as:           as[domain.Version],
+		as:           typedPointer[domain.Version],
 		fields: map[string]field{
 			"version":   member(func(_ context.Context, o *domain.Version) string { return o.Version }, text[string]),
 			"commit":    member(func(_ context.Context, o *domain.Version) string { return o.Commit }, text[string]),
@@ -1044,7 +1044,7 @@ var objects = map[string]object{
 	},
 	"Viewer": {
 		implementors: viewerImplementors,
-		as:           as[domain.Actor],
+		as:           typedPointer[domain.Actor],
 		fields: map[string]field{
 			"id":     member(func(_ context.Context, o *domain.Actor) string { return o.ID }, text[string]),
 			"scopes": member(func(_ context.Context, o *domain.Actor) []string { return o.Scopes }, list(text[string])),
@@ -1052,7 +1052,7 @@ var objects = map[string]object{
 	},
 }
 
-// interfaces are the object types behind each interface, in the order in which the generated code looks for them.
+// interfaces lists the object types that implement each interface, in the order in which the generated code tests them.
 var interfaces = map[string][]string{
 	"Lifecycle": {"TwoFactorRequest", "Session", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval"},
 	"Node":      {"TwoFactorRequest", "Session", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval", "LifecycleEvent", "Client"},

@@ -81,7 +81,7 @@ func TestQuoted(t *testing.T) {
 	for _, s := range append([]string{"", "\x00\x1f\x7f\u2028<&>\xff", `a"b\c`, "\t\r\n\b", "ä\u0080€\U0001f600"}, sprinkled(rand.New(rand.NewPCG(1, 1)), 200)...) {
 		var want strings.Builder
 		graphql.MarshalString(s).MarshalGQL(&want)
-		if got := string(quoted(nil, s)); got != want.String() {
+		if got := string(appendQuoted(nil, s)); got != want.String() {
 			t.Errorf("%q: %s, not %s", s, got, want.String())
 		}
 	}

@@ -59,7 +59,7 @@ func Invite(o InviteOptions) http.Handler {
 	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		guard(w.Header(), policy)
-		if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+		if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 			return
 		}
 		p := &invitePage{o: o, r: r, view: inviteView{Institution: o.Institution, Style: template.CSS(inviteCSS), MinSecret: minSecret}} //nolint:gosec // our own file
@@ -165,17 +165,17 @@ func (p *invitePage) say(status int, tone, heading string, text ...string) {
 }
 
 func (p *invitePage) get() {
-	if !p.look() {
+	if !p.load() {
 		return
 	}
 	p.status = http.StatusOK
 	if p.view.Preview.State != domain.InvitationSent {
-		p.tellState(http.StatusOK)
+		p.showState(http.StatusOK)
 	}
 }
 
 // look finds the invitation of the link, or says why there is nothing to show.
-func (p *invitePage) look() bool {
+func (p *invitePage) load() bool {
 	var err error
 	if p.id == "" || p.key == "" {
 		err = problem.New(problem.NoSuchInvitation)
@@ -197,7 +197,7 @@ func (p *invitePage) look() bool {
 }
 
 // tellState says what an invitation that is no longer open has come to.
-func (p *invitePage) tellState(status int) {
+func (p *invitePage) showState(status int) {
 	v := p.view.Preview
 	switch v.State {
 	case domain.InvitationAccepted, domain.InvitationCompleted:
@@ -236,7 +236,7 @@ func (p *invitePage) post(w http.ResponseWriter) {
 		return
 	}
 	if p.id == "" || p.key == "" {
-		p.look()
+		p.load()
 		return
 	}
 	secret := p.r.PostForm.Get("sharedSecret")
@@ -258,7 +258,7 @@ func (p *invitePage) answer(err error) {
 		p.limited(refusal)
 		return
 	}
-	if !p.look() {
+	if !p.load() {
 		if err == nil { // accepted, and then the database went away
 			p.view.Reference, p.until = "", time.Time{}
 			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will hear from "+p.o.Institution+" when everything is set up.")
@@ -276,7 +276,7 @@ func (p *invitePage) answer(err error) {
 		if problem.Has(err, problem.InvitationVerificationFailed) {
 			status = http.StatusBadRequest // the wrong secret that locked it
 		}
-		p.tellState(status)
+		p.showState(status)
 	case problem.Has(err, problem.InvitationVerificationFailed):
 		p.view.FieldError = true
 		p.say(http.StatusBadRequest, "error", "That is not the secret",
@@ -291,7 +291,7 @@ func (p *invitePage) answer(err error) {
 
 func (p *invitePage) limited(refusal *problem.Problem) {
 	p.until = refusal.AvailableAt
-	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+again(p.o.Now(), p.until))
+	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+retryHint(p.o.Now(), p.until))
 }
 
 // fail says that it is our fault, and leaves a line in the log that the page's reference leads to.
@@ -328,7 +328,7 @@ func (p *invitePage) write(w http.ResponseWriter) {
 }
 
 // again says when the link of the mail may be tried again: in how long, since not everybody's clock shows UTC.
-func again(now, t time.Time) string {
+func retryHint(now, t time.Time) string {
 	if t.IsZero() {
 		return "Wait a while, then open the link of your mail again."
 	}

@@ -195,7 +195,7 @@ func TestWhenToTryAgain(t *testing.T) {
 	for wait, want := range map[time.Duration]string{
 		time.Second: "in a minute (", 61 * time.Second: "in 2 minutes (", 10 * time.Minute: "in 10 minutes (", 5 * time.Hour: "in 5 hours (", -time.Second: "in a minute (",
 	} {
-		if got := again(started, started.Add(wait)); !strings.Contains(got, want) {
+		if got := retryHint(started, started.Add(wait)); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", wait, got)
 		}
 	}

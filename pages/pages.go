@@ -33,7 +33,7 @@ func source(style string) string {
 }
 
 // allowed answers a method that a page does not have with 405, and reports whether it has it.
-func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	for _, m := range methods {
 		if r.Method == m {
 			return true

@@ -145,15 +145,15 @@ func Tabs() []Tab {
 			t.Operations = append(t.Operations, name[1])
 		}
 		input := strings.ToLower(names[0][1][:1]) + names[0][1][1:]
-		own := map[string]any{}
-		if err := json.Unmarshal([]byte(cmp.Or(e.Variables, "{}")), &own); err != nil {
+		inputs := map[string]any{}
+		if err := json.Unmarshal([]byte(cmp.Or(e.Variables, "{}")), &inputs); err != nil {
 			panic(fmt.Sprintf("pages: variables of the example %s: %v", e.Name, err))
 		}
-		for name, value := range own {
+		for name, value := range inputs {
 			if name == "input" {
 				name = input
 			}
-			if said, ok := variables[n][name]; ok && !reflect.DeepEqual(said, value) {
+			if existing, ok := variables[n][name]; ok && !reflect.DeepEqual(existing, value) {
 				panic(fmt.Sprintf("pages: the example %s has another %s than its neighbours", e.Name, name))
 			}
 			variables[n][name] = value
@@ -286,7 +286,7 @@ func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch where := r.URL.Path; {
 	case where == "/playground/tokens" && p.o.Tokens != nil:
 		p.tokens(w, r)
-	case !allowed(w, r, http.MethodGet, http.MethodHead):
+	case !allowMethods(w, r, http.MethodGet, http.MethodHead):
 	case where == "/" && p.graphiql != nil, where == "/playground/graphiql" && p.graphiql != nil:
 		nonce := rand.Text()
 		w.Header().Set("Content-Security-Policy", graphiqlPolicy(nonce))
@@ -317,7 +317,7 @@ func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // site can neither send the header without asking first, which nobody allows, nor does its browser call it our own. A
 // request that was passed on comes from elsewhere than this machine, and gets nothing.
 func (p *playground) tokens(w http.ResponseWriter, r *http.Request) {
-	if !allowed(w, r, http.MethodPost) {
+	if !allowMethods(w, r, http.MethodPost) {
 		return
 	}
 	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")

@@ -46,7 +46,7 @@ func (f *reference) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path.Ext(name) == ".md":
 		text := string(content)
 		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
-		f.page(w, title, template.HTML(markdown(inside(name, text))), false) //nolint:gosec // the renderer escapes every text
+		f.page(w, title, template.HTML(markdown(dropOutsideLinks(name, text))), false) //nolint:gosec // the renderer escapes every text
 	case path.Ext(name) == ".graphqls", path.Ext(name) == ".json":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write(content)
@@ -61,13 +61,13 @@ func (f *reference) page(w http.ResponseWriter, title string, body template.HTML
 }
 
 // inside leaves of links that lead out of the documentation, into the source tree, the words.
-func inside(name, text string) string {
-	return inlineLink.ReplaceAllStringFunc(text, func(whole string) string {
-		m := inlineLink.FindStringSubmatch(whole)
+func dropOutsideLinks(name, text string) string {
+	return inlineLink.ReplaceAllStringFunc(text, func(match string) string {
+		m := inlineLink.FindStringSubmatch(match)
 		if strings.HasPrefix(path.Join(path.Dir(name), m[2]), "..") {
 			return m[1]
 		}
-		return whole
+		return match
 	})
 }
 
@@ -203,13 +203,13 @@ func inline(text string) string {
 	var b strings.Builder
 	at := 0
 	for _, m := range inlineCode.FindAllStringIndex(text, -1) {
-		b.WriteString(words(text[at:m[0]]) + "\x01" + template.HTMLEscapeString(text[m[0]+1:m[1]-1]) + "\x02")
+		b.WriteString(linkText(text[at:m[0]]) + "\x01" + template.HTMLEscapeString(text[m[0]+1:m[1]-1]) + "\x02")
 		at = m[1]
 	}
-	b.WriteString(words(text[at:]))
+	b.WriteString(linkText(text[at:]))
 	// A link's words may hold code, so links are found when the code stands.
-	linked := inlineLink.ReplaceAllStringFunc(b.String(), func(whole string) string {
-		m := inlineLink.FindStringSubmatch(whole)
+	linked := inlineLink.ReplaceAllStringFunc(b.String(), func(match string) string {
+		m := inlineLink.FindStringSubmatch(match)
 		file, _, _ := strings.Cut(m[2], "#")
 		switch {
 		case strings.Contains(m[2], ":") || strings.HasPrefix(file, "../../") || strings.HasPrefix(file, "/"), file != "" && path.Ext(file) == "":
@@ -220,7 +220,7 @@ func inline(text string) string {
 	return strings.NewReplacer("\x01", "<code>", "\x02", "</code>").Replace(linked)
 }
 
-func words(text string) string {
+func linkText(text string) string {
 	return inlineBold.ReplaceAllString(template.HTMLEscapeString(text), "<strong>$1</strong>")
 }
 

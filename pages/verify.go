@@ -42,7 +42,7 @@ func VerifyEmail(o VerifyEmailOptions) http.Handler {
 	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		guard(w.Header(), policy)
-		if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+		if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 			return
 		}
 		p := &verifyPage{o: o, r: r, status: http.StatusOK, view: verifyView{Institution: o.Institution, Style: template.CSS(inviteCSS)}} //nolint:gosec // our own file
@@ -124,7 +124,7 @@ func (p *verifyPage) post(token string) {
 		p.wrong()
 	case refusal.Kind == problem.Limited:
 		p.until = refusal.AvailableAt
-		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+again(p.o.Now(), p.until))
+		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+retryHint(p.o.Now(), p.until))
 	default:
 		p.view.Reference = domain.NewID("err", p.o.Now())
 		if p.r.Context().Err() == nil {

@@ -13,16 +13,16 @@ import (
 	"github.com/vektah/gqlparser/v2/formatter"
 )
 
-// Level says what a change does to clients.
+// Level is the effect of a change on clients.
 type Level string
 
 // The levels.
 const (
-	// Breaking: a document that was good is refused, or an answer has what a client cannot expect.
+	// Breaking: a valid document is refused, or a response contains what a client cannot expect.
 	Breaking Level = "breaking"
-	// Dangerous: documents stay good, and a client may meet what it does not know.
+	// Dangerous: documents remain valid, but a client may receive what it does not know.
 	Dangerous Level = "dangerous"
-	// Safe: no client sees it that does not ask for it.
+	// Safe: no client is affected that does not use it.
 	Safe Level = "safe"
 )
 
@@ -36,7 +36,7 @@ type Change struct {
 
 func (c Change) String() string { return fmt.Sprintf("%s: %s %s", c.Level, c.Coordinate, c.Text) }
 
-// Released is the text of a schema that is released on a day.
+// Released returns the text of a schema released on the given day.
 func Released(schema *ast.Schema, day string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Released %s. Written by `gatehouse docs --release-schema`, and by nothing else: what clients may rely on.\n\n", day)
@@ -46,9 +46,9 @@ func Released(schema *ast.Schema, day string) string {
 
 var releasedOn = regexp.MustCompile(`^# Released (\d{4}-\d\d-\d\d)\.`)
 
-// Unexcused compares a schema with the text of the released one, and gives the breaking changes that no note allows: a
-// heading with a day on or after the release, and below it the coordinate in a code span.
-func Unexcused(released string, schema *ast.Schema, notes string) ([]Change, error) {
+// Undocumented compares a schema with the text of the released one, and returns the breaking changes that the notes do
+// not permit: a note is a heading with a day on or after the release, and below it the coordinate in a code span.
+func Undocumented(released string, schema *ast.Schema, notes string) ([]Change, error) {
 	day := releasedOn.FindStringSubmatch(released)
 	if day == nil {
 		return nil, fmt.Errorf("the released schema does not say when it was released")
@@ -57,7 +57,7 @@ func Unexcused(released string, schema *ast.Schema, notes string) ([]Change, err
 	if err != nil {
 		return nil, err
 	}
-	allowed := excused(notes, day[1])
+	allowed := documentedChanges(notes, day[1])
 	return slices.DeleteFunc(Compare(old, schema), func(c Change) bool { return c.Level != Breaking || allowed[c.Coordinate] }), nil
 }
 
@@ -66,8 +66,8 @@ var (
 	codeSpan    = regexp.MustCompile("`([^`]+)`")
 )
 
-// excused lists what the notes of a day, and of later ones, name.
-func excused(notes, since string) map[string]bool {
+// documentedChanges returns the coordinates in the notes of the day from and later ones.
+func documentedChanges(notes, from string) map[string]bool {
 	out, day := map[string]bool{}, ""
 	for line := range strings.Lines(notes) {
 		if strings.HasPrefix(line, "#") {
@@ -77,7 +77,7 @@ func excused(notes, since string) map[string]bool {
 			}
 			continue
 		}
-		if day != "" && day >= since { // days are written so that they sort
+		if day != "" && day >= from { // days are in ISO format and sort as strings
 			for _, m := range codeSpan.FindAllStringSubmatch(line, -1) {
 				out[m[1]] = true
 			}
@@ -86,19 +86,19 @@ func excused(notes, since string) map[string]bool {
 	return out
 }
 
-// Compare lists the differences, breaking ones first.
+// Compare returns the differences, breaking ones first.
 func Compare(old, current *ast.Schema) []Change {
 	c := &comparison{}
 	for _, name := range sorted(old.Types) {
-		was := old.Types[name]
-		switch now := current.Types[name]; {
-		case was.BuiltIn:
-		case now == nil:
+		before := old.Types[name]
+		switch after := current.Types[name]; {
+		case before.BuiltIn:
+		case after == nil:
 			c.add(Breaking, name, "is gone")
-		case now.Kind != was.Kind:
-			c.add(Breaking, name, "was %s and is %s", was.Kind, now.Kind)
+		case after.Kind != before.Kind:
+			c.add(Breaking, name, "was %s and is %s", before.Kind, after.Kind)
 		default:
-			c.definition(was, now)
+			c.definition(before, after)
 		}
 	}
 	for _, name := range sorted(current.Types) {
@@ -107,18 +107,18 @@ func Compare(old, current *ast.Schema) []Change {
 		}
 	}
 	for _, name := range sorted(old.Directives) {
-		was, now := old.Directives[name], current.Directives[name]
-		if now == nil {
+		before, after := old.Directives[name], current.Directives[name]
+		if after == nil {
 			c.add(Breaking, "@"+name, "is gone")
 			continue
 		}
-		c.arguments("@"+name, was.Arguments, now.Arguments)
-		for _, l := range was.Locations {
-			if !slices.Contains(now.Locations, l) {
+		c.arguments("@"+name, before.Arguments, after.Arguments)
+		for _, l := range before.Locations {
+			if !slices.Contains(after.Locations, l) {
 				c.add(Breaking, "@"+name, "is no longer for %s", l)
 			}
 		}
-		if was.IsRepeatable && !now.IsRepeatable {
+		if before.IsRepeatable && !after.IsRepeatable {
 			c.add(Breaking, "@"+name, "cannot be repeated any more")
 		}
 	}
@@ -134,26 +134,26 @@ func (c *comparison) add(level Level, coordinate, format string, args ...any) {
 	c.changes = append(c.changes, Change{level, coordinate, fmt.Sprintf(format, args...)})
 }
 
-func (c *comparison) definition(was, now *ast.Definition) {
-	c.directives(was.Name, was.Directives, now.Directives)
-	c.names(was.Name, "implements", was.Interfaces, now.Interfaces)
-	c.names(was.Name, "has the member", was.Types, now.Types)
-	for _, v := range was.EnumValues {
-		if w := now.EnumValues.ForName(v.Name); w == nil {
-			c.add(Breaking, was.Name+"."+v.Name, "is gone")
+func (c *comparison) definition(before, after *ast.Definition) {
+	c.directives(before.Name, before.Directives, after.Directives)
+	c.names(before.Name, "implements", before.Interfaces, after.Interfaces)
+	c.names(before.Name, "has the member", before.Types, after.Types)
+	for _, v := range before.EnumValues {
+		if w := after.EnumValues.ForName(v.Name); w == nil {
+			c.add(Breaking, before.Name+"."+v.Name, "is gone")
 		} else {
-			c.directives(was.Name+"."+v.Name, v.Directives, w.Directives)
+			c.directives(before.Name+"."+v.Name, v.Directives, w.Directives)
 		}
 	}
-	for _, v := range now.EnumValues {
-		if was.EnumValues.ForName(v.Name) == nil {
-			c.add(Dangerous, was.Name+"."+v.Name, "is a new value")
+	for _, v := range after.EnumValues {
+		if before.EnumValues.ForName(v.Name) == nil {
+			c.add(Dangerous, before.Name+"."+v.Name, "is a new value")
 		}
 	}
-	input := was.Kind == ast.InputObject
-	for _, f := range was.Fields {
-		coordinate := was.Name + "." + f.Name
-		g := now.Fields.ForName(f.Name)
+	input := before.Kind == ast.InputObject
+	for _, f := range before.Fields {
+		coordinate := before.Name + "." + f.Name
+		g := after.Fields.ForName(f.Name)
 		if g == nil {
 			c.add(Breaking, coordinate, "is gone")
 			continue
@@ -168,31 +168,31 @@ func (c *comparison) definition(was, now *ast.Definition) {
 		}
 		c.arguments(coordinate, f.Arguments, g.Arguments)
 	}
-	for _, f := range now.Fields {
-		if was.Fields.ForName(f.Name) == nil {
-			c.add(level(!input || !f.Type.NonNull || f.DefaultValue != nil), was.Name+"."+f.Name, "is new: %s", f.Type)
+	for _, f := range after.Fields {
+		if before.Fields.ForName(f.Name) == nil {
+			c.add(level(!input || !f.Type.NonNull || f.DefaultValue != nil), before.Name+"."+f.Name, "is new: %s", f.Type)
 		}
 	}
 }
 
-// names compares what a type implements, or the members of a union: a new one is what clients may not know.
-func (c *comparison) names(coordinate, verb string, was, now []string) {
-	for _, name := range was {
-		if !slices.Contains(now, name) {
+// names compares the interfaces of a type or the members of a union: clients may not know a new one.
+func (c *comparison) names(coordinate, verb string, before, after []string) {
+	for _, name := range before {
+		if !slices.Contains(after, name) {
 			c.add(Breaking, coordinate, "no longer %s %s", verb, name)
 		}
 	}
-	for _, name := range now {
-		if !slices.Contains(was, name) {
+	for _, name := range after {
+		if !slices.Contains(before, name) {
 			c.add(Dangerous, coordinate, "now %s %s", verb, name)
 		}
 	}
 }
 
-func (c *comparison) arguments(coordinate string, was, now ast.ArgumentDefinitionList) {
-	for _, a := range was {
+func (c *comparison) arguments(coordinate string, before, after ast.ArgumentDefinitionList) {
+	for _, a := range before {
 		at := coordinate + "(" + a.Name + ":)"
-		b := now.ForName(a.Name)
+		b := after.ForName(a.Name)
 		if b == nil {
 			c.add(Breaking, at, "is gone")
 			continue
@@ -200,28 +200,28 @@ func (c *comparison) arguments(coordinate string, was, now ast.ArgumentDefinitio
 		c.directives(at, a.Directives, b.Directives)
 		c.input(at, a.Type, b.Type, a.DefaultValue, b.DefaultValue)
 	}
-	for _, b := range now {
-		if was.ForName(b.Name) == nil {
+	for _, b := range after {
+		if before.ForName(b.Name) == nil {
 			c.add(level(!b.Type.NonNull || b.DefaultValue != nil), coordinate+"("+b.Name+":)", "is new: %s", b.Type)
 		}
 	}
 }
 
-// input compares what clients send: it may become wider.
-func (c *comparison) input(coordinate string, was, now *ast.Type, before, after *ast.Value) {
-	if was.String() != now.String() {
-		c.add(level(narrower(now, was) || withDefault(was, now, after)), coordinate, "was %s and is %s", was, now)
+// input compares what clients send: it may only become wider.
+func (c *comparison) input(coordinate string, oldType, newType *ast.Type, oldDefault, newDefault *ast.Value) {
+	if oldType.String() != newType.String() {
+		c.add(level(narrower(newType, oldType) || withDefault(oldType, newType, newDefault)), coordinate, "was %s and is %s", oldType, newType)
 	}
-	if text(before) != text(after) {
-		lost := after == nil && now.NonNull
-		c.add(map[bool]Level{true: Breaking, false: Dangerous}[lost], coordinate, "had the default %s and has %s", text(before), text(after))
+	if text(oldDefault) != text(newDefault) {
+		incompatible := newDefault == nil && newType.NonNull
+		c.add(map[bool]Level{true: Breaking, false: Dangerous}[incompatible], coordinate, "had the default %s and has %s", text(oldDefault), text(newDefault))
 	}
 }
 
-// withDefault: what was optional, and is required with a default, may still be left out; but null is refused, which is
-// why it is breaking unless nobody could send null.
-func withDefault(was, now *ast.Type, after *ast.Value) bool {
-	return after != nil && was.NonNull && narrower(now, was)
+// withDefault handles an input that was optional and becomes required with a default: it may still be omitted, but null
+// is refused, which is breaking unless null was not permitted before.
+func withDefault(oldType, newType *ast.Type, newDefault *ast.Value) bool {
+	return newDefault != nil && oldType.NonNull && narrower(newType, oldType)
 }
 
 func text(v *ast.Value) string {
@@ -238,21 +238,21 @@ func level(fine bool) Level {
 	return Breaking
 }
 
-// narrower reports whether everything of the type now is of the type was.
-func narrower(was, now *ast.Type) bool {
+// narrower reports whether every value of newType is a value of oldType.
+func narrower(oldType, newType *ast.Type) bool {
 	switch {
-	case was.NonNull && !now.NonNull, (was.Elem == nil) != (now.Elem == nil):
+	case oldType.NonNull && !newType.NonNull, (oldType.Elem == nil) != (newType.Elem == nil):
 		return false
-	case was.Elem != nil:
-		return narrower(was.Elem, now.Elem)
+	case oldType.Elem != nil:
+		return narrower(oldType.Elem, newType.Elem)
 	}
-	return was.NamedType == now.NamedType
+	return oldType.NamedType == newType.NamedType
 }
 
-// directives compares what is said about a place of the schema.
-func (c *comparison) directives(coordinate string, was, now ast.DirectiveList) {
-	c.constraints(coordinate, constraints(was), constraints(now))
-	said := func(list ast.DirectiveList, name string) string {
+// directives compares the directives of an element.
+func (c *comparison) directives(coordinate string, oldList, newList ast.DirectiveList) {
+	c.constraints(coordinate, constraints(oldList), constraints(newList))
+	argumentsOf := func(list ast.DirectiveList, name string) string {
 		d := list.ForName(name)
 		if d == nil {
 			return ""
@@ -264,13 +264,13 @@ func (c *comparison) directives(coordinate string, was, now ast.DirectiveList) {
 		return "@" + name + "(" + strings.Join(args, ", ") + ")"
 	}
 	var names []string
-	for _, d := range slices.Concat(was, now) {
+	for _, d := range slices.Concat(oldList, newList) {
 		if d.Name != "constraint" && !slices.Contains(names, d.Name) {
 			names = append(names, d.Name)
 		}
 	}
 	for _, name := range names {
-		before, after := said(was, name), said(now, name)
+		before, after := argumentsOf(oldList, name), argumentsOf(newList, name)
 		switch {
 		case before == after:
 		case name == "deprecated":
@@ -283,7 +283,7 @@ func (c *comparison) directives(coordinate string, was, now ast.DirectiveList) {
 	}
 }
 
-// constraints are the arguments of @constraint.
+// constraints returns the arguments of @constraint.
 func constraints(list ast.DirectiveList) map[string]*ast.Value {
 	out := map[string]*ast.Value{}
 	if d := list.ForName("constraint"); d != nil {
@@ -294,34 +294,34 @@ func constraints(list ast.DirectiveList) map[string]*ast.Value {
 	return out
 }
 
-// constraints compares what is asked of a value: it may become less.
-func (c *comparison) constraints(coordinate string, was, now map[string]*ast.Value) {
-	for _, name := range sorted(now) {
-		before, after := was[name], now[name]
+// constraints compares the constraints of a value: they may only become weaker.
+func (c *comparison) constraints(coordinate string, oldList, newList map[string]*ast.Value) {
+	for _, name := range sorted(newList) {
+		before, after := oldList[name], newList[name]
 		if text(before) != text(after) {
 			c.add(level(before != nil && looser(name, before, after)), coordinate, "was @constraint(%s: %s) and is %s", name, text(before), text(after))
 		}
 	}
-	for _, name := range sorted(was) {
-		if now[name] == nil {
-			c.add(Safe, coordinate, "is no longer @constraint(%s: %s)", name, was[name])
+	for _, name := range sorted(oldList) {
+		if newList[name] == nil {
+			c.add(Safe, coordinate, "is no longer @constraint(%s: %s)", name, oldList[name])
 		}
 	}
 }
 
-func looser(name string, was, now *ast.Value) bool {
-	a, err1 := strconv.Atoi(was.Raw)
-	b, err2 := strconv.Atoi(now.Raw)
+func looser(name string, oldValue, newValue *ast.Value) bool {
+	a, err1 := strconv.Atoi(oldValue.Raw)
+	b, err2 := strconv.Atoi(newValue.Raw)
 	switch {
 	case strings.HasPrefix(name, "min"):
 		return err1 == nil && err2 == nil && b < a
 	case strings.HasPrefix(name, "max"):
 		return err1 == nil && err2 == nil && b > a
 	case name == "unique":
-		return now.Raw == "false"
+		return newValue.Raw == "false"
 	case name == "oneOf":
-		for _, child := range was.Children {
-			if !slices.ContainsFunc(now.Children, func(o *ast.ChildValue) bool { return o.Value.Raw == child.Value.Raw }) {
+		for _, child := range oldValue.Children {
+			if !slices.ContainsFunc(newValue.Children, func(o *ast.ChildValue) bool { return o.Value.Raw == child.Value.Raw }) {
 				return false
 			}
 		}

@@ -125,12 +125,12 @@ func TestNotes(t *testing.T) {
 		{"a note without a day", "## Ages\n\n- `Dog.age` goes.\n", 1},
 		{"a note", "# Changes\n\n## 2026-11-26 Ages\n\n- `Dog.age` goes: nobody asked a dog.\n", 0},
 	} {
-		got, err := reference.Unexcused(released, current, c.notes)
+		got, err := reference.Undocumented(released, current, c.notes)
 		if err != nil || len(got) != c.want {
 			t.Errorf("%s: %v %v", c.claim, got, err)
 		}
 	}
-	if got, err := reference.Unexcused(released, load(t, base), ""); err != nil || len(got) > 0 {
+	if got, err := reference.Undocumented(released, load(t, base), ""); err != nil || len(got) > 0 {
 		t.Errorf("the released schema differs from itself: %v %v", got, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestTheSchemaBreaksNoClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changes, err := reference.Unexcused(string(released), reference.Schema(), string(notes))
+	changes, err := reference.Undocumented(string(released), reference.Schema(), string(notes))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// eventsPage lists what the tables write to the feed.
+// eventsPage lists the events that the state machines write to the feed.
 func eventsPage() string {
 	var out strings.Builder
 	out.WriteString(generated + `# Events
@@ -27,9 +27,9 @@ what happened has exactly one. Events are never changed, outlive an erased recor
 `)
 	for _, m := range domain.Lifecycles() {
 		fmt.Fprintf(&out, "\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | who | how |\n|---|---|---|---|---|\n",
-			word(m.Name), domain.Concerned(domain.Kind(m.Name)), strings.ToLower(m.Name))
+			enumValue(m.Name), domain.Concerned(domain.Kind(m.Name)), strings.ToLower(m.Name))
 		for _, move := range m.Moves() {
-			from, to := strings.Join(code(mapped(move.From, word)), ", "), strings.Join(code(mapped(move.To, word)), ", ")
+			from, to := strings.Join(code(mapStrings(move.From, enumValue)), ", "), strings.Join(code(mapStrings(move.To, enumValue)), ", ")
 			if len(move.From) == len(m.States) {
 				from = "any"
 			}

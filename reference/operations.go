@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// longest is how much of an answer a page shows, in lines.
-const longest = 60
+// maxAnswerLines is the maximum number of lines of a response on a page.
+const maxAnswerLines = 60
 
-// storyPage shows a story, in the order in which its requests are made.
+// storyPage renders a story with its requests in order.
 func (b *book) storyPage(s *Story) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s# %s: examples\n\n[Reference](../README.md) · [Types and arguments](../schema/%s.md)\n\n%s\n", generated, areaTitle(s.Name), s.Name, s.Text)
@@ -39,10 +39,10 @@ an earlier answer gave.
 			twins[step.Operation] = true
 		}
 	}
-	told, current := map[string]bool{}, ""
+	seen, current := map[string]bool{}, ""
 	for i, step := range s.Steps {
 		operation := step.Operation
-		if step.Hidden() { // it makes ready for what follows
+		if step.Hidden() { // a hidden step only prepares those that follow
 			for _, next := range s.Steps[i:] {
 				if !next.Hidden() {
 					operation = next.Operation
@@ -51,27 +51,27 @@ an earlier answer gave.
 			}
 		}
 		if operation != current {
-			again := ""
-			if told[operation] {
-				again = ", again"
+			suffix := ""
+			if seen[operation] {
+				suffix = ", again"
 			} else {
 				fmt.Fprintf(&out, "\n<a id=%q></a>\n", operation)
 			}
-			fmt.Fprintf(&out, "\n## %s%s\n", operation, again)
-			if again == "" {
+			fmt.Fprintf(&out, "\n## %s%s\n", operation, suffix)
+			if suffix == "" {
 				fmt.Fprintf(&out, "\n%s\n", b.summary(s.Name, operation))
 				if !twins[operation] {
 					out.WriteString("\nNo REST document has it.\n")
 				}
 			}
-			told[operation], current = true, operation
+			seen[operation], current = true, operation
 		}
 		step.show(&out)
 	}
 	return out.String()
 }
 
-// summary links to what the schema says of an operation.
+// summary links to the schema's description of an operation.
 func (b *book) summary(area, name string) string {
 	for _, a := range b.areas {
 		for _, op := range a.operations {
@@ -97,21 +97,21 @@ func (s *Step) show(out *strings.Builder) {
 		if s.Variables != "" {
 			fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
 		}
-		s.kept(out)
+		s.writeKeeps(out)
 		out.WriteString("\n</details>\n")
 		return
 	}
 	if s.Command != "" {
-		fmt.Fprintf(out, "\n**REST.** %s.%s\n\n```sh\n%s```\n\n```http\n%s```\n", caller, about(s.About), s.Command, cut(s.Answer))
-		s.kept(out)
+		fmt.Fprintf(out, "\n**REST.** %s.%s\n\n```sh\n%s```\n\n```http\n%s```\n", caller, about(s.About), s.Command, truncate(s.Answer))
+		s.writeKeeps(out)
 		return
 	}
 	fmt.Fprintf(out, "\n**GraphQL.** %s.%s\n\n```graphql\n%s```\n", caller, about(s.About), s.Document)
 	if s.Variables != "" {
 		fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
 	}
-	fmt.Fprintf(out, "\nThe answer:\n\n```json\n%s```\n", cut(s.Answer))
-	s.kept(out)
+	fmt.Fprintf(out, "\nThe answer:\n\n```json\n%s```\n", truncate(s.Answer))
+	s.writeKeeps(out)
 }
 
 func about(text string) string {
@@ -121,28 +121,28 @@ func about(text string) string {
 	return " " + line(text)
 }
 
-// kept says what later requests use of an answer.
-func (s *Step) kept(out *strings.Builder) {
+// writeKeeps describes which values of the response later requests use.
+func (s *Step) writeKeeps(out *strings.Builder) {
 	for _, k := range s.Keeps {
-		how, what, _ := strings.Cut(k.From, " ")
+		how, pattern, _ := strings.Cut(k.From, " ")
 		switch how {
 		case "mail", "text":
-			fmt.Fprintf(out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, what)
+			fmt.Fprintf(out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, pattern)
 		case "signature":
-			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, what)
+			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, pattern)
 		case "answers":
-			fmt.Fprintf(out, "\n`%s` are the answers to `%s`.\n", k.Name, what)
+			fmt.Fprintf(out, "\n`%s` are the answers to `%s`.\n", k.Name, pattern)
 		default:
 			fmt.Fprintf(out, "\n`%s` is `%s` of the answer.\n", k.Name, how)
 		}
 	}
 }
 
-// cut leaves out the end of a long answer.
-func cut(text string) string {
+// truncate omits the end of a long response.
+func truncate(text string) string {
 	lines := strings.SplitAfter(text, "\n")
-	if len(lines) <= longest {
+	if len(lines) <= maxAnswerLines {
 		return text
 	}
-	return strings.Join(lines[:longest-5], "") + "…\n"
+	return strings.Join(lines[:maxAnswerLines-5], "") + "…\n"
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// schemaPage is what a file of the schema declares.
+// schemaPage describes the declarations of a schema file.
 func (b *book) schemaPage(a *area) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s# %s\n\n[Reference](../README.md) · [Conventions](../conventions.md)\n", generated, a.title())
@@ -60,10 +60,10 @@ func (b *book) schemaPage(a *area) string {
 	return out.String()
 }
 
-// operation is a field of a root: arguments, token, problems.
+// operation describes a root field: arguments, token, problems.
 func (b *book) operation(out *strings.Builder, a *area, op operation) {
 	fmt.Fprintf(out, "\n<a id=%q></a>\n\n### `%s`\n\n%s%s\n\n", op.anchor(), op.Name, deprecated(op.Directives), op.Description)
-	fmt.Fprintf(out, "- **Answers** %s\n- **Token** %s\n", b.typeLink(a, op.Type), need(op))
+	fmt.Fprintf(out, "- **Answers** %s\n- **Token** %s\n", b.typeLink(a, op.Type), requiredToken(op))
 	var codes, refused []string
 	for _, d := range domain.Refusals(op.Name) {
 		link := errorLink(d, "../../")
@@ -72,7 +72,7 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 			refused = append(refused, link)
 		case op.root == "mutation":
 			codes = append(codes, link)
-		case d.Kind != problem.Missing: // a query answers null
+		case d.Kind != problem.Missing: // a query returns null
 			refused = append(refused, "[`BAD_DOCUMENT`](../../errors.md#top-level-errors)")
 		}
 	}
@@ -92,12 +92,12 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 	for _, m := range domain.Lifecycles() {
 		for _, move := range m.Moves() {
 			if move.Operation == op.Name {
-				fmt.Fprintf(out, "- **Transition** %s, by %s ([%s](../../machines.md#%s))\n", leads(move.From, move.To, len(m.States), move.Erases), strings.Join(move.By, ", "), m.Name, strings.ToLower(m.Name))
+				fmt.Fprintf(out, "- **Transition** %s, by %s ([%s](../../machines.md#%s))\n", transition(move.From, move.To, len(m.States), move.Erases), strings.Join(move.By, ", "), m.Name, strings.ToLower(m.Name))
 			}
 		}
 	}
-	if shown := b.shown(a, op, "../operations/"); shown != "" {
-		fmt.Fprintf(out, "- **Examples** %s\n", shown)
+	if links := b.exampleLinks(a, op, "../operations/"); links != "" {
+		fmt.Fprintf(out, "- **Examples** %s\n", links)
 	}
 	if op.root == "subscription" {
 		fmt.Fprintf(out, "\n```graphql\n%s```\n", b.subscription(op))
@@ -121,9 +121,9 @@ func unique(words []string) []string {
 	return out
 }
 
-// leads says from where to where a transition leads, in the words of the schema.
-func leads(from, to []string, states int, erases bool) string {
-	words := func(list []string) string { return strings.Join(code(mapped(list, word)), ", ") }
+// transition describes the states before and after a transition in the schema's terms.
+func transition(from, to []string, states int, erases bool) string {
+	words := func(list []string) string { return strings.Join(code(mapStrings(list, enumValue)), ", ") }
 	start, end := words(from), words(to)
 	switch len(from) {
 	case 0:
@@ -137,8 +137,8 @@ func leads(from, to []string, states int, erases bool) string {
 	return "from " + start + " to " + end
 }
 
-// word is a word of the rules as an enumeration has it.
-func word(w string) string {
+// enumValue returns the enumeration value for a word of the rules.
+func enumValue(w string) string {
 	var out strings.Builder
 	for i, c := range w {
 		if c >= 'A' && c <= 'Z' && i > 0 {
@@ -149,7 +149,7 @@ func word(w string) string {
 	return strings.ToUpper(out.String())
 }
 
-// subscription is a document for a subscription: what its type has of its own.
+// subscription returns a sample document for a subscription with the members of its event type.
 func (b *book) subscription(op operation) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "subscription($after: String) {\n  %s", op.Name)
@@ -166,7 +166,7 @@ func (b *book) subscription(op operation) string {
 	return out.String()
 }
 
-// definition is a type with its members.
+// definition describes a type with its members.
 func (b *book) definition(out *strings.Builder, a *area, def *ast.Definition) {
 	fmt.Fprintf(out, "\n<a id=%q></a>\n\n### `%s`\n\n%s%s\n", typeAnchor(def.Name), def.Name, deprecated(def.Directives), def.Description)
 	var links []string
@@ -210,14 +210,14 @@ func (b *book) definition(out *strings.Builder, a *area, def *ast.Definition) {
 	}
 }
 
-// codes leads from the problem codes to the catalogue.
+// codes links the problem codes to the catalogue.
 func (b *book) codes(out *strings.Builder, def *ast.Definition) {
 	if def.Name == "ProblemCode" {
 		out.WriteString("\nWhat can be done about each is in the [catalogue](../../errors.md).\n")
 	}
 }
 
-// deprecated says so, and what takes its place.
+// deprecated describes a deprecation and its replacement.
 func deprecated(list ast.DirectiveList) string {
 	d := list.ForName("deprecated")
 	if d == nil {
@@ -230,7 +230,7 @@ func deprecated(list ast.DirectiveList) string {
 	return "**Deprecated" + reason + "** "
 }
 
-// extras are the default and the constraints.
+// extras describes the default and the constraints.
 func (b *book) extras(list ast.DirectiveList, byDefault *ast.Value) string {
 	out := ""
 	if byDefault != nil {

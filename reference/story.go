@@ -14,18 +14,19 @@ import (
 	"github.com/gatehouse/gatehouse/examples"
 )
 
-// Story is a file of examples/operations: requests in the order in which they are made, with their answers. The pages
-// show them, and the tests make them. A file begins with prose and holds
+// Story is a file of examples/operations: requests in the order in which they are sent, with their responses. The pages
+// display them, and the tests send them. A file begins with prose and holds
 //
 //   - people: a line for each caller, with the arguments of `gatehouse token`;
-//   - import.ndjson: what is imported beside the demonstration data;
-//   - NAME.graphql, NAME.variables, NAME.answer: a document, what goes with it, and what came of it;
-//   - NAME.sh, NAME.reply: a curl command, and what came of it.
+//   - import.ndjson: data imported in addition to the demonstration data;
+//   - NAME.graphql, NAME.variables, NAME.answer: a document, its variables and its response;
+//   - NAME.sh, NAME.reply: a curl command and its response.
 //
-// NAME is the operation that is shown, or the operation, a hyphen and what is special; setup-… is made and not shown.
-// A document or a command begins with comments: what there is to say, `as:` the caller, and `keep:` what later ones use.
+// NAME is the operation, optionally followed by a hyphen and a variant; steps named setup-… are not displayed. A
+// document or a command begins with comments: a description, `as:` the caller, and `keep:` the values that later
+// requests use.
 type Story struct {
-	// Name is that of the file, and of the schema file that it is about.
+	// Name is the name of the file, and of the schema file that it describes.
 	Name    string
 	Text    string
 	People  []Person
@@ -37,22 +38,22 @@ type Story struct {
 // Person is a caller.
 type Person struct {
 	Name string
-	// Arguments are those of `gatehouse token`.
+	// Arguments are the arguments of `gatehouse token`.
 	Arguments string
 }
 
-// Step is a request with its answer.
+// Step is a request with its response.
 type Step struct {
-	// Name is that of the file without its ending, Operation the part before a hyphen.
+	// Name is the file name without its extension, and Operation the part before a hyphen.
 	Name, Operation string
 	About           string
-	// As is who calls; empty for nobody.
+	// As is the name of the caller; empty for an anonymous one.
 	As    string
 	Keeps []Keep
-	// Document and Variables are a GraphQL request; Command is a curl command. One of both.
+	// Document and Variables are a GraphQL request; Command is a curl command. A step has one of the two.
 	Document, Variables string
 	Command             string
-	// Answer is what came of it, with stand-ins for what is different each time.
+	// Answer is the response, with placeholders for values that differ each time.
 	Answer string
 	file   int
 }
@@ -60,15 +61,15 @@ type Step struct {
 // Keep is a value that later requests use as $Name.
 type Keep struct {
 	Name string
-	// From is a path into the answer; `mail` or `text` and a pattern to find in the message that was sent;
-	// `signature` and the text to sign; or `answers` and the questions to answer.
+	// From is a path in the response; `mail` or `text` and a pattern to find in the message that was sent; `signature`
+	// and the text to sign; or `answers` and the questions to answer.
 	From string
 }
 
-// Hidden reports whether the step is made and not shown.
+// Hidden reports whether the step is run but not displayed.
 func (s *Step) Hidden() bool { return s.Operation == "setup" }
 
-// Stories reads all of them, in the order of their names.
+// Stories returns all stories in the order of their names.
 func Stories() ([]*Story, error) {
 	names, err := fs.Glob(examples.Operations, "operations/*.txtar")
 	if err != nil {
@@ -89,7 +90,7 @@ func Stories() ([]*Story, error) {
 	return out, nil
 }
 
-// ParseStory reads a story.
+// ParseStory parses a story.
 func ParseStory(name string, text []byte) (*Story, error) {
 	archive := txtar.Parse(text)
 	s := &Story{Name: name, Text: strings.TrimSpace(string(archive.Comment)), archive: archive}
@@ -106,8 +107,8 @@ func ParseStory(name string, text []byte) (*Story, error) {
 		switch ending {
 		case "":
 			for line := range strings.Lines(data) {
-				who, arguments, _ := strings.Cut(strings.TrimSpace(line), " ")
-				s.People = append(s.People, Person{who, arguments})
+				name, arguments, _ := strings.Cut(strings.TrimSpace(line), " ")
+				s.People = append(s.People, Person{name, arguments})
 			}
 		case "ndjson":
 			s.Import = data
@@ -136,14 +137,14 @@ func ParseStory(name string, text []byte) (*Story, error) {
 	return s, nil
 }
 
-// header takes the comments off a request, and gives the rest.
+// header parses the comments of a request and returns the rest.
 func (s *Step) header(text string) string {
 	var about []string
 	for strings.HasPrefix(text, "#") {
 		line, rest, _ := strings.Cut(text, "\n")
 		text, line = rest, strings.TrimSpace(strings.TrimPrefix(line, "#"))
-		if who, ok := strings.CutPrefix(line, "as: "); ok {
-			s.As = who
+		if caller, ok := strings.CutPrefix(line, "as: "); ok {
+			s.As = caller
 		} else if keep, ok := strings.CutPrefix(line, "keep: "); ok {
 			name, from, _ := strings.Cut(keep, " = ")
 			s.Keeps = append(s.Keeps, Keep{name, from})
@@ -155,7 +156,7 @@ func (s *Step) header(text string) string {
 	return text
 }
 
-// Format gives the file with the answers that the steps have now.
+// Format returns the file with the current responses of the steps.
 func (s *Story) Format() []byte {
 	out := &txtar.Archive{Comment: s.archive.Comment}
 	steps := map[int]*Step{}
@@ -191,17 +192,17 @@ func (s *Story) Format() []byte {
 
 var placeholder = regexp.MustCompile(`"\$[A-Z][A-Z_]*"|\$[A-Z][A-Z_]*`)
 
-// Fill puts values in the place of $NAMES in a JSON text: as text within quotes, and as it is elsewhere.
+// Fill replaces $NAMES in a JSON text by their values: as a string within quotes, and unchanged elsewhere.
 func Fill(text string, values map[string]string) (string, error) {
 	var missing error
-	out := placeholder.ReplaceAllStringFunc(text, func(found string) string {
-		name := strings.Trim(found, `"$`)
+	out := placeholder.ReplaceAllStringFunc(text, func(match string) string {
+		name := strings.Trim(match, `"$`)
 		value, ok := values[name]
 		if !ok {
 			missing = fmt.Errorf("nothing is known as $%s", name)
 		}
-		if strings.HasPrefix(found, `"`) {
-			quoted, _ := json.Marshal(value) // a text can always be quoted
+		if strings.HasPrefix(match, `"`) {
+			quoted, _ := json.Marshal(value) // a string can always be encoded
 			return string(quoted)
 		}
 		return value
@@ -209,15 +210,15 @@ func Fill(text string, values map[string]string) (string, error) {
 	return out, missing
 }
 
-// Request is what a curl command asks for.
+// Request is the HTTP request of a curl command.
 type Request struct {
 	Method, URL string
-	// Header are lines as in `Accept: application/json`.
+	// Header holds lines such as `Accept: application/json`.
 	Header []string
 	Body   string
 }
 
-// Curl reads a command as a shell and curl would: words, quotes and $NAMES, and the options that the examples use.
+// Curl parses a command as a shell and curl do: words, quotes, $NAMES, and the options that the examples use.
 func Curl(command string, values map[string]string) (*Request, error) {
 	words, err := shellWords(command, values)
 	if err != nil {

@@ -41,7 +41,7 @@ func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPay
 	if err != nil {
 		return nil, err
 	}
-	payload := P(emailAnswer{EmailVerification: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(emailAnswer{EmailVerification: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -53,7 +53,7 @@ func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePay
 	if err != nil {
 		return nil, err
 	}
-	payload := P(phoneAnswer{PhoneVerification: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(phoneAnswer{PhoneVerification: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -63,7 +63,7 @@ func devicePayload[P graph.RegisterDevicePayload | graph.RevokeDevicePayload](ou
 	if err != nil {
 		return nil, err
 	}
-	payload := P(deviceAnswer{Device: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(deviceAnswer{Device: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -74,7 +74,7 @@ func challengePayload(out domain.Outcome[domain.DeviceChallenge], err error) (*g
 		return nil, err
 	}
 	return &graph.CreateDeviceChallengePayload{
-		DeviceChallenge: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed,
+		DeviceChallenge: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed,
 	}, nil
 }
 
@@ -86,7 +86,7 @@ func twoFactorPayload[P graph.OpenTwoFactorRequestPayload | graph.ApproveTwoFact
 	if err != nil {
 		return nil, err
 	}
-	payload := P(twoFactorAnswer{TwoFactorRequest: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(twoFactorAnswer{TwoFactorRequest: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -106,7 +106,7 @@ func (r *resolver) devices(
 	if err != nil {
 		return listing.Page[domain.Device]{}, err
 	}
-	c := &compiler{}
+	c := &whereCompiler{}
 	q.Where = c.device(where, 1)
 	if c.err != nil {
 		return listing.Page[domain.Device]{}, c.err
@@ -114,18 +114,18 @@ func (r *resolver) devices(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return paged[domain.Device](ctx)(r.Service.Devices(ctx, q))
+	return groupPage[domain.Device](ctx)(r.Service.Devices(ctx, q))
 }
 
-func (c *compiler) device(w *graph.DeviceWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) device(w *graph.DeviceWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.device, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.Status; s != nil {
-		words(all, "state", s.Eq, s.Ne, s.In)
+		enumTerms(all, "state", s.Eq, s.Ne, s.In)
 	}
 	all.id("customerId", w.CustomerID)
 	all.id("fingerprint", w.Fingerprint)
@@ -154,7 +154,7 @@ func (r *resolver) twoFactorRequests(
 	if err != nil {
 		return listing.Page[domain.TwoFactorRequest]{}, err
 	}
-	c := &compiler{}
+	c := &whereCompiler{}
 	q.Where = c.twoFactorRequest(where, 1)
 	if c.err != nil {
 		return listing.Page[domain.TwoFactorRequest]{}, c.err
@@ -162,18 +162,18 @@ func (r *resolver) twoFactorRequests(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: stateField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return paged[domain.TwoFactorRequest](ctx)(r.Service.TwoFactorRequests(ctx, q))
+	return groupPage[domain.TwoFactorRequest](ctx)(r.Service.TwoFactorRequests(ctx, q))
 }
 
-func (c *compiler) twoFactorRequest(w *graph.TwoFactorRequestWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) twoFactorRequest(w *graph.TwoFactorRequestWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.twoFactorRequest, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.Status; s != nil {
-		words(all, "state", s.Eq, s.Ne, s.In)
+		enumTerms(all, "state", s.Eq, s.Ne, s.In)
 	}
 	all.id("customerId", w.CustomerID)
 	all.id("clientId", w.ClientID)

@@ -28,43 +28,43 @@ func (r *emailVerificationResolver) Timeline(ctx context.Context, obj *domain.Em
 }
 
 func (r *mutationResolver) RequestEmailVerification(ctx context.Context, input domain.RequestEmailVerificationInput) (*graph.RequestEmailVerificationPayload, error) {
-	return emailPayload[graph.RequestEmailVerificationPayload](r.Service.RequestEmailVerification(ctx, keyed(ctx, input)))
+	return emailPayload[graph.RequestEmailVerificationPayload](r.Service.RequestEmailVerification(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) VerifyEmail(ctx context.Context, input domain.VerifyEmailInput) (*graph.VerifyEmailPayload, error) {
-	return emailPayload[graph.VerifyEmailPayload](r.Service.VerifyEmail(ctx, keyed(ctx, input)))
+	return emailPayload[graph.VerifyEmailPayload](r.Service.VerifyEmail(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) RequestPhoneVerification(ctx context.Context, input domain.RequestPhoneVerificationInput) (*graph.RequestPhoneVerificationPayload, error) {
-	return phonePayload[graph.RequestPhoneVerificationPayload](r.Service.RequestPhoneVerification(ctx, keyed(ctx, input)))
+	return phonePayload[graph.RequestPhoneVerificationPayload](r.Service.RequestPhoneVerification(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) VerifyPhone(ctx context.Context, input domain.VerifyPhoneInput) (*graph.VerifyPhonePayload, error) {
-	return phonePayload[graph.VerifyPhonePayload](r.Service.VerifyPhone(ctx, keyed(ctx, input)))
+	return phonePayload[graph.VerifyPhonePayload](r.Service.VerifyPhone(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) RegisterDevice(ctx context.Context, input domain.RegisterDeviceInput) (*graph.RegisterDevicePayload, error) {
-	return devicePayload[graph.RegisterDevicePayload](r.Service.RegisterDevice(ctx, keyed(ctx, input)))
+	return devicePayload[graph.RegisterDevicePayload](r.Service.RegisterDevice(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) RevokeDevice(ctx context.Context, input domain.RevokeDeviceInput) (*graph.RevokeDevicePayload, error) {
-	return devicePayload[graph.RevokeDevicePayload](r.Service.RevokeDevice(ctx, keyed(ctx, input)))
+	return devicePayload[graph.RevokeDevicePayload](r.Service.RevokeDevice(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CreateDeviceChallenge(ctx context.Context, input domain.CreateDeviceChallengeInput) (*graph.CreateDeviceChallengePayload, error) {
-	return challengePayload(r.Service.CreateDeviceChallenge(ctx, keyed(ctx, input)))
+	return challengePayload(r.Service.CreateDeviceChallenge(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) OpenTwoFactorRequest(ctx context.Context, input domain.OpenTwoFactorRequestInput) (*graph.OpenTwoFactorRequestPayload, error) {
-	return twoFactorPayload[graph.OpenTwoFactorRequestPayload](r.Service.OpenTwoFactorRequest(ctx, keyed(ctx, input)))
+	return twoFactorPayload[graph.OpenTwoFactorRequestPayload](r.Service.OpenTwoFactorRequest(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) ApproveTwoFactorRequest(ctx context.Context, input domain.ApproveTwoFactorRequestInput) (*graph.ApproveTwoFactorRequestPayload, error) {
-	return twoFactorPayload[graph.ApproveTwoFactorRequestPayload](r.Service.ApproveTwoFactorRequest(ctx, keyed(ctx, input)))
+	return twoFactorPayload[graph.ApproveTwoFactorRequestPayload](r.Service.ApproveTwoFactorRequest(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) RejectTwoFactorRequest(ctx context.Context, input domain.RejectTwoFactorRequestInput) (*graph.RejectTwoFactorRequestPayload, error) {
-	return twoFactorPayload[graph.RejectTwoFactorRequestPayload](r.Service.RejectTwoFactorRequest(ctx, keyed(ctx, input)))
+	return twoFactorPayload[graph.RejectTwoFactorRequestPayload](r.Service.RejectTwoFactorRequest(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *phoneVerificationResolver) Delivery(ctx context.Context, obj *domain.PhoneVerification) (*domain.MessageState, error) {
@@ -84,7 +84,7 @@ func (r *queryResolver) Devices(ctx context.Context, first *int, after *string, 
 }
 
 func (r *queryResolver) TwoFactorRequest(ctx context.Context, id string) (*domain.TwoFactorRequest, error) {
-	return unlessMissing(r.Service.TwoFactorRequest(ctx, id))
+	return nilIfMissing(r.Service.TwoFactorRequest(ctx, id))
 }
 
 func (r *queryResolver) TwoFactorRequests(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.TwoFactorRequestWhere, orderBy []*graph.TwoFactorRequestOrder) (*graph.TwoFactorRequestConnection, error) {

@@ -10,10 +10,10 @@ import (
 )
 
 // trusted serves no document but those of the institution: by their id, by their SHA-256, or as they are.
-type trusted struct{ byID map[string]string }
+type trustedDocuments struct{ byID map[string]string }
 
-func trust(documents map[string]string) *trusted {
-	t := &trusted{byID: map[string]string{}}
+func newTrustedDocuments(documents map[string]string) *trustedDocuments {
+	t := &trustedDocuments{byID: map[string]string{}}
 	for _, text := range documents {
 		t.byID[digest(text)] = text
 	}
@@ -24,13 +24,13 @@ func trust(documents map[string]string) *trusted {
 }
 
 // ExtensionName is for gqlgen.
-func (*trusted) ExtensionName() string { return "TrustedDocuments" }
+func (*trustedDocuments) ExtensionName() string { return "TrustedDocuments" }
 
 // Validate is for gqlgen.
-func (*trusted) Validate(graphql.ExecutableSchema) error { return nil }
+func (*trustedDocuments) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters puts the document in the place of its id.
-func (t *trusted) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (t *trustedDocuments) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
 	id := documentID(params)
 	if id == "" {
 		id = digest(params.Query)
@@ -44,19 +44,19 @@ func (t *trusted) MutateOperationParameters(_ context.Context, params *graphql.R
 }
 
 // remembering is automatic persisted queries: a document once sent with its SHA-256 is later served by that alone.
-type remembering struct{ texts graphql.Cache[string] }
+type persistedQueries struct{ texts graphql.Cache[string] }
 
 // ExtensionName is for gqlgen.
-func (remembering) ExtensionName() string { return "PersistedQueries" }
+func (persistedQueries) ExtensionName() string { return "PersistedQueries" }
 
 // Validate is for gqlgen.
-func (remembering) Validate(graphql.ExecutableSchema) error { return nil }
+func (persistedQueries) Validate(graphql.ExecutableSchema) error { return nil }
 
 // notPersisted is the word by which clients know that they shall send the document.
 const notPersisted = "PersistedQueryNotFound"
 
 // MutateOperationParameters puts the document in the place of its hash.
-func (r remembering) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (r persistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	id := documentID(params)
 	switch {
 	case id == "":

@@ -41,13 +41,13 @@ func problemsOf(err error) ([]problem.Shape, error) {
 	if topLevel(p) {
 		return nil, err
 	}
-	told := []*problem.Problem{p}
+	problems := []*problem.Problem{p}
 	if len(p.Causes) > 0 {
-		told = p.Causes
+		problems = p.Causes
 	}
-	out := make([]problem.Shape, 0, len(told))
-	for _, one := range told {
-		out = append(out, one.Shape())
+	out := make([]problem.Shape, 0, len(problems))
+	for _, each := range problems {
+		out = append(out, each.Shape())
 	}
 	return out, nil
 }
@@ -76,7 +76,7 @@ func shapeOf(p *problem.Problem) (problem.Shape, error) {
 
 // besides gives the record that stands beside problems: only where the caller was let near it. Who hears that there
 // is no such record, or that the input is malformed, is shown none.
-func besides[R any](problems []problem.Shape, record *R) *R {
+func recordBeside[R any](problems []problem.Shape, record *R) *R {
 	for _, p := range problems {
 		switch p.(type) {
 		case problem.StateProblem, problem.StaleVersionProblem, problem.LimitProblem:
@@ -93,33 +93,35 @@ func refusal(code, text string) *gqlerror.Error {
 }
 
 // panicked is a panic on its way to the log.
-type panicked struct {
+type panicError struct {
 	value any
 	stack []byte
 }
 
-func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-func caught(_ context.Context, value any) error { return &panicked{value: value, stack: debug.Stack()} }
+func caught(_ context.Context, value any) error {
+	return &panicError{value: value, stack: debug.Stack()}
+}
 
 // present makes of any error what a caller may read. What is neither a refusal nor about the document is an
 // incident: the caller hears its id, the log everything.
 func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
-	var told *gqlerror.Error
-	if !errors.As(err, &told) {
-		told = gqlerror.WrapPath(graphql.GetPath(ctx), err)
+	var gqlErr *gqlerror.Error
+	if !errors.As(err, &gqlErr) {
+		gqlErr = gqlerror.WrapPath(graphql.GetPath(ctx), err)
 	}
 	var p *problem.Problem
-	out := &gqlerror.Error{Path: told.Path, Locations: told.Locations}
+	out := &gqlerror.Error{Path: gqlErr.Path, Locations: gqlErr.Locations}
 	switch {
 	case errors.As(err, &p):
 		h.presentProblem(ctx, out, p, err)
-	case told.Err == nil:
-		h.presentDocument(ctx, out, told)
+	case gqlErr.Err == nil:
+		h.presentDocument(ctx, out, gqlErr)
 		code, _ := out.Extensions["code"].(string)
 		problem.NoteCode(ctx, code)
-	case argumentsFailed(ctx):
-		out.Message = "The argument " + dotted(told.Path) + " is not valid."
+	case hasInvalidArguments(ctx):
+		out.Message = "The argument " + dottedPath(gqlErr.Path) + " is not valid."
 		out.Extensions = map[string]any{"code": codeBadDocument}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		out.Message, out.Extensions = problem.ServiceUnavailable.Message, map[string]any{"code": codeUnavailable}
@@ -156,7 +158,7 @@ func (h *handler) presentProblem(ctx context.Context, out *gqlerror.Error, p *pr
 func (h *handler) incident(ctx context.Context, out *gqlerror.Error, err error) {
 	id := domain.NewID("inc", h.now())
 	attrs := []slog.Attr{slog.String("incident", id), slog.String("path", out.Path.String()), slog.Any("error", err)}
-	var p *panicked
+	var p *panicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
@@ -167,26 +169,26 @@ func (h *handler) incident(ctx context.Context, out *gqlerror.Error, err error) 
 
 // presentDocument words what is wrong with a document or its variables. Texts of the libraries are used only where
 // they repeat no value of the caller and no name of a Go type.
-func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error) {
-	code, _ := told.Extensions["code"].(string)
+func (h *handler) presentDocument(ctx context.Context, out, original *gqlerror.Error) {
+	code, _ := original.Extensions["code"].(string)
 	out.Extensions = map[string]any{"code": codeBadDocument}
 	switch {
 	case code != errcode.ParseFailed && code != errcode.ValidationFailed:
-		out.Message, out.Extensions = told.Message, told.Extensions // our own
-	case strings.HasPrefix(told.Message, "exceeded token limit"):
+		out.Message, out.Extensions = original.Message, original.Extensions // our own
+	case strings.HasPrefix(original.Message, "exceeded token limit"):
 		out.Message, out.Extensions = "The document is too long.", map[string]any{"code": codeTooComplex}
 	case code == errcode.ParseFailed:
 		out.Message = "The document cannot be read."
-	case len(told.Path) > 1 && told.Path[0] == ast.PathName("variable"):
+	case len(original.Path) > 1 && original.Path[0] == ast.PathName("variable"):
 		out.Path = nil
-		out.Message = h.variableMessage(ctx, told)
-	case told.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(told.Message, `Field "`):
+		out.Message = h.variableMessage(ctx, original)
+	case original.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(original.Message, `Field "`):
 		// What begins so names a member that is missing or unknown; the others repeat the value.
 		out.Message = "A value is not of the type that is asked for."
-	case told.Rule == "":
+	case original.Rule == "":
 		out.Message = "The document has no operation, or none of the name."
 	default:
-		out.Message = told.Message
+		out.Message = original.Message
 		if !h.showsSchema(ctx) {
 			out.Message, _, _ = strings.Cut(out.Message, " Did you mean")
 		}
@@ -196,9 +198,9 @@ func (h *handler) presentDocument(ctx context.Context, out, told *gqlerror.Error
 
 // variableMessage says what is wrong with a variable. A member that is none is named only to who may know the members:
 // with a bracket in the wrong place it could be a value.
-func (h *handler) variableMessage(ctx context.Context, told *gqlerror.Error) string {
-	path, ending := told.Path[1:], " is not valid."
-	switch told.Message {
+func (h *handler) variableMessage(ctx context.Context, original *gqlerror.Error) string {
+	path, ending := original.Path[1:], " is not valid."
+	switch original.Message {
 	case "must be defined":
 		ending = " is missing."
 	case "cannot be null":
@@ -209,7 +211,7 @@ func (h *handler) variableMessage(ctx context.Context, told *gqlerror.Error) str
 			path, ending = path[:len(path)-1], " has a member that is not known."
 		}
 	}
-	return "The variable $" + dotted(path) + ending
+	return "The variable $" + dottedPath(path) + ending
 }
 
 // maxMessage bounds what is repeated of a document.
@@ -223,13 +225,13 @@ func shorten(text string) string {
 }
 
 // argumentsFailed reports whether the field's arguments could not be read: then it has none.
-func argumentsFailed(ctx context.Context) bool {
+func hasInvalidArguments(ctx context.Context) bool {
 	f := graphql.GetFieldContext(ctx)
 	return f != nil && f.Field.Field != nil && len(f.Field.Arguments) > 0 && f.Args == nil
 }
 
 // dotted writes a path with dots.
-func dotted(path ast.Path) string {
+func dottedPath(path ast.Path) string {
 	parts := make([]string, 0, len(path))
 	for _, p := range path {
 		switch p := p.(type) {

@@ -20,79 +20,79 @@ func (all *conjunction) event(t eventTerms) {
 	all.id("subjectId", t.subjectID)
 	all.id("actor", t.actor)
 	if n := t.name; n != nil {
-		words(all, "name", n.Eq, n.Ne, n.In)
+		enumTerms(all, "name", n.Eq, n.Ne, n.In)
 	}
 	all.instant("occurredAt", t.occurredAt)
 }
 
-func (c *compiler) lifecycleEvent(w *graph.LifecycleEventWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) lifecycleEvent(w *graph.LifecycleEventWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.lifecycleEvent, depth, w.And, w.Or, w.Not)
 	all.event(eventTerms{id: w.ID, subjectID: w.SubjectID, actor: w.Actor, name: w.Name, occurredAt: w.OccurredAt})
 	if k := w.SubjectKind; k != nil {
-		words(all, "subjectKind", k.Eq, k.Ne, k.In)
+		enumTerms(all, "subjectKind", k.Eq, k.Ne, k.In)
 	}
 	return listing.All(all.of...)
 }
 
-func (c *compiler) sessionEvent(w *graph.SessionEventWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) sessionEvent(w *graph.SessionEventWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.sessionEvent, depth, w.And, w.Or, w.Not)
 	all.event(eventTerms{id: w.ID, subjectID: w.SessionID, actor: w.Actor, name: w.Name, occurredAt: w.OccurredAt})
 	for field, s := range map[string]*graph.SessionStatusWhere{"from": w.From, "to": w.To} {
 		if s != nil {
-			words(all, field, s.Eq, s.Ne, s.In)
+			enumTerms(all, field, s.Eq, s.Ne, s.In)
 		}
 	}
 	return listing.All(all.of...)
 }
 
-func (c *compiler) invitationEvent(w *graph.InvitationEventWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) invitationEvent(w *graph.InvitationEventWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.invitationEvent, depth, w.And, w.Or, w.Not)
 	all.event(eventTerms{id: w.ID, subjectID: w.InvitationID, actor: w.Actor, name: w.Name, occurredAt: w.OccurredAt})
 	for field, s := range map[string]*graph.InvitationStateWhere{"from": w.From, "to": w.To} {
 		if s != nil {
-			words(all, field, s.Eq, s.Ne, s.In)
+			enumTerms(all, field, s.Eq, s.Ne, s.In)
 		}
 	}
 	return listing.All(all.of...)
 }
 
-func (c *compiler) quizEvent(w *graph.QuizEventWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) quizEvent(w *graph.QuizEventWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.quizEvent, depth, w.And, w.Or, w.Not)
 	all.event(eventTerms{id: w.ID, subjectID: w.QuizID, actor: w.Actor, name: w.Name, occurredAt: w.OccurredAt})
 	for field, s := range map[string]*graph.QuizStateWhere{"from": w.From, "to": w.To} {
 		if s != nil {
-			words(all, field, s.Eq, s.Ne, s.In)
+			enumTerms(all, field, s.Eq, s.Ne, s.In)
 		}
 	}
 	return listing.All(all.of...)
 }
 
-func (c *compiler) twoFactorRequestEvent(w *graph.TwoFactorRequestEventWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) twoFactorRequestEvent(w *graph.TwoFactorRequestEventWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.twoFactorRequestEvent, depth, w.And, w.Or, w.Not)
 	all.event(eventTerms{id: w.ID, subjectID: w.TwoFactorRequestID, actor: w.Actor, name: w.Name, occurredAt: w.OccurredAt})
 	for field, s := range map[string]*graph.TwoFactorRequestStatusWhere{"from": w.From, "to": w.To} {
 		if s != nil {
-			words(all, field, s.Eq, s.Ne, s.In)
+			enumTerms(all, field, s.Eq, s.Ne, s.In)
 		}
 	}
 	return listing.All(all.of...)
@@ -106,7 +106,7 @@ func (r *resolver) events(
 	if err != nil {
 		return listing.Page[domain.LifecycleEvent]{}, err
 	}
-	c := &compiler{}
+	c := &whereCompiler{}
 	if q.Where = c.lifecycleEvent(where, 1); c.err != nil {
 		return listing.Page[domain.LifecycleEvent]{}, c.err
 	}
@@ -115,15 +115,15 @@ func (r *resolver) events(
 			q.Order = domain.FeedOrder(o.Direction == graph.OrderDirectionDesc)
 		}
 	}
-	return paged[domain.LifecycleEvent](ctx)(r.Service.LifecycleEvents(ctx, q))
+	return groupPage[domain.LifecycleEvent](ctx)(r.Service.LifecycleEvents(ctx, q))
 }
 
 // follow begins a subscription to the events that the caller's where selects. kind is that of the records; empty: all.
 func follow[W any](
-	ctx context.Context, r *resolver, operation string, kind domain.Kind, compile func(*compiler, *W, int) listing.Predicate,
+	ctx context.Context, r *resolver, operation string, kind domain.Kind, compile func(*whereCompiler, *W, int) listing.Predicate,
 	where *W, after *string,
 ) (<-chan *domain.LifecycleEvent, error) {
-	c := &compiler{}
+	c := &whereCompiler{}
 	selected := compile(c, where, 1)
 	if c.err != nil {
 		return nil, c.err

@@ -12,21 +12,21 @@ func (r *queryResolver) LifecycleEvents(ctx context.Context, first *int, after *
 }
 
 func (r *subscriptionResolver) LifecycleEvents(ctx context.Context, where *graph.LifecycleEventWhere, after *string) (<-chan *domain.LifecycleEvent, error) {
-	return follow(ctx, r.resolver, "lifecycleEvents", "", (*compiler).lifecycleEvent, where, after)
+	return follow(ctx, r.resolver, "lifecycleEvents", "", (*whereCompiler).lifecycleEvent, where, after)
 }
 
 func (r *subscriptionResolver) SessionEvents(ctx context.Context, where *graph.SessionEventWhere, after *string) (<-chan *domain.LifecycleEvent, error) {
-	return follow(ctx, r.resolver, "sessionEvents", domain.KindSession, (*compiler).sessionEvent, where, after)
+	return follow(ctx, r.resolver, "sessionEvents", domain.KindSession, (*whereCompiler).sessionEvent, where, after)
 }
 
 func (r *subscriptionResolver) InvitationEvents(ctx context.Context, where *graph.InvitationEventWhere, after *string) (<-chan *domain.LifecycleEvent, error) {
-	return follow(ctx, r.resolver, "invitationEvents", domain.KindInvitation, (*compiler).invitationEvent, where, after)
+	return follow(ctx, r.resolver, "invitationEvents", domain.KindInvitation, (*whereCompiler).invitationEvent, where, after)
 }
 
 func (r *subscriptionResolver) QuizEvents(ctx context.Context, where *graph.QuizEventWhere, after *string) (<-chan *domain.LifecycleEvent, error) {
-	return follow(ctx, r.resolver, "quizEvents", domain.KindQuiz, (*compiler).quizEvent, where, after)
+	return follow(ctx, r.resolver, "quizEvents", domain.KindQuiz, (*whereCompiler).quizEvent, where, after)
 }
 
 func (r *subscriptionResolver) TwoFactorRequestEvents(ctx context.Context, where *graph.TwoFactorRequestEventWhere, after *string) (<-chan *domain.LifecycleEvent, error) {
-	return follow(ctx, r.resolver, "twoFactorRequestEvents", domain.KindTwoFactorRequest, (*compiler).twoFactorRequestEvent, where, after)
+	return follow(ctx, r.resolver, "twoFactorRequestEvents", domain.KindTwoFactorRequest, (*whereCompiler).twoFactorRequestEvent, where, after)
 }

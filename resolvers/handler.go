@@ -96,7 +96,7 @@ func New(o Options) http.Handler {
 		o.Limits = DefaultLimits
 	}
 	service := *o.Service
-	service.Directory = remembered{service.Directory}
+	service.Directory = cachedDirectory{service.Directory}
 	if service.Live == nil {
 		service.Live = domain.NewLive(o.Service)
 	}
@@ -111,9 +111,9 @@ func New(o Options) http.Handler {
 		limits: o.Limits, preflight: o.Preflight, live: service.Live, origins: o.Origins, authenticate: o.Authenticate,
 	}
 	documents := lru.New[*ast.QueryDocument](parsedDocuments)
-	var stored graphql.HandlerExtension = remembering{lru.New[string](persistedDocuments)}
+	var stored graphql.HandlerExtension = persistedQueries{lru.New[string](persistedDocuments)}
 	if o.TrustedDocuments != nil {
-		stored = trust(o.TrustedDocuments)
+		stored = newTrustedDocuments(o.TrustedDocuments)
 	}
 	limits := &guard{limits: o.Limits, development: o.Development, documents: documents, schema: withCosts(schema)}
 	for _, e := range []*executor.Executor{h.executor, h.helpful} {
@@ -121,7 +121,7 @@ func New(o Options) http.Handler {
 		e.SetParserTokenLimit(o.Limits.Tokens)
 		if e != h.helpful {
 			e.SetDisableSuggestion(true)
-			e.SetDefaultRulesFn(unsuggesting)
+			e.SetDefaultRulesFn(rulesWithoutSuggestions)
 		}
 		e.SetErrorPresenter(h.present)
 		e.SetRecoverFunc(caught)
@@ -135,7 +135,7 @@ func New(o Options) http.Handler {
 
 // ServeHTTP answers one request. Cheap checks come first.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if upgrades(r) {
+	if isWebSocketUpgrade(r) {
 		h.connect(w, r)
 		return
 	}
@@ -178,7 +178,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // unsuggesting are the rules of validation without those that look for what a wrong word may have been meant for: that
 // tells of the schema, and takes long where the word is long. SetDisableSuggestion does the same with the others.
-func unsuggesting() *rules.Rules {
+func rulesWithoutSuggestions() *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
 	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
@@ -239,7 +239,7 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 	case reply.Data == nil:
 		a.request(reply.Errors)
 	case a.eventsOnly:
-		a.once(reply)
+		a.writeSingle(reply)
 	default:
 		a.write(http.StatusOK, reply.Errors, reply.Data)
 	}
@@ -352,7 +352,7 @@ func negotiate(accept []string) (media string, ok bool) {
 			continue
 		}
 		q := 1.0
-		if text, given := parameters["q"]; given {
+		if text, ok := parameters["q"]; ok {
 			if q, err = strconv.ParseFloat(text, 64); err != nil {
 				continue
 			}

@@ -22,7 +22,7 @@ func contactPayload[P graph.CreateContactPayload | graph.UpdateContactPayload](o
 	if err != nil {
 		return nil, err
 	}
-	payload := P(contactAnswer{Contact: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(contactAnswer{Contact: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -31,7 +31,7 @@ func reportPayload(out domain.Outcome[domain.FraudRiskReport], err error) (*grap
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateFraudRiskReportPayload{FraudRiskReport: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
+	return &graph.CreateFraudRiskReportPayload{FraudRiskReport: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
 }
 
 // quizAnswer is what the payloads of the quiz mutations have in common, in their order.
@@ -46,7 +46,7 @@ func quizPayload[P graph.CreateQuizPayload | graph.ScoreQuizPayload](out domain.
 	if err != nil {
 		return nil, err
 	}
-	payload := P(quizAnswer{Quiz: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(quizAnswer{Quiz: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -55,7 +55,7 @@ func questionsPayload(out domain.Outcome[domain.Quiz], questions []domain.QuizQu
 	if err != nil {
 		return nil, err
 	}
-	payload := &graph.CreateQuizQuestionsPayload{Quiz: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}
+	payload := &graph.CreateQuizQuestionsPayload{Quiz: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}
 	for i := range questions {
 		payload.Questions = append(payload.Questions, &questions[i])
 	}
@@ -67,11 +67,11 @@ func approvalPayload(out domain.Outcome[domain.Approval], err error) (*graph.Cre
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateApprovalPayload{Approval: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
+	return &graph.CreateApprovalPayload{Approval: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
 }
 
 // unlessUnlinked makes null of a contact that is not there, or not the caller's to see.
-func unlessUnlinked(v *domain.ContactVerification, err error) (*domain.ContactVerification, error) {
+func nilIfUnlinked(v *domain.ContactVerification, err error) (*domain.ContactVerification, error) {
 	if problem.Has(err, problem.InvalidContactLink) {
 		return nil, nil
 	}
@@ -103,50 +103,50 @@ func sorted[S ~string](field S, direction graph.OrderDirection, state string) li
 const outputsState = "outputs.state"
 
 func (r *resolver) contacts(ctx context.Context, page domain.Paging, where *graph.ContactWhere, orderBy []*graph.ContactOrder, by domain.ContactSearch) (listing.Page[domain.Contact], error) {
-	c := &compiler{service: r.Service}
+	c := &whereCompiler{service: r.Service}
 	p := c.contact(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.ContactOrder) listing.Order { return sorted(o.Field, o.Direction, "state") })
 	if err != nil {
 		return listing.Page[domain.Contact]{}, err
 	}
-	return paged[domain.Contact](ctx)(r.Service.Contacts(ctx, q, by))
+	return groupPage[domain.Contact](ctx)(r.Service.Contacts(ctx, q, by))
 }
 
 func (r *resolver) reports(ctx context.Context, page domain.Paging, where *graph.FraudRiskReportWhere, orderBy []*graph.FraudRiskReportOrder) (listing.Page[domain.FraudRiskReport], error) {
-	c := &compiler{service: r.Service}
+	c := &whereCompiler{service: r.Service}
 	p := c.report(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.FraudRiskReportOrder) listing.Order { return sorted(o.Field, o.Direction, outputsState) })
 	if err != nil {
 		return listing.Page[domain.FraudRiskReport]{}, err
 	}
-	return paged[domain.FraudRiskReport](ctx)(r.Service.FraudRiskReports(ctx, q))
+	return groupPage[domain.FraudRiskReport](ctx)(r.Service.FraudRiskReports(ctx, q))
 }
 
 func (r *resolver) quizzes(ctx context.Context, page domain.Paging, where *graph.QuizWhere, orderBy []*graph.QuizOrder) (listing.Page[domain.Quiz], error) {
-	c := &compiler{service: r.Service}
+	c := &whereCompiler{service: r.Service}
 	p := c.quiz(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.QuizOrder) listing.Order { return sorted(o.Field, o.Direction, outputsState) })
 	if err != nil {
 		return listing.Page[domain.Quiz]{}, err
 	}
-	return paged[domain.Quiz](ctx)(r.Service.Quizzes(ctx, q))
+	return groupPage[domain.Quiz](ctx)(r.Service.Quizzes(ctx, q))
 }
 
 func (r *resolver) approvals(ctx context.Context, page domain.Paging, where *graph.ApprovalWhere, orderBy []*graph.ApprovalOrder) (listing.Page[domain.Approval], error) {
-	c := &compiler{service: r.Service}
+	c := &whereCompiler{service: r.Service}
 	p := c.approval(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.ApprovalOrder) listing.Order { return sorted(o.Field, o.Direction, "state") })
 	if err != nil {
 		return listing.Page[domain.Approval]{}, err
 	}
-	return paged[domain.Approval](ctx)(r.Service.Approvals(ctx, q))
+	return groupPage[domain.Approval](ctx)(r.Service.Approvals(ctx, q))
 }
 
-func (c *compiler) contact(w *graph.ContactWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) contact(w *graph.ContactWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.contact, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	all.id("userId", w.UserID)
@@ -156,18 +156,18 @@ func (c *compiler) contact(w *graph.ContactWhere, depth int) listing.Predicate {
 	return listing.All(all.of...)
 }
 
-func (c *compiler) report(w *graph.FraudRiskReportWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) report(w *graph.FraudRiskReportWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.report, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.State; s != nil {
-		words(all, outputsState, s.Eq, s.Ne, s.In)
+		enumTerms(all, outputsState, s.Eq, s.Ne, s.In)
 	}
 	if s := w.Category; s != nil {
-		words(all, "outputs.fraudRiskCategories.type", s.Eq, nil, s.In)
+		enumTerms(all, "outputs.fraudRiskCategories.type", s.Eq, nil, s.In)
 	}
 	all.id("contactId", w.ContactID)
 	all.id("createdBy", w.CreatedBy)
@@ -175,15 +175,15 @@ func (c *compiler) report(w *graph.FraudRiskReportWhere, depth int) listing.Pred
 	return listing.All(all.of...)
 }
 
-func (c *compiler) quiz(w *graph.QuizWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) quiz(w *graph.QuizWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.quiz, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.State; s != nil {
-		words(all, outputsState, s.Eq, s.Ne, s.In)
+		enumTerms(all, outputsState, s.Eq, s.Ne, s.In)
 	}
 	all.id("contactId", w.ContactID)
 	all.id("createdBy", w.CreatedBy)
@@ -192,15 +192,15 @@ func (c *compiler) quiz(w *graph.QuizWhere, depth int) listing.Predicate {
 	return listing.All(all.of...)
 }
 
-func (c *compiler) approval(w *graph.ApprovalWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) approval(w *graph.ApprovalWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.approval, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.Method; s != nil {
-		words(all, "method", s.Eq, s.Ne, s.In)
+		enumTerms(all, "method", s.Eq, s.Ne, s.In)
 	}
 	all.id("contactId", w.ContactID)
 	all.id("approvedBy", w.ApprovedBy)

@@ -20,7 +20,7 @@ func (r *approvalResolver) Timeline(ctx context.Context, obj *domain.Approval, f
 }
 
 func (r *contactResolver) CreatedBy(ctx context.Context, obj *domain.Contact) (*string, error) {
-	return given(obj.CreatedBy), nil
+	return optional(obj.CreatedBy), nil
 }
 
 func (r *contactResolver) Actions(ctx context.Context, obj *domain.Contact) ([]*domain.Action, error) {
@@ -52,35 +52,35 @@ func (r *invitationResolver) InviteeVerification(ctx context.Context, obj *domai
 }
 
 func (r *mutationResolver) CreateContact(ctx context.Context, input domain.CreateContactInput) (*graph.CreateContactPayload, error) {
-	return contactPayload[graph.CreateContactPayload](r.Service.CreateContact(ctx, keyed(ctx, input)))
+	return contactPayload[graph.CreateContactPayload](r.Service.CreateContact(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) UpdateContact(ctx context.Context, input domain.UpdateContactInput) (*graph.UpdateContactPayload, error) {
-	return contactPayload[graph.UpdateContactPayload](r.Service.UpdateContact(ctx, keyed(ctx, input)))
+	return contactPayload[graph.UpdateContactPayload](r.Service.UpdateContact(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CreateFraudRiskReport(ctx context.Context, input domain.SubjectInput) (*graph.CreateFraudRiskReportPayload, error) {
-	return reportPayload(r.Service.CreateFraudRiskReport(ctx, keyed(ctx, input)))
+	return reportPayload(r.Service.CreateFraudRiskReport(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CreateQuiz(ctx context.Context, input domain.SubjectInput) (*graph.CreateQuizPayload, error) {
-	return quizPayload[graph.CreateQuizPayload](r.Service.CreateQuiz(ctx, keyed(ctx, input)))
+	return quizPayload[graph.CreateQuizPayload](r.Service.CreateQuiz(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CreateQuizQuestions(ctx context.Context, input domain.CreateQuizQuestionsInput) (*graph.CreateQuizQuestionsPayload, error) {
-	return questionsPayload(r.Service.CreateQuizQuestions(ctx, keyed(ctx, input)))
+	return questionsPayload(r.Service.CreateQuizQuestions(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) ScoreQuiz(ctx context.Context, input domain.ScoreQuizInput) (*graph.ScoreQuizPayload, error) {
-	return quizPayload[graph.ScoreQuizPayload](r.Service.ScoreQuiz(ctx, keyed(ctx, input)))
+	return quizPayload[graph.ScoreQuizPayload](r.Service.ScoreQuiz(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CreateApproval(ctx context.Context, input domain.CreateApprovalInput) (*graph.CreateApprovalPayload, error) {
-	return approvalPayload(r.Service.CreateApproval(ctx, keyed(ctx, input)))
+	return approvalPayload(r.Service.CreateApproval(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *queryResolver) Contact(ctx context.Context, id string) (*domain.Contact, error) {
-	return unlessMissing(r.Service.Contact(ctx, id))
+	return nilIfMissing(r.Service.Contact(ctx, id))
 }
 
 func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.ContactWhere, orderBy []*graph.ContactOrder, taxID *string, email *string) (*graph.ContactConnection, error) {
@@ -88,7 +88,7 @@ func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string,
 }
 
 func (r *queryResolver) FraudRiskReport(ctx context.Context, id string) (*domain.FraudRiskReport, error) {
-	return unlessMissing(r.Service.FraudRiskReport(ctx, id))
+	return nilIfMissing(r.Service.FraudRiskReport(ctx, id))
 }
 
 func (r *queryResolver) FraudRiskReports(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.FraudRiskReportWhere, orderBy []*graph.FraudRiskReportOrder) (*graph.FraudRiskReportConnection, error) {
@@ -96,7 +96,7 @@ func (r *queryResolver) FraudRiskReports(ctx context.Context, first *int, after 
 }
 
 func (r *queryResolver) Quiz(ctx context.Context, id string) (*domain.Quiz, error) {
-	return unlessMissing(r.Service.Quiz(ctx, id))
+	return nilIfMissing(r.Service.Quiz(ctx, id))
 }
 
 func (r *queryResolver) Quizzes(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.QuizWhere, orderBy []*graph.QuizOrder) (*graph.QuizConnection, error) {
@@ -104,7 +104,7 @@ func (r *queryResolver) Quizzes(ctx context.Context, first *int, after *string, 
 }
 
 func (r *queryResolver) Approval(ctx context.Context, id string) (*domain.Approval, error) {
-	return unlessMissing(r.Service.Approval(ctx, id))
+	return nilIfMissing(r.Service.Approval(ctx, id))
 }
 
 func (r *queryResolver) Approvals(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.ApprovalWhere, orderBy []*graph.ApprovalOrder) (*graph.ApprovalConnection, error) {
@@ -112,7 +112,7 @@ func (r *queryResolver) Approvals(ctx context.Context, first *int, after *string
 }
 
 func (r *queryResolver) ContactVerification(ctx context.Context, contactID string, typeArg []domain.VerificationType) (*domain.ContactVerification, error) {
-	return unlessUnlinked(r.Service.ContactVerification(ctx, contactID, typeArg...))
+	return nilIfUnlinked(r.Service.ContactVerification(ctx, contactID, typeArg...))
 }
 
 func (r *quizResolver) Contact(ctx context.Context, obj *domain.Quiz) (*domain.Contact, error) {

@@ -25,7 +25,7 @@ func invitationPayload[P graph.CreateInvitationPayload | graph.ResendInvitationP
 	if err != nil {
 		return nil, err
 	}
-	payload := P(invitationAnswer{Invitation: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(invitationAnswer{Invitation: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -37,7 +37,7 @@ func erasedInvitation(id string) func(domain.Outcome[domain.Invitation], error) 
 			return nil, err
 		}
 		payload := &graph.DeleteInvitationPayload{
-			Invitation: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed,
+			Invitation: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed,
 		}
 		if len(problems) == 0 {
 			payload.DeletedInvitationID = &id
@@ -60,7 +60,7 @@ func (r *resolver) invitations(
 	for _, o := range orderBy {
 		q.Order = append(q.Order, listing.Order{Field: orderField(o.Field), Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return paged[domain.Invitation](ctx)(r.Service.Invitations(ctx, q))
+	return groupPage[domain.Invitation](ctx)(r.Service.Invitations(ctx, q))
 }
 
 func invitationConnection(page listing.Page[domain.Invitation], err error) (*graph.InvitationConnection, error) {

@@ -8,7 +8,7 @@ import (
 )
 
 func (r *invitationResolver) Identification(ctx context.Context, obj *domain.Invitation) (*string, error) {
-	return shown(obj.Identification, obj.SeesIdentification(domain.ActorFrom(ctx))), nil
+	return ifVisible(obj.Identification, obj.SeesIdentification(domain.ActorFrom(ctx))), nil
 }
 
 func (r *invitationResolver) Actions(ctx context.Context, obj *domain.Invitation) ([]*domain.Action, error) {
@@ -20,35 +20,35 @@ func (r *invitationResolver) Timeline(ctx context.Context, obj *domain.Invitatio
 }
 
 func (r *mutationResolver) CreateInvitation(ctx context.Context, input domain.CreateInvitationInput) (*graph.CreateInvitationPayload, error) {
-	return invitationPayload[graph.CreateInvitationPayload](r.Service.CreateInvitation(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.CreateInvitationPayload](r.Service.CreateInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) ResendInvitation(ctx context.Context, input domain.ResendInvitationInput) (*graph.ResendInvitationPayload, error) {
-	return invitationPayload[graph.ResendInvitationPayload](r.Service.ResendInvitation(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.ResendInvitationPayload](r.Service.ResendInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) RevokeInvitation(ctx context.Context, input domain.RevokeInvitationInput) (*graph.RevokeInvitationPayload, error) {
-	return invitationPayload[graph.RevokeInvitationPayload](r.Service.RevokeInvitation(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.RevokeInvitationPayload](r.Service.RevokeInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) VerifyInvitation(ctx context.Context, input domain.VerifyInvitationInput) (*graph.VerifyInvitationPayload, error) {
-	return invitationPayload[graph.VerifyInvitationPayload](r.Service.VerifyInvitation(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.VerifyInvitationPayload](r.Service.VerifyInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) CompleteInvitation(ctx context.Context, input domain.CompleteInvitationInput) (*graph.CompleteInvitationPayload, error) {
-	return invitationPayload[graph.CompleteInvitationPayload](r.Service.CompleteInvitation(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.CompleteInvitationPayload](r.Service.CompleteInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) UpdateInvitationSecret(ctx context.Context, input domain.UpdateInvitationSecretInput) (*graph.UpdateInvitationSecretPayload, error) {
-	return invitationPayload[graph.UpdateInvitationSecretPayload](r.Service.UpdateInvitationSecret(ctx, keyed(ctx, input)))
+	return invitationPayload[graph.UpdateInvitationSecretPayload](r.Service.UpdateInvitationSecret(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *mutationResolver) DeleteInvitation(ctx context.Context, input domain.DeleteInvitationInput) (*graph.DeleteInvitationPayload, error) {
-	return erasedInvitation(r.Service.InvitationID(input.InvitationID))(r.Service.DeleteInvitation(ctx, keyed(ctx, input)))
+	return erasedInvitation(r.Service.InvitationID(input.InvitationID))(r.Service.DeleteInvitation(ctx, withIdempotencyKey(ctx, input)))
 }
 
 func (r *queryResolver) Invitation(ctx context.Context, id string) (*domain.Invitation, error) {
-	return unlessMissing(r.Service.Invitation(ctx, id))
+	return nilIfMissing(r.Service.Invitation(ctx, id))
 }
 
 func (r *queryResolver) Invitations(ctx context.Context, first *int, after *string, last *int, before *string, where *graph.InvitationWhere, orderBy []*graph.InvitationOrder) (*graph.InvitationConnection, error) {
@@ -56,7 +56,7 @@ func (r *queryResolver) Invitations(ctx context.Context, first *int, after *stri
 }
 
 func (r *queryResolver) InvitationPreview(ctx context.Context, invitationID string, key string) (*domain.InvitationPreview, error) {
-	return unlessMissing(r.Service.InvitationPreview(ctx, invitationID, key))
+	return nilIfMissing(r.Service.InvitationPreview(ctx, invitationID, key))
 }
 
 func (r *resolver) Invitation() graph.InvitationResolver { return &invitationResolver{r} }

@@ -78,18 +78,18 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, g.limits.Tokens)
 	if err != nil {
-		told := &gqlerror.Error{Message: err.Error()}
+		gqlErr := &gqlerror.Error{Message: err.Error()}
 		if e, ok := err.(*gqlerror.Error); ok { //nolint:errorlint // the parser gives nothing else, and wraps nothing
-			told = e
+			gqlErr = e
 		}
-		errcode.Set(told, errcode.ParseFailed)
-		return told
+		errcode.Set(gqlErr, errcode.ParseFailed)
+		return gqlErr
 	}
 	return g.count(doc)
 }
 
 func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
-	c := counter{doc: doc, fragments: map[string]*counts{}, names: map[string]int{}}
+	c := fieldCounter{doc: doc, fragments: map[string]*counts{}, names: map[string]int{}}
 	for _, f := range doc.Fragments { // also those that nobody spreads
 		c.directed(f.Directives)
 		if err := g.within(&c, c.fragment(f.Name), false); err != nil {
@@ -112,7 +112,7 @@ func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
 }
 
 // within says which limit is broken by what was counted so far.
-func (g *guard) within(c *counter, n counts, operation bool) *gqlerror.Error {
+func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Error {
 	switch {
 	case c.cyclic:
 		return refusal(codeBadDocument, "A fragment spreads itself.")
@@ -138,17 +138,17 @@ func (g *guard) within(c *counter, n counts, operation bool) *gqlerror.Error {
 type counts struct{ fields, aliases, depth, top int }
 
 // enough is where counting stops: fragments that spread fragments would overflow any number.
-const enough = 1 << 30
+const countLimit = 1 << 30
 
 func (n *counts) add(m counts) {
-	n.fields = min(n.fields+m.fields, enough)
-	n.aliases = min(n.aliases+m.aliases, enough)
+	n.fields = min(n.fields+m.fields, countLimit)
+	n.aliases = min(n.aliases+m.aliases, countLimit)
 	n.depth = max(n.depth, m.depth)
-	n.top = min(n.top+m.top, enough)
+	n.top = min(n.top+m.top, countLimit)
 }
 
 // counter looks at each fragment once.
-type counter struct {
+type fieldCounter struct {
 	doc       *ast.QueryDocument
 	fragments map[string]*counts // nil while it is being counted
 	names     map[string]int     // how often a name of the answer stands in the fragments and in this operation
@@ -157,7 +157,7 @@ type counter struct {
 	cyclic                       bool
 }
 
-func (c *counter) set(set ast.SelectionSet) counts {
+func (c *fieldCounter) set(set ast.SelectionSet) counts {
 	var n counts
 	for _, s := range set {
 		switch s := s.(type) {
@@ -185,7 +185,7 @@ func (c *counter) set(set ast.SelectionSet) counts {
 	return n
 }
 
-func (c *counter) directed(list ast.DirectiveList) {
+func (c *fieldCounter) directed(list ast.DirectiveList) {
 	c.directives += len(list)
 	for _, d := range list {
 		for _, a := range d.Arguments {
@@ -194,7 +194,7 @@ func (c *counter) directed(list ast.DirectiveList) {
 	}
 }
 
-func (c *counter) valued(v *ast.Value) { c.nesting = max(c.nesting, nesting(v)) }
+func (c *fieldCounter) valued(v *ast.Value) { c.nesting = max(c.nesting, nesting(v)) }
 
 // nesting is how deep a value of the document is.
 func nesting(v *ast.Value) int {
@@ -227,7 +227,7 @@ func shallow(v any, depth int) bool {
 	return true
 }
 
-func (c *counter) fragment(name string) counts {
+func (c *fieldCounter) fragment(name string) counts {
 	if n, seen := c.fragments[name]; seen {
 		if n == nil {
 			c.cyclic = true
@@ -347,7 +347,7 @@ func exactScalar(name string, value any) bool {
 
 // costed is the schema with what its fields cost that are more than one value: those that are found by looking at
 // their types, so that no new list is forgotten.
-type costed struct {
+type complexityRules struct {
 	graphql.ExecutableSchema
 	costs map[fieldName]cost
 }
@@ -357,7 +357,7 @@ type fieldName struct{ object, field string }
 type cost func(child int, args map[string]any) int
 
 // Complexity is for gqlgen.
-func (c costed) Complexity(_ context.Context, object, field string, child int, args map[string]any) (int, bool) {
+func (c complexityRules) Complexity(_ context.Context, object, field string, child int, args map[string]any) (int, bool) {
 	of, ok := c.costs[fieldName{object, field}]
 	if !ok {
 		return 0, false
@@ -370,8 +370,8 @@ var brief = map[string]bool{
 	"Problem": true, "FraudRiskCategory": true, "LifecycleState": true, "LifecycleTransition": true, "QuizQuestion": true,
 }
 
-func withCosts(schema graphql.ExecutableSchema) costed {
-	c := costed{schema, map[fieldName]cost{}}
+func withCosts(schema graphql.ExecutableSchema) complexityRules {
+	c := complexityRules{schema, map[fieldName]cost{}}
 	verbs := map[string]int{}
 	for kind, object := range objects {
 		verbs[object] = verbsOf(kind)
@@ -448,4 +448,4 @@ func pageCost(child int, args map[string]any) int {
 	return times(child+1, int(max(1, min(size, maxPage))))
 }
 
-func times(a, b int) int { return min(a, enough) * b }
+func times(a, b int) int { return min(a, countLimit) * b }

@@ -17,8 +17,8 @@ import (
 // starts afresh: in a mutation it may have to see what its neighbour did.
 type loaders struct {
 	service       *domain.Service
-	accounts      *memo[domain.Account]
-	organizations *memo[domain.Organization]
+	accounts      *cache[domain.Account]
+	organizations *cache[domain.Organization]
 
 	mu      sync.Mutex
 	pending []func() // groups that nobody has asked for
@@ -49,7 +49,7 @@ func withLoaders(s *domain.Service) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		l := newLoaders(s)
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Query {
-			l.accounts, l.organizations = &memo[domain.Account]{}, &memo[domain.Organization]{}
+			l.accounts, l.organizations = &cache[domain.Account]{}, &cache[domain.Organization]{}
 		}
 		return next(context.WithValue(ctx, loadersKey{}, l))
 	}
@@ -61,7 +61,7 @@ func loadersFrom(ctx context.Context) *loaders {
 }
 
 // together makes a group of records.
-func together[R comparable](ctx context.Context, records []R) {
+func registerGroup[R comparable](ctx context.Context, records []R) {
 	l := loadersFrom(ctx)
 	if l == nil || len(records) < 2 {
 		return
@@ -79,9 +79,9 @@ func together[R comparable](ctx context.Context, records []R) {
 }
 
 // paged makes a group of the records of a page, and gives the page.
-func paged[R any](ctx context.Context) func(listing.Page[R], error) (listing.Page[R], error) {
+func groupPage[R any](ctx context.Context) func(listing.Page[R], error) (listing.Page[R], error) {
 	return func(page listing.Page[R], err error) (listing.Page[R], error) {
-		together(ctx, page.Items)
+		registerGroup(ctx, page.Items)
 		return page, err
 	}
 }
@@ -106,18 +106,18 @@ func (l *loaders) groupOf(record any) *group {
 type edgeName[K comparable, V any] struct{ name any }
 
 // errUnread is what is found where reading for the group has panicked.
-var errUnread = errors.New("resolvers: what the record leads to was not read")
+var errLoadPanicked = errors.New("resolvers: what the record leads to was not read")
 
 // along finds what a record leads to by the edge of that name, read for its whole group at once. Read gives one value
 // for each, and as many errors, or one for all of them, or none.
-func along[K comparable, V any](ctx context.Context, from K, name any, read func(context.Context, []K) ([]V, []error)) (V, error) {
+func loadEdge[K comparable, V any](ctx context.Context, from K, name any, read func(context.Context, []K) ([]V, []error)) (V, error) {
 	g := loadersFrom(ctx).groupOf(from)
 	name = edgeName[K, V]{name}
-	found, ok := g.edges.Load(name)
+	value, ok := g.edges.Load(name)
 	if !ok {
-		found, _ = g.edges.LoadOrStore(name, &edge[K, V]{err: errUnread})
+		value, _ = g.edges.LoadOrStore(name, &edge[K, V]{err: errLoadPanicked})
 	}
-	e := found.(*edge[K, V])
+	e := value.(*edge[K, V])
 	e.once.Do(func() {
 		members := make([]K, 0, len(g.members))
 		for _, m := range g.members {
@@ -148,11 +148,11 @@ func along[K comparable, V any](ctx context.Context, from K, name any, read func
 }
 
 // nodeAlong finds the record whose id a record has; nil where there is none that the caller may see.
-func nodeAlong[K comparable](ctx context.Context, from K, name string, id func(K) *string) (domain.Node, error) {
-	return along(ctx, from, name, func(ctx context.Context, members []K) ([]domain.Node, []error) {
+func loadNode[K comparable](ctx context.Context, from K, name string, id func(K) *string) (domain.Node, error) {
+	return loadEdge(ctx, from, name, func(ctx context.Context, members []K) ([]domain.Node, []error) {
 		ids, places := distinct(members, id)
 		nodes, errs := loadersFrom(ctx).service.Nodes(ctx, ids)
-		together(ctx, nodes)
+		registerGroup(ctx, nodes)
 		return spread(places, nodes), spread(places, errs)
 	})
 }
@@ -163,24 +163,24 @@ func distinct[K any](members []K, id func(K) *string) (ids []string, places []in
 	places = make([]int, len(members))
 	for i, m := range members {
 		places[i] = -1
-		if one := id(m); one != nil {
-			place, seen := at[*one]
+		if ref := id(m); ref != nil {
+			index, seen := at[*ref]
 			if !seen {
-				place = len(ids)
-				at[*one], ids = place, append(ids, *one)
+				index = len(ids)
+				at[*ref], ids = index, append(ids, *ref)
 			}
-			places[i] = place
+			places[i] = index
 		}
 	}
 	return ids, places
 }
 
 // spread gives each member what was found in its place.
-func spread[V any](places []int, found []V) []V {
+func spread[V any](places []int, values []V) []V {
 	out := make([]V, len(places))
 	for i, place := range places {
-		if place >= 0 && place < len(found) {
-			out[i] = found[place]
+		if place >= 0 && place < len(values) {
+			out[i] = values[place]
 		}
 	}
 	return out
@@ -188,7 +188,7 @@ func spread[V any](places []int, found []V) []V {
 
 // actionsOf says what the caller may do with a record now.
 func actionsOf(ctx context.Context, r domain.Record) ([]*domain.Action, error) {
-	return pointers(along(ctx, r, "actions", loadersFrom(ctx).service.ActionsOf))
+	return pointers(loadEdge(ctx, r, "actions", loadersFrom(ctx).service.ActionsOf))
 }
 
 // timelinePage is a page of timelines, as a query asks for it.
@@ -208,7 +208,7 @@ func timelineOf(ctx context.Context, r domain.Record, page domain.Paging) (listi
 	if page.Last != nil {
 		name.last, name.hasLast = *page.Last, true
 	}
-	return along(ctx, r, name, func(ctx context.Context, records []domain.Record) ([]listing.Page[domain.LifecycleEvent], []error) {
+	return loadEdge(ctx, r, name, func(ctx context.Context, records []domain.Record) ([]listing.Page[domain.LifecycleEvent], []error) {
 		pages, err := loadersFrom(ctx).service.Timelines(ctx, records, page)
 		if err != nil {
 			return nil, []error{err}
@@ -217,20 +217,20 @@ func timelineOf(ctx context.Context, r domain.Record, page domain.Paging) (listi
 		for _, p := range pages {
 			events = append(events, p.Items...)
 		}
-		together(ctx, events)
+		registerGroup(ctx, events)
 		return pages, nil
 	})
 }
 
 // subjectOf finds the record that an event is about; nil where there is none that the caller may see.
 func subjectOf(ctx context.Context, e *domain.LifecycleEvent) (domain.Node, error) {
-	return nodeAlong(ctx, e, "subject", func(e *domain.LifecycleEvent) *string { return &e.SubjectID })
+	return loadNode(ctx, e, "subject", func(e *domain.LifecycleEvent) *string { return &e.SubjectID })
 }
 
 // contactOf finds the contact that something is about; nil where the caller may not see it.
 func contactOf[K comparable](ctx context.Context, from K, id func(K) *string) (*domain.Contact, error) {
-	found, err := nodeAlong(ctx, from, "contact", id)
-	if c, ok := found.(*domain.Contact); ok && err == nil {
+	node, err := loadNode(ctx, from, "contact", id)
+	if c, ok := node.(*domain.Contact); ok && err == nil {
 		return c, nil
 	}
 	return nil, err
@@ -238,36 +238,36 @@ func contactOf[K comparable](ctx context.Context, from K, id func(K) *string) (*
 
 // inviteeVerificationOf finds what was found out about the user who accepted an invitation.
 func inviteeVerificationOf(ctx context.Context, i *domain.Invitation) (*domain.ContactVerification, error) {
-	return along(ctx, i, "inviteeVerification", func(ctx context.Context, list []*domain.Invitation) ([]*domain.ContactVerification, []error) {
-		found, err := loadersFrom(ctx).service.InviteeVerifications(ctx, list)
+	return loadEdge(ctx, i, "inviteeVerification", func(ctx context.Context, list []*domain.Invitation) ([]*domain.ContactVerification, []error) {
+		verifications, err := loadersFrom(ctx).service.InviteeVerifications(ctx, list)
 		if err != nil {
 			return nil, []error{err}
 		}
 		var contacts []*domain.Contact
-		for _, v := range found {
+		for _, v := range verifications {
 			if v != nil && v.Contact != nil {
 				contacts = append(contacts, v.Contact)
 			}
 		}
-		together(ctx, contacts)
-		return found, nil
+		registerGroup(ctx, contacts)
+		return verifications, nil
 	})
 }
 
 // deliveryOf finds how the newest message about a record goes.
 func deliveryOf(ctx context.Context, r domain.Record) (*domain.MessageState, error) {
-	return along(ctx, r, "delivery", func(ctx context.Context, records []domain.Record) ([]*domain.MessageState, []error) {
+	return loadEdge(ctx, r, "delivery", func(ctx context.Context, records []domain.Record) ([]*domain.MessageState, []error) {
 		ids := make([]string, len(records))
 		for i, r := range records {
 			ids[i] = r.Head().ID
 		}
-		found, err := loadersFrom(ctx).service.Deliveries(ctx, ids)
+		deliveries, err := loadersFrom(ctx).service.Deliveries(ctx, ids)
 		if err != nil {
 			return nil, []error{err}
 		}
 		out := make([]*domain.MessageState, len(ids))
 		for i, id := range ids {
-			if state, ok := found[id]; ok {
+			if state, ok := deliveries[id]; ok {
 				out[i] = &state
 			}
 		}
@@ -277,43 +277,43 @@ func deliveryOf(ctx context.Context, r domain.Record) (*domain.MessageState, err
 
 // clientOf finds the client that a session is on; nil where there is none that the caller may see.
 func clientOf(ctx context.Context, r *domain.Session) (*domain.Client, error) {
-	return along(ctx, r, "client", func(ctx context.Context, on []*domain.Session) ([]*domain.Client, []error) {
+	return loadEdge(ctx, r, "client", func(ctx context.Context, on []*domain.Session) ([]*domain.Client, []error) {
 		ids, places := distinct(on, func(r *domain.Session) *string { return r.ClientID })
 		if len(ids) == 0 {
 			return nil, nil
 		}
-		found, err := loadersFrom(ctx).service.Clients(ctx, ids)
+		clients, err := loadersFrom(ctx).service.Clients(ctx, ids)
 		if err != nil {
 			return nil, []error{err}
 		}
-		together(ctx, found)
+		registerGroup(ctx, clients)
 		byID := map[string]*domain.Client{}
-		for _, c := range found {
+		for _, c := range clients {
 			byID[c.ID] = c
 		}
-		clients := make([]*domain.Client, len(ids))
+		ordered := make([]*domain.Client, len(ids))
 		for i, id := range ids {
-			clients[i] = byID[id]
+			ordered[i] = byID[id]
 		}
-		return spread(places, clients), nil
+		return spread(places, ordered), nil
 	})
 }
 
 // sessionsOf finds the sessions on a client that the caller may see.
 func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error) {
-	return along(ctx, c, "sessions", func(ctx context.Context, clients []*domain.Client) ([][]*domain.Session, []error) {
+	return loadEdge(ctx, c, "sessions", func(ctx context.Context, clients []*domain.Client) ([][]*domain.Session, []error) {
 		ids, places := distinct(clients, func(c *domain.Client) *string { return &c.ID })
-		found, err := loadersFrom(ctx).service.SessionsOfClients(ctx, ids)
+		byClient, err := loadersFrom(ctx).service.SessionsOfClients(ctx, ids)
 		if err != nil {
 			return nil, []error{err}
 		}
 		out := make([][]*domain.Session, len(ids))
 		var all []*domain.Session
 		for i, id := range ids {
-			out[i] = append([]*domain.Session{}, found[id]...) // none is a list too
+			out[i] = append([]*domain.Session{}, byClient[id]...) // none is a list too
 			all = append(all, out[i]...)
 		}
-		together(ctx, all)
+		registerGroup(ctx, all)
 		return spread(places, out), nil
 	})
 }
@@ -321,7 +321,7 @@ func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error
 // lastActiveSessionOf finds the session that a client touched last; nil where there is none that the caller may see,
 // and where it is over.
 func lastActiveSessionOf(ctx context.Context, c *domain.Client) (*domain.Session, error) {
-	n, err := nodeAlong(ctx, c, "lastActiveSession", func(c *domain.Client) *string { return c.LastActiveSessionID })
+	n, err := loadNode(ctx, c, "lastActiveSession", func(c *domain.Client) *string { return c.LastActiveSessionID })
 	if r, ok := n.(*domain.Session); ok && r.State.Live() {
 		return r, err
 	}
@@ -329,7 +329,7 @@ func lastActiveSessionOf(ctx context.Context, c *domain.Client) (*domain.Session
 }
 
 // memo remembers what a key stands for, and asks once for each key.
-type memo[V any] struct{ entries sync.Map }
+type cache[V any] struct{ entries sync.Map }
 
 type memoEntry[V any] struct {
 	once  sync.Once
@@ -337,7 +337,7 @@ type memoEntry[V any] struct {
 	err   error
 }
 
-func (m *memo[V]) get(ctx context.Context, id string, ask func(context.Context, string) (*V, error)) (*V, error) {
+func (m *cache[V]) get(ctx context.Context, id string, ask func(context.Context, string) (*V, error)) (*V, error) {
 	found, _ := m.entries.LoadOrStore(id, &memoEntry[V]{})
 	e := found.(*memoEntry[V])
 	e.once.Do(func() { e.value, e.err = ask(ctx, id) })
@@ -345,10 +345,10 @@ func (m *memo[V]) get(ctx context.Context, id string, ask func(context.Context, 
 }
 
 // remembered is a directory that is asked once for each account and organization in one root field of a query.
-type remembered struct{ domain.Directory }
+type cachedDirectory struct{ domain.Directory }
 
 // Account finds an account.
-func (d remembered) Account(ctx context.Context, id string) (*domain.Account, error) {
+func (d cachedDirectory) Account(ctx context.Context, id string) (*domain.Account, error) {
 	if l := loadersFrom(ctx); l != nil && l.accounts != nil {
 		return l.accounts.get(ctx, id, d.Directory.Account)
 	}
@@ -356,7 +356,7 @@ func (d remembered) Account(ctx context.Context, id string) (*domain.Account, er
 }
 
 // Organization finds an organisation.
-func (d remembered) Organization(ctx context.Context, id string) (*domain.Organization, error) {
+func (d cachedDirectory) Organization(ctx context.Context, id string) (*domain.Organization, error) {
 	if l := loadersFrom(ctx); l != nil && l.organizations != nil {
 		return l.organizations.get(ctx, id, d.Directory.Organization)
 	}

@@ -31,7 +31,7 @@ type resolver struct {
 }
 
 // given is a text that may be absent; the empty one is.
-func given(text string) *string {
+func optional(text string) *string {
 	if text == "" {
 		return nil
 	}
@@ -39,7 +39,7 @@ func given(text string) *string {
 }
 
 // shown hides a member from a caller who may not see it.
-func shown(text *string, visible bool) *string {
+func ifVisible(text *string, visible bool) *string {
 	if !visible {
 		return nil
 	}
@@ -56,9 +56,9 @@ func pointers[T any](list []T, err error) ([]*T, error) {
 }
 
 // enumWord is a word of the rules as an enumeration of the schema has it: authorizedSigner is AUTHORIZED_SIGNER.
-func enumWord(word string) string {
+func enumValue(name string) string {
 	var out strings.Builder
-	for _, c := range word {
+	for _, c := range name {
 		if unicode.IsUpper(c) {
 			out.WriteByte('_')
 		}
@@ -68,21 +68,21 @@ func enumWord(word string) string {
 }
 
 // enumWords is enumWord for many; nil stays nil.
-func enumWords(words []string) []string {
-	if words == nil {
+func enumValues(names []string) []string {
+	if names == nil {
 		return nil
 	}
-	out := make([]string, 0, len(words))
-	for _, w := range words {
-		out = append(out, enumWord(w))
+	out := make([]string, 0, len(names))
+	for _, w := range names {
+		out = append(out, enumValue(w))
 	}
 	return out
 }
 
 // roles gives the words of a machine their type.
-func roles(words []string) []domain.Role {
-	out := make([]domain.Role, 0, len(words))
-	for _, w := range words {
+func roles(names []string) []domain.Role {
+	out := make([]domain.Role, 0, len(names))
+	for _, w := range names {
 		out = append(out, domain.Role(w))
 	}
 	return out
@@ -97,7 +97,7 @@ func life(m lifecycle.Map, ok bool) (*lifecycle.Map, error) {
 }
 
 // unlessMissing makes null of what is not there, or not the caller's to see.
-func unlessMissing[T any](v T, err error) (T, error) {
+func nilIfMissing[T any](v T, err error) (T, error) {
 	if err != nil && problem.Of(err).Kind == problem.Missing {
 		var none T
 		return none, nil
@@ -116,7 +116,7 @@ func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, erro
 			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
 		}
 	}
-	together(ctx, nodes)
+	registerGroup(ctx, nodes)
 	return nodes, nil
 }
 
@@ -138,8 +138,8 @@ func paging(ctx context.Context, first *int, after *string, last *int, before *s
 			p.WithCount = true
 		case "pageInfo":
 			for _, end := range graphql.CollectFields(graphql.GetOperationContext(ctx), f.Selections, []string{"PageInfo"}) {
-				asked := end.Name == "hasPreviousPage" && p.After != "" || end.Name == "hasNextPage" && p.Before != ""
-				p.NoEnds = p.NoEnds && !asked
+				selected := end.Name == "hasPreviousPage" && p.After != "" || end.Name == "hasNextPage" && p.Before != ""
+				p.NoEnds = p.NoEnds && !selected
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func eventConnection(page listing.Page[domain.LifecycleEvent], err error) (*grap
 
 // keyed gives an input that has no idempotency key the one of the header, where the document has one root field.
 // Several headers are joined by a line break, which no key may have: the rules refuse it in their own words.
-func keyed[In any](ctx context.Context, in In) In {
+func withIdempotencyKey[In any](ctx context.Context, in In) In {
 	op := graphql.GetOperationContext(ctx)
 	header := op.Headers.Values("Idempotency-Key")
 	if len(header) == 0 || len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{rootOf(op)})) != 1 {

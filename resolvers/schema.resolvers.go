@@ -18,19 +18,19 @@ func (r *lifecycleEventResolver) Cursor(ctx context.Context, obj *domain.Lifecyc
 }
 
 func (r *lifecycleEventResolver) From(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
-	return given(enumWord(obj.From)), nil
+	return optional(enumValue(obj.From)), nil
 }
 
 func (r *lifecycleEventResolver) To(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
-	return given(enumWord(obj.To)), nil
+	return optional(enumValue(obj.To)), nil
 }
 
 func (r *lifecycleEventResolver) Reason(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
-	return given(obj.Reason), nil
+	return optional(obj.Reason), nil
 }
 
 func (r *lifecycleEventResolver) Actor(ctx context.Context, obj *domain.LifecycleEvent) (*string, error) {
-	return given(obj.ActorID), nil
+	return optional(obj.ActorID), nil
 }
 
 func (r *lifecycleEventResolver) Subject(ctx context.Context, obj *domain.LifecycleEvent) (domain.Node, error) {
@@ -42,19 +42,19 @@ func (r *lifecycleMapResolver) Kind(ctx context.Context, obj *lifecycle.Map) (do
 }
 
 func (r *lifecycleMapResolver) Starts(ctx context.Context, obj *lifecycle.Map) ([]string, error) {
-	return enumWords(obj.Starts), nil
+	return enumValues(obj.Starts), nil
 }
 
 func (r *lifecycleStateResolver) Name(ctx context.Context, obj *lifecycle.MapState) (string, error) {
-	return enumWord(obj.Name), nil
+	return enumValue(obj.Name), nil
 }
 
 func (r *lifecycleTransitionResolver) From(ctx context.Context, obj *lifecycle.MapRow) ([]string, error) {
-	return enumWords(obj.From), nil
+	return enumValues(obj.From), nil
 }
 
 func (r *lifecycleTransitionResolver) To(ctx context.Context, obj *lifecycle.MapRow) ([]string, error) {
-	return enumWords(obj.To), nil
+	return enumValues(obj.To), nil
 }
 
 func (r *lifecycleTransitionResolver) Who(ctx context.Context, obj *lifecycle.MapRow) ([]domain.Role, error) {
@@ -62,7 +62,7 @@ func (r *lifecycleTransitionResolver) Who(ctx context.Context, obj *lifecycle.Ma
 }
 
 func (r *queryResolver) Node(ctx context.Context, id string) (domain.Node, error) {
-	return unlessMissing(r.Service.Node(ctx, id))
+	return nilIfMissing(r.Service.Node(ctx, id))
 }
 
 func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]domain.Node, error) {
@@ -82,35 +82,35 @@ func (r *queryResolver) Version(ctx context.Context) (*domain.Version, error) {
 }
 
 func (r *stateProblemResolver) CurrentState(ctx context.Context, obj *problem.StateProblem) (*string, error) {
-	return given(enumWord(obj.CurrentState())), nil
+	return optional(enumValue(obj.CurrentState())), nil
 }
 
 func (r *stateProblemResolver) AllowedStates(ctx context.Context, obj *problem.StateProblem) ([]string, error) {
-	return enumWords(obj.AllowedStates()), nil
+	return enumValues(obj.AllowedStates()), nil
 }
 
 func (r *viewerResolver) Username(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.Username), nil
+	return optional(obj.Username), nil
 }
 
 func (r *viewerResolver) Email(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.Email), nil
+	return optional(obj.Email), nil
 }
 
 func (r *viewerResolver) CustomerID(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.CustomerID), nil
+	return optional(obj.CustomerID), nil
 }
 
 func (r *viewerResolver) CustomerGroup(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.CustomerGroup), nil
+	return optional(obj.CustomerGroup), nil
 }
 
 func (r *viewerResolver) ClientID(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.ClientID), nil
+	return optional(obj.ClientID), nil
 }
 
 func (r *viewerResolver) SessionID(ctx context.Context, obj *domain.Actor) (*string, error) {
-	return given(obj.SessionID), nil
+	return optional(obj.SessionID), nil
 }
 
 func (r *resolver) Action() graph.ActionResolver { return &actionResolver{r} }

@@ -58,7 +58,7 @@ func operations() map[string]string {
 }
 
 // besides are the mutations that are no transition of one record: what the payload has beside problems and replayed.
-var besides = map[string]map[string]string{
+var recordBeside = map[string]map[string]string{
 	"touchSession":          {"session": "Session"},
 	"endOtherSessions":      {"session": "Session", "endedSessions": "[Session!]"},
 	"createSessionToken":    {"jwt": "String"},
@@ -71,7 +71,7 @@ var besides = map[string]map[string]string{
 
 // mutations lists all of them, with what the payload has beside problems and replayed.
 func mutations() map[string]map[string]string {
-	out := maps.Clone(besides)
+	out := maps.Clone(recordBeside)
 	for name, subject := range operations() {
 		out[name] = map[string]string{subject: upper(subject)}
 	}
@@ -146,7 +146,7 @@ type %[2]sPayload {
 			}
 		}
 	}
-	for name := range besides {
+	for name := range recordBeside {
 		if s.Mutation.Fields.ForName(name) == nil {
 			t.Errorf("the schema lacks the mutation %s", name)
 		}

@@ -29,21 +29,21 @@ func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | g
 	if err != nil {
 		return nil, err
 	}
-	payload := P(sessionAnswer{Session: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(sessionAnswer{Session: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
 // endedPayload makes the payload of endOtherSessions.
-func endedPayload(ctx context.Context) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
+func endOtherSessionsPayload(ctx context.Context) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
 	return func(out domain.Outcome[domain.Session], ended []*domain.Session, err error) (*graph.EndOtherSessionsPayload, error) {
 		problems, err := problemsOf(err)
 		if err != nil {
 			return nil, err
 		}
-		payload := &graph.EndOtherSessionsPayload{Session: besides(problems, out.Record), Problems: problems, Replayed: out.Replayed}
+		payload := &graph.EndOtherSessionsPayload{Session: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}
 		if len(problems) == 0 {
 			payload.EndedSessions = append([]*domain.Session{}, ended...) // none is a list too
-			together(ctx, payload.EndedSessions)
+			registerGroup(ctx, payload.EndedSessions)
 		}
 		return payload, nil
 	}
@@ -55,7 +55,7 @@ func sessionTokenPayload(out domain.Outcome[domain.Session], jwt string, err err
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateSessionTokenPayload{Jwt: given(jwt), Problems: problems, Replayed: out.Replayed}, nil
+	return &graph.CreateSessionTokenPayload{Jwt: optional(jwt), Problems: problems, Replayed: out.Replayed}, nil
 }
 
 // clientTokenPayload makes the payload of createClientToken.
@@ -65,30 +65,30 @@ func clientTokenPayload(out domain.Outcome[domain.Client], jwt string, err error
 		return nil, err
 	}
 	return &graph.CreateClientTokenPayload{
-		Client: besides(problems, out.Record), Jwt: given(jwt), Problems: problems, Replayed: out.Replayed,
+		Client: recordBeside(problems, out.Record), Jwt: optional(jwt), Problems: problems, Replayed: out.Replayed,
 	}, nil
 }
 
 // savedTemplate makes the payload of saveJwtTemplate.
-func savedTemplate(t *domain.JwtTemplate, err error) (*graph.SaveJwtTemplatePayload, error) {
+func saveTemplatePayload(t *domain.JwtTemplate, err error) (*graph.SaveJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.SaveJwtTemplatePayload{JwtTemplate: besides(problems, t), Problems: problems}, nil
+	return &graph.SaveJwtTemplatePayload{JwtTemplate: recordBeside(problems, t), Problems: problems}, nil
 }
 
 // deletedTemplate makes the payload of deleteJwtTemplate.
-func deletedTemplate(name string, err error) (*graph.DeleteJwtTemplatePayload, error) {
+func deleteTemplatePayload(name string, err error) (*graph.DeleteJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.DeleteJwtTemplatePayload{DeletedJwtTemplateName: shown(&name, len(problems) == 0), Problems: problems}, nil
+	return &graph.DeleteJwtTemplatePayload{DeletedJwtTemplateName: ifVisible(&name, len(problems) == 0), Problems: problems}, nil
 }
 
 // shownClaims makes the payload of previewJwtTemplate.
-func shownClaims(claims map[string]any, err error) (*graph.PreviewJwtTemplatePayload, error) {
+func previewTemplatePayload(claims map[string]any, err error) (*graph.PreviewJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func fromOrigin(ctx context.Context, in domain.CreateSessionTokenInput) domain.C
 
 // counted is a tree of JSON with numbers in the place of their texts, whole ones as such. The door has refused what
 // is no number.
-func counted[V any](v V) V {
+func decodeNumbers[V any](v V) V {
 	out, _ := countedValue(v).(V)
 	return out
 }
@@ -176,7 +176,7 @@ func (r *resolver) sessions(
 		}
 		q.Order = append(q.Order, listing.Order{Field: field, Desc: o.Direction == graph.OrderDirectionDesc})
 	}
-	return paged[domain.Session](ctx)(r.Service.Sessions(ctx, q))
+	return groupPage[domain.Session](ctx)(r.Service.Sessions(ctx, q))
 }
 
 func sessionConnection(page listing.Page[domain.Session], err error) (*graph.SessionConnection, error) {

@@ -20,9 +20,9 @@ const typeEvents = "text/event-stream"
 
 const (
 	// beatEvery is how often an idle stream is given a comment, so that no proxy takes it for dead.
-	beatEvery = 15 * time.Second
+	heartbeatInterval = 15 * time.Second
 	// stallAfter is how long a client may take nothing before it is given up.
-	stallAfter = 30 * time.Second
+	stallTimeout = 30 * time.Second
 )
 
 // acceptsEvents reports whether the caller names the type of server-sent events.
@@ -32,9 +32,9 @@ func acceptsEvents(accept []string) bool {
 		if err != nil || name != typeEvents {
 			return false
 		}
-		q, given := parameters["q"]
+		q, ok := parameters["q"]
 		weight, err := strconv.ParseFloat(q, 64)
-		return !given || err == nil && weight > 0
+		return !ok || err == nil && weight > 0
 	})
 }
 
@@ -75,7 +75,7 @@ func (h *handler) stream(a *answer, r *http.Request, op *graphql.OperationContex
 }
 
 // once answers a query or a mutation of a caller who takes nothing but events.
-func (a *answer) once(reply *graphql.Response) {
+func (a *answer) writeSingle(reply *graphql.Response) {
 	w := openEvents(a.w, func() {})
 	defer w.close()
 	w.next(bodyOf(reply.Errors, reply.Data), "")
@@ -102,7 +102,7 @@ func openEvents(w http.ResponseWriter, failed func()) *eventWriter {
 	header.Set("Content-Type", typeEvents+"; charset=utf-8")
 	header.Set("X-Accel-Buffering", "no") // nginx would keep events back
 	w.WriteHeader(http.StatusOK)
-	e.beat = time.AfterFunc(beatEvery, e.comment)
+	e.beat = time.AfterFunc(heartbeatInterval, e.comment)
 	e.comment()
 	return e
 }
@@ -132,7 +132,7 @@ func (e *eventWriter) write(text string) {
 		return
 	}
 	// A deadline in the past ends a write that takes too long.
-	stall := time.AfterFunc(stallAfter, func() { _ = e.control.SetWriteDeadline(time.Unix(1, 0)) })
+	stall := time.AfterFunc(stallTimeout, func() { _ = e.control.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stall.Stop()
 	_, err := e.w.Write([]byte(text))
 	if err == nil {
@@ -143,7 +143,7 @@ func (e *eventWriter) write(text string) {
 		e.failed()
 		return
 	}
-	e.beat.Reset(beatEvery)
+	e.beat.Reset(heartbeatInterval)
 }
 
 func (e *eventWriter) close() {

@@ -18,7 +18,7 @@ import (
 
 // line is what a transport and the resolver of its subscription share, for a channel of events has no room for where
 // an event stands, nor for why there are no more.
-type line struct {
+type subscriptionState struct {
 	// after is where the transport says that the subscriber stopped (Last-Event-ID); nil: it does not say.
 	after *string
 	// cursors has one for each event, in their order.
@@ -33,7 +33,7 @@ type lineKey struct{}
 
 // feed brings the events of the rules to the library.
 func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan *domain.LifecycleEvent, error) {
-	l, ok := ctx.Value(lineKey{}).(*line)
+	l, ok := ctx.Value(lineKey{}).(*subscriptionState)
 	if !ok {
 		return nil, errors.New("a subscription outside of a stream")
 	}
@@ -99,12 +99,12 @@ type subscription struct {
 	h    *handler
 	ctx  context.Context // it is that of the operation, and lives as long
 	next graphql.ResponseHandler
-	line *line
+	line *subscriptionState
 
 	transport, field string
 	start            time.Time
 	events           int
-	why              string
+	cause            string
 }
 
 // subscribe begins a subscription; the errors are those of one that was refused.
@@ -114,8 +114,8 @@ func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, t
 		return nil, gqlerror.List{refusal(codeBadDocument, "A subscription has one root field.")}
 	}
 	s := &subscription{
-		h: h, line: &line{after: after, cursors: make(chan string, 1)}, transport: transport, field: roots[0].Name, start: h.now(),
-		why: "the subscriber left",
+		h: h, line: &subscriptionState{after: after, cursors: make(chan string, 1)}, transport: transport, field: roots[0].Name, start: h.now(),
+		cause: "the subscriber left",
 	}
 	s.next, s.ctx = h.executor.DispatchOperation(context.WithValue(ctx, lineKey{}, s.line), op)
 	s.line.mu.Lock()
@@ -143,11 +143,11 @@ func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error)
 	s.line.mu.Unlock()
 	switch {
 	case errors.Is(err, domain.ErrStopping):
-		s.why = "the server stops"
+		s.cause = "the server stops"
 	case s.ctx.Err() != nil || err == nil:
 	default:
 		last = s.h.present(s.ctx, err)
-		s.why, _ = last.Extensions["code"].(string)
+		s.cause, _ = last.Extensions["code"].(string)
 	}
 	return nil, "", last
 }
@@ -155,7 +155,7 @@ func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error)
 // end notes that it is over.
 func (s *subscription) end() {
 	s.h.log.InfoContext(s.ctx, "subscription ended", "transport", s.transport, "field", s.field, "events", s.events,
-		"ms", s.h.now().Sub(s.start).Milliseconds(), "reason", s.why)
+		"ms", s.h.now().Sub(s.start).Milliseconds(), "reason", s.cause)
 }
 
 // stopping reports whether the server is about to end.

@@ -35,17 +35,17 @@ const (
 
 const (
 	// initWithin is how long a client may take to begin.
-	initWithin = 10 * time.Second
+	initTimeout = 10 * time.Second
 	// maxOperations bounds what one connection does at once.
 	maxOperations = 50
 	// maxOperationID bounds the id that a client gives an operation.
 	maxOperationID = 128
 	// pingEvery is how often a connection is tried, pongWithin how long the answer may take.
-	pingEvery, pongWithin = 25 * time.Second, 15 * time.Second
+	pingInterval, pongTimeout = 25 * time.Second, 15 * time.Second
 )
 
 // upgrades reports whether a request wants to become a WebSocket.
-func upgrades(r *http.Request) bool {
+func isWebSocketUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
@@ -129,7 +129,7 @@ func (s *socket) serve() {
 		s.close(closeNoSubprotocol, "Subprotocol not acceptable")
 		return
 	}
-	late := time.AfterFunc(initWithin, func() {
+	initTimer := time.AfterFunc(initTimeout, func() {
 		s.mu.Lock()
 		initialised := s.initialised
 		s.mu.Unlock()
@@ -137,16 +137,16 @@ func (s *socket) serve() {
 			s.close(closeInitTimeout, "Connection initialisation timeout")
 		}
 	})
-	defer late.Stop()
+	defer initTimer.Stop()
 	var ping *time.Timer
-	ping = time.AfterFunc(pingEvery, func() {
-		ctx, cancel := context.WithTimeout(s.ctx, pongWithin)
+	ping = time.AfterFunc(pingInterval, func() {
+		ctx, cancel := context.WithTimeout(s.ctx, pongTimeout)
 		defer cancel()
 		if s.conn.Ping(ctx) != nil {
 			_ = s.conn.CloseNow()
 			return
 		}
-		ping.Reset(pingEvery)
+		ping.Reset(pingInterval)
 	})
 	defer ping.Stop()
 	defer context.AfterFunc(s.h.live.Running(), s.goAway)()
@@ -156,7 +156,7 @@ func (s *socket) serve() {
 			return
 		}
 		var in message
-		if kind != websocket.MessageText || !decode(text, &in) || !s.take(in) {
+		if kind != websocket.MessageText || !decode(text, &in) || !s.handle(in) {
 			s.close(closeBadMessage, "Invalid message")
 			return
 		}
@@ -173,8 +173,8 @@ func (s *socket) goAway() {
 }
 
 // close says why, waits for the client's answer, and ends the reading.
-func (s *socket) close(code websocket.StatusCode, why string) {
-	_ = s.conn.Close(code, why)
+func (s *socket) close(code websocket.StatusCode, reason string) {
+	_ = s.conn.Close(code, reason)
 	s.cancel()
 }
 
@@ -184,7 +184,7 @@ func (s *socket) send(m message) {
 	if err != nil {
 		panic(err)
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, stallAfter)
+	ctx, cancel := context.WithTimeout(s.ctx, stallTimeout)
 	defer cancel()
 	if s.conn.Write(ctx, websocket.MessageText, text) != nil {
 		s.cancel()
@@ -192,7 +192,7 @@ func (s *socket) send(m message) {
 }
 
 // take does what a message asks for; false where it is none of the protocol.
-func (s *socket) take(in message) bool {
+func (s *socket) handle(in message) bool {
 	switch in.Type {
 	case "connection_init":
 		return s.initialise(in.Payload)
@@ -217,19 +217,19 @@ func (s *socket) take(in message) bool {
 
 // initialise hears who the client is. The payload is never logged.
 func (s *socket) initialise(payload json.RawMessage) bool {
-	said := map[string]any{}
-	if len(payload) > 0 && string(payload) != "null" && !decode(payload, &said) {
+	params := map[string]any{}
+	if len(payload) > 0 && string(payload) != "null" && !decode(payload, &params) {
 		return false
 	}
 	s.mu.Lock()
-	again := s.initialised
+	repeated := s.initialised
 	s.initialised = true
 	s.mu.Unlock()
-	if again {
+	if repeated {
 		s.close(closeInitialisedOnce, "Too many initialisation requests")
 		return true
 	}
-	for name, value := range said {
+	for name, value := range params {
 		if !strings.EqualFold(name, "Authorization") {
 			continue
 		}
@@ -267,15 +267,15 @@ func (s *socket) forbid(p *problem.Problem) {
 
 // begin starts an operation.
 func (s *socket) begin(in message) bool {
-	var asked request
-	if in.ID == "" || len(in.ID) > maxOperationID || !decode(in.Payload, &asked) {
+	var req request
+	if in.ID == "" || len(in.ID) > maxOperationID || !decode(in.Payload, &req) {
 		return false
 	}
 	s.mu.Lock()
-	_, taken := s.operations[in.ID]
+	_, duplicate := s.operations[in.ID]
 	initialised, closing, many := s.initialised, s.closing, len(s.operations) >= maxOperations
 	ctx, cancel := context.WithCancel(s.ctx)
-	if initialised && !closing && !taken && !many {
+	if initialised && !closing && !duplicate && !many {
 		s.operations[in.ID] = cancel
 		s.running.Add(1)
 	}
@@ -283,7 +283,7 @@ func (s *socket) begin(in message) bool {
 	switch {
 	case !initialised:
 		s.close(closeNotInitialised, "Unauthorized")
-	case taken:
+	case duplicate:
 		s.close(closeTakenID, "Subscriber for this id already exists")
 	case closing:
 	case many:
@@ -297,7 +297,7 @@ func (s *socket) begin(in message) bool {
 				s.mu.Unlock()
 				s.running.Done()
 			}()
-			s.operate(ctx, in.ID, asked)
+			s.operate(ctx, in.ID, req)
 		}()
 		return true
 	}
@@ -314,7 +314,7 @@ func (s *socket) fail(id string, errs ...*gqlerror.Error) {
 }
 
 // operate runs one operation to its end.
-func (s *socket) operate(ctx context.Context, id string, asked request) {
+func (s *socket) operate(ctx context.Context, id string, req request) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.fail(id, s.h.present(ctx, caught(ctx, v)))
@@ -327,7 +327,7 @@ func (s *socket) operate(ctx context.Context, id string, asked request) {
 		s.forbid(actor.Refused)
 		return
 	}
-	params, _, err := asked.params(s.r)
+	params, _, err := req.params(s.r)
 	if err != nil {
 		s.fail(id, err)
 		return

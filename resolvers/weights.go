@@ -14,11 +14,11 @@ import (
 // one is full, the old one is forgotten and the young one is the old one.
 type weights struct {
 	mu         sync.Mutex
-	young, old map[weighed]int
+	young, old map[operationKey]int
 }
 
 // weighed is an operation of a document.
-type weighed struct{ document, operation string }
+type operationKey struct{ document, operation string }
 
 // of is the complexity of an operation. What fields cost depends on sizes of pages and lengths of lists, so an
 // operation weighs the same each time unless a variable is a number or a list.
@@ -28,21 +28,21 @@ func (w *weights) of(ctx context.Context, schema graphql.ExecutableSchema, op *g
 	}) {
 		return complexity.Calculate(ctx, schema, op.Operation, op.Variables)
 	}
-	key := weighed{op.RawQuery, op.OperationName}
+	key := operationKey{op.RawQuery, op.OperationName}
 	w.mu.Lock()
-	n, known := w.young[key]
-	if !known {
-		n, known = w.old[key]
+	n, ok := w.young[key]
+	if !ok {
+		n, ok = w.old[key]
 	}
 	w.mu.Unlock()
-	if known {
+	if ok {
 		return n
 	}
 	n = complexity.Calculate(ctx, schema, op.Operation, op.Variables)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.young == nil || len(w.young) >= parsedDocuments/2 {
-		w.young, w.old = map[weighed]int{}, w.young
+		w.young, w.old = map[operationKey]int{}, w.young
 	}
 	w.young[key] = n
 	return n

@@ -14,7 +14,7 @@ import (
 const maxTerms = 200
 
 // compiler turns a where into a predicate. It stops at the first thing that cannot be meant.
-type compiler struct {
+type whereCompiler struct {
 	service *domain.Service
 	terms   int
 	err     error
@@ -22,21 +22,21 @@ type compiler struct {
 
 // conjunction gathers conditions that must all hold.
 type conjunction struct {
-	*compiler
+	*whereCompiler
 	of []listing.Predicate
 }
 
 func whereInvitation(s *domain.Service, w *graph.InvitationWhere) (listing.Predicate, error) {
-	c := &compiler{service: s}
+	c := &whereCompiler{service: s}
 	p := c.invitation(w, 1)
 	return p, c.err
 }
 
-func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) invitation(w *graph.InvitationWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.invitation, depth, w.And, w.Or, w.Not)
 	if w.Search != nil {
 		p, err := listing.ParseSearch(domain.InvitationSchema, *w.Search)
@@ -45,13 +45,13 @@ func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predi
 	}
 	all.id("_id", w.ID)
 	if s := w.State; s != nil {
-		words(all, "state", s.Eq, s.Ne, s.In)
+		enumTerms(all, "state", s.Eq, s.Ne, s.In)
 	}
 	if t := w.Type; t != nil {
-		words(all, "type", t.Eq, t.Ne, t.In)
+		enumTerms(all, "type", t.Eq, t.Ne, t.In)
 	}
 	if e := w.EmailAddress; e != nil {
-		words(all, "emailAddressFolded", e.Eq, nil, e.In)
+		enumTerms(all, "emailAddressFolded", e.Eq, nil, e.In)
 		all.like("emailAddress", listing.Contains, e.Contains)
 	}
 	all.uri(w.AccountURI, c.service.InvitationsOfAccounts)
@@ -73,20 +73,20 @@ func (c *compiler) invitation(w *graph.InvitationWhere, depth int) listing.Predi
 }
 
 func whereSession(w *graph.SessionWhere) (listing.Predicate, error) {
-	c := &compiler{}
+	c := &whereCompiler{}
 	p := c.session(w, 1)
 	return p, c.err
 }
 
-func (c *compiler) session(w *graph.SessionWhere, depth int) listing.Predicate {
-	if w == nil || !c.goesOn(depth) {
+func (c *whereCompiler) session(w *graph.SessionWhere, depth int) listing.Predicate {
+	if w == nil || !c.ok(depth) {
 		return listing.True
 	}
-	all := &conjunction{compiler: c}
+	all := &conjunction{whereCompiler: c}
 	nested(all, c.session, depth, w.And, w.Or, w.Not)
 	all.id("_id", w.ID)
 	if s := w.Status; s != nil {
-		words(all, "state", s.Eq, s.Ne, s.In)
+		enumTerms(all, "state", s.Eq, s.Ne, s.In)
 	}
 	all.id("userId", w.UserID)
 	all.id("clientId", w.ClientID)
@@ -99,7 +99,7 @@ func (c *compiler) session(w *graph.SessionWhere, depth int) listing.Predicate {
 }
 
 // goesOn reports whether there is more to compile; not after something that cannot be meant.
-func (c *compiler) goesOn(depth int) bool {
+func (c *whereCompiler) ok(depth int) bool {
 	if depth > listing.MaxNesting {
 		c.refuse("where is nested deeper than the server goes.")
 	}
@@ -123,13 +123,13 @@ func nested[W any](all *conjunction, compile func(*W, int) listing.Predicate, de
 	}
 }
 
-func (c *compiler) refuse(text string) {
+func (c *whereCompiler) refuse(text string) {
 	if c.err == nil {
 		c.err = problem.New(problem.InvalidInput).Because("%s", text).At("where")
 	}
 }
 
-func (c *compiler) fail(err error) {
+func (c *whereCompiler) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
@@ -154,7 +154,7 @@ func (all *conjunction) storable(texts ...string) {
 }
 
 // words relates a field to words: those of an enumeration, ids and texts. An absent relation asks nothing.
-func words[S ~string](all *conjunction, field string, eq, ne *S, in []S) {
+func enumTerms[S ~string](all *conjunction, field string, eq, ne *S, in []S) {
 	if eq != nil {
 		all.storable(string(*eq))
 		all.add(listing.Eq(field, string(*eq)))
@@ -197,14 +197,14 @@ func (all *conjunction) null(field string, is *bool) {
 
 func (all *conjunction) id(field string, w *graph.IDWhere) {
 	if w != nil {
-		words(all, field, w.Eq, w.Ne, w.In)
+		enumTerms(all, field, w.Eq, w.Ne, w.In)
 		all.null(field, w.IsNull)
 	}
 }
 
 func (all *conjunction) text(field string, w *graph.TextWhere) {
 	if w != nil {
-		words(all, field, w.Eq, w.Ne, w.In)
+		enumTerms(all, field, w.Eq, w.Ne, w.In)
 		all.like(field, listing.Contains, w.Contains)
 		all.like(field, listing.StartsWith, w.StartsWith)
 		all.null(field, w.IsNull)

@@ -14,25 +14,25 @@ import (
 const (
 	MaxText     = 4096 // characters
 	MaxNesting  = 32   // calls inside calls
-	MaxLiterals = 100  // literals of one in, and alternatives of one named parameter
+	MaxLiterals = 100  // literals of one in(), and alternatives of one named parameter
 )
 
-// ParseFilter reads a filter expression. What breaks the grammar is refused with InvalidFilter and the attribute
-// position, counted in characters from 0; what the schema cannot mean with MeaninglessFilter and the attribute
-// property. The grammar is checked first, to the end.
+// ParseFilter parses a filter expression. It refuses a syntax error with InvalidFilter and the attribute position, in
+// characters from 0, and an expression that is invalid for the schema with MeaninglessFilter and the attribute
+// property. The whole text is checked for syntax errors first.
 func ParseFilter(s Schema, text string) (Predicate, error) {
 	p := parser{text: text}
 	raw, err := p.filter()
 	if err != nil {
 		return nil, err
 	}
-	return s.meaning(raw)
+	return s.resolve(raw)
 }
 
-// parser reads the grammar into predicates whose literals are not yet typed.
+// parser parses the grammar into predicates whose literals are not typed yet.
 type parser struct {
 	text string
-	at   int // in bytes
+	at   int // byte offset
 }
 
 func (p *parser) fail(at int, format string, args ...any) error {
@@ -69,11 +69,11 @@ func (p *parser) peek() byte {
 	if p.at < len(p.text) {
 		return p.text[p.at]
 	}
-	return 0 // no filter has a NUL, so this is the end only
+	return 0 // a filter never contains NUL, so this is the end only
 }
 
-// take reads the byte with the space around it.
-func (p *parser) take(b byte) error {
+// expect consumes the byte and the space around it.
+func (p *parser) expect(b byte) error {
 	p.space()
 	if p.peek() != b {
 		return p.fail(p.at, "Expected %q.", string(b))
@@ -83,13 +83,13 @@ func (p *parser) take(b byte) error {
 	return nil
 }
 
-func letter(b byte) bool { return b == '_' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
-func digit(b byte) bool  { return '0' <= b && b <= '9' }
+func isLetter(b byte) bool { return b == '_' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
+func digit(b byte) bool    { return '0' <= b && b <= '9' }
 
 func (p *parser) name() string {
 	from := p.at
-	if letter(p.peek()) {
-		for letter(p.peek()) || digit(p.peek()) {
+	if isLetter(p.peek()) {
+		for isLetter(p.peek()) || digit(p.peek()) {
 			p.at++
 		}
 	}
@@ -155,16 +155,16 @@ func (p *parser) expr(depth int) (Predicate, error) {
 func (p *parser) junction(name string, depth int) (Predicate, error) {
 	var of []Predicate
 	for {
-		one, err := p.expr(depth + 1)
+		operand, err := p.expr(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		of = append(of, one)
+		of = append(of, operand)
 		p.space()
 		if len(of) >= 2 && p.peek() != ',' {
 			break
 		}
-		if err := p.take(','); err != nil {
+		if err := p.expect(','); err != nil {
 			return nil, err
 		}
 	}
@@ -175,11 +175,11 @@ func (p *parser) junction(name string, depth int) (Predicate, error) {
 }
 
 func (p *parser) negation(_ string, depth int) (Predicate, error) {
-	one, err := p.expr(depth + 1)
+	operand, err := p.expr(depth + 1)
 	if err != nil {
 		return nil, err
 	}
-	return Not{Of: one}, nil
+	return Not{Of: operand}, nil
 }
 
 func (p *parser) relation(name string, _ int) (Predicate, error) {
@@ -187,7 +187,7 @@ func (p *parser) relation(name string, _ int) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.take(','); err != nil {
+	if err := p.expect(','); err != nil {
 		return nil, err
 	}
 	right, err := p.operand()
@@ -209,7 +209,7 @@ func (p *parser) member(string, int) (Predicate, error) {
 				return In{Field: field, Values: values}, nil
 			}
 		}
-		if err := p.take(','); err != nil {
+		if err := p.expect(','); err != nil {
 			return nil, err
 		}
 		from := p.at
@@ -231,7 +231,7 @@ func (p *parser) like(name string, _ int) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.take(','); err != nil {
+	if err := p.expect(','); err != nil {
 		return nil, err
 	}
 	text, err := p.str()
@@ -255,14 +255,14 @@ func (p *parser) search(string, int) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, wrong := terms(text)
+	alternatives, wrong := parseTerms(text)
 	if wrong != "" {
 		return nil, p.fail(from, "%s", wrong)
 	}
-	if len(wanted) == 0 {
+	if len(alternatives) == 0 {
 		return True, nil
 	}
-	return Search{Any: wanted}, nil
+	return Search{Any: alternatives}, nil
 }
 
 func (p *parser) operand() (Operand, error) {
@@ -289,7 +289,7 @@ func (p *parser) operand() (Operand, error) {
 	return Operand{Field: name}, nil
 }
 
-// str reads a string: the doubled quote and every character after a backslash stand for themselves.
+// str parses a string: a doubled quote is a quote, and a backslash escapes every character.
 func (p *parser) str() (string, error) {
 	from, quote := p.at, p.peek()
 	if quote != '\'' && quote != '"' {
@@ -303,7 +303,7 @@ func (p *parser) str() (string, error) {
 			if p.at++; p.at == len(p.text) {
 				return "", p.fail(from, "The string has no end.")
 			}
-			// The bytes of a longer character that follow are copied by the next rounds.
+			// The following bytes of a multi-byte character are copied by the next iterations.
 			b.WriteByte(p.text[p.at])
 		case c != quote:
 			b.WriteByte(c)
@@ -351,7 +351,7 @@ func (p *parser) number() (float64, error) {
 			return 0, err
 		}
 	}
-	// The grammar was checked above; a number out of range comes back as an infinity, which no field can mean.
+	// The syntax was checked above; a number out of range becomes an infinity, which no field accepts.
 	n, _ := strconv.ParseFloat(p.text[from:p.at], 64)
 	return n, nil
 }
@@ -364,23 +364,23 @@ func meaningless(property, format string, args ...any) error {
 	return p
 }
 
-// meaning gives the predicate with typed literals, or says why the schema cannot mean it.
-func (s Schema) meaning(p Predicate) (Predicate, error) {
+// resolve returns the predicate with typed literals, or the reason why it is invalid for the schema.
+func (s Schema) resolve(p Predicate) (Predicate, error) {
 	switch p := p.(type) {
 	case And:
-		of, err := s.meanings(p.Of)
+		of, err := s.resolveAll(p.Of)
 		return All(of...), err
 	case Or:
-		of, err := s.meanings(p.Of)
+		of, err := s.resolveAll(p.Of)
 		return Any(of...), err
 	case Not:
-		of, err := s.meaning(p.Of)
+		of, err := s.resolve(p.Of)
 		if err != nil {
 			return nil, err
 		}
 		return Negate(of), nil
 	case Compare:
-		return s.meaningOfCompare(p)
+		return s.resolveCompare(p)
 	case In:
 		f, err := s.filterable(p.Field)
 		if err != nil {
@@ -418,14 +418,14 @@ func (s Schema) meaning(p Predicate) (Predicate, error) {
 	return p, nil
 }
 
-func (s Schema) meanings(in []Predicate) ([]Predicate, error) {
+func (s Schema) resolveAll(in []Predicate) ([]Predicate, error) {
 	out := make([]Predicate, 0, len(in))
 	for _, p := range in {
-		one, err := s.meaning(p)
+		typed, err := s.resolve(p)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, one)
+		out = append(out, typed)
 	}
 	return out, nil
 }
@@ -433,14 +433,14 @@ func (s Schema) meanings(in []Predicate) ([]Predicate, error) {
 func (s Schema) filterable(name string) (Field, error) {
 	f, ok := s.Field(name)
 	if !ok || f.Hidden {
-		return Field{}, meaningless(short(name), "The list cannot be filtered by %s.", short(name))
+		return Field{}, meaningless(truncateName(name), "The list cannot be filtered by %s.", truncateName(name))
 	}
 	return f, nil
 }
 
-func (s Schema) meaningOfCompare(p Compare) (Predicate, error) {
+func (s Schema) resolveCompare(p Compare) (Predicate, error) {
 	if p.Left.Literal() && p.Right.Literal() {
-		return literals(p)
+		return constantCompare(p)
 	}
 	if p.Left.Literal() {
 		p = Compare{Op: p.Op.mirrored(), Left: p.Right, Right: p.Left}
@@ -449,7 +449,7 @@ func (s Schema) meaningOfCompare(p Compare) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := left.takes(p.Op); err != nil {
+	if err := left.accepts(p.Op); err != nil {
 		return nil, err
 	}
 	if p.Right.Literal() {
@@ -466,22 +466,22 @@ func (s Schema) meaningOfCompare(p Compare) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := right.takes(p.Op); err != nil {
+	if err := right.accepts(p.Op); err != nil {
 		return nil, err
 	}
-	if left.Many || right.Many || !alike(left, right) {
+	if left.Many || right.Many || !comparableFields(left, right) {
 		return nil, meaningless(right.Name, "The properties %s and %s cannot be compared.", left.Name, right.Name)
 	}
 	return p, nil
 }
 
-// literals decides a relation of two literals, of which nothing but the grammar takes notice.
-func literals(p Compare) (Predicate, error) {
+// constantCompare evaluates a comparison of two literals, which the grammar permits.
+func constantCompare(p Compare) (Predicate, error) {
 	l, r := p.Left.Value, p.Right.Value
-	same := kind(l) == kind(r)
-	possible := same && (kind(l) == kind("") || kind(l) == kind(0.0))
+	sameKind := kind(l) == kind(r)
+	possible := sameKind && (kind(l) == kind("") || kind(l) == kind(0.0))
 	if p.Op == EQ || p.Op == NE {
-		possible = same || l == nil || r == nil
+		possible = sameKind || l == nil || r == nil
 	}
 	if !possible {
 		return nil, meaningless("", "These two literals cannot be compared.")
@@ -489,7 +489,7 @@ func literals(p Compare) (Predicate, error) {
 	return Constant(p.Op.holds(compareValues(l, r))), nil
 }
 
-// mirrored is the relation with its sides changed.
+// mirrored returns the operator for swapped operands.
 func (op Op) mirrored() Op {
 	switch op {
 	case LT:
@@ -505,8 +505,8 @@ func (op Op) mirrored() Op {
 	return op
 }
 
-// takes says whether the field accepts the relation at all.
-func (f Field) takes(op Op) error {
+// accepts returns an error if the field does not support the operator.
+func (f Field) accepts(op Op) error {
 	switch {
 	case f.Many && op != EQ:
 		return meaningless(f.Name, "The property %s takes only eq and in.", f.Name)
@@ -516,13 +516,13 @@ func (f Field) takes(op Op) error {
 	return nil
 }
 
-// alike says whether two properties can be compared: they are of one type, or both texts or ids.
-func alike(a, b Field) bool {
+// comparableFields reports whether two properties can be compared: they have the same type, or both are texts or ids.
+func comparableFields(a, b Field) bool {
 	stringy := func(f Field) bool { return f.Type == Text || f.Type == ID }
 	return a.Type == b.Type || stringy(a) && stringy(b)
 }
 
-// literal gives the literal the type of the field.
+// literal converts the literal to the type of the field.
 func (f Field) literal(v Value) (Value, error) {
 	wrong := func(what string) (Value, error) {
 		return nil, meaningless(f.Name, "The property %s is compared with %s only.", f.Name, what)

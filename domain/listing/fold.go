@@ -5,11 +5,11 @@ import (
 	"unicode"
 )
 
-// Fold makes texts that differ only in case equal. It is Unicode simple case folding, and the only one: blind
-// indexes, comparisons, sorting and search all use it, so they agree. Accents stay.
+// Fold maps texts that differ only in case to the same text. It implements Unicode simple case folding. Blind indexes,
+// comparisons, sorting and search must all use it, so that they agree. It keeps accents.
 func Fold(text string) string { return strings.Map(foldRune, text) }
 
-// foldRune gives the same rune for all runes of one folding orbit: the lower case of the smallest.
+// foldRune maps all runes of one folding orbit to the same rune: the lower case of the smallest.
 func foldRune(r rune) rune {
 	if r < unicode.MaxASCII {
 		if 'A' <= r && r <= 'Z' {
@@ -22,7 +22,7 @@ func foldRune(r rune) rune {
 		smallest = min(smallest, next)
 	}
 	if smallest == r && unicode.SimpleFold(r) == r {
-		return r // alone in its orbit; its lower case may belong to another one (U+0130)
+		return r // alone in its orbit; its lower case may belong to another orbit (U+0130)
 	}
 	return unicode.ToLower(smallest)
 }

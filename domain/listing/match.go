@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Match reports whether the predicate is true of the record.
+// Match reports whether the record matches the predicate.
 func Match[R any](s Schema, p Predicate, read Reader[R], r *R) bool {
 	switch p := p.(type) {
 	case Constant:
@@ -30,8 +30,8 @@ func Match[R any](s Schema, p Predicate, read Reader[R], r *R) bool {
 	case IsNull:
 		return read(r, p.Field) == nil
 	case Search:
-		texts := searched(s, read, r)
-		return slices.ContainsFunc(p.Any, func(all []string) bool { return found(texts, all) })
+		texts := searchTexts(s, read, r)
+		return slices.ContainsFunc(p.Any, func(all []string) bool { return containsAll(texts, all) })
 	}
 	return true // nil
 }
@@ -64,7 +64,7 @@ func (s Schema) compares(p Compare, read func(string) Value) bool {
 	return p.Op.holds(compareValues(l, r))
 }
 
-// holds says whether the relation holds of two values that compare so.
+// holds reports whether the relation holds for the result of a comparison.
 func (op Op) holds(c int) bool {
 	switch op {
 	case EQ:
@@ -95,10 +95,10 @@ func (op LikeOp) holds(text, part string) bool {
 	return false
 }
 
-// equal says whether the value of a record in the field is the literal.
+// equal reports whether the value of a record's field equals the literal.
 func (f Field) equal(v, literal Value) bool {
 	if many, ok := v.([]string); ok {
-		return slices.ContainsFunc(many, func(one string) bool { return f.equal(one, literal) })
+		return slices.ContainsFunc(many, func(element string) bool { return f.equal(element, literal) })
 	}
 	if f.Fold {
 		v, literal = folded(v), folded(literal)
@@ -113,7 +113,7 @@ func folded(v Value) Value {
 	return v
 }
 
-// kind orders the types of values, so that even values of different types have an order.
+// kind orders the types of values, so that values of different types have an order too.
 func kind(v Value) int {
 	switch v.(type) {
 	case bool:
@@ -130,7 +130,7 @@ func kind(v Value) int {
 	return 5
 }
 
-// compareValues is the one comparison of values: texts by code point, times as instants, missing last.
+// compareValues defines the order of values: texts by code point, times as instants, missing values last.
 func compareValues(a, b Value) int {
 	if c := cmp.Compare(kind(a), kind(b)); c != 0 {
 		return c
@@ -154,7 +154,7 @@ func compareValues(a, b Value) int {
 	return 0
 }
 
-func searched[R any](s Schema, read Reader[R], r *R) []string {
+func searchTexts[R any](s Schema, read Reader[R], r *R) []string {
 	var texts []string
 	for _, f := range s.Fields {
 		if !f.Searched {
@@ -164,16 +164,16 @@ func searched[R any](s Schema, read Reader[R], r *R) []string {
 		case string:
 			texts = append(texts, Fold(v))
 		case []string:
-			for _, one := range v {
-				texts = append(texts, Fold(one))
+			for _, text := range v {
+				texts = append(texts, Fold(text))
 			}
 		}
 	}
 	return texts
 }
 
-func found(texts, all []string) bool {
-	for _, term := range all {
+func containsAll(texts, parts []string) bool {
+	for _, term := range parts {
 		part := Fold(term)
 		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, part) }) {
 			return false

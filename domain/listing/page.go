@@ -13,13 +13,13 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Position is a place in a list: the values of a record in the fields of Total(orders), texts folded. The last
-// one is the id.
+// Position is a place in a list: the values of a record in the fields of Total(orders), with texts folded. The last
+// value is the id.
 type Position struct {
 	Values []Value
 }
 
-// sortKey is one key of a total order with its field.
+// sortKey is a key of a total order together with its field.
 type sortKey struct {
 	Order
 	field Field
@@ -58,7 +58,7 @@ func rank(keys []sortKey, a, b Position) int {
 	return 0
 }
 
-// Rank compares two records in the order, completed by Total: negative where a comes first.
+// Rank compares two records in the order completed by Total. The result is negative if a comes first.
 func Rank[R any](s Schema, orders []Order, read Reader[R], a, b *R) int {
 	keys := s.keys(orders)
 	return rank(keys, position(keys, read, a), position(keys, read, b))
@@ -69,20 +69,20 @@ func Less[R any](s Schema, orders []Order, read Reader[R], a, b *R) bool {
 	return Rank(s, orders, read, a, b) < 0
 }
 
-// After reports whether the record stands after the position.
+// After reports whether the record comes after the position.
 func After[R any](s Schema, orders []Order, read Reader[R], r *R, at Position) bool {
 	keys := s.keys(orders)
 	return rank(keys, position(keys, read, r), at) > 0
 }
 
-// Before reports whether the record stands before the position.
+// Before reports whether the record comes before the position.
 func Before[R any](s Schema, orders []Order, read Reader[R], r *R, at Position) bool {
 	keys := s.keys(orders)
 	return rank(keys, position(keys, read, r), at) < 0
 }
 
-// Paginate sorts the matching records and cuts out the page, all in memory. Where and the records of other pages
-// are the caller's: matched is every record of which Where is true. It refuses a cursor as DecodeCursor does.
+// Paginate sorts the matching records and returns the page, all in memory. It does not evaluate Where: matched must
+// hold every matching record. It refuses a cursor like DecodeCursor.
 func Paginate[R any](s Schema, read Reader[R], matched []*R, q Query) (Page[R], error) {
 	type row struct {
 		record *R
@@ -135,10 +135,10 @@ func Paginate[R any](s Schema, read Reader[R], matched []*R, q Query) (Page[R], 
 	return page, nil
 }
 
-// cursorVersion changes with the form of cursors, so that an old one is refused and not misread.
+// cursorVersion must change with the cursor format, so that an old cursor is refused and not misinterpreted.
 const cursorVersion = "1"
 
-// header is the version and a fingerprint of the order: a cursor is a place in one order only.
+// header returns the version and a fingerprint of the order, because a cursor is valid for one order only.
 func header(keys []sortKey) string {
 	h := fnv.New32a()
 	for _, k := range keys {
@@ -147,8 +147,8 @@ func header(keys []sortKey) string {
 	return fmt.Sprintf("%s.%08x.", cursorVersion, h.Sum32())
 }
 
-// EncodeCursor gives the position of a record as an opaque text. It holds the values of the order fields, and so
-// must not reach a log where one of them is personal.
+// EncodeCursor returns the position of a record as an opaque text. It contains the values of the order fields, so it
+// must not be logged if one of them is personal data.
 func EncodeCursor[R any](s Schema, orders []Order, read Reader[R], r *R) string {
 	keys := s.keys(orders)
 	return encode(keys, position(keys, read, r))
@@ -173,8 +173,8 @@ func encode(keys []sortKey, at Position) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// DecodeCursor gives the position that a cursor stands for. One that is malformed, or of another order, is
-// refused with InvalidParameter and the attribute name, which is the parameter: after or before.
+// DecodeCursor returns the position of a cursor. It refuses a cursor that is malformed or belongs to another order with
+// InvalidParameter and the attribute name, which is the parameter: after or before.
 func DecodeCursor(s Schema, orders []Order, parameter, text string) (Position, error) {
 	keys := s.keys(orders)
 	at, ok := decode(keys, text)
@@ -203,7 +203,7 @@ func decode(keys []sortKey, cursor string) (Position, bool) {
 		}
 		values, text = append(values, v), rest
 	}
-	// Without an id the position would be none.
+	// A position without an id is not total.
 	return Position{Values: values}, text == "" && values[len(values)-1] != nil
 }
 
@@ -211,8 +211,8 @@ func decodeValue(t Type, text string) (v Value, rest string, ok bool) {
 	if text == "" {
 		return nil, "", false
 	}
-	letter, text := text[0], text[1:]
-	if letter == '-' {
+	tag, text := text[0], text[1:]
+	if tag == '-' {
 		return nil, text, true
 	}
 	quoted, err := strconv.QuotedPrefix(text)
@@ -224,7 +224,7 @@ func decodeValue(t Type, text string) (v Value, rest string, ok bool) {
 		return nil, "", false
 	}
 	rest = text[len(quoted):]
-	switch letter {
+	switch tag {
 	case 's':
 		_, ok := storable(word)
 		return word, rest, ok && (t == Text || t == Enum || t == ID)

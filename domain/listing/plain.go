@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Plain reports whether a database can evaluate the predicate exactly as Match does. It cannot look into a text
-// or order one, for no two databases agree on case and collation; and of a sealed or folded field it knows only
-// the blind index of the folded value, which answers eq and in. A database never gets to see an empty in, a nil
-// literal or a literal of another type.
+// Plain reports whether a database can evaluate the predicate exactly as Match does. It cannot search or order texts,
+// because databases differ in case and collation. For a sealed or folded field it has only the blind index of the
+// folded value, which supports eq and in. A database never receives an empty in, a nil literal or a literal of another
+// type.
 func Plain(s Schema, p Predicate) bool {
 	switch p := p.(type) {
 	case nil, Constant:
@@ -42,10 +42,10 @@ func (s Schema) plainCompare(p Compare) bool {
 		return f.plainLiteral(p.Right.Value) && (p.Op == EQ && f.plainEquality() || f.plainRelation(p.Op))
 	}
 	g, ok := s.Field(p.Right.Field)
-	return ok && alike(f, g) && f.plainRelation(p.Op) && g.plainRelation(p.Op)
+	return ok && comparableFields(f, g) && f.plainRelation(p.Op) && g.plainRelation(p.Op)
 }
 
-// plainRelation says whether the column itself can be compared.
+// plainRelation reports whether the column itself can be compared.
 func (f Field) plainRelation(op Op) bool {
 	if f.Sealed || f.Many || f.Fold {
 		return false
@@ -53,7 +53,7 @@ func (f Field) plainRelation(op Op) bool {
 	return op == EQ || op == NE || f.Type == ID || f.Type == Time || f.Type == Number
 }
 
-// plainEquality says whether the column, or the blind index beside it, can be compared with literals.
+// plainEquality reports whether the column or its blind index can be compared with literals.
 func (f Field) plainEquality() bool {
 	if f.Fold {
 		return f.Indexed && !f.Many
@@ -66,7 +66,7 @@ func (f Field) plainLiteral(v Value) bool {
 	case string:
 		return f.Type == Text || f.Type == Enum || f.Type == ID
 	case time.Time:
-		// Databases keep microseconds, and would round what is finer.
+		// Databases store microseconds, and would round a more precise time.
 		return f.Type == Time && v.Nanosecond()%int(time.Microsecond) == 0
 	case float64:
 		return f.Type == Number
@@ -84,8 +84,8 @@ func PlainOrder(s Schema, orders []Order) bool {
 	})
 }
 
-// Split parts a predicate into what a database can evaluate and the rest: the predicate is true where both parts
-// are, so the first alone gives every record that is wanted, and perhaps more.
+// Split divides a predicate into a part that a database can evaluate and the rest. The predicate is the conjunction of
+// the two, so the first part alone selects every matching record, and possibly more.
 func Split(s Schema, p Predicate) (plain, rest Predicate) {
 	and, ok := p.(And)
 	switch {
@@ -95,8 +95,8 @@ func Split(s Schema, p Predicate) (plain, rest Predicate) {
 		return True, p
 	}
 	var plains, rests []Predicate
-	for _, one := range and.Of {
-		a, b := Split(s, one)
+	for _, part := range and.Of {
+		a, b := Split(s, part)
 		plains, rests = append(plains, a), append(rests, b)
 	}
 	return All(plains...), All(rests...)

@@ -1,19 +1,19 @@
 package listing
 
-// Predicate says which records are wanted. The types of this file are all there are: And, Or, Not, Constant,
-// Compare, In, Like, IsNull and Search. A nil Predicate is True.
+// Predicate selects records. Its only implementations are the types in this file: And, Or, Not, Constant, Compare, In,
+// Like, IsNull and Search. A nil Predicate is True.
 type Predicate interface{ predicate() }
 
-// And is true where all are.
+// And is true if all operands are true.
 type And struct{ Of []Predicate }
 
-// Or is true where one is.
+// Or is true if one operand is true.
 type Or struct{ Of []Predicate }
 
-// Not is plain Boolean negation: there is no third value.
+// Not is two-valued Boolean negation.
 type Not struct{ Of Predicate }
 
-// Constant is true or false of every record.
+// Constant is true or false for every record.
 type Constant bool
 
 // The constants.
@@ -22,10 +22,10 @@ const (
 	False Constant = false
 )
 
-// Op is a relation between two operands.
+// Op is a comparison operator.
 type Op string
 
-// The relations.
+// The comparison operators.
 const (
 	EQ Op = "eq"
 	NE Op = "ne"
@@ -35,7 +35,7 @@ const (
 	GE Op = "ge"
 )
 
-// Operand is a field, or a literal where Field is empty.
+// Operand is a field, or a literal if Field is empty.
 type Operand struct {
 	Field string
 	Value Value
@@ -44,41 +44,41 @@ type Operand struct {
 // Literal reports whether the operand is a literal.
 func (o Operand) Literal() bool { return o.Field == "" }
 
-// Compare is a relation. It is false where a property is missing, except that ne of a property and a literal is
-// true; eq with the literal nil asks whether the property is missing, ne whether it is there.
+// Compare is a comparison. It is false if a property is missing, except that ne with a literal is true; eq with the
+// literal nil is true if the property is missing, and ne with nil if it is present.
 type Compare struct {
 	Op          Op
 	Left, Right Operand
 }
 
-// In is true where the field has one of the values; the value nil stands for a missing property.
+// In is true if the field has one of the values; the value nil matches a missing property.
 type In struct {
 	Field  string
 	Values []Value
 }
 
-// LikeOp is a relation between a field and a part of its text.
+// LikeOp is an operator for matching a part of a text.
 type LikeOp string
 
-// The relations of a text and its parts.
+// The operators for matching a part of a text.
 const (
 	StartsWith LikeOp = "startsWith"
 	EndsWith   LikeOp = "endsWith"
 	Contains   LikeOp = "contains"
 )
 
-// Like is true where the field has the text in it, without regard to case.
+// Like is true if the field matches the text, case-insensitively.
 type Like struct {
 	Op    LikeOp
 	Field string
 	Text  string
 }
 
-// IsNull is true where the property is missing.
+// IsNull is true if the property is missing.
 type IsNull struct{ Field string }
 
-// Search is true where one of Any holds: a conjunction of terms and phrases, each of which stands in one of the
-// searched fields, without regard to case.
+// Search is true if one element of Any matches: a conjunction of terms and phrases, each of which occurs in one of the
+// searched fields, case-insensitively.
 type Search struct{ Any [][]string }
 
 func (And) predicate()      {}
@@ -91,9 +91,9 @@ func (Like) predicate()     {}
 func (IsNull) predicate()   {}
 func (Search) predicate()   {}
 
-// All is the conjunction, flattened and without what is true anyway. None given is True.
+// All returns the conjunction, flattened and without operands that are always true. Without operands it is True.
 func All(of ...Predicate) Predicate {
-	var kept []Predicate
+	var operands []Predicate
 	for _, p := range of {
 		switch p := p.(type) {
 		case nil:
@@ -102,23 +102,23 @@ func All(of ...Predicate) Predicate {
 				return False
 			}
 		case And:
-			kept = append(kept, p.Of...)
+			operands = append(operands, p.Of...)
 		default:
-			kept = append(kept, p)
+			operands = append(operands, p)
 		}
 	}
-	switch len(kept) {
+	switch len(operands) {
 	case 0:
 		return True
 	case 1:
-		return kept[0]
+		return operands[0]
 	}
-	return And{Of: kept}
+	return And{Of: operands}
 }
 
-// Any is the disjunction, flattened and without what is false anyway. None given is False.
+// Any returns the disjunction, flattened and without operands that are always false. Without operands it is False.
 func Any(of ...Predicate) Predicate {
-	var kept []Predicate
+	var operands []Predicate
 	for _, p := range of {
 		switch p := p.(type) {
 		case nil:
@@ -128,21 +128,21 @@ func Any(of ...Predicate) Predicate {
 				return True
 			}
 		case Or:
-			kept = append(kept, p.Of...)
+			operands = append(operands, p.Of...)
 		default:
-			kept = append(kept, p)
+			operands = append(operands, p)
 		}
 	}
-	switch len(kept) {
+	switch len(operands) {
 	case 0:
 		return False
 	case 1:
-		return kept[0]
+		return operands[0]
 	}
-	return Or{Of: kept}
+	return Or{Of: operands}
 }
 
-// Negate is the opposite.
+// Negate returns the negation.
 func Negate(p Predicate) Predicate {
 	switch p := p.(type) {
 	case nil:
@@ -155,7 +155,7 @@ func Negate(p Predicate) Predicate {
 	return Not{Of: p}
 }
 
-// Is relates a field to a literal. With nil, eq asks whether the property is missing and ne whether it is there.
+// Is compares a field with a literal. With nil, eq is true if the property is missing, and ne if it is present.
 func Is(op Op, field string, value Value) Predicate {
 	switch {
 	case value != nil:
@@ -168,33 +168,33 @@ func Is(op Op, field string, value Value) Predicate {
 	return False
 }
 
-// Eq is true where the field has the value.
+// Eq is true if the field has the value.
 func Eq(field string, value Value) Predicate { return Is(EQ, field, value) }
 
-// Ne is true where the field has another value, or none.
+// Ne is true if the field has another value or none.
 func Ne(field string, value Value) Predicate { return Is(NE, field, value) }
 
-// OneOf is true where the field has one of the values; of no values it is False.
+// OneOf is true if the field has one of the values; without values it is False.
 func OneOf(field string, values ...Value) Predicate {
-	var kept []Value
+	var distinct []Value
 	var missing Predicate = False
 	for _, v := range values {
 		if v == nil {
 			missing = IsNull{Field: field}
 			continue
 		}
-		kept = append(kept, v)
+		distinct = append(distinct, v)
 	}
-	switch len(kept) {
+	switch len(distinct) {
 	case 0:
 		return missing
 	case 1:
-		return Any(Eq(field, kept[0]), missing)
+		return Any(Eq(field, distinct[0]), missing)
 	}
-	return Any(In{Field: field, Values: kept}, missing)
+	return Any(In{Field: field, Values: distinct}, missing)
 }
 
-// OneWord is OneOf for the words of an enumeration or for ids.
+// OneWord is like OneOf for enumeration values or ids.
 func OneWord[S ~string](field string, words ...S) Predicate {
 	values := make([]Value, 0, len(words))
 	for _, w := range words {

@@ -7,8 +7,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// ParseSearch reads the text of q. The schema says which fields it looks into; an empty text asks for nothing.
-// What is malformed is refused with InvalidQuery.
+// ParseSearch parses the text of q. The schema determines the fields that are searched; an empty text matches every
+// record. It refuses malformed text with InvalidQuery.
 func ParseSearch(_ Schema, text string) (Predicate, error) {
 	if _, ok := storable(text); !ok {
 		return nil, problem.New(problem.InvalidQuery).Because("The search text has a character that is not allowed.")
@@ -16,27 +16,27 @@ func ParseSearch(_ Schema, text string) (Predicate, error) {
 	if utf8.RuneCountInString(text) > MaxText {
 		return nil, problem.New(problem.InvalidQuery).Because("The search text is longer than %d characters.", MaxText)
 	}
-	wanted, wrong := terms(text)
+	alternatives, wrong := parseTerms(text)
 	if wrong != "" {
 		return nil, problem.New(problem.InvalidQuery).Because("%s", wrong)
 	}
-	if len(wanted) == 0 {
+	if len(alternatives) == 0 {
 		return True, nil
 	}
-	return Search{Any: wanted}, nil
+	return Search{Any: alternatives}, nil
 }
 
-// terms reads a search text into a disjunction of conjunctions, or says what is wrong with it. A phrase without
-// a character is no term.
-func terms(text string) (wanted [][]string, wrong string) {
+// parseTerms parses a search text into a disjunction of conjunctions, or returns what is wrong with it. It ignores
+// empty phrases.
+func parseTerms(text string) (alternatives [][]string, wrong string) {
 	const dangling = "The word 'and' needs a term on each side."
 	joined := false // the last word was "and"
 	add := func(term string) {
 		if joined {
-			last := len(wanted) - 1
-			wanted[last] = append(wanted[last], term)
+			last := len(alternatives) - 1
+			alternatives[last] = append(alternatives[last], term)
 		} else {
-			wanted = append(wanted, []string{term})
+			alternatives = append(alternatives, []string{term})
 		}
 		joined = false
 	}
@@ -64,7 +64,7 @@ func terms(text string) (wanted [][]string, wrong string) {
 		switch {
 		case word != "and":
 			add(word)
-		case joined || len(wanted) == 0:
+		case joined || len(alternatives) == 0:
 			return nil, dangling
 		default:
 			joined = true
@@ -73,5 +73,5 @@ func terms(text string) (wanted [][]string, wrong string) {
 	if joined {
 		return nil, dangling
 	}
-	return wanted, ""
+	return alternatives, ""
 }

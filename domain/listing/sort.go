@@ -8,9 +8,9 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// ParseSort reads the text of sortBy. What breaks the grammar is refused with InvalidSort and the attribute
-// position, a field that the list cannot be sorted by with MeaninglessSort and the attribute property. Of a field
-// named twice the first key counts.
+// ParseSort parses the text of sortBy. It refuses a syntax error with InvalidSort and the attribute position, and a
+// field that the list cannot be sorted by with MeaninglessSort and the attribute property. If a field occurs twice, the
+// first key counts.
 func ParseSort(s Schema, text string) ([]Order, error) {
 	if at, ok := storable(text); !ok {
 		return nil, invalidSort(text, at)
@@ -43,28 +43,28 @@ func ParseSort(s Schema, text string) ([]Order, error) {
 	for _, o := range orders {
 		if f, ok := s.Field(o.Field); !ok || f.Hidden || f.Many {
 			return nil, problem.New(problem.MeaninglessSort).
-				Because("The list cannot be sorted by %s.", short(o.Field)).With("property", short(o.Field))
+				Because("The list cannot be sorted by %s.", truncateName(o.Field)).With("property", truncateName(o.Field))
 		}
 	}
 	return orders, nil
 }
 
-// short keeps what a caller made up from filling an answer.
-func short(name string) string {
-	const most = 64 // names of properties are shorter
-	if len(name) <= most {
+// truncateName limits how much of a caller's input appears in a response.
+func truncateName(name string) string {
+	const maxLength = 64 // property names are shorter
+	if len(name) <= maxLength {
 		return name
 	}
-	return name[:most] + "…" // a name has ASCII letters and digits
+	return name[:maxLength] + "…" // a name has ASCII letters and digits only
 }
 
 func invalidSort(text string, at int) error {
 	return problem.New(problem.InvalidSort).With("position", utf8.RuneCountInString(text[:at]))
 }
 
-// Alternatives reads a named parameter such as state=sent|accepted: the field has one of the values. An empty
-// alternative is refused with InvalidParameter, a word, time or number that is none with InvalidParameterValue;
-// both have the attribute name. Hidden fields are welcome.
+// Alternatives parses a named parameter such as state=sent|accepted: the field must have one of the values. It refuses
+// an empty alternative with InvalidParameter, and an invalid enumeration value, time or number with
+// InvalidParameterValue; both have the attribute name. Hidden fields are permitted.
 func Alternatives(s Schema, field, text string) (Predicate, error) {
 	f, ok := s.Field(field)
 	if !ok {
@@ -98,7 +98,7 @@ func Alternatives(s Schema, field, text string) (Predicate, error) {
 	return OneOf(field, values...), nil
 }
 
-// parameter reads a bare word as a value of the field.
+// parameter converts an unquoted value to the type of the field.
 func (f Field) parameter(word string) (Value, bool) {
 	var raw Value = word
 	switch f.Type {

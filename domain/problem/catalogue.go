@@ -1,11 +1,11 @@
 package problem
 
-// The words of each refusal. Source "conventions" is the part common to the documented HAL and problem APIs
+// The entries of the catalogue. Source "conventions" is the part common to the documented HAL and problem APIs
 // (docs/dialects/conventions.md), "invitations" the Invitations API 0.3.3 (docs/dialects/invitations.md).
 
 var catalogue []*Definition
 
-// byCode indexes the catalogue; see Lookup.
+// byCode indexes the catalogue for Lookup.
 var byCode = map[string]*Definition{}
 
 func define(d Definition) *Definition {
@@ -23,10 +23,10 @@ func define(d Definition) *Definition {
 	return &d
 }
 
-// All gives the catalogue in the order of its definition.
+// All returns the catalogue in the order of definition.
 func All() []*Definition { return append([]*Definition(nil), catalogue...) }
 
-// Lookup finds a definition by its code; nil where there is none.
+// Lookup returns the definition with the given code, or nil.
 func Lookup(code string) *Definition { return byCode[code] }
 
 func upperSnake(code string) string {
@@ -45,7 +45,7 @@ func upperSnake(code string) string {
 	return string(out)
 }
 
-// What is malformed.
+// Malformed input.
 var (
 	MalformedBody = define(Definition{
 		Code: "malformedRequestBodyBadRequest", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §9",
@@ -109,7 +109,7 @@ var (
 	})
 )
 
-// Who may not ask.
+// Missing authentication or permission.
 var (
 	InvalidAPIKey = define(Definition{
 		Code: "invalidApiKey", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "conventions §2",
@@ -143,7 +143,7 @@ var (
 	})
 )
 
-// What is not there, not current, or too much.
+// Missing records, outdated versions and exceeded limits.
 var (
 	NotFound = define(Definition{
 		Code: "notFound", Kind: Missing, Source: "conventions §9",
@@ -189,7 +189,7 @@ var (
 	})
 )
 
-// What a door turns away before an operation is reached.
+// Requests refused by a door before an operation is reached.
 var (
 	MethodNotAllowed = define(Definition{
 		Code: "methodNotAllowed", Kind: Protocol, Source: "conventions §1",
@@ -357,7 +357,7 @@ var (
 	})
 )
 
-// Client session API: what only its door can meet, before an operation is reached. No other door tells them.
+// Client session API: refusals that only its door can produce, before an operation is reached.
 var (
 	OriginAndAuthorization = define(Definition{
 		Code: "originAuthorizationHeadersConflict", Type: "origin_authorization_headers_conflict", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",

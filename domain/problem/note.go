@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// Notes are the codes of what one request was refused, each once, in order. The log shows them where an answer does
-// not: a refusal by GraphQL has the status 200.
+// Notes collects the codes of the refusals of one request, each once, in order. The log contains them because the
+// response may not reveal them: a refusal by GraphQL has status 200.
 type Notes struct {
 	mu    sync.Mutex
 	codes []string
 }
 
-// maxNotes bounds them: a document can be refused twenty times.
+// maxNotes is the maximum number of codes, because one document can be refused twenty times.
 const maxNotes = 8
 
-// Codes gives the codes.
+// Codes returns the codes.
 func (n *Notes) Codes() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -34,12 +34,13 @@ func (n *Notes) add(code string) {
 
 type notesKey struct{}
 
-// WithNotes gives a context in which refusals are noted.
+// WithNotes returns a context that collects refusals in n.
 func WithNotes(ctx context.Context, n *Notes) context.Context {
 	return context.WithValue(ctx, notesKey{}, n)
 }
 
-// Note notes a refusal, and gives the error back. An error that is no problem is left to the door that tells it.
+// Note records a refusal and returns the error unchanged. An error that is not a Problem is left to the door that
+// renders it.
 func Note(ctx context.Context, err error) error {
 	var p *Problem
 	if err != nil && errors.As(err, &p) {
@@ -48,7 +49,7 @@ func Note(ctx context.Context, err error) error {
 	return err
 }
 
-// NoteCode notes the code of a refusal that is no problem of the catalogue.
+// NoteCode records the code of a refusal that is not in the catalogue.
 func NoteCode(ctx context.Context, code string) {
 	if n, ok := ctx.Value(notesKey{}).(*Notes); ok && code != "" {
 		n.add(code)

@@ -1,8 +1,8 @@
-// Package problem is the catalogue of everything Gatehouse can refuse, and the value that carries one refusal
-// from the rule that made it to the door that renders it.
+// Package problem defines the catalogue of all refusals, and the error value that carries a refusal from a rule to the
+// door that renders it.
 //
-// It knows codes, kinds and words. It knows no HTTP status, no GraphQL type and no media type: each door maps a
-// kind to its own dialect.
+// It knows codes, kinds and texts. It must not know HTTP statuses, GraphQL types or media types: each door maps a kind
+// to its own dialect.
 package problem
 
 import (
@@ -11,69 +11,69 @@ import (
 	"time"
 )
 
-// Kind says what sort of refusal a problem is. A door maps kinds to its own statuses.
+// Kind is the class of a problem. A door maps kinds to its own statuses.
 type Kind string
 
-// The kinds, from the caller's mistake to ours.
+// The kinds, from errors of the caller to errors of the server.
 const (
 	Invalid         Kind = "invalid"         // the input is malformed
-	Unauthenticated Kind = "unauthenticated" // nobody, or nobody we can believe
-	Denied          Kind = "denied"          // somebody without the right
-	Missing         Kind = "missing"         // no such record, or none the caller may know of
+	Unauthenticated Kind = "unauthenticated" // no credential, or an invalid one
+	Denied          Kind = "denied"          // the caller does not have the permission
+	Missing         Kind = "missing"         // no such record, or not visible to the caller
 	Conflict        Kind = "conflict"        // the record's state does not allow it
-	Gone            Kind = "gone"            // too late, for good
+	Gone            Kind = "gone"            // no longer available, permanently
 	Stale           Kind = "stale"           // the caller's version is not the current one
-	Required        Kind = "required"        // a condition the caller must state is absent
-	Unprocessable   Kind = "unprocessable"   // well formed, but it cannot be meant
-	Limited         Kind = "limited"         // too many, try later
-	Unavailable     Kind = "unavailable"     // something we depend on does not answer
-	Internal        Kind = "internal"        // our fault
-	Protocol        Kind = "protocol"        // no operation was reached: the door itself turns the request away
+	Required        Kind = "required"        // a condition that the caller must state is absent
+	Unprocessable   Kind = "unprocessable"   // well formed, but invalid
+	Limited         Kind = "limited"         // too many requests or records; try later
+	Unavailable     Kind = "unavailable"     // a dependency is unavailable
+	Internal        Kind = "internal"        // error of the server
+	Protocol        Kind = "protocol"        // the door refuses the request before it reaches an operation
 )
 
-// Definition is one entry of the catalogue. Definitions are made in catalogue.go, and for identities in catalogue_identity.go.
+// Definition is an entry of the catalogue. Definitions are created in catalogue.go, codes.go and catalogue_identity.go.
 type Definition struct {
-	// Code is the key of the entry, in camelCase: the documented string where a document names one.
+	// Code is the key of the entry in camelCase: the documented string if a document defines one.
 	Code string
-	// Type is the documented string where it is not Code: a document may use one string with two statuses.
+	// Type is the documented string if it differs from Code: a document may use one string with two statuses.
 	Type string
-	// Kind decides the status in each door.
+	// Kind determines the status in each door.
 	Kind Kind
-	// Title is the same for all problems of a code.
+	// Title is the same for all problems with this code.
 	Title string
-	// Message is what a caller reads when the occurrence adds no detail.
+	// Message is the text for the caller if the problem has no detail.
 	Message string
-	// Remedy says what the caller can do about it.
+	// Remedy describes what the caller can do.
 	Remedy string
-	// GraphQL is the ProblemCode where it is not Code in UPPER_SNAKE_CASE.
+	// GraphQL is the ProblemCode if it is not Code in UPPER_SNAKE_CASE.
 	GraphQL string
-	// Source names the document and section the code comes from.
+	// Source is the document and section that defines the code.
 	Source string
 }
 
-// Problem is one refusal. It is an error, and every error that is not a Problem is Internal.
+// Problem is one refusal. It is an error; doors treat every error that is not a Problem as Internal.
 type Problem struct {
 	*Definition
-	// Detail says what happened this time; it never holds a secret or personal data. Empty: Message.
+	// Detail describes this occurrence; it must not contain a secret or personal data. If empty, Message applies.
 	Detail string
-	// Path leads to the member of the input that is wrong, outermost first.
+	// Path is the path of the invalid input member, outermost first.
 	Path []string
-	// Attributes are the documented extras of the code: currentState, allowedStates, limit, position, property, …
+	// Attributes holds the documented attributes of the code: currentState, allowedStates, limit, position, property, …
 	Attributes map[string]any
-	// AvailableAt is when the refused call may succeed, where that is known.
+	// AvailableAt is when the refused call may succeed; zero if that is not known.
 	AvailableAt time.Time
-	// Causes are the problems that make up this one.
+	// Causes holds the problems that this problem consists of.
 	Causes []*Problem
-	// ID names this occurrence, for the log and the caller. The door sets it when it renders.
+	// ID identifies this occurrence in the response and the log. The door sets it when it renders the problem.
 	ID string
-	// cause is for the log only.
+	// cause is the underlying error, for the log only.
 	cause error
 }
 
-// New starts a problem of a definition.
+// New returns a problem with the given definition.
 func New(d *Definition) *Problem { return &Problem{Definition: d} }
 
-// Error is for logs. It holds no secret, because Detail never does.
+// Error returns a text for logs. It does not contain secrets, because Detail does not.
 func (p *Problem) Error() string {
 	if p.cause != nil {
 		return fmt.Sprintf("%s: %s: %v", p.Code, p.Text(), p.cause)
@@ -81,10 +81,10 @@ func (p *Problem) Error() string {
 	return p.Code + ": " + p.Text()
 }
 
-// Unwrap gives the cause that only the log sees.
+// Unwrap returns the underlying error, which only the log contains.
 func (p *Problem) Unwrap() error { return p.cause }
 
-// Text is the sentence a caller reads.
+// Text returns the sentence for the caller.
 func (p *Problem) Text() string {
 	if p.Detail != "" {
 		return p.Detail
@@ -92,19 +92,19 @@ func (p *Problem) Text() string {
 	return p.Message
 }
 
-// Because adds what happened this time.
+// Because sets the detail.
 func (p *Problem) Because(format string, args ...any) *Problem {
 	p.Detail = fmt.Sprintf(format, args...)
 	return p
 }
 
-// At names the member of the input that is wrong.
+// At sets the path of the invalid input member.
 func (p *Problem) At(path ...string) *Problem {
 	p.Path = path
 	return p
 }
 
-// With adds a documented attribute.
+// With sets a documented attribute.
 func (p *Problem) With(name string, value any) *Problem {
 	if p.Attributes == nil {
 		p.Attributes = map[string]any{}
@@ -113,13 +113,13 @@ func (p *Problem) With(name string, value any) *Problem {
 	return p
 }
 
-// Until says when the call may succeed.
+// Until sets the time from which the call may succeed.
 func (p *Problem) Until(t time.Time) *Problem {
 	p.AvailableAt = t
 	return p
 }
 
-// From keeps an error for the log; callers never see it.
+// From sets the underlying error for the log; callers never see it.
 func (p *Problem) From(err error) *Problem {
 	p.cause = err
 	return p
@@ -131,7 +131,8 @@ func (p *Problem) Join(causes ...*Problem) *Problem {
 	return p
 }
 
-// Of finds the problem in an error. What is none is InternalError with the error kept for the log; nil is nil.
+// Of returns the problem in err. It converts any other error to InternalError with err as the underlying error; it
+// returns nil for nil.
 func Of(err error) *Problem {
 	if err == nil {
 		return nil
@@ -143,7 +144,7 @@ func Of(err error) *Problem {
 	return New(InternalError).From(err)
 }
 
-// Has reports whether err is a problem of the definition.
+// Has reports whether err is a problem with the given definition.
 func Has(err error, d *Definition) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Definition == d

@@ -1,27 +1,28 @@
 package problem
 
-// Shape says which extras a caller may rely on: one of the types of this file. Which one follows from the kind of
-// the problem, so that a door need not know the codes.
+// Shape determines which attributes a caller may rely on: it is one of the types in this file. It follows from the kind
+// of the problem, so that a door need not know the codes.
 type Shape interface{ shape() }
 
-// FieldProblem is about a member of the input; see Path.
+// FieldProblem concerns an input member; see Path.
 type FieldProblem struct{ *Problem }
 
-// StateProblem is about the state of the record, or of what it leads to.
+// StateProblem concerns the state of a record.
 type StateProblem struct{ *Problem }
 
-// CurrentState is the state of the record; empty where that is not what is wrong.
+// CurrentState returns the state of the record, or "" if the problem does not concern its state.
 func (p StateProblem) CurrentState() string {
 	s, _ := p.Attributes["currentState"].(string)
 	return s
 }
 
-// AllowedStates are the states in which it would be possible; nil where the state is not what is wrong.
+// AllowedStates returns the states in which the operation is possible, or nil if the problem does not concern the
+// state.
 func (p StateProblem) AllowedStates() []string {
 	switch states := p.Attributes["allowedStates"].(type) {
 	case []string:
 		return states
-	case []any: // as a store gives it back
+	case []any: // decoded from a stored problem
 		out := make([]string, 0, len(states))
 		for _, s := range states {
 			if text, ok := s.(string); ok {
@@ -33,25 +34,25 @@ func (p StateProblem) AllowedStates() []string {
 	return nil
 }
 
-// StaleVersionProblem is about the version the caller decided on.
+// StaleVersionProblem concerns the version that the caller stated.
 type StaleVersionProblem struct{ *Problem }
 
-// CurrentVersion is the version that the record has now; nil where it is not known.
+// CurrentVersion returns the current version of the record, or nil if it is not known.
 func (p StaleVersionProblem) CurrentVersion() *int { return p.number("currentVersion") }
 
-// LimitProblem is about how much is allowed; see AvailableAt.
+// LimitProblem concerns an exceeded limit; see AvailableAt.
 type LimitProblem struct{ *Problem }
 
-// Limit is how much is allowed; nil where it is not told.
+// Limit returns the limit, or nil if it is not disclosed.
 func (p LimitProblem) Limit() *int { return p.number("limit") }
 
-// NotFoundProblem is about a record that is not there, or that the caller may not know of.
+// NotFoundProblem concerns a record that does not exist or is not visible to the caller.
 type NotFoundProblem struct{ *Problem }
 
-// DependencyProblem is about somebody else's service.
+// DependencyProblem concerns an external service.
 type DependencyProblem struct{ *Problem }
 
-// AccessProblem is about the caller's rights.
+// AccessProblem concerns the permissions of the caller.
 type AccessProblem struct{ *Problem }
 
 func (FieldProblem) shape()        {}
@@ -62,8 +63,8 @@ func (NotFoundProblem) shape()     {}
 func (DependencyProblem) shape()   {}
 func (AccessProblem) shape()       {}
 
-// Shape gives the problem its shape; nil for one of our own faults and for a request that reached no operation:
-// they have nothing that a caller may rely on.
+// Shape returns the shape of the problem. It returns nil for an internal error and for a request that reached no
+// operation: they have no attributes that a caller may rely on.
 func (p *Problem) Shape() Shape {
 	switch p.Kind {
 	case Invalid, Required, Unprocessable:
@@ -88,7 +89,7 @@ func (p *Problem) Shape() Shape {
 	return nil
 }
 
-// number reads a whole number among the attributes, as the rules set it or as a store gives it back.
+// number returns an integer attribute, as set by a rule or as decoded from a stored problem.
 func (p *Problem) number(name string) *int {
 	var n int
 	switch v := p.Attributes[name].(type) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// words of an address as the postal service abbreviates them (USPS Publication 28, appendices B and C), the long
-// form and other spellings to the short one.
+// addressWords maps words of an address to the abbreviations of the postal service (USPS Publication 28, appendices B
+// and C), from the long form and other spellings.
 var addressWords = map[string]string{
 	"alley": "aly", "avenue": "ave", "av": "ave", "aven": "ave", "boulevard": "blvd", "boul": "blvd", "bvd": "blvd", "circle": "cir", "circ": "cir", "court": "ct", "crt": "ct", "cove": "cv",
 	"crescent": "cres", "drive": "dr", "drv": "dr", "expressway": "expy", "extension": "ext", "freeway": "fwy", "gardens": "gdns", "grove": "grv", "heights": "hts",
@@ -28,8 +28,8 @@ var regions = map[string]string{
 	"west virginia": "wv", "wisconsin": "wi", "wyoming": "wy",
 }
 
-// street is an address line as it is compared, and the unit within the building apart.
-func street(line1, line2 string) (line, unit string) {
+// normalizeStreet returns an address line in the form used for comparison, and separately the unit within the building.
+func normalizeStreet(line1, line2 string) (line, unit string) {
 	text := strings.ReplaceAll(line1+" "+line2, "#", " unit ")
 	words := strings.Fields(Fold(text))
 	var out []string
@@ -61,7 +61,7 @@ func region(text string) string {
 	return folded
 }
 
-func city(text string) string {
+func normalizeCity(text string) string {
 	words := strings.Fields(Fold(text))
 	for i, w := range words {
 		if short, ok := addressWords[w]; ok {
@@ -71,8 +71,8 @@ func city(text string) string {
 	return strings.Join(words, " ")
 }
 
-// postal is a postal code as it is compared: of an American one the first five digits.
-func postal(text string) string {
+// normalizePostalCode returns a postal code in the form used for comparison: the first five digits of an American one.
+func normalizePostalCode(text string) string {
 	folded := strings.ReplaceAll(Fold(text), " ", "")
 	if d := digits(folded); d == folded && len(d) == 9 {
 		return d[:5]
@@ -80,31 +80,31 @@ func postal(text string) string {
 	return folded
 }
 
-// key is what two spellings of one address have in common: the line without the unit, and where it is.
+// key returns what all spellings of an address have in common: the line without the unit, and the location.
 func (p Place) key() string {
-	line, _ := street(p.Address1, p.Address2)
-	if code := postal(p.PostalCode); code != "" {
+	line, _ := normalizeStreet(p.Address1, p.Address2)
+	if code := normalizePostalCode(p.PostalCode); code != "" {
 		return line + "|" + code
 	}
-	return line + "|" + city(p.City) + "|" + region(p.Region)
+	return line + "|" + normalizeCity(p.City) + "|" + region(p.Region)
 }
 
-// Same reports whether two addresses are one, in whatever spelling: the same line, and the same postal code or the
-// same town. A unit that only one of them names makes no difference.
+// Same reports whether two addresses are the same, in any spelling: the same line, and the same postal code or the same
+// town. A unit that only one of them has makes no difference.
 func (p Place) Same(q Place) bool {
-	lineP, unitP := street(p.Address1, p.Address2)
-	lineQ, unitQ := street(q.Address1, q.Address2)
+	lineP, unitP := normalizeStreet(p.Address1, p.Address2)
+	lineQ, unitQ := normalizeStreet(q.Address1, q.Address2)
 	if lineP != lineQ || unitP != "" && unitQ != "" && unitP != unitQ {
 		return false
 	}
-	codeP, codeQ := postal(p.PostalCode), postal(q.PostalCode)
+	codeP, codeQ := normalizePostalCode(p.PostalCode), normalizePostalCode(q.PostalCode)
 	if codeP != "" && codeP == codeQ {
 		return true
 	}
-	return city(p.City) == city(q.City) && (region(p.Region) == region(q.Region) || p.Region == "" || q.Region == "")
+	return normalizeCity(p.City) == normalizeCity(q.City) && (region(p.Region) == region(q.Region) || p.Region == "" || q.Region == "")
 }
 
-// ParsePlace reads an address of a list: address1, city, region postalCode. Address1 may hold commas.
+// ParsePlace parses a list address: address1, city, region postalCode. Address1 may contain commas.
 func ParsePlace(text string) (Place, bool) {
 	parts := strings.Split(text, ",")
 	for i := range parts {
@@ -125,9 +125,9 @@ func ParsePlace(text string) (Place, bool) {
 	return p, p.City != "" && (p.Region != "" || p.PostalCode != "")
 }
 
-// A post office box in the spellings people use, on the folded line with points and signs gone. The letter O is also
-// typed as a zero. What begins a street name ("Box Hill Road", "Post Office Road") is none: a box has a number or a
-// letter of its own, or nothing after it.
+// The common spellings of a post office box, in the folded line without punctuation. The letter O may be typed as a
+// zero. The beginning of a street name ("Box Hill Road", "Post Office Road") does not match: a box is followed by a
+// number or a single letter, or by nothing.
 var boxes = []*regexp.Regexp{
 	regexp.MustCompile(`\bp ?[o0]? ?b(ox|x)? ?(no |number )?\d+\b`),
 	regexp.MustCompile(`\bp ?[o0] ?(box|bx|drawer|drw)( (no |number )?[a-z]?\d*[a-z]?)?$`),
@@ -143,12 +143,12 @@ var boxes = []*regexp.Regexp{
 	regexp.MustCompile(`\bgeneral delivery\b`),
 }
 
-// ruralBox is a delivery to a house on a rural route, whose box is no post office box.
+// ruralBox matches delivery to a house on a rural route, whose box is not a post office box.
 var ruralBox = regexp.MustCompile(`\b(rr|rural route|hc|hcr|highway contract|star route|route|rte) ?\d* (box|bx) ?\d`)
 
 var signs = strings.NewReplacer("#", " ", "nº", "no ", "№", "no ")
 
-// IsPOBox reports whether an address line is a post office box, or another place where mail waits to be fetched.
+// IsPOBox reports whether an address line is a post office box, or another place where mail is held for collection.
 func IsPOBox(line string) bool {
 	folded := Fold(signs.Replace(strings.ToLower(line)))
 	if folded == "" || ruralBox.MatchString(folded) {

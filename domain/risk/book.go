@@ -11,7 +11,7 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// List is one of the lists an institution keeps.
+// List is the name of a list that an institution maintains.
 type List string
 
 // The lists.
@@ -24,23 +24,22 @@ const (
 	NonApprovedAddress  List = "nonApprovedAddress"
 )
 
-// ListNames lists all lists.
+// ListNames holds the names of all lists.
 var ListNames = []List{GovernmentWatchlist, AlertList, RestrictedIP, RestrictedEmail, HighRiskAddress, NonApprovedAddress}
 
-// Entry is one line of a list.
+// Entry is one entry of a list.
 type Entry struct {
 	ID   string
 	List List
-	// Value is a name, a network, an e-mail address or a domain, or a postal address, as the list has it.
+	// Value is a name, a network, an e-mail address or a domain, or a postal address, depending on the list.
 	Value string
-	// Others are further names of the same person.
+	// Others holds further names of the same person.
 	Others []string
-	// Births are what is known of the person's birth: a day, a month (2006-01), a year, or a span of years
-	// (1960/1962).
+	// Births holds the known dates of birth: a day, a month (2006-01), a year, or a span of years (1960/1962).
 	Births []string
 }
 
-// Check says what is wrong with an entry, without its value; nil where nothing is.
+// Check returns an error that describes what is wrong with an entry, without its value, or nil.
 func (e Entry) Check() error {
 	switch e.List {
 	case GovernmentWatchlist, AlertList:
@@ -90,8 +89,8 @@ func network(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// mailKey is an address or a domain as it is compared: in lower case, and without what follows a plus sign, which
-// makes no other mailbox; empty for what is neither.
+// mailKey returns an address or a domain in the form used for comparison: in lower case, and without a plus-sign
+// suffix, which does not name another mailbox. It returns "" for any other text.
 func mailKey(text string) string {
 	text = strings.ToLower(strings.TrimSpace(text))
 	local, domain, ok := strings.Cut(text, "@")
@@ -109,51 +108,51 @@ func mailKey(text string) string {
 	return local + "@" + domain
 }
 
-// Book holds lists in memory. It may be read while entries come in.
+// Book holds lists in memory. It may be read while entries are added.
 type Book struct {
 	mu       sync.RWMutex
 	networks bart.Table[string]
 	mails    map[string]string
 	places   map[List]map[string]string
 	names    map[List]*names
-	// known is what each entry put where, so that it can be replaced.
-	known map[string]Entry
+	// entries holds what each entry added to the indexes, so that it can be replaced.
+	entries map[string]Entry
 }
 
-// NewBook makes an empty one.
+// NewBook returns an empty book.
 func NewBook() *Book {
 	return &Book{
-		mails:  map[string]string{},
-		places: map[List]map[string]string{HighRiskAddress: {}, NonApprovedAddress: {}},
-		names:  map[List]*names{GovernmentWatchlist: newNames(), AlertList: newNames()},
-		known:  map[string]Entry{},
+		mails:   map[string]string{},
+		places:  map[List]map[string]string{HighRiskAddress: {}, NonApprovedAddress: {}},
+		names:   map[List]*names{GovernmentWatchlist: newNames(), AlertList: newNames()},
+		entries: map[string]Entry{},
 	}
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (b *Book) Len() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return len(b.known)
+	return len(b.entries)
 }
 
-// Put adds entries; one of an id that is there is replaced. What Check refuses is left out.
+// Put adds entries and replaces those with the same id. It ignores entries that Check rejects.
 func (b *Book) Put(entries ...Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range entries {
-		if old, ok := b.known[e.ID]; ok {
-			b.take(old)
+		if old, ok := b.entries[e.ID]; ok {
+			b.remove(old)
 		}
-		b.put(e)
+		b.add(e)
 	}
 }
 
-func (b *Book) put(e Entry) {
+func (b *Book) add(e Entry) {
 	switch e.List {
 	case GovernmentWatchlist, AlertList:
-		b.names[e.List].put(e)
-		// The names hold the rest; only the list is needed to find it again.
+		b.names[e.List].insert(e)
+		// The name index holds the names; only the list is needed to remove the entry.
 		e = Entry{ID: e.ID, List: e.List}
 	case RestrictedIP:
 		prefix, err := network(e.Value)
@@ -176,15 +175,15 @@ func (b *Book) put(e Entry) {
 	default:
 		return
 	}
-	b.known[e.ID] = e
+	b.entries[e.ID] = e
 }
 
-// take removes what the entry put, unless another one has its place now.
-func (b *Book) take(e Entry) {
-	delete(b.known, e.ID)
+// remove removes what the entry added, unless another entry has replaced it.
+func (b *Book) remove(e Entry) {
+	delete(b.entries, e.ID)
 	switch e.List {
 	case GovernmentWatchlist, AlertList:
-		b.names[e.List].take(e.ID)
+		b.names[e.List].remove(e.ID)
 	case RestrictedIP:
 		prefix, _ := network(e.Value)
 		if id, ok := b.networks.Get(prefix); ok && id == e.ID {
@@ -202,7 +201,7 @@ func (b *Book) take(e Entry) {
 	}
 }
 
-// Names finds listed people.
+// Names returns the listed people whose names resemble name.
 func (b *Book) Names(list List, name, birthdate string, floor float64) []NameMatch {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -213,14 +212,14 @@ func (b *Book) Names(list List, name, birthdate string, floor float64) []NameMat
 	return n.search(name, birthdate, floor)
 }
 
-// Network finds a restricted network.
+// Network returns the entry of a restricted network that contains the address.
 func (b *Book) Network(addr netip.Addr) (string, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.networks.Lookup(addr.Unmap())
 }
 
-// Mail finds a restricted address or domain.
+// Mail returns the entry of a restricted address or domain.
 func (b *Book) Mail(address string) (string, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -240,7 +239,7 @@ func (b *Book) Mail(address string) (string, bool) {
 	return "", false
 }
 
-// Place finds a listed address, by its postal code or by its town.
+// Place returns the entry of a listed address, by its postal code or by its town.
 func (b *Book) Place(list List, at Place) (string, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -252,10 +251,10 @@ func (b *Book) Place(list List, at Place) (string, bool) {
 	return id, ok
 }
 
-// Books are several books read as one.
+// Books is several books queried as one.
 type Books []*Book
 
-// Names finds listed people in all books, best first.
+// Names returns the listed people of all books, best match first.
 func (bs Books) Names(list List, name, birthdate string, floor float64) []NameMatch {
 	var out []NameMatch
 	for _, b := range bs {
@@ -265,17 +264,17 @@ func (bs Books) Names(list List, name, birthdate string, floor float64) []NameMa
 	return out
 }
 
-// Network finds a restricted network in one of the books.
+// Network returns the entry of a restricted network from one of the books.
 func (bs Books) Network(addr netip.Addr) (string, bool) {
 	return first(bs, func(b *Book) (string, bool) { return b.Network(addr) })
 }
 
-// Mail finds a restricted address or domain in one of the books.
+// Mail returns the entry of a restricted address or domain from one of the books.
 func (bs Books) Mail(address string) (string, bool) {
 	return first(bs, func(b *Book) (string, bool) { return b.Mail(address) })
 }
 
-// Place finds a listed address in one of the books.
+// Place returns the entry of a listed address from one of the books.
 func (bs Books) Place(list List, at Place) (string, bool) {
 	return first(bs, func(b *Book) (string, bool) { return b.Place(list, at) })
 }

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// letters that decomposition leaves alone, and Cyrillic ones as lists write names in Latin letters.
+// letters maps letters that Unicode decomposition does not change, and Cyrillic letters in the transliteration that
+// lists use.
 var letters = map[rune]string{
 	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l", 'ħ': "h", 'ı': "i", 'ŋ': "n", 'ə': "e",
 	'а': "a", 'б': "b", 'в': "v", 'г': "g", 'ґ': "g", 'д': "d", 'е': "e", 'є': "ye", 'ж': "zh", 'з': "z", 'и': "i", 'і': "i",
@@ -16,22 +17,22 @@ var letters = map[rune]string{
 	'љ': "lj", 'њ': "nj", 'ћ': "c", 'ђ': "dj", 'џ': "dz",
 }
 
-// umlauts as people write them who have no such key.
+// umlauts maps umlauts to their spelling on keyboards without them.
 var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "Ä", "ae", "Ö", "oe", "Ü", "ue", "å", "aa", "Å", "aa", "ø", "oe", "Ø", "oe", "ñ", "n")
 
-// Fold gives words in lower case without accents, of letters and digits only, one space between them. An apostrophe
-// joins, everything else separates.
+// Fold returns the words of a text in lower case without accents: letters and digits only, separated by single spaces.
+// An apostrophe joins, every other character separates.
 func Fold(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	gap := false
 	for _, r := range norm.NFKD.String(text) {
 		r = unicode.ToLower(r)
-		latin, known := letters[r]
+		latin, ok := letters[r]
 		switch {
 		case unicode.Is(unicode.Mn, r), r == '\'', r == '’', r == 'ʼ', r == '`', r == '´':
 			continue
-		case !known && !unicode.IsLetter(r) && !unicode.IsDigit(r):
+		case !ok && !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			gap = true
 			continue
 		}
@@ -39,7 +40,7 @@ func Fold(text string) string {
 			b.WriteByte(' ')
 		}
 		gap = false
-		if known {
+		if ok {
 			b.WriteString(latin)
 		} else {
 			b.WriteRune(r)
@@ -48,7 +49,7 @@ func Fold(text string) string {
 	return b.String()
 }
 
-// foldings gives the ways to write a name without accents.
+// foldings returns the ways to write a name without accents.
 func foldings(text string) []string {
 	a := Fold(text)
 	if b := Fold(umlauts.Replace(norm.NFC.String(text))); b != a {
@@ -57,7 +58,7 @@ func foldings(text string) []string {
 	return []string{a}
 }
 
-// digits gives the digits of a text.
+// digits returns the digits of a text.
 func digits(text string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKC.String(text) {
@@ -68,7 +69,7 @@ func digits(text string) string {
 	return b.String()
 }
 
-// similarity is that of Jaro and Winkler: 1 for equal words, with a bonus for a common beginning of up to four
+// similarity returns the Jaro-Winkler similarity: 1 for equal words, with a bonus for a common prefix of up to four
 // letters.
 func similarity(a, b string) float64 {
 	if a == b {

@@ -2,13 +2,13 @@ package risk
 
 import "strings"
 
-// Differences names the members in which a person differs from the record. A member that the record does not have is
-// not compared, and neither are e-mail and IP address, of which people have many. Accents, case, initials, the order
-// of several names and the spelling of an address make no difference; nor does an address or a phone of before.
+// Differences returns the members in which a person differs from the record. Members that the record does not have are
+// not compared, nor are e-mail and IP address, because people have several. Accents, case, initials, the order of
+// several names and the spelling of an address make no difference, and a previous address or phone number matches too.
 func Differences(p Person, r *Record) []string {
 	var out []string
-	differs := func(name string, known string, same bool) {
-		if known != "" && !same {
+	differs := func(name string, recorded string, same bool) {
+		if recorded != "" && !same {
 			out = append(out, name)
 		}
 	}
@@ -20,7 +20,7 @@ func Differences(p Person, r *Record) []string {
 	return out
 }
 
-// sameName compares names: all words of the shorter one stand in the longer one, for a first name also as initials.
+// sameName compares names: all words of the shorter one occur in the longer one, for first names also as initials.
 func sameName(a, b string, initials bool) bool {
 	for _, x := range foldings(a) {
 		for _, y := range foldings(b) {
@@ -39,15 +39,15 @@ func covers(a, b []string, initials bool) bool {
 	if len(a) == 0 {
 		return false
 	}
-	taken := make([]bool, len(b))
+	used := make([]bool, len(b))
 next:
 	for _, w := range a {
 		for i, v := range b {
-			if taken[i] {
+			if used[i] {
 				continue
 			}
 			if w == v || initials && (len(w) == 1 || len(v) == 1) && w[0] == v[0] {
-				taken[i] = true
+				used[i] = true
 				continue next
 			}
 		}
@@ -69,8 +69,8 @@ func sameHome(p Person, r *Record) bool {
 	return false
 }
 
-// FoldPhone gives the digits of a phone number that two spellings share: without the American country code, and
-// without what stands for an international call.
+// FoldPhone returns the digits that all spellings of a phone number share: without the American country code and the
+// international prefix.
 func FoldPhone(text string) string {
 	d := strings.TrimPrefix(digits(text), "00")
 	if len(d) == 11 && d[0] == '1' {
@@ -79,9 +79,9 @@ func FoldPhone(text string) string {
 	return d
 }
 
-func samePhone(phone string, known []string) bool {
+func samePhone(phone string, recorded []string) bool {
 	d := FoldPhone(phone)
-	for _, k := range known {
+	for _, k := range recorded {
 		if k != "" && FoldPhone(k) == d {
 			return true
 		}

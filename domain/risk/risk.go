@@ -1,10 +1,9 @@
-// Package risk holds the fraud-risk rules: one table of pure functions of a person, the record that was found of
-// that person, and the lists an institution keeps. It says what speaks against a person, and what a reviewer should
-// look at.
+// Package risk implements the fraud-risk rules: a table of pure functions of a person, the record that was found for
+// the person, and the lists that an institution maintains. It determines which risks apply, and what a reviewer should
+// examine.
 //
-// It knows identities, lists and time as values. It knows no store, no file and no network: who calls it finds the
-// record and fills the lists. What it gives out names inputs, rules, entries of lists and scores, never a value of
-// the person.
+// It knows identities, lists and time as values. It does not know any store, file or network: the caller looks up the
+// record and fills the lists. Its results name inputs, rules, list entries and scores, never a value of the person.
 package risk
 
 import (
@@ -15,7 +14,7 @@ import (
 	"time"
 )
 
-// Person is who somebody says to be. Missing members are empty.
+// Person is the identity that a person claims. Missing members are empty.
 type Person struct {
 	TaxID, FirstName, LastName                   string
 	Address1, Address2, City, Region, PostalCode string
@@ -27,14 +26,14 @@ type Place struct {
 	Address1, Address2, City, Region, PostalCode string
 }
 
-// Place is where the person says to live.
+// Place returns the address of the person.
 func (p Person) Place() Place {
 	return Place{Address1: p.Address1, Address2: p.Address2, City: p.City, Region: p.Region, PostalCode: p.PostalCode}
 }
 
-// Record is what is known of a person.
+// Record is what is recorded about a person.
 type Record struct {
-	// ID is the record's own.
+	// ID is the id of the record.
 	ID string
 	Person
 	PreviousAddresses              []Place
@@ -45,7 +44,7 @@ type Record struct {
 // Category is one of the documented kinds of risk.
 type Category string
 
-// The categories, in the order in which they are told (Identity 0.3.2, fraudRiskCategoryType).
+// The categories, in the order in which they are reported (Identity 0.3.2, fraudRiskCategoryType).
 const (
 	IPRestricted                  Category = "ipRestricted"
 	IdentityOnGovernmentWatchlist Category = "identityOnGovernmentWatchlist"
@@ -58,7 +57,7 @@ const (
 	EmailRestricted               Category = "emailRestricted"
 )
 
-// categories are all, in order, with the sentence that describes each.
+// categories holds all categories in order, each with its description.
 var categories = []struct {
 	name        Category
 	description string
@@ -74,7 +73,7 @@ var categories = []struct {
 	{EmailRestricted, "The e-mail address is on a restricted list."},
 }
 
-// Categories lists all categories in their order.
+// Categories returns all categories in order.
 func Categories() []Category {
 	out := make([]Category, 0, len(categories))
 	for _, c := range categories {
@@ -83,29 +82,29 @@ func Categories() []Category {
 	return out
 }
 
-// Description is the sentence of a category; empty for what is none.
+// Description returns the description of a category, or "" if it is unknown.
 func Description(c Category) string {
-	for _, known := range categories {
-		if known.name == c {
-			return known.description
+	for _, row := range categories {
+		if row.name == c {
+			return row.description
 		}
 	}
 	return ""
 }
 
-// Evidence says why a rule found something: for a reviewer, without a value of the person.
+// Evidence describes why a rule applies: for a reviewer, without a value of the person.
 type Evidence struct {
-	// Inputs are the names of the members that were looked at.
+	// Inputs holds the names of the members that were examined.
 	Inputs []string
-	// Rule names the rule.
+	// Rule is the name of the rule.
 	Rule string
-	// Entry is the id of the entry of a list; empty where there is none.
+	// Entry is the id of the list entry, or "" if there is none.
 	Entry string
-	// Score is the similarity, 0 to 1, of what is compared by similarity; 0 where nothing is.
+	// Score is the similarity from 0 to 1 if the rule compares by similarity, and 0 otherwise.
 	Score float64
 }
 
-// String is the evidence in one line.
+// String returns the evidence in one line.
 func (e Evidence) String() string {
 	out := "rule " + e.Rule + ", input " + strings.Join(e.Inputs, "+")
 	if e.Entry != "" {
@@ -117,57 +116,57 @@ func (e Evidence) String() string {
 	return out
 }
 
-// Finding is a category that applies, with all that speaks for it.
+// Finding is a category that applies, with all evidence for it.
 type Finding struct {
 	Category    Category
 	Description string
 	Evidence    []Evidence
 }
 
-// Assessment is what the rules make of a person.
+// Assessment is the result of all rules for a person.
 type Assessment struct {
-	// Found: a record of the person is known.
+	// Found is true if there is a record of the person.
 	Found bool
-	// Findings are in the order of Categories.
+	// Findings holds the findings in the order of Categories.
 	Findings []Finding
 }
 
-// Lists is what the rules ask of the lists.
+// Lists is how the rules query the lists.
 type Lists interface {
-	// Names finds the entries of a list of people whose score is at least the floor, best first.
+	// Names returns the entries of a list of people whose score is at least floor, best first.
 	Names(list List, name string, birthdate string, floor float64) []NameMatch
-	// Network finds the narrowest restricted network of an address.
+	// Network returns the narrowest restricted network that contains an address.
 	Network(addr netip.Addr) (entry string, ok bool)
-	// Mail finds an address, or its domain or one above it, among the restricted ones.
+	// Mail returns the entry of a restricted address, of its domain or of a parent domain.
 	Mail(address string) (entry string, ok bool)
-	// Place finds an address in a list of addresses.
+	// Place returns the entry of a list of addresses that matches.
 	Place(list List, at Place) (entry string, ok bool)
 }
 
-// Case is everything that an assessment is made from.
+// Case is the input of an assessment.
 type Case struct {
 	Person Person
-	// Record is what is known of the person; nil where nothing is.
+	// Record is the record of the person; nil if there is none.
 	Record *Record
 	Lists  Lists
-	// Disposable reports whether a mail domain hands out addresses for a moment; nil: none does.
+	// Disposable reports whether a mail domain offers disposable addresses; if nil, no domain does.
 	Disposable func(domain string) bool
-	// On is the day of the assessment.
+	// On is the date of the assessment.
 	On time.Time
-	// NameMatch is the score from which a name counts as listed.
+	// NameMatch is the score from which a name matches a list entry.
 	NameMatch float64
 }
 
 // Rule is a row of the table.
 type Rule struct {
 	Category Category
-	// Name is what evidence calls it.
+	// Name is the name of the rule in evidence.
 	Name string
-	// Find gives the evidence; none where the rule does not apply. The name of the rule is added.
+	// Find returns the evidence, or nil if the rule does not apply. Assess adds the name of the rule.
 	Find func(*Case) []Evidence
 }
 
-// Rules is the table. Each row is a pure function; several rows may speak for one category.
+// Rules is the table. Each row is a pure function; several rows may contribute to one category.
 var Rules = []Rule{
 	{IPRestricted, "restricted-network", restrictedNetwork},
 	{IdentityOnGovernmentWatchlist, "listed-name", listedName(GovernmentWatchlist)},
@@ -219,7 +218,7 @@ func restrictedNetwork(c *Case) []Evidence {
 	return nil
 }
 
-// maxNames bounds the evidence of one list: a reviewer looks at the best entries.
+// maxNames is the maximum evidence from one list, because a reviewer examines the best matches.
 const maxNames = 5
 
 func listedName(list List) func(*Case) []Evidence {
@@ -266,7 +265,7 @@ func listedPlace(list List) func(*Case) []Evidence {
 	}
 }
 
-// majority is the age from which a person may be a customer: the document's example is COPPA, under 14.
+// majority is the minimum age of a customer: the document's example is COPPA, under 14.
 const majority = 14
 
 func tooYoung(c *Case) []Evidence {
@@ -277,8 +276,8 @@ func tooYoung(c *Case) []Evidence {
 	return because("birthdate")
 }
 
-// Age is the number of birthdays a person has had. Who was born on February 29 has a birthday on March 1 of other
-// years.
+// Age returns the number of birthdays that a person has had. A person born on February 29 has the birthday on March 1
+// in other years.
 func Age(born, on time.Time) int {
 	on = on.UTC()
 	years := on.Year() - born.Year()
@@ -331,7 +330,7 @@ func disposableEmail(c *Case) []Evidence {
 	return nil
 }
 
-// domainsOf gives a domain in lower case and those above it, but no top-level domain.
+// domainsOf returns a domain in lower case and its parent domains, except the top-level domain.
 func domainsOf(domain string) []string {
 	domain = strings.ToLower(strings.Trim(strings.TrimSpace(domain), "."))
 	var out []string
@@ -342,7 +341,7 @@ func domainsOf(domain string) []string {
 	return out
 }
 
-// Best finds among several records of one tax id the one that the person differs from least.
+// Best returns, among several records with one tax id, the one with the fewest differences from the person.
 func Best(p Person, records []*Record) *Record {
 	var best *Record
 	least := 0

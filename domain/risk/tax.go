@@ -2,7 +2,7 @@ package risk
 
 import "strings"
 
-// TaxIDKind is what a taxpayer number is.
+// TaxIDKind is the kind of a taxpayer number.
 type TaxIDKind string
 
 // The kinds.
@@ -14,11 +14,11 @@ const (
 	OtherTaxID    TaxIDKind = "other"
 )
 
-// KindOfTaxID reads a taxpayer number as people write it: with hyphens or spaces, or only the digits. Nine digits
-// without a hyphen are read as a social security number, because a person is asked for one.
+// KindOfTaxID determines the kind of a taxpayer number, written with hyphens, spaces or digits only. Nine digits
+// without a hyphen are a social security number, because that is what a person is asked for.
 //
-// Sources: SSA, "Meaning of the Social Security Number" and the randomization of 2011 (no area 000, 666 or 900-999,
-// no group 00, no serial 0000), and the numbers SSA has voided after advertisements; IRS, Topic 857 and IRM 3.21.263
+// Sources: SSA, "Meaning of the Social Security Number" and the randomization of 2011 (no area 000, 666 or 900-999, no
+// group 00, no serial 0000), and the numbers SSA has voided after advertisements; IRS, Topic 857 and IRM 3.21.263
 // (ITIN: 9xx with the groups 50-65, 70-88, 90-92 and 94-99; 93 is an adoption number); IRS, "How EINs are assigned"
 // (prefixes).
 func KindOfTaxID(text string) TaxIDKind {
@@ -62,5 +62,5 @@ func itinGroup(g string) bool {
 const einPrefixes = " 01 02 03 04 05 06 10 11 12 13 14 15 16 20 21 22 23 24 25 26 27 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 " +
 	"50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 71 72 73 74 75 76 77 80 81 82 83 84 85 86 87 88 90 91 92 93 94 95 98 99 "
 
-// FoldTaxID gives a tax id without what people write between its digits and letters, for finding a record by it.
+// FoldTaxID returns a tax id without separators, for looking up a record by it.
 func FoldTaxID(text string) string { return strings.ReplaceAll(Fold(text), " ", "") }

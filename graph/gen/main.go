@@ -1,6 +1,6 @@
-// Gen makes the GraphQL code: what gqlgen makes of the schema, and beside it graph/plain.generated.go, the table of what
-// graph/plan.go may write without the generated executor. Both come from the same reading of the schema and of the Go
-// types, so the table cannot tell anything else than the generated code does. It knows gqlgen, and nothing of the program.
+// Gen generates the GraphQL code: gqlgen's output for the schema, and graph/plain.generated.go, the table of the fields
+// that graph/plan_*.go may write without the generated executor. Both are generated from the same schema and Go types,
+// so that they cannot differ. It knows gqlgen, and must not know the program.
 package main
 
 import (
@@ -29,16 +29,16 @@ func main() {
 	}
 }
 
-// plain is the plugin of gqlgen that writes the table.
+// plain is the gqlgen plugin that generates the table.
 type plain struct{}
 
-// Name is for gqlgen.
+// Name implements plugin.Plugin.
 func (plain) Name() string { return "plain" }
 
 //go:embed plain.gotpl
 var template string
 
-// GenerateCode is for gqlgen.
+// GenerateCode implements plugin.CodeGenerator.
 func (plain) GenerateCode(data *codegen.Data) error {
 	return templates.Render(templates.Options{
 		PackageName: data.Config.Exec.Package, Filename: filepath.Join(data.Config.Exec.Dir(), "plain.generated.go"),
@@ -46,10 +46,10 @@ func (plain) GenerateCode(data *codegen.Data) error {
 	})
 }
 
-// table is what the template writes.
+// table is the input of the template.
 type table struct{ *codegen.Data }
 
-// Entries are the object types that the program answers with.
+// Entries returns the object types that responses contain.
 func (t table) Entries() []entry {
 	var out []entry
 	for _, o := range t.Objects {
@@ -73,22 +73,23 @@ func (t table) Entries() []entry {
 // entry is an object type.
 type entry struct {
 	*codegen.Object
-	// Go is its type, empty for the roots.
+	// Go is its Go type; empty for the root types.
 	Go string
-	// Members are the fields that the table knows.
+	// Members lists the fields in the table.
 	Members []member
 }
 
 type member struct{ Name, Expression string }
 
-// fieldOf says how a field is written. What is not known has no entry, and stays with the generated code.
+// fieldOf returns the expression that describes how a field is written. A field without an entry is left to the
+// generated code.
 func fieldOf(o *codegen.Object, f *codegen.Field, of string) (string, bool) {
 	write, ok := writerOf(f.TypeReference)
 	switch {
 	case !ok || f.IsReserved() || f.HasDirectives() || f.IsBatch() || f.Stream || f.TypeReference.IsRoot:
 		return "", false
 	case f.IsResolver || o.Root:
-		return "found(" + write + ")", f.TypeReference.Definition.IsCompositeType()
+		return "resolved(" + write + ")", f.TypeReference.Definition.IsCompositeType()
 	case len(f.Args) > 0 || f.VOkFunc || f.IsMap() || f.IsMethod() && !f.NoErr:
 		return "", false
 	}
@@ -102,7 +103,8 @@ func fieldOf(o *codegen.Object, f *codegen.Field, of string) (string, bool) {
 	return fmt.Sprintf("member(func(%s context.Context, o *%s) %s { return %s }, %s)", ctx, of, templates.CurrentImports.LookupType(f.TypeReference.GO), value, write), true
 }
 
-// InterfaceTypes are the object types behind each interface, in the order in which the generated code looks for them.
+// InterfaceTypes returns the object types that implement each interface, in the order in which the generated code tests
+// them.
 func (t table) InterfaceTypes() map[string][]string {
 	out := map[string][]string{}
 	for name, i := range t.Interfaces {
@@ -110,7 +112,7 @@ func (t table) InterfaceTypes() map[string][]string {
 			continue
 		}
 		for _, p := range i.Implementors {
-			if p.Kind != ast.Object { // an interface; those behind it are here themselves
+			if p.Kind != ast.Object { // an interface; its object types are listed themselves
 				continue
 			}
 			if list := out[name]; len(list) == 0 || list[len(list)-1] != p.Name {
@@ -121,18 +123,18 @@ func (t table) InterfaceTypes() map[string][]string {
 	return out
 }
 
-// writers are those of the scalars, by the function that the generated code calls. A scalar that is not here stays with
-// the generated code, and so does each object that has a field of it.
+// writers maps the marshal function of a scalar to its writer. A scalar that is not listed is left to the generated
+// code, and so is each object with a field of that type.
 var writers = map[string]string{
 	"github.com/99designs/gqlgen/graphql.MarshalString":  "text[%s]",
 	"github.com/99designs/gqlgen/graphql.MarshalID":      "text[%s]",
 	"github.com/99designs/gqlgen/graphql.MarshalInt":     "number",
 	"github.com/99designs/gqlgen/graphql.MarshalBoolean": "truth",
 	"github.com/99designs/gqlgen/graphql.MarshalTime":    "moment",
-	"github.com/99designs/gqlgen/graphql.MarshalMap":     "freely",
+	"github.com/99designs/gqlgen/graphql.MarshalMap":     "anyJSON",
 }
 
-// writerOf is the expression of the function that writes a value (graph/write.go).
+// writerOf returns the expression of the function that writes a value (graph/plan_write.go).
 func writerOf(ref *config.TypeReference) (string, bool) {
 	switch {
 	case ref.IsPtrToSlice() || ref.IsPtrToPtr() || ref.IsPtrToIntf() || ref.IsMarshaler || ref.IsContext || ref.IsOmittable:
@@ -141,7 +143,7 @@ func writerOf(ref *config.TypeReference) (string, bool) {
 		each, ok := writerOf(ref.Elem())
 		return orNull(ref, "list") + "(" + each + ")", ok
 	case ref.Definition.Kind == ast.Interface || ref.Definition.Kind == ast.Union:
-		return orNull(ref, "either") + "[" + templates.CurrentImports.LookupType(ref.GO) + "]", true
+		return orNull(ref, "abstract") + "[" + templates.CurrentImports.LookupType(ref.GO) + "]", true
 	case ref.Definition.Kind == ast.Object && ref.IsPtr():
 		return orNull(ref, "record") + "[" + templates.CurrentImports.LookupType(ref.Elem().GO) + "]", true
 	case ref.Definition.Kind == ast.Object && ref.IsStruct():
@@ -156,17 +158,17 @@ func writerOf(ref *config.TypeReference) (string, bool) {
 	}
 	switch {
 	case ref.HasEnumValues():
-		write = "word(" + ref.EnumMarshalVar(false) + ")"
+		write = "enum(" + ref.EnumMarshalVar(false) + ")"
 	case write == "text[%s]":
 		write = fmt.Sprintf(write, templates.CurrentImports.LookupType(of.GO))
 	case ref.CastType != nil || types.TypeString(of.GO, nil) != types.TypeString(ref.Target, nil):
 		return "", false
-	case write == "moment" || write == "freely": // these may be null in themselves
+	case write == "moment" || write == "anyJSON": // their zero values are null
 		write = orNull(ref, write)
 	}
 	if ref.IsPtr() {
 		write = "pointerOrNull(" + write + ")"
-		ok = ok && !ref.GQL.NonNull // nothing of ours is both
+		ok = ok && !ref.GQL.NonNull // no type in this schema is both
 	}
 	return write, ok
 }

@@ -20,15 +20,15 @@ import (
 )
 
 // parcel is one package: what npm packs under its name must have this content, whoever it came from.
-type parcel struct {
+type npmPackage struct {
 	name, integrity string
 	// take are the files of the package and the names they get here.
-	take map[string]string
+	files map[string]string
 }
 
 // parcels are the last line of GraphiQL with files that a browser loads as they are, and the React that it was built
 // for. All are under the MIT license, whose texts go with them.
-var parcels = []parcel{
+var npmPackages = []npmPackage{
 	{
 		"graphiql@4.1.2", "sha512-rNlzQIAzm6i2KBXmVQWBgLvt0TloxFVB2d18bukvdsvjEuFDHsKx5IVOomL1W1o5WW+tE54+ioHb2AEKzO2cUg==",
 		map[string]string{"graphiql.min.js": "graphiql.js", "graphiql.min.css": "graphiql.css"},
@@ -80,8 +80,8 @@ func npm(folder string, names ...string) error {
 
 // run fills the folder, unless it holds these very packages already.
 func run(folder string, pack func(folder string, names ...string) error) error {
-	names, want := make([]string, 0, len(parcels)), ""
-	for _, p := range parcels {
+	names, want := make([]string, 0, len(npmPackages)), ""
+	for _, p := range npmPackages {
 		names = append(names, p.name)
 		want += p.name + " " + p.integrity + "\n"
 	}
@@ -103,7 +103,7 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 	}
 	files := map[string][]byte{}
 	texts := want
-	for _, p := range parcels {
+	for _, p := range npmPackages {
 		license, err := p.open(parcelFolder, files)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -125,7 +125,7 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 }
 
 // open checks a packed package and adds the wanted files; it gives the license.
-func (p parcel) open(folder string, files map[string][]byte) (string, error) {
+func (p npmPackage) open(folder string, files map[string][]byte) (string, error) {
 	at := strings.LastIndex(p.name, "@")
 	file := strings.ReplaceAll(strings.TrimPrefix(p.name[:at], "@"), "/", "-") + "-" + p.name[at+1:] + ".tgz"
 	packed, err := os.ReadFile(filepath.Join(folder, file)) //nolint:gosec // a name from the list above
@@ -141,7 +141,7 @@ func (p parcel) open(folder string, files map[string][]byte) (string, error) {
 		return "", err
 	}
 	license := "MIT license, as GraphiQL's.\n" // the explorer is of the same repository and has no file of its own
-	taken := 0
+	copied := 0
 	for archive := tar.NewReader(unzipped); ; {
 		entry, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -151,7 +151,7 @@ func (p parcel) open(folder string, files map[string][]byte) (string, error) {
 			return "", err
 		}
 		path := strings.TrimPrefix(entry.Name, "package/")
-		name := p.take[path]
+		name := p.files[path]
 		if name == "" && path != "LICENSE" {
 			continue
 		}
@@ -164,10 +164,10 @@ func (p parcel) open(folder string, files map[string][]byte) (string, error) {
 			continue
 		}
 		files[name] = withoutMap(content)
-		taken++
+		copied++
 	}
-	if taken != len(p.take) {
-		return "", fmt.Errorf("%d of %d files are in it", taken, len(p.take))
+	if copied != len(p.files) {
+		return "", fmt.Errorf("%d of %d files are in it", copied, len(p.files))
 	}
 	return license, nil
 }

@@ -14,51 +14,51 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// With the tag oracle the generated executor answers all there is, and every value that a plan would have written is
-// looked for in its answer: `go test -tags oracle ./...` runs the tests of the whole program, mutations and panics and
-// all, as a comparison of the two.
-func init() { watch = func() observer { return &oracle{} } }
+// With the build tag oracle the generated executor writes every response, and each value that a plan would have written
+// is compared with it: `go test -tags oracle ./...` runs all tests, including mutations and panics, as a comparison of
+// the two.
+func init() { newObserver = func() observer { return &oracle{} } }
 
 type oracle struct {
-	mu   sync.Mutex
-	seen []sighting
+	mu       sync.Mutex
+	expected []expectation
 }
 
-// sighting is a value that a plan would have written.
-type sighting struct {
+// expectation is a value that a plan would have written.
+type expectation struct {
 	path ast.Path
 	text []byte
 }
 
-func (o *oracle) saw(ctx context.Context, w *written) {
+func (o *oracle) record(ctx context.Context, w *jsonValue) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.seen = append(o.seen, sighting{graphql.GetPath(ctx), w.text})
+	o.expected = append(o.expected, expectation{graphql.GetPath(ctx), w.text})
 }
 
 func (o *oracle) compare(reply []byte) {
 	root := &value{text: reply}
-	for _, s := range o.seen {
-		// Null above: something beside it failed. But a plan writes nothing that fails.
-		if found := root.at(s.path); found != nil && strings.TrimSpace(string(found.text)) != strings.TrimSpace(string(s.text)) {
-			text := fmt.Sprintf("oracle: %s: a plan writes\n%s\nand the generated code\n%s", s.path, s.text, found.text)
+	for _, s := range o.expected {
+		// If a parent is null, a sibling of the value has failed. A plan itself never writes a value that fails.
+		if actual := root.at(s.path); actual != nil && strings.TrimSpace(string(actual.text)) != strings.TrimSpace(string(s.text)) {
+			text := fmt.Sprintf("oracle: %s: a plan writes\n%s\nand the generated code\n%s", s.path, s.text, actual.text)
 			fmt.Fprintln(os.Stderr, text)
 			panic(text)
 		}
 	}
 }
 
-// value is one of JSON, taken apart as far as it was asked for.
+// value is a JSON value that is parsed on demand.
 type value struct {
 	text    json.RawMessage
 	members map[string]*value
 	entries []*value
 }
 
-// UnmarshalJSON keeps the text.
+// UnmarshalJSON stores the text.
 func (v *value) UnmarshalJSON(text []byte) error { return v.text.UnmarshalJSON(text) }
 
-// at is what stands at a path; nil where something above it is null.
+// at returns the value at a path, or nil if a parent is null.
 func (v *value) at(path ast.Path) *value {
 	for i, p := range path {
 		if string(v.text) == null {

@@ -9,10 +9,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Lean is the schema with an Exec of our own. The generated code goes through a document and calls the resolvers, as
-// ever; but a value of which nothing is asked that a resolver would have to find, such as a page of records with their
-// members, is written at once (plan.go), without a goroutine for each entry and a context for each field. What the
-// generated code makes anew for each request and nothing of ours asks for, a map of all input types, is left out.
+// Lean wraps the generated schema with an executor that writes plain values itself. The generated code executes the
+// document and calls the resolvers, but a value whose selection needs no resolver, such as a page of records with their
+// members, is written at once (plan_fields.go), without a goroutine for each entry and a context for each field. Lean
+// also omits a map of all input types that the generated code builds for each request and that is never used here.
 func Lean(schema graphql.ExecutableSchema) graphql.ExecutableSchema {
 	generated, ok := schema.(*executableSchema)
 	if !ok {
@@ -26,10 +26,10 @@ type lean struct {
 	documents documents
 }
 
-// Exec runs a query or a mutation.
+// Exec executes a query or a mutation.
 func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
-	if strings.Contains(op.RawQuery, "@defer") { // perhaps as a word of a text, which costs nothing but time
+	if strings.Contains(op.RawQuery, "@defer") { // possibly inside a string, which only costs time
 		return l.executableSchema.Exec(ctx)
 	}
 	ec := newExecutionContext(op, l.executableSchema, nil)
@@ -42,11 +42,11 @@ func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 		return l.executableSchema.Exec(ctx)
 	}
 	var observed observer
-	if watch != nil {
-		observed = watch()
+	if newObserver != nil {
+		observed = newObserver()
 	}
 	d := l.documents.of(l.Schema(), op.Doc)
-	op.ResolverMiddleware = d.around(op.ResolverMiddleware, observed)
+	op.ResolverMiddleware = d.fieldMiddleware(op.ResolverMiddleware, observed)
 	done := false
 	return func(ctx context.Context) *graphql.Response {
 		if done {
@@ -54,7 +54,7 @@ func (l *lean) Exec(ctx context.Context) graphql.ResponseHandler {
 		}
 		done = true
 		size := int(d.size.Load())
-		reply := bytes.NewBuffer(make([]byte, 0, size+size/8+64)) // as long as the one before, and what the door adds
+		reply := bytes.NewBuffer(make([]byte, 0, size+size/8+64)) // the size of the previous response, and room for what the handler appends
 		run(ctx, op.Operation.SelectionSet).MarshalGQL(reply)
 		d.size.Store(int64(reply.Len()))
 		if observed != nil {
