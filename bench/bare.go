@@ -18,9 +18,9 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// bareRows are the signing rates and the rate of the slow hash of this machine: what T1 and W2 are measured by.
+// bareRows measure the signing rates and the slow-hash rate of this machine, to which T1 and W2 are compared.
 func bareRows() ([]benchRow, error) {
-	payload := make([]byte, 512) // about what a session token is before its signature
+	payload := make([]byte, 512) // about the size of a session token before its signature
 	rs, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func bareRows() ([]benchRow, error) {
 	return out, nil
 }
 
-// spin does the work on every processor until the time is over.
+// runOnAllProcessors does the work on every processor for the duration.
 func runOnAllProcessors(work func() error, d time.Duration) (sample, error) {
 	var workers sync.WaitGroup
 	counts := make([]histogram, runtime.GOMAXPROCS(0))

@@ -19,24 +19,24 @@ import (
 // target is a server and the requests that a row sends to it.
 type target struct {
 	address string
-	// request appends a whole HTTP/1.1 request, and says what a good answer holds. worker is the number of the
-	// connection.
+	// request appends a complete HTTP/1.1 request, and returns a text that a valid response contains. worker is the
+	// number of the connection.
 	request func(to []byte, worker int, rng *rand.Rand) (request []byte, holds string)
-	// status is that of a good answer; 0 = 200.
+	// status is the status of a valid response; 0 means 200.
 	status int
-	// header asks for the text in the head of the answer too.
+	// header searches for the text in the response header too.
 	header string
 }
 
-// load is what one round of one row gave.
+// loadResult is the result of one round of one row.
 type loadResult struct {
 	good uint64
 	took time.Duration
 	histogram
 }
 
-// drive keeps so many connections busy, each with one request at a time, until the time is over. An answer that is
-// not as it should be ends the measurement: a rate of refusals is no rate.
+// drive keeps the given number of connections busy, each with one request at a time, for the duration. An invalid
+// response aborts the measurement, because a rate of failures is meaningless.
 func drive(ctx context.Context, t target, connections int, d time.Duration) (loadResult, error) {
 	conns := make([]*connection, connections)
 	for i := range conns {
@@ -81,8 +81,8 @@ func drive(ctx context.Context, t target, connections int, d time.Duration) (loa
 
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
-// connection is one keep-alive connection. It knows just enough of HTTP/1.1 to read the answers of the servers
-// that are measured, and costs a fraction of net/http's client.
+// connection is one keep-alive connection. It implements only as much of HTTP/1.1 as the measured servers need, and
+// costs a fraction of net/http's client.
 type connection struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -101,7 +101,7 @@ func dial(ctx context.Context, address string) (*connection, error) {
 
 func (c *connection) close() { _ = c.conn.Close() }
 
-// patience is for one answer.
+// responseTimeout is the time limit for one response.
 const responseTimeout = 30 * time.Second
 
 func (c *connection) exchange(request []byte, t target, holds string) error {
@@ -129,7 +129,7 @@ func (c *connection) exchange(request []byte, t target, holds string) error {
 
 var errNotHTTP = errors.New("this is no HTTP/1.1 answer")
 
-// read takes one answer off the connection.
+// read reads one response from the connection.
 func (c *connection) read() (status int, err error) {
 	c.head, c.body = c.head[:0], c.body[:0]
 	length, chunked := -1, false
@@ -172,7 +172,7 @@ func (c *connection) read() (status int, err error) {
 	return status, c.readBody(length)
 }
 
-// take reads so many bytes of the body.
+// readBody reads n bytes of the body.
 func (c *connection) readBody(n int) error {
 	at := len(c.body)
 	if cap(c.body) < at+n {
@@ -207,7 +207,7 @@ func (c *connection) chunks() error {
 	}
 }
 
-// one sends one request and gives the body of the answer.
+// exchangeOnce sends one request and returns the response.
 func exchangeOnce(ctx context.Context, t target, request []byte, holds string) (head, body string, err error) {
 	c, err := dial(ctx, t.address)
 	if err != nil {
@@ -219,7 +219,7 @@ func exchangeOnce(ctx context.Context, t target, request []byte, holds string) (
 	return string(c.head), string(c.body), err
 }
 
-// appendRequest writes a request; headers are whole lines.
+// appendRequest appends a request; headers are complete lines.
 func appendRequest(to []byte, method, path, headers string, body []byte) []byte {
 	to = append(to, method...)
 	to = append(to, ' ')

@@ -23,9 +23,9 @@ import (
 type server struct {
 	cmd     *exec.Cmd
 	address string
-	// admin is the second listener of Gatehouse, where the bare handler is.
+	// admin is the address of Gatehouse's second listener, which serves the bare handler.
 	admin string
-	// database is the process id of the database's first process; 0 where there is none beside the server.
+	// database is the process id of the database's first process; 0 if the database runs in the server.
 	database int
 	ended    chan struct{}
 	log      *os.File
@@ -34,7 +34,7 @@ type server struct {
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// stop ends the program the way an operator does, and by force where that takes too long.
+// stop ends the program as an operator would, and kills it after a timeout.
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -47,11 +47,11 @@ func (s *server) stop() {
 	_ = s.log.Close()
 }
 
-// leash ends a process, and removes its folder where one is named, when this program has ended in whatever way: a
-// shell waits for the end of its input. It is to be let go once the process has ended.
+// tether ends a process, and removes its directory if one is given, when this program has ended in any way: a shell
+// waits for the end of its input. Call unleash once the process has ended.
 func tether(pid int, signal, dir string) (unleash func(), err error) {
 	cmd := exec.Command("sh", "-c", `read _; kill -"$1" "$0" 2>/dev/null; [ -z "$2" ] || { sleep 2; rm -rf "$2"; }`, strconv.Itoa(pid), signal, dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal must not reach it
 	held, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -66,7 +66,7 @@ func tether(pid int, signal, dir string) (unleash func(), err error) {
 	}, nil
 }
 
-// launch starts a program and waits until the address answers the path with 200.
+// launch starts a program and waits until it responds 200 at the path ready.
 func launch(ctx context.Context, dir, name string, env []string, ready string, program string, args ...string) (*server, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
@@ -114,7 +114,7 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 	}
 }
 
-// plainEnvironment leaves out the settings of whoever runs the measurement, but for those of the Go runtime.
+// plainEnvironment returns the environment without the user's settings, except those of the Go runtime.
 func plainEnvironment() []string {
 	var out []string
 	for _, v := range os.Environ() {
@@ -139,12 +139,12 @@ type gatehouse struct {
 	program string
 	dir     string
 	env     []string
-	// url is that of the database.
+	// url is the URL of the database.
 	url string
 }
 
-// settings are those of every installation. Sessions live longer than the measurement; the log is off from the line
-// for each request on. All else is as it comes, limits and the cost of hashes too.
+// The settings of every installation: sessions outlive the measurement, and the access log is off. Everything else is
+// the default, including limits and the cost of hashes.
 func newGatehouse(program, dir, url, key string, more ...string) (*gatehouse, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func newGatehouse(program, dir, url, key string, more ...string) (*gatehouse, er
 	return g, nil
 }
 
-// command runs a command of the program and gives what it prints.
+// command runs a command of the program and returns its output.
 func (g *gatehouse) command(ctx context.Context, in io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, g.program, args...)
 	cmd.Dir, cmd.Stdin, cmd.Env = g.dir, in, append(plainEnvironment(), g.env...)
@@ -174,7 +174,7 @@ func (g *gatehouse) command(ctx context.Context, in io.Reader, args ...string) (
 	return strings.TrimSpace(string(out)), nil
 }
 
-// load migrates and imports.
+// load migrates the database and imports the data.
 func (g *gatehouse) load(ctx context.Context, w world) error {
 	if _, err := g.command(ctx, nil, "migrate", "up"); err != nil {
 		return err
@@ -186,7 +186,7 @@ func (g *gatehouse) load(ctx context.Context, w world) error {
 	return err
 }
 
-// start serves.
+// start starts the server.
 func (g *gatehouse) start(ctx context.Context, name string) (*server, error) {
 	address, err1 := freeAddress()
 	admin, err2 := freeAddress()
@@ -202,7 +202,7 @@ func (g *gatehouse) start(ctx context.Context, name string) (*server, error) {
 	return s, nil
 }
 
-// build makes the program as README says.
+// build builds the program as described in README.
 func build(ctx context.Context, dir string) (string, error) {
 	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
@@ -217,7 +217,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	return program, nil
 }
 
-// pending is how many mails wait, by the metrics of the server.
+// pending reports whether mails are waiting, according to the metrics of the server.
 func (s *server) pending(ctx context.Context) (waiting bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/metrics", nil)
 	if err != nil {
@@ -239,7 +239,7 @@ func (s *server) pending(ctx context.Context) (waiting bool, err error) {
 	return waiting, err
 }
 
-// settle waits until the mails of a row are out, for they would take the processors from the next.
+// waitForMails waits until the mails of a row are sent, because they would take processor time from the next row.
 func (s *server) waitForMails(ctx context.Context) {
 	for range 200 {
 		if waiting, err := s.pending(ctx); err != nil || !waiting {

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// loadingStep is how many rows one statement adds.
+// loadingStep is the number of rows that one statement inserts.
 const loadingStep = 250_000
 
-// rowsOf is the source of numbers from one to below another, in each dialect.
+// rowsOf is a source of consecutive numbers in each SQL dialect.
 var rowsOf = map[string]string{
 	"postgres": "FROM generate_series(%d, %d - 1) AS s (n)",
 	"sqlite":   "FROM (WITH RECURSIVE s (n) AS (SELECT %d UNION ALL SELECT n + 1 FROM s WHERE n + 1 < %d) SELECT n FROM s) AS s",
 }
 
-// growing is the statement that adds sessions without anything personal, which only the product could seal.
+// growStatement returns a statement that inserts sessions without personal data, which only the product could seal.
 func growStatement(database string, from, to int) string {
 	now := time.Now()
 	created, until := now.Add(-time.Hour).UnixMicro(), now.Add(24*time.Hour).UnixMicro()
@@ -32,7 +32,7 @@ func growStatement(database string, from, to int) string {
 		fmt.Sprintf(rowsOf[database], from, to)
 }
 
-// growth measures how reading and writing one session becomes dearer as there are more of them.
+// growth measures how the cost of reading and writing a session grows with their number.
 func (b *bench) growth(ctx context.Context, out io.Writer) error {
 	var sizes []int
 	for _, text := range list(b.sizes) {
@@ -132,7 +132,7 @@ func (b *bench) grow(ctx context.Context, database string, sizes []int, text io.
 	return nil
 }
 
-// addToSQLite adds sessions to a file that no server has.
+// addToSQLite inserts sessions into a file that no server has open.
 func addToSQLite(ctx context.Context, file string, from, to int) error {
 	store, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(4000)&_pragma=synchronous(OFF)&_pragma=cache_size(-262144)")
 	if err != nil {

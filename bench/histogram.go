@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fine is how many buckets a power of two has: a bucket is 1/64 of its value wide, so a percentile is off by 1.6 %
-// at most.
+// bucketsPerOctave is the number of buckets per power of two: a bucket is 1/64 of its value wide, so the error of a
+// percentile is at most 1.6 %.
 const bucketsPerOctave = 64
 
 // histogram counts durations.
@@ -26,7 +26,7 @@ func bucketOf(d time.Duration) int {
 	return (exponent+1)*bucketsPerOctave + int(ns>>exponent) - bucketsPerOctave
 }
 
-// lowest is the least duration of a bucket.
+// lowest returns the lower bound of a bucket.
 func lowest(bucket int) time.Duration {
 	if bucket < bucketsPerOctave {
 		return time.Duration(bucket)
@@ -47,7 +47,8 @@ func (h *histogram) merge(o *histogram) {
 	h.count += o.count
 }
 
-// percentile is the duration that the share p of all does not exceed, 0 < p <= 1; 0 where nothing was counted.
+// percentile returns the duration that the share p of all durations does not exceed, 0 < p <= 1; 0 for an empty
+// histogram.
 func (h *histogram) percentile(p float64) time.Duration {
 	rank := uint64(p*float64(h.count) + 0.5)
 	rank = max(rank, 1)

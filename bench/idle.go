@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// idlers measures what connections cost that have had one GraphQL answer each and then wait: on a server that has
-// served nothing else.
+// idlers measures the cost of idle connections after one GraphQL response each, on a server that has served nothing
+// else.
 func (b *bench) idlers(ctx context.Context) error {
 	small := newWorld(callerSessions)
 	g, err := newGatehouse(b.program, filepath.Join(b.dir, "idle"), "", newKey())
@@ -30,7 +30,7 @@ func (b *bench) idlers(ctx context.Context) error {
 	}
 	defer s.stop()
 	t := onSession(s, auth, documentR1, 0, small.rows)
-	// What is made once, at the first requests, is no part of a connection.
+	// What is allocated once, by the first requests, does not count as the cost of a connection.
 	if _, err := drive(ctx, t, 1, 500*time.Millisecond); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (b *bench) idlers(ctx context.Context) error {
 		}
 	}
 	after := resident(s.pid())
-	if err := ask(b.idle / 2); err != nil { // they are still served
+	if err := ask(b.idle / 2); err != nil { // they still work
 		return fmt.Errorf("an idle connection is not served any more: %w", err)
 	}
 	b.note("Memory: %.0f MB with one connection, %.0f MB with %d idle keep-alive connections that have had one GraphQL answer each: %.1f KiB for each.",

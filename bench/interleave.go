@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// key names a row.
+// key identifies a row.
 type key struct{ System, ID string }
 
-// figures are the samples of a row, one a round.
+// figures holds the samples of each row, one per round.
 type figures map[key][]sample
 
-// interleave measures every row once a round, so that what disturbs the machine for a while disturbs all of them.
-// Rounds go through the rows in one order and back in the other. A short round comes before them and is forgotten:
-// what is made at the first request, is. A row that fails is left out from then on.
+// interleave measures every row once per round, so that a temporary disturbance of the machine affects all rows. Rounds
+// alternate between forward and reverse order. A short warm-up round comes first and is discarded. A row that fails is
+// skipped from then on.
 func interleave(ctx context.Context, rows []benchRow, rounds int, d time.Duration, progress io.Writer) (figures, error) {
 	out := figures{}
 	broken := map[key]bool{}
@@ -61,7 +61,7 @@ func interleave(ctx context.Context, rows []benchRow, rounds int, d time.Duratio
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// median is the middle one, or the mean of the two in the middle; 0 of none.
+// median returns the median; 0 for an empty list.
 func median(of []float64) float64 {
 	if len(of) == 0 {
 		return 0
@@ -74,7 +74,7 @@ func median(of []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// middle is the median of one figure of a row.
+// middle returns the median of one figure of a row.
 func (f figures) middle(k key, of func(sample) float64) float64 {
 	var all []float64
 	for _, s := range f[k] {
@@ -83,7 +83,7 @@ func (f figures) middle(k key, of func(sample) float64) float64 {
 	return median(all)
 }
 
-// ratio is the median of the ratios of two rows, round by round; 0 where one of them was not measured.
+// ratio returns the median of the ratios of two rows, round by round; 0 if one of them was not measured.
 func (f figures) ratio(k, to key) float64 {
 	var all []float64
 	for i := range min(len(f[k]), len(f[to])) {

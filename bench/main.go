@@ -1,11 +1,11 @@
 //go:build unix
 
-// Command bench measures the built program against yardsticks in the same run: its own bare handler, pgbench with the
-// same statements, PostGraphile on the same tables, and what a writer without group commit does on SQLite. Run it by
-// `make bench`; docs/performance.md says what the rows are and how to read them.
+// Command bench measures the built program against baselines in the same run: its own bare handler, pgbench with the
+// same statements, PostGraphile on the same tables, and a writer without group commit on SQLite. Run it with `make
+// bench`; docs/performance.md describes the rows and how to read them.
 //
-// It knows the outside of the product: commands, settings and doors. Only invitations, which no command imports, are
-// stored through package db.
+// It knows the external interfaces of the product: commands, settings and doors. Only invitations, which no command
+// imports, are stored through package db.
 package main
 
 import (
@@ -27,26 +27,26 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// options are the flags.
+// options holds the flags.
 type options struct {
 	rounds    int
 	duration  time.Duration
 	rows      int
 	databases []string
-	// only are ids of rows; empty = all.
+	// only lists the ids of the rows to measure; empty for all.
 	only []string
-	// without are systems that are left out.
+	// without lists the systems to skip.
 	without []string
 	program string
 	cache   string
 	buffers string
 	page    string
-	// whole is set where everything is measured as the page says.
+	// whole is true if everything is measured as the page describes.
 	whole   bool
 	results string
 	sizes   string
 	idle    int
-	// profiles is the folder of a processor profile for each row; empty: none is taken.
+	// profiles is the directory for a processor profile of each row; empty for none.
 	profiles string
 }
 
@@ -97,7 +97,7 @@ func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// wants reports whether a row is measured.
+// wants reports whether a row is selected.
 func (o options) wants(system, id string) bool {
 	if slices.Contains(o.without, system) {
 		return false
@@ -109,7 +109,7 @@ func (o options) wants(system, id string) bool {
 	})
 }
 
-// run measures and reports: tables to out, progress to words.
+// run measures and writes the tables to out, and the progress to progress.
 func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	// Thousands of connections need as many descriptors; the servers inherit the limit.
 	var limit syscall.Rlimit
@@ -145,7 +145,7 @@ type bench struct {
 	world    world
 	rows     []benchRow
 	notes    []string
-	// started are the servers to stop.
+	// started holds the functions that stop the started servers.
 	started []func()
 }
 
@@ -153,7 +153,7 @@ func (b *bench) logf(format string, args ...any) {
 	fmt.Fprintf(b.progress, time.Now().Format("15:04:05")+" "+format+"\n", args...)
 }
 
-// note is a line below the tables.
+// note adds a line below the tables.
 func (b *bench) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
 	b.logf(format, args...)
@@ -251,7 +251,7 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 	return failed
 }
 
-// quiet makes sure that no server wrote a line for each request: the rows are told to be without the access log.
+// quiet verifies that no server wrote a line per request: the rows are documented as measured without the access log.
 func (b *bench) quiet() error {
 	logs, _ := filepath.Glob(filepath.Join(b.dir, "*", "*.log"))
 	for _, file := range logs {
@@ -266,8 +266,8 @@ func (b *bench) quiet() error {
 	return nil
 }
 
-// inOrder puts what is compared side by side, so that both have the machine as it is then. What goes on after its answer
-// is at the end, where the order turns, and away from the others: the mails of createInvitation.
+// inOrder places rows that are compared next to each other, so that both are measured under the same conditions. Rows
+// with work after the response, the mails of createInvitation, come last, where the order reverses.
 func inOrder(rows []benchRow) {
 	ids := map[string]int{"W2": len(rows)}
 	for i, r := range rows {
@@ -278,16 +278,16 @@ func inOrder(rows []benchRow) {
 	slices.SortStableFunc(rows, func(x, y benchRow) int { return ids[x.id] - ids[y.id] })
 }
 
-// newKey is an encryption key as text.
+// newKey returns an encryption key as text.
 func newKey() string {
 	raw := make([]byte, 32)
 	for i := range raw {
-		raw[i] = byte(rand.Uint32()) // what it protects was made up
+		raw[i] = byte(rand.Uint32()) // the data that it protects is fictitious
 	}
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
-// fill makes the directory, the sessions and the invitations.
+// fill creates the directory, the sessions and the invitations.
 func (b *bench) fill(ctx context.Context, g *gatehouse, key string, w world) error {
 	b.logf("loading %d sessions and %d invitations into %s", w.rows+w.onClients, w.rows, filepath.Base(g.dir))
 	if err := g.load(ctx, w); err != nil {
@@ -339,7 +339,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 		return err
 	}
 	b.add(rows...)
-	// The other algorithms have a small installation each, for an algorithm is a setting of a server.
+	// Each other algorithm has a small installation of its own, because the algorithm is a setting of the server.
 	for _, algorithm := range []string{"ES256", "EdDSA"} {
 		if !b.wants("sqlite", "T1 "+algorithm) {
 			continue
@@ -426,7 +426,7 @@ func (b *bench) postgres(ctx context.Context) error {
 	return nil
 }
 
-// writeScript keeps a script where pgbench reads it.
+// writeScript writes a script for pgbench.
 func writeScript(dir string, s script) (string, error) {
 	file := filepath.Join(dir, s.name+".sql")
 	return file, os.WriteFile(file, []byte(s.text), 0o644)

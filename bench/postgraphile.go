@@ -12,13 +12,13 @@ import (
 	"path/filepath"
 )
 
-// postgraphileVersion is the last one of version 4, which runs on Node 18 and later.
+// postgraphileVersion is the last release of version 4, which runs on Node 18 and later.
 const postgraphileVersion = "4.14.1"
 
-// errNoNode says that PostGraphile is left out.
+// errNoNode is the reason for skipping PostGraphile.
 var errNoNode = errors.New("npm or node is not installed")
 
-// startPostGraphile installs PostGraphile into a folder of the user's cache, once, and starts it on the database.
+// startPostGraphile installs PostGraphile once into the user's cache directory, and starts it on the database.
 func startPostGraphile(ctx context.Context, dir, cache, url string) (*server, error) {
 	node, err1 := exec.LookPath("node")
 	npm, err2 := exec.LookPath("npm")
@@ -42,7 +42,8 @@ func startPostGraphile(ctx context.Context, dir, cache, url string) (*server, er
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	// It keeps its connections. Else they all end ten seconds after a row, within the row of somebody else (see rest).
+	// Keep the connections open. Otherwise they all close ten seconds after a row, during the row of another system
+	// (see waitForBackends).
 	url += "&idleTimeoutMillis=3600000"
 	s, err := launch(ctx, dir, "postgraphile", []string{"NODE_ENV=production"}, "http://"+address+"/", node, program,
 		"--connection", url, "--schema", "public", "--host", "127.0.0.1", "--port", port, "--max-pool-size", "16",

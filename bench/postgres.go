@@ -20,19 +20,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// postgres is a throw-away cluster. Unlike that of the tests it waits for the disk.
+// postgres is a temporary cluster. Unlike that of the tests it syncs to disk.
 type postgres struct {
 	bin string
 	dir string
 	url string
 	cmd *exec.Cmd
 	end chan struct{}
-	// connecting is how long pgbench needed for its connections the last time.
+	// connecting is how long pgbench last needed to open its connections.
 	connecting time.Duration
 	unleash    func()
 }
 
-// errNoPostgres says that there is no PostgreSQL to start.
+// errNoPostgres is the reason for skipping PostgreSQL.
 var errNoPostgres = errors.New("no PostgreSQL is installed (looked for initdb and pgbench)")
 
 func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err error) {
@@ -134,7 +134,7 @@ func (p *postgres) stop() {
 
 func (p *postgres) pid() int { return p.cmd.Process.Pid }
 
-// exec runs statements one after the other.
+// exec executes statements in order.
 func (p *postgres) exec(ctx context.Context, statements ...string) error {
 	conn, err := pgx.Connect(ctx, p.url)
 	if err != nil {
@@ -149,7 +149,8 @@ func (p *postgres) exec(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// stranger is whom to run as: PostgreSQL refuses root. The folder becomes his.
+// unprivilegedUser returns the credential to run PostgreSQL with, which refuses to run as root. It changes the owner of
+// the directory.
 func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is the user we are
@@ -169,10 +170,10 @@ func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL cannot run as root, and there is no user nobody")
 }
 
-// script is a file for pgbench.
+// script is a script for pgbench.
 type script struct{ name, text string }
 
-// scripts are the statements of the product, word for word, with the values that its rows draw.
+// scripts returns the statements of the product, verbatim, with the values that its rows use.
 func (w world) scripts() []script {
 	const (
 		session    = "id, version, created_at, updated_at, state, user_id, client_id, handle_hash, tasks, last_active_at, abandon_at, expire_at, ended_at, end_reason, ended_by, organization_id, ip_address, user_agent, watch_at"
@@ -199,12 +200,12 @@ func (w world) scripts() []script {
 	}
 }
 
-// lastCursor leaves enough invitations behind the last cursor for a whole page.
+// lastCursor leaves enough invitations after the last cursor for a full page.
 func (w world) lastCursor() int { return max(1, w.rows-200) }
 
-// pgbench runs a script for whole seconds and gives its rate, its mean latency and how many transactions it made. Its
-// rate leaves out the time for the connections but its running time does not, so that is added, and a run that has had
-// too little of the time for itself is no measurement and is repeated.
+// pgbench runs a script for whole seconds and returns its rate, its mean latency and the number of transactions.
+// pgbench excludes the time to connect from the rate but not from its running time, so that time is added, and a run
+// that had too little time left is repeated.
 func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (rate float64, mean time.Duration, done int64, err error) {
 	for range 4 {
 		seconds := int((d + p.connecting + 3*time.Second/2) / time.Second)
@@ -229,8 +230,8 @@ func (p *postgres) pgbench(ctx context.Context, file string, d time.Duration) (r
 	return 0, 0, 0, errors.New("pgbench could not connect in time")
 }
 
-// rest waits until there are no more processes than so many. To end, one has to give back each page of shared_buffers that
-// it has seen; many that do so at once take most of a second from the row that comes next.
+// waitForBackends waits until there are at most the given number of processes. A backend that exits releases each page
+// of shared_buffers that it has used; many that do so at once would take most of a second from the next row.
 func (p *postgres) waitForBackends(ctx context.Context, processes int) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && len(children(p.pid())) > processes; {
 		select {

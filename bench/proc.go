@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// tick is the unit of the times in /proc: USER_HZ is 100 on every Linux that Go runs on.
+// tick is the unit of times in /proc: USER_HZ is 100 on every Linux that Go supports.
 const tick = 10 * time.Millisecond
 
 // process is a line of /proc/<pid>/stat.
 type process struct {
 	parent int
-	// own is user and system time; ended is that of the children that were waited for.
+	// self is user and system time; ended is that of the children that were waited for.
 	self, ended time.Duration
 }
 
@@ -26,13 +26,13 @@ func readProcess(pid int) (process, bool) {
 	if err != nil {
 		return process{}, false
 	}
-	// The name in parentheses may hold anything.
+	// The name in parentheses may contain any character.
 	_, rest, ok := strings.Cut(string(raw[strings.LastIndexByte(string(raw), ')'):]), " ")
 	fields := strings.Fields(rest)
 	if !ok || len(fields) < 15 {
 		return process{}, false
 	}
-	number := func(field int) int64 { // as proc(5) counts
+	number := func(field int) int64 { // numbered as in proc(5)
 		n, _ := strconv.ParseInt(fields[field-3], 10, 64)
 		return n
 	}
@@ -43,8 +43,8 @@ func readProcess(pid int) (process, bool) {
 	}, true
 }
 
-// cpu is the processor time of a process; with its children, those included that have ended, where family is set.
-// 0 without a process, or where there is no /proc.
+// cpu returns the processor time of a process, and with family that of its children, including those that have ended.
+// It returns 0 without a process or without /proc.
 func cpu(pid int, family bool) time.Duration {
 	if pid == 0 {
 		return 0
@@ -78,7 +78,7 @@ func children(pid int) []process {
 	return out
 }
 
-// resident is the memory of a process in bytes; 0 where it is not known.
+// resident returns the resident memory of a process in bytes; 0 if unknown.
 func resident(pid int) int64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

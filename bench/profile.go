@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// profileTime is long enough for some hundred samples of each processor.
+// profileTime is long enough for some hundred samples per processor.
 const profileTime = 5 * time.Second
 
-// profile runs every row of the product once more, beside a profile of its server: `go tool pprof -top` reads the files.
+// profile runs every row of the product once more while profiling its server; `go tool pprof -top` reads the files.
 func (b *bench) profile(ctx context.Context) error {
 	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 		return err
 	}
 	var errs []error
 	for _, row := range b.rows {
-		if row.server == nil || row.server.admin == "" || row.id == "W2" { // whose hashes need no profile
+		if row.server == nil || row.server.admin == "" || row.id == "W2" { // its hashes need no profile
 			continue
 		}
 		file := filepath.Join(b.profiles, row.system+"-"+strings.ReplaceAll(row.id, " ", "-")+".pprof")

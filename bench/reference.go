@@ -15,11 +15,11 @@ import (
 	_ "modernc.org/sqlite" // the driver of the product
 )
 
-// referenceVariable makes this program the reference writer: its value is the address, and the database file.
+// referenceVariable makes this program the reference writer: its value holds the address and the database file.
 const referenceVariable = "GATEHOUSE_BENCH_REFERENCE"
 
-// reference writes on SQLite the plain way: a transaction for each request, behind the same HTTP server, over the
-// same driver and with the same settings as the product. It has no caller, no rules and no GraphQL.
+// reference writes to SQLite in the plain way: a transaction for each request, behind the same HTTP server, with the
+// same driver and the same settings as the product. It has no authentication, rules or GraphQL.
 func reference(config string) error {
 	var where struct{ Address, File string }
 	if err := json.Unmarshal([]byte(config), &where); err != nil {
@@ -78,7 +78,7 @@ func reference(config string) error {
 	return server.ListenAndServe()
 }
 
-// startReference copies the product's file, which nobody serves yet, and starts the reference writer on it.
+// startReference copies the product's file, which no server has open yet, and starts the reference writer on the copy.
 func startReference(ctx context.Context, dir, from string) (*server, error) {
 	file := dir + "/reference.db"
 	store, err := sql.Open("sqlite", from)
@@ -102,7 +102,7 @@ func startReference(ctx context.Context, dir, from string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// launch leaves variables of Gatehouse out of the environment, and then adds this one.
+	// launch removes Gatehouse's variables from the environment, and then adds this one.
 	s, err := launch(ctx, dir, "reference", []string{referenceVariable + "=" + string(config)}, "http://"+address+"/", self)
 	if err != nil {
 		return nil, err

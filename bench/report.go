@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// operations says what each row is; the order is that of the tables.
+// operations describes the rows in the order of the tables.
 var operations = []struct{ id, what string }{
 	{"H0", "200 constant bytes"},
 	{"R1", "session by id"},
@@ -29,11 +29,11 @@ var operations = []struct{ id, what string }{
 	{"W2", "createInvitation"},
 }
 
-// goal is a figure to reach: so many times the rate of another row in the same run.
+// goal is a target: a multiple of the rate of another row in the same run.
 type goal struct {
 	of, to key
 	first  float64
-	// next is the figure after that; 0 = none is set.
+	// next is the target after that; 0 for none.
 	next float64
 }
 
@@ -52,7 +52,7 @@ var goals = []goal{
 	{key{"sqlite", "T1 EdDSA"}, key{"bare", "T1 EdDSA"}, 0.6, 0},
 }
 
-// tail is the most that p99 may be of p50.
+// maxTailRatio is the maximum ratio of p99 to p50.
 const maxTailRatio = 5
 
 var systemNames = map[string]string{
@@ -67,7 +67,7 @@ func number(v float64, format string) string {
 	return fmt.Sprintf(format, v)
 }
 
-// tables writes what was measured as Markdown.
+// tables returns the results as Markdown.
 func tables(f figures) string {
 	var b strings.Builder
 	for _, system := range []string{"sqlite", "postgres"} {
@@ -113,7 +113,7 @@ func p99(s sample) float64         { return micros(s.p99) }
 func serverCPU(s sample) float64   { return micros(s.server) }
 func databaseCPU(s sample) float64 { return micros(s.database) }
 
-// spread is p99 to p50, round by round.
+// spread is the ratio of p99 to p50, round by round.
 func spread(s sample) float64 {
 	if s.p50 == 0 {
 		return 0
@@ -147,7 +147,7 @@ func table(b *strings.Builder, f figures, system string) {
 	b.WriteString("\n")
 }
 
-// machine says where it was measured.
+// machine describes the machine.
 func machine(version string) string {
 	model := ""
 	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -168,7 +168,7 @@ func machine(version string) string {
 	return fmt.Sprintf("%d processors (%s)%s, %s/%s, %s, %s.", runtime.NumCPU(), model, memory, runtime.GOOS, runtime.GOARCH, runtime.Version(), version)
 }
 
-// revision is the commit that was built.
+// revision returns the commit that was built.
 func revision() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
 	if err != nil {
@@ -182,7 +182,7 @@ const (
 	endTables   = "<!-- tables: end -->\n"
 )
 
-// between replaces what stands between two markers of a page.
+// replaceBetween replaces the text between two markers of a page.
 func replaceBetween(page, begin, end, text string) (string, error) {
 	before, rest, ok1 := strings.Cut(page, begin)
 	_, after, ok2 := strings.Cut(rest, end)
@@ -192,7 +192,7 @@ func replaceBetween(page, begin, end, text string) (string, error) {
 	return before + begin + "\n" + strings.TrimSpace(text) + "\n\n" + end + after, nil
 }
 
-// writePage puts the text between the markers of the file.
+// writePage replaces the text between the markers of the file.
 func writePage(file, begin, end, text string) error {
 	page, err := os.ReadFile(file)
 	if err != nil {
@@ -205,7 +205,7 @@ func writePage(file, begin, end, text string) error {
 	return os.WriteFile(file, []byte(out), 0o644)
 }
 
-// keep writes every sample into a file of its own.
+// writeSamples writes every sample to a new file.
 func writeSamples(dir string, at time.Time, about string, f figures) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What a client may send: its documents are the same for every request, the values stand in the variables.
+// The documents of a typical client: the same for every request, with the values in variables.
 const (
 	documentR1 = `query($id:ID!){session(id:$id){id status userId lastActiveAt expireAt abandonAt version}}`
 	documentR2 = `query($after:String){invitations(first:50,after:$after,where:{state:{eq:SENT}}){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`
@@ -23,19 +23,19 @@ const (
 	documentW3 = `mutation($id:ID!){resumeSession(input:{sessionId:$id}){session{id status version}problems{code}}}`
 )
 
-// caller is what the connections identify themselves with.
+// caller holds the credentials of the connections.
 type caller struct {
-	// bearer is a header line with a token, by caller.
+	// bearer holds a header line with a token for each caller.
 	bearer []string
 	apiKey string
-	// native is the header line of a client, by caller.
+	// native holds the header line of a client for each caller.
 	native []string
 }
 
 const scope = "banking/full profiles/full admin/full"
 
-// callers asks the program for the tokens of several callers, and a key; for those of clients only where they are
-// needed.
+// callers obtains tokens for several callers and an API key from the program, and tokens of clients only if native is
+// set.
 func callers(ctx context.Context, g *gatehouse, native bool) (caller, error) {
 	var c caller
 	for i := range subjects {
@@ -58,7 +58,7 @@ func callers(ctx context.Context, g *gatehouse, native bool) (caller, error) {
 	return c, err
 }
 
-// post is a GraphQL request with one variable whose value needs no escapes.
+// post returns a GraphQL request with one variable whose value needs no escaping.
 func post(document, variable, headers string) func(to []byte, auth, value string) []byte {
 	quoted, _ := json.Marshal(document)
 	before, after := `{"query":`+string(quoted)+`,"variables":{"`+variable+`":"`, `"}}`
@@ -93,7 +93,7 @@ func onSession(s *server, c caller, document string, from, to int) target {
 	}}
 }
 
-// listTarget is R2: pages after cursors that the server itself gave.
+// listTarget is R2: pages after cursors that the server returned.
 func listTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
 	const some = 256
 	cursors := make([]string, 0, some)
@@ -120,7 +120,7 @@ func listTarget(ctx context.Context, s *server, c caller, w world) (target, erro
 	}}, nil
 }
 
-// createTarget is W2: every request another invitee.
+// createTarget is W2: a different invitee for every request.
 func createTarget(s *server, c caller) target {
 	quoted, _ := json.Marshal(documentW2)
 	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
@@ -147,7 +147,7 @@ func viewTarget(s *server, c caller, w world) target {
 	}}
 }
 
-// againTarget is V1c: the same with the ETag that the client has, answered by 304.
+// conditionalTarget is V1c: the same request with If-None-Match and the current ETag; the response is 304.
 func conditionalTarget(ctx context.Context, s *server, c caller, w world) (target, error) {
 	const some = 256
 	type known struct{ id, etag string }
@@ -172,27 +172,27 @@ func conditionalTarget(ctx context.Context, s *server, c caller, w world) (targe
 	}}, nil
 }
 
-// measured is one row of the tables: what it is called, and how one round of it goes.
+// benchRow is one row of the tables: its name, and how to run one round.
 type benchRow struct {
 	// system is sqlite, postgres, pgbench, postgraphile, reference or bare.
 	system string
-	// id is that of the operation.
+	// id is the id of the operation.
 	id string
-	// run takes one round.
+	// run measures one round.
 	run func(ctx context.Context, d time.Duration) (sample, error)
-	// server is the one whose profile tells where the time of the row goes; nil: none does.
+	// server is the server to profile for this row; nil for none.
 	server *server
 }
 
-// sample is what one round gave.
+// sample is the result of one round.
 type sample struct {
 	rate     float64
 	p50, p99 time.Duration
-	// server, database and client are processor time for each good answer.
+	// server, database and client are the processor times per valid response.
 	server, database, client time.Duration
 }
 
-// over measures a target of a server.
+// over returns a function that measures a target of a server.
 func over(s *server, t target) func(context.Context, time.Duration) (sample, error) {
 	return func(ctx context.Context, d time.Duration) (sample, error) {
 		server, database, client := cpu(s.pid(), false), cpu(s.database, true), cpu(os.Getpid(), false)
@@ -209,7 +209,7 @@ func over(s *server, t target) func(context.Context, time.Duration) (sample, err
 	}
 }
 
-// product gives the rows of a running Gatehouse that are wanted.
+// product returns the selected rows of a running Gatehouse.
 func product(ctx context.Context, name string, s *server, c caller, w world, wants func(system, id string) bool) (rows []benchRow, err error) {
 	rows = []benchRow{
 		{system: name, id: "H0", run: over(s, bareTarget(s))},
@@ -225,7 +225,7 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 		defer s.waitForMails(ctx)
 		return create(ctx, d)
 	}})
-	// These ask the server for cursors and ETags first.
+	// These request cursors and ETags from the server first.
 	for id, prepare := range map[string]func(context.Context, *server, caller, world) (target, error){"R2": listTarget, "V1c": conditionalTarget} {
 		if !wants(name, id) {
 			continue
@@ -242,7 +242,7 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 	return rows, nil
 }
 
-// postgraphileRows are the twins of R1, R2 and W1 on the same tables.
+// postgraphileRows are the equivalents of R1, R2 and W1 on the same tables.
 func postgraphileRows(ctx context.Context, s *server, w world) ([]benchRow, error) {
 	read := post(`query($id:String!){sessionById(id:$id){id state userId lastActiveAt expireAt abandonAt version}}`, "id", "")
 	list := post(`query($after:Cursor){allInvitations(first:50,after:$after,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`, "after", "")

@@ -16,7 +16,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// The ids of what is loaded have the form of the product's own and end in a number, so that pgbench can draw them.
+// The ids of the loaded records have the format of the product's own and end in a number, so that pgbench can generate
+// them.
 const (
 	idMiddle   = "0000000000000bench"
 	firstID    = 10_000_000
@@ -26,24 +27,24 @@ const (
 	invitedGap = 20 * time.Microsecond // between two invitations
 )
 
-// connections is how many clients every row has, pgbench too.
+// connections is the number of clients in every row, pgbench's included.
 const connections = 32
 
-// subjects is how many different callers share the connections. A token of each is made by the program, which takes
-// its time.
+// subjects is the number of different callers that share the connections. The program issues a token for each, which
+// takes time.
 const subjects = 4
 
-// called is the number of sessions on the clients of the callers.
+// callerSessions is the number of sessions on the clients of the callers.
 const callerSessions = 128 * subjects
 
-// world is what is loaded into each database.
+// world describes the data loaded into each database.
 type world struct {
 	// rows is the number of sessions without a client, and of invitations.
 	rows int
-	// onClients is the number of sessions more that are on a client: the first ones on the few of the callers, the
-	// others each on one of its own.
+	// onClients is the number of additional sessions with a client: the first ones share the clients of the callers,
+	// each other one has its own.
 	onClients int
-	// begin is when the first invitation was made, in whole seconds.
+	// begin is when the first invitation was created, in whole seconds.
 	begin time.Time
 }
 
@@ -56,7 +57,7 @@ func newWorld(rows int) world {
 
 func numbered(prefix string, n int) string { return prefix + strconv.Itoa(firstID+n) }
 
-// client is the client of a session with the number n.
+// client returns the client of session number n.
 func (w world) client(n int) string {
 	if n -= w.rows; n < callerSessions {
 		n %= subjects
@@ -64,15 +65,15 @@ func (w world) client(n int) string {
 	return numbered(clientID, n)
 }
 
-// sent reports whether the invitation with the number n is outstanding: seven of ten are.
+// isOutstanding reports whether invitation number n is outstanding: seven of ten are.
 func isOutstanding(n int) bool { return n%10 < 7 }
 
-// account belongs to the subject of a connection.
+// account returns the account of the subject of a connection.
 func account(worker int) string { return fmt.Sprintf("bench-%d", worker%subjects) }
 
 func subject(worker int) string { return fmt.Sprintf("user-bench-%d", worker%subjects) }
 
-// directory writes what `gatehouse import` loads: an account for each caller, and the sessions.
+// directory writes the input of `gatehouse import`: an account for each caller, and the sessions.
 func (w world) directory(to io.Writer) error {
 	out := bufio.NewWriter(to)
 	in := json.NewEncoder(out)
@@ -99,8 +100,8 @@ func (w world) directory(to io.Writer) error {
 	return out.Flush()
 }
 
-// invite stores the invitations as the product stores them, many in a unit. There is no import of invitations, and
-// creating them one by one would hash a hundred thousand secrets.
+// insertInvitations stores the invitations as the product stores them, many per unit. There is no import of
+// invitations, and creating them one by one would hash a hundred thousand secrets.
 func (w world) insertInvitations(ctx context.Context, url string, key seal.Key) error {
 	store, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: time.Now, Timeout: time.Minute})
 	if err != nil {

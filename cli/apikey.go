@@ -15,7 +15,7 @@ type apiKeyCommand struct {
 	Revoke apiKeyRevoke `cmd:"" help:"Revoke a key."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (apiKeyCommand) Help() string {
 	return "Example:\n\n  gatehouse apikey create --name mobile-app"
 }
@@ -24,12 +24,12 @@ type apiKeyCreate struct {
 	Name string `required:"" placeholder:"N" help:"Name of the client application."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (apiKeyCreate) Help() string {
 	return "Example:\n\n  gatehouse apikey create --name mobile-app\n\nPrints the key once; only its hash is stored."
 }
 
-// Run makes a key.
+// Run creates a key.
 func (c apiKeyCreate) Run(r *run) error {
 	if !app.ValidKeyName(c.Name) {
 		return misuse("--name: expected 1 to 64 letters, digits, dots, hyphens or underscores")
@@ -49,7 +49,7 @@ func (c apiKeyCreate) Run(r *run) error {
 
 type apiKeyList struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (apiKeyList) Help() string { return "Example:\n\n  gatehouse apikey list" }
 
 // Run lists keys.
@@ -76,7 +76,7 @@ type apiKeyRevoke struct {
 	Name string `required:"" placeholder:"N" help:"Name of the client application."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (apiKeyRevoke) Help() string {
 	return "Example:\n\n  gatehouse apikey revoke --name mobile-app\n\nA running server refuses the key at once."
 }

@@ -1,5 +1,5 @@
-// Package cli is the command line: one file per command. It reads flags, environment and file into app.Config and
-// calls app; it knows no GraphQL and no REST.
+// Package cli implements the command line, with one file per command. It reads flags, environment and settings file
+// into app.Config and calls app. It must not know GraphQL or REST.
 package cli
 
 import (
@@ -38,7 +38,7 @@ type root struct {
 	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 
-// run is what every command gets.
+// run is the context of every command.
 type run struct {
 	context.Context
 	root   *root
@@ -49,19 +49,19 @@ type run struct {
 	stderr io.Writer
 }
 
-// usageError is the caller's mistake: one line, exit status 2.
+// usageError is an error of the caller: one line, exit status 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func misuse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// exitStatus ends the program with a status and no further words.
+// exitStatus ends the program with a status and without a message.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// Run runs the program and gives its exit status: 0 done, 1 failed, 2 misused.
+// Run runs the program and returns its exit status: 0 for success, 1 for failure, 2 for incorrect usage.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -81,7 +81,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// oneLine is what the operator reads: of a problem its cause, which callers elsewhere must not see.
+// oneLine returns the text of an error for the operator: for a problem its cause, which other callers must not see.
 func oneLine(err error) string {
 	text := err.Error()
 	var p *problem.Problem
@@ -94,7 +94,7 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// helped unwinds the parser after --help: kong would go on and complain about what is missing.
+// helpExit unwinds the parser after --help: kong would otherwise report missing arguments.
 type helpExit struct{}
 
 func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
@@ -131,13 +131,13 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	return model.Run(&run{Context: ctx, root: r, model: model, file: file, stdin: stdin, stdout: stdout, stderr: stderr})
 }
 
-// settingsFile is the configuration file. Its names are those of the flags; an underscore will do for a hyphen.
+// settingsFile is the configuration file. Its names are those of the flags, with an underscore accepted for a hyphen.
 type settingsFile struct {
 	path   string
 	values map[string]any
 }
 
-// findSettings reads the file that --config names, else gatehouse.yaml where there is one.
+// findSettings reads the file named by --config, or else gatehouse.yaml if it exists.
 func findSettings(args []string) (*settingsFile, error) {
 	path, named := "gatehouse.yaml", false
 	for i, a := range args {
@@ -168,10 +168,10 @@ func findSettings(args []string) (*settingsFile, error) {
 	return f, nil
 }
 
-// Validate is part of kong.Resolver.
+// Validate implements kong.Resolver.
 func (*settingsFile) Validate(*kong.Application) error { return nil }
 
-// Resolve gives the file's value of a flag that neither the command line nor the environment sets.
+// Resolve returns the file's value of a flag that neither the command line nor the environment sets.
 func (f *settingsFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if inEnvironment(flag) != "" {
 		return nil, nil
@@ -187,7 +187,7 @@ func (f *settingsFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 	return nil, fmt.Errorf("%s: expected one value", f.path)
 }
 
-// unknown names a setting of the file that there is not.
+// unknown returns the name of a setting in the file that does not exist.
 func (f *settingsFile) unknown(model *kong.Context) string {
 	for name := range f.values {
 		if settingFlag(model, name) == nil {
@@ -197,7 +197,7 @@ func (f *settingsFile) unknown(model *kong.Context) string {
 	return ""
 }
 
-// settingFlag finds the flag of a setting: those are the ones that have a variable.
+// settingFlag returns the flag of a setting: settings are the flags with an environment variable.
 func settingFlag(model *kong.Context, name string) *kong.Flag {
 	for _, flag := range model.Model.Flags {
 		if flag.Name == name && len(flag.Envs) > 0 {
@@ -216,7 +216,7 @@ func inEnvironment(flag *kong.Flag) string {
 	return ""
 }
 
-// terminal reports whether somebody watches the writer.
+// terminal reports whether the writer is a terminal.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

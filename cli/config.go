@@ -12,7 +12,7 @@ import (
 
 type configCommand struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (configCommand) Help() string {
 	return "Example:\n\n  GATEHOUSE_LISTEN=127.0.0.1:9000 gatehouse config\n\nSecrets are masked."
 }
@@ -50,7 +50,7 @@ func (r *run) origin(flag *kong.Flag, onLine map[string]bool) string {
 	return "default"
 }
 
-// shown is a value as it may be shown: secrets are masked, wholly or the password in a URL.
+// displayValue returns a value with secrets masked, either whole or the password in a URL.
 func displayValue(flag *kong.Flag) string {
 	value := fmt.Sprint(reflect.Indirect(flag.Target).Interface())
 	if value == "" {

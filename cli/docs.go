@@ -11,7 +11,7 @@ type docsCommand struct {
 	ReleaseSchema bool   `help:"Beside the pages, make the schema as it is the released one, from which nothing may be taken away without a note in schema-changes.md."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (docsCommand) Help() string { return "Example:\n\n  gatehouse docs --dir docs" }
 
 // Run writes the pages.

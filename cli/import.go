@@ -17,7 +17,7 @@ type importCommand struct {
 	Files  []string `arg:"" name:"FILE" help:"Files to load; - is the standard input."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (importCommand) Help() string {
 	return "Example:\n\n  gatehouse import directory.ndjson\n\nLoads the good lines of each file, names the bad ones, and exits with 1 where there were any.\nMay be repeated: what is already there stays as it is."
 }

@@ -13,12 +13,12 @@ type keysCommand struct {
 	Rotate keysRotate `cmd:"" help:"Sign with the next key from now on."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (keysCommand) Help() string { return "Example:\n\n  gatehouse keys list" }
 
 type keysList struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (keysList) Help() string {
 	return "Example:\n\n  gatehouse keys list\n\nThe next key is published before it signs; an old one until its last token is over."
 }
@@ -39,7 +39,7 @@ func (keysList) Run(r *run) error {
 	})
 }
 
-// moment is a time in a table; a hyphen where there is none.
+// formatTime returns a time for a table, and a hyphen for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -49,7 +49,7 @@ func formatTime(t time.Time) string {
 
 type keysRotate struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (keysRotate) Help() string {
 	return "Example:\n\n  gatehouse keys rotate\n\nThe next key, which verifiers know already, becomes the current one, and a new next one is published.\n" +
 		"The old key stays in the JWKS until its last token is over. Running servers follow within a second. Prints the key that signs now."

@@ -15,7 +15,7 @@ type messagesCommand struct {
 	Retry messagesRetry `cmd:"" help:"Put a dead message back into the queue."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (messagesCommand) Help() string { return "Example:\n\n  gatehouse messages list --state dead" }
 
 type messagesList struct {
@@ -23,7 +23,7 @@ type messagesList struct {
 	Limit int    `default:"50" help:"How many, the newest first."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (messagesList) Help() string { return "Example:\n\n  gatehouse messages list --state dead" }
 
 // Run lists messages.
@@ -50,12 +50,12 @@ type messagesRetry struct {
 	ID string `arg:"" help:"Id of the message (msg_…)."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (messagesRetry) Help() string {
 	return "Example:\n\n  gatehouse messages retry msg_01jd…\n\nIt is handed over under the same Message-ID."
 }
 
-// Run revives a message.
+// Run returns a message to the outbox.
 func (c messagesRetry) Run(r *run) error {
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
 		err := d.Revive(r, c.ID)

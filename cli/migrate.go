@@ -13,12 +13,12 @@ type migrateCommand struct {
 	Status migrateStatus `cmd:"" help:"List the migrations and when each was applied."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (migrateCommand) Help() string { return "Example:\n\n  gatehouse migrate up" }
 
 type migrateUp struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (migrateUp) Help() string {
 	return "Example:\n\n  gatehouse migrate up\n\nMay be started by several instances at once: one works, the others wait."
 }
@@ -49,7 +49,7 @@ func (migrateUp) Run(r *run) error {
 
 type migrateStatus struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (migrateStatus) Help() string { return "Example:\n\n  gatehouse migrate status" }
 
 // Run lists migrations.

@@ -8,7 +8,7 @@ import (
 
 type sbomCommand struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (sbomCommand) Help() string {
 	return "Example:\n\n  gatehouse sbom > gatehouse.cdx.json\n\nCycloneDX 1.6, JSON: every module that is built into this binary, with version and hash."
 }

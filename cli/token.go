@@ -19,14 +19,14 @@ type tokenCommand struct {
 	Claim    []string      `sep:"none" placeholder:"k=v" help:"A further claim of an access token; may be repeated. The value is taken as text."`
 }
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (tokenCommand) Help() string {
 	return "Example:\n\n  gatehouse token --subject alice --scope \"banking/full\" --claim email=alice@example.com\n" +
 		"  gatehouse token --kind client --client-id my-browser\n\nPrints the token and nothing else. Works whether or not a server runs; " +
 		"with an external issuer for client tokens only. Tokens printed before stay good."
 }
 
-// Run prints one token.
+// Run issues one token.
 func (c tokenCommand) Run(r *run) error {
 	if c.Kind == "client" {
 		return c.client(r)
@@ -58,7 +58,7 @@ func (c tokenCommand) Run(r *run) error {
 	return err
 }
 
-// client prints the token of a client. We sign it ourselves, whoever issues the access tokens.
+// client issues the token of a client. The service signs it itself, whoever issues the access tokens.
 func (c tokenCommand) client(r *run) error {
 	if c.ClientID == "" {
 		return misuse("missing flags: --client-id=C")

@@ -8,7 +8,7 @@ import (
 
 type versionCommand struct{}
 
-// Help is the example of --help.
+// Help returns the example shown by --help.
 func (versionCommand) Help() string { return "Example:\n\n  gatehouse version" }
 
 // Run prints one line.

@@ -18,19 +18,19 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Invitations is what the page asks of the rules; a domain.Service has it. Both methods take the client's address
-// from the actor of the context, and believe nobody's token.
+// Invitations is the part of domain.Service that the page uses. Both methods take the client's address from the actor
+// of the context, and ignore any token.
 type Invitations interface {
 	InvitationPreview(ctx context.Context, id, key string) (*domain.InvitationPreview, error)
 	VerifyInvitation(ctx context.Context, in domain.VerifyInvitationInput) (domain.Outcome[domain.Invitation], error)
 }
 
-// InviteOptions are what the page works with.
+// InviteOptions configures the page.
 type InviteOptions struct {
 	Service Invitations
-	// Institution is the name on the page where no invitation is shown.
+	// Institution is the name displayed if no invitation is.
 	Institution string
-	// Now is the one clock.
+	// Now returns the current time.
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -43,18 +43,18 @@ var inviteCSS string
 
 var inviteTemplate = template.Must(template.New("invite").Parse(inviteHTML))
 
-// maxForm is the size of the largest form that is read: a secret has at most 100 characters.
+// maxForm is the maximum size of a form in bytes; a secret has at most 100 characters.
 const maxForm = 16 << 10
 
-// minSecret is the rule for a shared secret (Invitations, minLength).
+// minSecret is the minimum length of a shared secret (Invitations, minLength).
 const minSecret = 8
 
-// Invite is the page /invite?invitationId=…&key=…: GET shows the invitation, POST sends the secret. Opening it
-// changes nothing.
+// Invite returns the page /invite?invitationId=…&key=…: GET displays the invitation, POST submits the secret. Opening
+// the page changes nothing.
 //
-// POST is answered with the page itself and not with a redirect: what came of the secret would have to travel in a
-// cookie or an address, and a repeated POST finds the state that the first one made. A forged form gains nothing, as
-// there is no cookie that speaks for the invitee: who can send it has the link and the secret already.
+// POST responds with the page and not with a redirect, because a redirect would have to carry the result in a cookie or
+// an address, and a repeated POST finds the state left by the first. A forged form gains nothing, because there is no
+// cookie that authenticates the invitee: a sender must have the link and the secret.
 func Invite(o InviteOptions) http.Handler {
 	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,24 +74,24 @@ func Invite(o InviteOptions) http.Handler {
 	})
 }
 
-// inviteView is what the template shows.
+// inviteView is the input of the template.
 type inviteView struct {
 	Institution string
 	Style       template.CSS
 	MinSecret   int
-	// Preview is nil without a right key.
+	// Preview is nil without a valid key.
 	Preview *domain.InvitationPreview
-	// Form says that the secret can be entered.
+	// Form is true if the secret can be entered.
 	Form bool
-	// Tone, Heading and Text are the message of the page: error, info or done. Under FieldError the field is marked.
+	// Tone (error, info or done), Heading and Text are the message of the page. FieldError marks the field.
 	Tone, Heading string
 	Text          []string
 	FieldError    bool
-	// Reference names an occurrence in the log.
+	// Reference identifies an occurrence in the log.
 	Reference string
 }
 
-// Kind says in words what the invitee is asked to become.
+// Kind describes what the invitee is invited to become.
 func (v inviteView) Kind() string {
 	if v.Preview.Type == domain.InvitationJoint {
 		return "Joint owner of an account"
@@ -99,7 +99,7 @@ func (v inviteView) Kind() string {
 	return "Authorized signer of an organization"
 }
 
-// State says in words where the invitation stands.
+// State describes the state of the invitation.
 func (v inviteView) State() string {
 	switch v.Preview.State {
 	case domain.InvitationSent:
@@ -116,12 +116,12 @@ func (v inviteView) State() string {
 	return string(v.Preview.State)
 }
 
-// Accepted reports whether the invitee has done all there is to do.
+// Accepted reports whether the invitee has nothing left to do.
 func (v inviteView) Accepted() bool {
 	return v.Preview.State == domain.InvitationAccepted || v.Preview.State == domain.InvitationCompleted
 }
 
-// Deadline is what the time means in this state; empty: nothing any more.
+// Deadline describes the meaning of the time in this state; empty if it has none.
 func (v inviteView) Deadline() string {
 	switch v.Preview.State {
 	case domain.InvitationSent:
@@ -133,13 +133,13 @@ func (v inviteView) Deadline() string {
 	}
 }
 
-// Expires is the time for people.
+// Expires returns the expiry formatted for people.
 func (v inviteView) Expires() string { return inWords(v.Preview.ExpiresAt) }
 
-// ExpiresISO is the same time for machines.
+// ExpiresISO returns the expiry formatted for machines.
 func (v inviteView) ExpiresISO() string { return v.Preview.ExpiresAt.UTC().Format(time.RFC3339) }
 
-// Title is what a tab and a screen reader say first.
+// Title is the title of the browser tab, which screen readers announce first.
 func (v inviteView) Title() string {
 	switch {
 	case v.Tone == "error":
@@ -150,7 +150,7 @@ func (v inviteView) Title() string {
 	return "Your invitation"
 }
 
-// invitePage is one request to the page.
+// invitePage handles one request to the page.
 type invitePage struct {
 	o       InviteOptions
 	r       *http.Request
@@ -174,7 +174,7 @@ func (p *invitePage) get() {
 	}
 }
 
-// look finds the invitation of the link, or says why there is nothing to show.
+// load looks up the invitation of the link. If it fails, it writes the response and returns false.
 func (p *invitePage) load() bool {
 	var err error
 	if p.id == "" || p.key == "" {
@@ -196,7 +196,7 @@ func (p *invitePage) load() bool {
 	return false
 }
 
-// tellState says what an invitation that is no longer open has come to.
+// showState displays the state of an invitation that is no longer open.
 func (p *invitePage) showState(status int) {
 	v := p.view.Preview
 	switch v.State {
@@ -216,7 +216,8 @@ func (p *invitePage) showState(status int) {
 }
 
 func (p *invitePage) post(w http.ResponseWriter) {
-	// There is no cookie to ride on; a form on a foreign page is refused all the same, where the browser tells.
+	// There is no cookie that a forged request could use; a form from another site is still refused if the browser
+	// reports it.
 	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
 		return
@@ -242,12 +243,12 @@ func (p *invitePage) post(w http.ResponseWriter) {
 	secret := p.r.PostForm.Get("sharedSecret")
 	_, err := p.o.Service.VerifyInvitation(p.r.Context(), domain.VerifyInvitationInput{InvitationID: p.id, SharedSecret: secret, MailKey: &p.key})
 	if problem.Has(err, problem.InvalidInput) && utf8.RuneCountInString(secret) >= minSecret {
-		err = problem.New(problem.InvitationVerificationFailed) // long enough, and with characters that no secret has
+		err = problem.New(problem.InvitationVerificationFailed) // long enough, but with characters that no secret contains
 	}
 	p.answer(err)
 }
 
-// answer says what came of the secret.
+// answer displays the result of submitting the secret.
 func (p *invitePage) answer(err error) {
 	refusal := problem.Of(err)
 	switch {
@@ -259,7 +260,7 @@ func (p *invitePage) answer(err error) {
 		return
 	}
 	if !p.load() {
-		if err == nil { // accepted, and then the database went away
+		if err == nil { // accepted, but the database became unavailable afterwards
 			p.view.Reference, p.until = "", time.Time{}
 			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will hear from "+p.o.Institution+" when everything is set up.")
 		}
@@ -274,7 +275,7 @@ func (p *invitePage) answer(err error) {
 	case v.State != domain.InvitationSent:
 		status := http.StatusConflict
 		if problem.Has(err, problem.InvitationVerificationFailed) {
-			status = http.StatusBadRequest // the wrong secret that locked it
+			status = http.StatusBadRequest // the wrong secret that locked the invitation
 		}
 		p.showState(status)
 	case problem.Has(err, problem.InvitationVerificationFailed):
@@ -294,7 +295,7 @@ func (p *invitePage) limited(refusal *problem.Problem) {
 	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+retryHint(p.o.Now(), p.until))
 }
 
-// fail says that it is our fault, and leaves a line in the log that the page's reference leads to.
+// fail displays an internal error and logs it under the reference on the page.
 func (p *invitePage) fail(err error) {
 	refusal := problem.Of(err)
 	p.view.Preview, p.view.Form = nil, false
@@ -327,7 +328,7 @@ func (p *invitePage) write(w http.ResponseWriter) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// again says when the link of the mail may be tried again: in how long, since not everybody's clock shows UTC.
+// retryHint describes when the link can be used again, as a duration, because most clocks do not show UTC.
 func retryHint(now, t time.Time) string {
 	if t.IsZero() {
 		return "Wait a while, then open the link of your mail again."

@@ -1,8 +1,8 @@
-// Package pages serves HTML for people: the page an invitation mail links to, and the playground of a developer.
+// Package pages serves HTML for people: the pages that mails link to, and the playground for developers.
 //
-// It knows HTML, forms and the few methods of the rules that a form calls. It does not know GraphQL's schema, the
-// REST dialects, the database or how anybody signs in: its pages work without scripts (the playground aside),
-// cookies and tokens. No secret, key or address is written into a page or a log line.
+// It knows HTML, forms and the few methods of the rules that a form calls. It must not know the GraphQL schema, the
+// REST dialects, the database or authentication: except for the playground, its pages work without scripts, cookies and
+// tokens. No secret, key or address is written to a page or a log line.
 package pages
 
 import (
@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// guard sets the headers that every page has: nothing is loaded, framed, stored, guessed or told to others, beyond
-// what the policy allows.
+// guard sets the headers of every page: nothing beyond the policy may be loaded, framed, cached, sniffed or sent as a
+// referrer.
 func guard(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -26,13 +26,13 @@ func guard(h http.Header, policy string) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// source is the CSP source of an inline style.
+// source returns the CSP source of an inline style.
 func source(style string) string {
 	sum := sha256.Sum256([]byte(style))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// allowed answers a method that a page does not have with 405, and reports whether it has it.
+// allowMethods reports whether the page has the method, and responds 405 otherwise.
 func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	for _, m := range methods {
 		if r.Method == m {

@@ -18,46 +18,45 @@ import (
 	"time"
 )
 
-// The files of GraphiQL come from npm packages of fixed content. Git ignores them, and without them the playground is
-// the console.
-//
+// GraphiQL's files come from npm packages with fixed content. Git ignores them; without them the playground is the
+// console.
 //go:generate go run ./fetch playground/graphiql
 
 //go:embed playground
 var playgroundFiles embed.FS
 
-// PlaygroundOptions are what the playground works with.
+// PlaygroundOptions configures the playground.
 type PlaygroundOptions struct {
-	// Endpoint is the path of GraphQL over HTTP on this server; /graphql where it is empty.
+	// Endpoint is the path of GraphQL over HTTP on this server; /graphql by default.
 	Endpoint string
-	// ForeignGraphiQL, where it is set and GraphiQL is not built in, is served as /playground/graphiql, and the console
-	// links to it with a warning that it loads from ForeignOrigin.
+	// ForeignGraphiQL is served as /playground/graphiql if it is set and GraphiQL is not embedded; the console links to
+	// it with a warning that it loads from ForeignOrigin.
 	ForeignGraphiQL http.Handler
 	ForeignOrigin   string
-	// Tokens makes a token for each of the demonstration people, and says until when they are good. Nil: the developer
-	// brings one.
+	// Tokens issues a token for each of the demonstration people, and returns when they expire. If nil, the developer
+	// must enter a token.
 	Tokens func() (people map[string]string, expires time.Time, err error)
-	// Reference, where it is set, are the pages (Markdown) under /playground/reference/.
+	// Reference holds the pages (Markdown) under /playground/reference/; optional.
 	Reference fs.FS
 }
 
 // Example is an operation that is ready to run.
 type Example struct {
-	// Name is the stem of its file, Group and Title are what the list shows, About says what it does, As is the
-	// demonstration person who asks.
+	// Name is the stem of its file, Group and Title are displayed in the list, About describes it, and As is the
+	// demonstration person who runs it.
 	Name  string `json:"name"`
 	Group string `json:"group"`
 	Title string `json:"title"`
 	About string `json:"about"`
 	As    string `json:"as"`
-	// Document is GraphQL, Variables a JSON object that may hold {{lastInvitationId}} and the like.
+	// Document is GraphQL; Variables is a JSON object that may contain {{lastInvitationId}} and similar placeholders.
 	Document  string `json:"document"`
 	Variables string `json:"variables"`
-	// Comment is the title and what it does, as lines of a document.
+	// Comment is the title and the description as comment lines of a document.
 	Comment string `json:"comment"`
 }
 
-// Tab is what somebody does in one life cycle: several operations in a document.
+// Tab is a document with the operations of one person in one life cycle.
 type Tab struct {
 	Group      string   `json:"group"`
 	As         string   `json:"as"`
@@ -68,7 +67,7 @@ type Tab struct {
 
 var examples = readExamples()
 
-// Examples gives the example operations in the order of the list: a test holds them against the schema.
+// Examples returns the example operations in the order of the list; a test validates them against the schema.
 func Examples() []Example { return append([]Example(nil), examples...) }
 
 func readExamples() []Example {
@@ -90,7 +89,7 @@ func readExamples() []Example {
 	return out
 }
 
-// parseExample reads a file: comment lines "# name: value" before the document, "#    " continuing the value.
+// parseExample parses a file: comment lines "# name: value" before the document, and "# " to continue a value.
 func parseExample(text string) Example {
 	var e Example
 	var last *string
@@ -125,7 +124,7 @@ var (
 	inputVariable = regexp.MustCompile(`\$input\b`)
 )
 
-// Tabs gives the examples as documents: those of one group and one person are one. As its operations share the
+// Tabs returns the examples as documents, one for each group and person. Because the operations of a document share its
 // variables, each input is named after its operation.
 func Tabs() []Tab {
 	type life struct{ group, as string }
@@ -173,7 +172,7 @@ func Tabs() []Tab {
 	return out
 }
 
-// comment makes comment lines that fit into an editor beside two other panes.
+// comment returns comment lines that fit into an editor next to two other panes.
 func comment(text string) string {
 	const width = 52
 	var b strings.Builder
@@ -188,32 +187,31 @@ func comment(text string) string {
 	return b.String() + line + "\n"
 }
 
-// kinds are the media types of the assets; the machine's own table may differ.
+// kinds holds the media types of the assets, because the operating system's table may differ.
 var kinds = map[string]string{
 	"": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".json": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
 }
 
-// Playground is the developer's page: / and what it needs under /playground/. It needs no other host; the app decides
-// where it is mounted at all. With GraphiQL's files built in, / is GraphiQL; the console is at /playground/console
-// always.
+// Playground returns the developer's page: / and its files under /playground/. It uses no other host; the app decides
+// whether it is mounted. If GraphiQL is embedded, / is GraphiQL; the console is always at /playground/console.
 func Playground(o PlaygroundOptions) http.Handler { return playgroundOf(o, playgroundFiles) }
 
-// playground is what the handler serves.
+// playground is the handler.
 type playground struct {
 	o        PlaygroundOptions
-	graphiql *template.Template // nil: not built in
+	graphiql *template.Template // nil if not embedded
 	console  []byte
 	assets   map[string][]byte
-	pages    *reference // nil: none
+	pages    *reference // nil if there are none
 }
 
-// consolePolicy allows a page what comes from this server, and nothing written into the page.
+// consolePolicy permits what comes from this server, and nothing inline.
 const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
-// graphiqlPolicy is as strict but for two things: the fonts are written into GraphiQL's style sheet, and one style
-// element is made by a script, which gets the nonce.
+// graphiqlPolicy is as strict, with two exceptions: the fonts are part of GraphiQL's style sheet, and a script creates
+// one style element, which has the nonce.
 func graphiqlPolicy(nonce string) string {
 	return strings.Replace(consolePolicy, "style-src 'self'", "style-src 'self' 'nonce-"+nonce+"'; font-src 'self' data:", 1)
 }
@@ -233,7 +231,7 @@ func playgroundOf(o PlaygroundOptions, files fs.FS) http.Handler {
 			panic("pages: no " + name)
 		}
 	}
-	// The file of licenses is the last that is fetched: with it all are there.
+	// The file of licenses is written last: if it exists, all files do.
 	if _, err := fs.Stat(files, "playground/graphiql/LICENSES.txt"); err == nil {
 		for _, name := range []string{
 			"graphiql.css", "graphiql.js", "graphiql/LICENSES.txt", "graphiql/explorer.css", "graphiql/explorer.js", "graphiql/graphiql.css",
@@ -264,7 +262,7 @@ func playgroundOf(o PlaygroundOptions, files fs.FS) http.Handler {
 	return p
 }
 
-// playgroundView is what the templates of both pages show.
+// playgroundView is the input of both templates.
 type playgroundView struct {
 	Endpoint, Nonce, ForeignHost         string
 	GraphiQL, Foreign, Tokens, Reference bool
@@ -296,7 +294,7 @@ func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", kinds[""])
 		_, _ = w.Write(p.console)
 	case where == "/playground/graphiql" && p.o.ForeignGraphiQL != nil:
-		// Its scripts are another host's, held to their content by the page; they may talk to this server only.
+		// Its scripts come from another host, with hashes in the page; they may connect to this server only.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline' "+p.o.ForeignOrigin+"; style-src 'unsafe-inline' "+
 			p.o.ForeignOrigin+"; connect-src 'self'; img-src 'self' data:; font-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
 		p.o.ForeignGraphiQL.ServeHTTP(w, r)
@@ -313,9 +311,9 @@ func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tokens gives the tokens of the demonstration people to the playground, and to nobody's page but it: a page of another
-// site can neither send the header without asking first, which nobody allows, nor does its browser call it our own. A
-// request that was passed on comes from elsewhere than this machine, and gets nothing.
+// tokens returns the tokens of the demonstration people to the playground only: a page of another site cannot send the
+// header without a preflight request, which is not allowed, and its browser does not mark the request as same-origin. A
+// forwarded request does not come from this machine and gets nothing.
 func (p *playground) tokens(w http.ResponseWriter, r *http.Request) {
 	if !allowMethods(w, r, http.MethodPost) {
 		return

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// referencePath is where the pages of the documentation are.
+// referencePath is the path of the documentation pages.
 const referencePath = "/playground/reference/"
 
 var referenceTemplate = template.Must(template.New("reference").Parse(`<!DOCTYPE html>
@@ -30,7 +30,7 @@ var referenceTemplate = template.Must(template.New("reference").Parse(`<!DOCTYPE
 </html>
 `))
 
-// reference shows Markdown files as pages, and other texts as they are.
+// reference renders Markdown files as pages, and serves other texts unchanged.
 type reference struct{ files fs.FS }
 
 func (f *reference) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func (f *reference) page(w http.ResponseWriter, title string, body template.HTML
 	_ = referenceTemplate.Execute(w, map[string]any{"Title": title, "Body": body, "Index": index})
 }
 
-// inside leaves of links that lead out of the documentation, into the source tree, the words.
+// dropOutsideLinks replaces links that lead out of the documentation, into the source tree, by their text.
 func dropOutsideLinks(name, text string) string {
 	return inlineLink.ReplaceAllStringFunc(text, func(match string) string {
 		m := inlineLink.FindStringSubmatch(match)
@@ -110,8 +110,8 @@ var (
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// markdown makes HTML of what our own pages use: headings, paragraphs, lists, tables, code, links and bold. Every text
-// is escaped; tags in a page are shown and not obeyed.
+// markdown converts the subset of Markdown that the documentation uses: headings, paragraphs, lists, tables, code,
+// links and bold. It escapes all text; HTML tags are displayed and not interpreted.
 func markdown(text string) string {
 	var b strings.Builder
 	lines := strings.Split(text, "\n")
@@ -148,7 +148,7 @@ func markdown(text string) string {
 				!strings.HasPrefix(lines[i], "```") && !strings.HasPrefix(lines[i], "|"); i++ {
 				paragraph = append(paragraph, strings.TrimPrefix(lines[i], "> "))
 			}
-			if paragraph == nil { // a table without a rule
+			if paragraph == nil { // a table without a separator line
 				paragraph = append(paragraph, lines[i])
 				i++
 			}
@@ -158,7 +158,7 @@ func markdown(text string) string {
 	return b.String()
 }
 
-// list writes the items from line i on, and gives the line after them.
+// list writes the items from line i, and returns the index of the line after them.
 func list(b *strings.Builder, lines []string, i int) int {
 	depth := len(listItem.FindStringSubmatch(lines[i])[1])
 	tag := "ul"
@@ -185,7 +185,7 @@ func list(b *strings.Builder, lines []string, i int) int {
 	return i
 }
 
-// row writes the cells of a line of a table.
+// row writes the cells of a table row.
 func row(tag, line string) string {
 	line = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "|"), "|")
 	line = strings.ReplaceAll(line, `\|`, "\x00")
@@ -198,7 +198,7 @@ func row(tag, line string) string {
 	return b.String()
 }
 
-// inline writes the text of a line: code first, since nothing in it has a meaning.
+// inline writes the text of a line: code first, because it is not interpreted.
 func inline(text string) string {
 	var b strings.Builder
 	at := 0
@@ -207,13 +207,13 @@ func inline(text string) string {
 		at = m[1]
 	}
 	b.WriteString(linkText(text[at:]))
-	// A link's words may hold code, so links are found when the code stands.
+	// The text of a link may contain code, so links are replaced after code.
 	linked := inlineLink.ReplaceAllStringFunc(b.String(), func(match string) string {
 		m := inlineLink.FindStringSubmatch(match)
 		file, _, _ := strings.Cut(m[2], "#")
 		switch {
 		case strings.Contains(m[2], ":") || strings.HasPrefix(file, "../../") || strings.HasPrefix(file, "/"), file != "" && path.Ext(file) == "":
-			return m[1] // another host, or the source tree: the words without a link
+			return m[1] // another host, or the source tree: the text without a link
 		}
 		return `<a href="` + m[2] + `">` + m[1] + "</a>"
 	})
@@ -224,7 +224,7 @@ func linkText(text string) string {
 	return inlineBold.ReplaceAllString(template.HTMLEscapeString(text), "<strong>$1</strong>")
 }
 
-// anchor is the name that links give a heading.
+// anchor returns the fragment identifier of a heading.
 func anchor(title string) string {
 	return strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""), " ", "-")
 }

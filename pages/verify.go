@@ -16,17 +16,17 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// EmailVerifications is what the page asks of the rules; a domain.Service has it.
+// EmailVerifications is the part of domain.Service that the page uses.
 type EmailVerifications interface {
 	VerifyEmail(ctx context.Context, in domain.VerifyEmailInput) (domain.Outcome[domain.EmailVerification], error)
 }
 
-// VerifyEmailOptions are what the page works with.
+// VerifyEmailOptions configures the page.
 type VerifyEmailOptions struct {
 	Service EmailVerifications
-	// Institution is the name on the page.
+	// Institution is the name displayed on the page.
 	Institution string
-	// Now is the one clock.
+	// Now returns the current time.
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -36,8 +36,8 @@ var verifyHTML string
 
 var verifyTemplate = template.Must(template.New("verify").Parse(verifyHTML))
 
-// VerifyEmail is the page /verify-email?token=…: GET shows one button and asks the rules nothing, POST sends the token.
-// Programs that open the links of a mail before its reader does spend nothing.
+// VerifyEmail returns the page /verify-email?token=…: GET displays one button without calling the rules, POST submits
+// the token. Programs that open the links of a mail before its reader do not use up the token.
 func VerifyEmail(o VerifyEmailOptions) http.Handler {
 	policy := "default-src 'none'; style-src " + source(inviteCSS) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,20 +59,20 @@ func VerifyEmail(o VerifyEmailOptions) http.Handler {
 	})
 }
 
-// verifyView is what the template shows.
+// verifyView is the input of the template.
 type verifyView struct {
 	Institution string
 	Style       template.CSS
-	// Form says that the button is there.
+	// Form is true if the button is displayed.
 	Form bool
-	// Tone, Heading and Text are the message of the page: error, info or done.
+	// Tone (error, info or done), Heading and Text are the message of the page.
 	Tone, Heading string
 	Text          []string
-	// Reference names an occurrence in the log.
+	// Reference identifies an occurrence in the log.
 	Reference string
 }
 
-// Title is what a tab and a screen reader say first.
+// Title is the title of the browser tab, which screen readers announce first.
 func (v verifyView) Title() string {
 	switch {
 	case v.Tone == "error":
@@ -83,7 +83,7 @@ func (v verifyView) Title() string {
 	return "Verify your e-mail address"
 }
 
-// verifyPage is one request to the page.
+// verifyPage handles one request to the page.
 type verifyPage struct {
 	o      VerifyEmailOptions
 	r      *http.Request
@@ -102,7 +102,8 @@ func (p *verifyPage) wrong() {
 }
 
 func (p *verifyPage) post(token string) {
-	// There is no cookie to ride on; a form on a foreign page is refused all the same, where the browser tells.
+	// There is no cookie that a forged request could use; a form from another site is still refused if the browser
+	// reports it.
 	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
 		return

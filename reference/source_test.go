@@ -44,7 +44,7 @@ var banned = []struct {
 		"provider/quiz.go": "draws decoys, the same for the same quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
 		"notify/deliver.go": "spreads attempts in time", "db/postgres.go": "spreads attempts in time", "db/store.go": "chooses one of the decoys",
 	}},
-	{"text/template", "text that becomes markup", map[string]string{"notify/words.go": "the plain part of a mail, and texts"}},
+	{"text/template", "text that becomes markup", map[string]string{"notify/templates.go": "the plain part of a mail, and texts"}},
 }
 
 // TestTheProgramDoesWithout reads what the program is written with: no commands, no parsers that fetch, no broken

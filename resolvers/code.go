@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// What the payloads about one kind of record have in common, in their order.
+// The common fields of the payloads for one kind of record, in their order.
 type (
 	emailAnswer struct {
 		EmailVerification *domain.EmailVerification
@@ -33,7 +33,7 @@ type (
 	}
 )
 
-// emailPayload makes the payload of a mutation out of what the rules answered.
+// emailPayload returns the payload of a mutation from the result of the rules.
 func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPayload](
 	out domain.Outcome[domain.EmailVerification], err error,
 ) (*P, error) {
@@ -45,7 +45,7 @@ func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPay
 	return &payload, nil
 }
 
-// phonePayload makes the payload of a mutation out of what the rules answered.
+// phonePayload returns the payload of a mutation from the result of the rules.
 func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePayload](
 	out domain.Outcome[domain.PhoneVerification], err error,
 ) (*P, error) {
@@ -57,7 +57,7 @@ func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePay
 	return &payload, nil
 }
 
-// devicePayload makes the payload of a mutation out of what the rules answered.
+// devicePayload returns the payload of a mutation from the result of the rules.
 func devicePayload[P graph.RegisterDevicePayload | graph.RevokeDevicePayload](out domain.Outcome[domain.Device], err error) (*P, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -67,7 +67,7 @@ func devicePayload[P graph.RegisterDevicePayload | graph.RevokeDevicePayload](ou
 	return &payload, nil
 }
 
-// challengePayload makes the payload of createDeviceChallenge.
+// challengePayload returns the payload of createDeviceChallenge.
 func challengePayload(out domain.Outcome[domain.DeviceChallenge], err error) (*graph.CreateDeviceChallengePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -78,7 +78,7 @@ func challengePayload(out domain.Outcome[domain.DeviceChallenge], err error) (*g
 	}, nil
 }
 
-// twoFactorPayload makes the payload of a mutation out of what the rules answered.
+// twoFactorPayload returns the payload of a mutation from the result of the rules.
 func twoFactorPayload[P graph.OpenTwoFactorRequestPayload | graph.ApproveTwoFactorRequestPayload | graph.RejectTwoFactorRequestPayload](
 	out domain.Outcome[domain.TwoFactorRequest], err error,
 ) (*P, error) {
@@ -90,7 +90,7 @@ func twoFactorPayload[P graph.OpenTwoFactorRequestPayload | graph.ApproveTwoFact
 	return &payload, nil
 }
 
-// stateField is a field of a list whose records call their state status.
+// stateField returns the name of a list field for records whose state is called status.
 func stateField[S ~string](word S) string {
 	if word == "STATUS" {
 		return "state"
@@ -98,7 +98,7 @@ func stateField[S ~string](word S) string {
 	return orderField(word)
 }
 
-// devices compiles the arguments to the query.
+// devices converts the arguments to a query.
 func (r *resolver) devices(
 	ctx context.Context, page domain.Paging, where *graph.DeviceWhere, orderBy []*graph.DeviceOrder,
 ) (listing.Page[domain.Device], error) {
@@ -146,7 +146,7 @@ func deviceConnection(page listing.Page[domain.Device], err error) (*graph.Devic
 	return out, nil
 }
 
-// twoFactorRequests compiles the arguments to the query.
+// twoFactorRequests converts the arguments to a query.
 func (r *resolver) twoFactorRequests(
 	ctx context.Context, page domain.Paging, where *graph.TwoFactorRequestWhere, orderBy []*graph.TwoFactorRequestOrder,
 ) (listing.Page[domain.TwoFactorRequest], error) {

@@ -1,9 +1,9 @@
 package resolvers
 
-// TopLevel is a code of a refusal of the whole request, for the documentation.
+// TopLevel describes the code of a top-level error for the documentation.
 type TopLevel struct{ Code, Meaning, Remedy string }
 
-// TopLevels lists every `extensions.code` that a top-level error can have.
+// TopLevels returns every `extensions.code` of a top-level error.
 func TopLevels() []TopLevel {
 	return []TopLevel{
 		{codeUnauthenticated, "No token came, or none that is believed; or the session that it speaks for is over.", "Send a valid access token."},

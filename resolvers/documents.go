@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// trusted serves no document but those of the institution: by their id, by their SHA-256, or as they are.
+// trustedDocuments serves only the documents of the institution: by their id, by their SHA-256, or in full.
 type trustedDocuments struct{ byID map[string]string }
 
 func newTrustedDocuments(documents map[string]string) *trustedDocuments {
@@ -23,13 +23,13 @@ func newTrustedDocuments(documents map[string]string) *trustedDocuments {
 	return t
 }
 
-// ExtensionName is for gqlgen.
+// ExtensionName implements graphql.HandlerExtension.
 func (*trustedDocuments) ExtensionName() string { return "TrustedDocuments" }
 
-// Validate is for gqlgen.
+// Validate implements graphql.HandlerExtension.
 func (*trustedDocuments) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters puts the document in the place of its id.
+// MutateOperationParameters replaces the id of a document by the document.
 func (t *trustedDocuments) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
 	id := documentID(params)
 	if id == "" {
@@ -43,19 +43,20 @@ func (t *trustedDocuments) MutateOperationParameters(_ context.Context, params *
 	return nil
 }
 
-// remembering is automatic persisted queries: a document once sent with its SHA-256 is later served by that alone.
+// persistedQueries implements automatic persisted queries: a document that was sent once with its SHA-256 can later be
+// requested by the hash alone.
 type persistedQueries struct{ texts graphql.Cache[string] }
 
-// ExtensionName is for gqlgen.
+// ExtensionName implements graphql.HandlerExtension.
 func (persistedQueries) ExtensionName() string { return "PersistedQueries" }
 
-// Validate is for gqlgen.
+// Validate implements graphql.HandlerExtension.
 func (persistedQueries) Validate(graphql.ExecutableSchema) error { return nil }
 
-// notPersisted is the word by which clients know that they shall send the document.
+// notPersisted is the error message on which clients send the document.
 const notPersisted = "PersistedQueryNotFound"
 
-// MutateOperationParameters puts the document in the place of its hash.
+// MutateOperationParameters replaces the hash of a document by the document.
 func (r persistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	id := documentID(params)
 	switch {
@@ -74,7 +75,7 @@ func (r persistedQueries) MutateOperationParameters(ctx context.Context, params 
 	return nil
 }
 
-// documentID is the name of a document that a request gives: documentId, or the hash of the extension persistedQuery.
+// documentID returns the id of the requested document: documentId, or the hash of the extension persistedQuery.
 func documentID(params *graphql.RawParams) string {
 	if id, ok := params.Extensions["documentId"].(string); ok && id != "" {
 		return id

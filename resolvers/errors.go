@@ -20,7 +20,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// The codes of top-level errors: all that there are (GraphQL contract, rules).
+// The codes of top-level errors (GraphQL contract, rules).
 const (
 	codeUnauthenticated = "UNAUTHENTICATED"
 	codeForbidden       = "FORBIDDEN"
@@ -31,8 +31,8 @@ const (
 	codeInternal        = "INTERNAL"
 )
 
-// problemsOf parts what the rules answered: problems for the payload, or an error for the top level, which is for
-// who may not ask at all and for what is wrong with the server itself.
+// problemsOf divides the error of a rule into problems for the payload and an error for the top level, which is for
+// callers without permission and for internal errors.
 func problemsOf(err error) ([]problem.Shape, error) {
 	if err == nil {
 		return []problem.Shape{}, nil
@@ -63,7 +63,7 @@ func topLevel(p *problem.Problem) bool {
 	}
 }
 
-// shapeOf gives the problem of an action; nil where it is allowed. That the caller may not ask is no error here.
+// shapeOf returns the problem of an action, or nil if it is allowed. A missing permission is not an error here.
 func shapeOf(p *problem.Problem) (problem.Shape, error) {
 	switch {
 	case p == nil:
@@ -74,8 +74,8 @@ func shapeOf(p *problem.Problem) (problem.Shape, error) {
 	return p.Shape(), nil
 }
 
-// besides gives the record that stands beside problems: only where the caller was let near it. Who hears that there
-// is no such record, or that the input is malformed, is shown none.
+// recordBeside returns the record next to problems only if the caller has access to it: not if there is no such record
+// or the input is malformed.
 func recordBeside[R any](problems []problem.Shape, record *R) *R {
 	for _, p := range problems {
 		switch p.(type) {
@@ -87,12 +87,12 @@ func recordBeside[R any](problems []problem.Shape, record *R) *R {
 	return record
 }
 
-// refusal is an error of the door itself.
+// refusal returns an error of the handler itself.
 func refusal(code, text string) *gqlerror.Error {
 	return &gqlerror.Error{Message: text, Extensions: map[string]any{"code": code}}
 }
 
-// panicked is a panic on its way to the log.
+// panicError is a recovered panic for the log.
 type panicError struct {
 	value any
 	stack []byte
@@ -104,8 +104,8 @@ func caught(_ context.Context, value any) error {
 	return &panicError{value: value, stack: debug.Stack()}
 }
 
-// present makes of any error what a caller may read. What is neither a refusal nor about the document is an
-// incident: the caller hears its id, the log everything.
+// present converts any error to one that the caller may see. An error that is neither a refusal nor about the document
+// is an incident: the response contains its id, and the log everything else.
 func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
 	var gqlErr *gqlerror.Error
 	if !errors.As(err, &gqlErr) {
@@ -146,7 +146,7 @@ func (h *handler) presentProblem(ctx context.Context, out *gqlerror.Error, p *pr
 		code = codeForbidden
 	case problem.Limited:
 		code = codeRateLimited
-	default: // a malformed argument of a query: problems of mutations are in their payloads
+	default: // a malformed argument of a query; the problems of mutations are in their payloads
 	}
 	_ = problem.Note(ctx, p)
 	out.Message, out.Extensions = p.Text(), map[string]any{"code": code}
@@ -167,14 +167,14 @@ func (h *handler) incident(ctx context.Context, out *gqlerror.Error, err error) 
 	out.Extensions = map[string]any{"code": codeInternal, "incident": id}
 }
 
-// presentDocument words what is wrong with a document or its variables. Texts of the libraries are used only where
-// they repeat no value of the caller and no name of a Go type.
+// presentDocument sets the text of an error in a document or its variables. The texts of the libraries are used only if
+// they contain neither a value of the caller nor the name of a Go type.
 func (h *handler) presentDocument(ctx context.Context, out, original *gqlerror.Error) {
 	code, _ := original.Extensions["code"].(string)
 	out.Extensions = map[string]any{"code": codeBadDocument}
 	switch {
 	case code != errcode.ParseFailed && code != errcode.ValidationFailed:
-		out.Message, out.Extensions = original.Message, original.Extensions // our own
+		out.Message, out.Extensions = original.Message, original.Extensions // an error of this package
 	case strings.HasPrefix(original.Message, "exceeded token limit"):
 		out.Message, out.Extensions = "The document is too long.", map[string]any{"code": codeTooComplex}
 	case code == errcode.ParseFailed:
@@ -183,7 +183,7 @@ func (h *handler) presentDocument(ctx context.Context, out, original *gqlerror.E
 		out.Path = nil
 		out.Message = h.variableMessage(ctx, original)
 	case original.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(original.Message, `Field "`):
-		// What begins so names a member that is missing or unknown; the others repeat the value.
+		// Messages with this prefix name a missing or unknown member; the others contain the value.
 		out.Message = "A value is not of the type that is asked for."
 	case original.Rule == "":
 		out.Message = "The document has no operation, or none of the name."
@@ -196,8 +196,8 @@ func (h *handler) presentDocument(ctx context.Context, out, original *gqlerror.E
 	}
 }
 
-// variableMessage says what is wrong with a variable. A member that is none is named only to who may know the members:
-// with a bracket in the wrong place it could be a value.
+// variableMessage describes an invalid variable. It names an unknown member only to callers that may see the schema:
+// with a misplaced bracket the name could be a value.
 func (h *handler) variableMessage(ctx context.Context, original *gqlerror.Error) string {
 	path, ending := original.Path[1:], " is not valid."
 	switch original.Message {
@@ -214,7 +214,7 @@ func (h *handler) variableMessage(ctx context.Context, original *gqlerror.Error)
 	return "The variable $" + dottedPath(path) + ending
 }
 
-// maxMessage bounds what is repeated of a document.
+// maxMessage is the maximum number of bytes of a document that an error repeats.
 const maxMessage = 300
 
 func shorten(text string) string {
@@ -224,13 +224,13 @@ func shorten(text string) string {
 	return string([]rune(text)[:maxMessage]) + "…"
 }
 
-// argumentsFailed reports whether the field's arguments could not be read: then it has none.
+// hasInvalidArguments reports whether the arguments of the field could not be decoded.
 func hasInvalidArguments(ctx context.Context) bool {
 	f := graphql.GetFieldContext(ctx)
 	return f != nil && f.Field.Field != nil && len(f.Field.Arguments) > 0 && f.Args == nil
 }
 
-// dotted writes a path with dots.
+// dottedPath returns a path with dots.
 func dottedPath(path ast.Path) string {
 	parts := make([]string, 0, len(path))
 	for _, p := range path {

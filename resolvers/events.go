@@ -8,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// eventTerms are the conditions on events, whatever kind of record they are about.
+// eventTerms are the conditions on events of any kind of record.
 type eventTerms struct {
 	id, subjectID, actor *graph.IDWhere
 	name                 *graph.NameWhere
@@ -98,7 +98,7 @@ func (c *whereCompiler) twoFactorRequestEvent(w *graph.TwoFactorRequestEventWher
 	return listing.All(all.of...)
 }
 
-// events compiles the arguments to the query.
+// events converts the arguments to a query.
 func (r *resolver) events(
 	ctx context.Context, page domain.Paging, where *graph.LifecycleEventWhere, orderBy []*graph.LifecycleEventOrder,
 ) (listing.Page[domain.LifecycleEvent], error) {
@@ -110,7 +110,7 @@ func (r *resolver) events(
 	if q.Where = c.lifecycleEvent(where, 1); c.err != nil {
 		return listing.Page[domain.LifecycleEvent]{}, c.err
 	}
-	for _, o := range orderBy { // the first decides: no two events stand in one place
+	for _, o := range orderBy { // the first key decides, because no two events have the same position
 		if q.Order == nil {
 			q.Order = domain.FeedOrder(o.Direction == graph.OrderDirectionDesc)
 		}
@@ -118,7 +118,7 @@ func (r *resolver) events(
 	return groupPage[domain.LifecycleEvent](ctx)(r.Service.LifecycleEvents(ctx, q))
 }
 
-// follow begins a subscription to the events that the caller's where selects. kind is that of the records; empty: all.
+// follow starts a subscription to the events that match where. kind is the kind of their records; empty for all.
 func follow[W any](
 	ctx context.Context, r *resolver, operation string, kind domain.Kind, compile func(*whereCompiler, *W, int) listing.Predicate,
 	where *W, after *string,

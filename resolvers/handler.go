@@ -26,53 +26,53 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// Options are what the door works with.
+// Options configures the handler.
 type Options struct {
-	// Service is the rules, complete: New takes a copy. Required.
+	// Service holds the rules; New makes a copy. Required.
 	Service *domain.Service
-	// Log hears of incidents; required.
+	// Log receives incidents; required.
 	Log *slog.Logger
-	// Now is the clock; nil: that of Service.
+	// Now returns the current time; by default that of Service.
 	Now func() time.Time
-	// Development shows everybody the schema, and what a wrong name may have been meant for.
+	// Development shows the schema to every caller, and adds suggestions to errors.
 	Development bool
-	// TrustedDocuments, by id, are then all that is served; nil: every document is.
+	// TrustedDocuments maps ids to documents. If not nil, only these documents are served.
 	TrustedDocuments map[string]string
-	// Version, Commit and Go are those of the program.
+	// Version, Commit and Go describe the program.
 	Version, Commit, Go string
-	// Limits bound what a request may ask for; the zero value: DefaultLimits.
+	// Limits restricts requests; the zero value means DefaultLimits.
 	Limits Limits
-	// Preflight answers OPTIONS; nil: nobody does.
+	// Preflight handles OPTIONS; if nil, the method is not allowed.
 	Preflight http.Handler
-	// Origins are the browser origins that may open a WebSocket.
+	// Origins lists the browser origins that may open a WebSocket.
 	Origins []string
-	// Authenticate tells who an Authorization value is that did not come as a header; nil: nobody new.
+	// Authenticate returns the actor for an Authorization value that was not sent as a header; if nil, such values are
+	// ignored.
 	Authenticate func(ctx context.Context, authorization string) domain.Actor
-	// generated leaves everything to the generated executor; tests compare with it.
+	// generated disables the plans and uses only the generated executor; tests compare the two.
 	generated bool
 }
 
-// Sizes of the caches, in documents. A document is at most Limits.Body long, so they stay within some tens of
-// megabytes whatever strangers send.
+// The sizes of the caches in documents. A document is at most Limits.Body long, so the caches are limited to some tens
+// of megabytes whatever clients send.
 const (
 	parsedDocuments    = 256
 	persistedDocuments = 256
 )
 
-// maxErrors bounds what one answer says: a document can be wrong in thousands of places.
+// maxErrors is the maximum number of errors in a response, because a document can be invalid in thousands of places.
 const maxErrors = 5
 
 // The media types of GraphQL over HTTP.
 const (
 	typeResponse = "application/graphql-response+json"
 	typeJSON     = "application/json"
-	// typeAny is typeJSON for what succeeds, which every client reads, and typeResponse with its statuses for the rest.
+	// typeAny is typeJSON for success, which every client can read, and typeResponse with its statuses otherwise.
 	typeAny = "*/*"
 )
 
 type handler struct {
-	// executor is for everybody; helpful says what a wrong name may have been meant for, to those who are shown the
-	// schema anyway.
+	// executor serves all callers; helpful adds suggestions for callers that may see the schema.
 	executor    *executor.Executor
 	helpful     *executor.Executor
 	log         *slog.Logger
@@ -86,8 +86,8 @@ type handler struct {
 	authenticate func(context.Context, string) domain.Actor
 }
 
-// New is the handler of /graphql: GraphQL over HTTP, by POST, and by GET for queries. Who asks stands in the context
-// (domain.WithActor); a token that came and was refused fails the whole request.
+// New returns the handler of /graphql: GraphQL over HTTP, by POST, and by GET for queries. The caller is in the context
+// (domain.WithActor); a rejected token fails the whole request.
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = o.Service.Now
@@ -133,7 +133,7 @@ func New(o Options) http.Handler {
 	return h
 }
 
-// ServeHTTP answers one request. Cheap checks come first.
+// ServeHTTP handles one request. The cheap checks come first.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isWebSocketUpgrade(r) {
 		h.connect(w, r)
@@ -176,8 +176,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.execute(a, r, params)
 }
 
-// unsuggesting are the rules of validation without those that look for what a wrong word may have been meant for: that
-// tells of the schema, and takes long where the word is long. SetDisableSuggestion does the same with the others.
+// rulesWithoutSuggestions returns the validation rules without those that search for similar names: suggestions reveal
+// the schema, and are slow for long names. SetDisableSuggestion does the same for the others.
 func rulesWithoutSuggestions() *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
@@ -186,12 +186,12 @@ func rulesWithoutSuggestions() *rules.Rules {
 	return r
 }
 
-// showsSchema reports whether the caller is shown what the schema has.
+// showsSchema reports whether the caller may see the schema.
 func (h *handler) showsSchema(ctx context.Context) bool {
 	return h.development || domain.ActorFrom(ctx).SeesAll()
 }
 
-// refuse fails the whole request of a caller whose token was not believed, open fields and all.
+// refuse fails the whole request of a caller whose token was rejected, including public fields.
 func (h *handler) refuse(a *answer, r *http.Request, p *problem.Problem) {
 	err := h.present(r.Context(), p)
 	status := statusOf(err)
@@ -201,7 +201,7 @@ func (h *handler) refuse(a *answer, r *http.Request, p *problem.Problem) {
 	a.fail(status, err)
 }
 
-// operation makes out what is asked for, or what is wrong with it.
+// operation parses and validates the requested operation.
 func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	chosen := h.executor
 	if h.showsSchema(ctx) {
@@ -211,7 +211,7 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*gr
 	if errs == nil {
 		return op, nil
 	}
-	errs = errs[:min(len(errs), maxErrors)] // there can be one for each two fields
+	errs = errs[:min(len(errs), maxErrors)] // there can be one for each pair of fields
 	return nil, h.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors
 }
 
@@ -234,7 +234,7 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 	}
 	next, ctx := h.executor.DispatchOperation(ctx, op)
 	switch reply := next(ctx); {
-	case reply == nil: // the caller is gone
+	case reply == nil: // the caller has disconnected
 		a.fail(http.StatusServiceUnavailable, h.present(ctx, context.Canceled))
 	case reply.Data == nil:
 		a.request(reply.Errors)
@@ -245,7 +245,7 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 	}
 }
 
-// read takes the request apart, without a word of it in any error.
+// read parses the request. Its errors contain no part of it.
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, int, *gqlerror.Error) {
 	if r.Method == http.MethodGet {
 		return h.readQuery(r)
@@ -269,9 +269,9 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPara
 	return in.params(r)
 }
 
-// isJSON reports whether a Content-Type is that of JSON in UTF-8.
+// isJSON reports whether a Content-Type is JSON in UTF-8.
 func isJSON(contentType string) bool {
-	if contentType == typeJSON { // as nearly all say it
+	if contentType == typeJSON { // the common case
 		return true
 	}
 	media, parameters, err := mime.ParseMediaType(contentType)
@@ -321,7 +321,7 @@ func (in *request) params(r *http.Request) (*graphql.RawParams, int, *gqlerror.E
 	return p, 0, nil
 }
 
-// decode reads exactly one JSON object.
+// decode decodes exactly one JSON object.
 func decode(text []byte, into any) bool {
 	text = bytes.TrimLeft(text, " \t\r\n")
 	if len(text) == 0 || text[0] != '{' {
@@ -336,8 +336,8 @@ func decode(text []byte, into any) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// negotiate picks the media type of the answer: the one the caller likes best, of two alike the first named. Who says
-// nothing, or takes anything, is answered by typeAny (docs/decisions/0012-graphql-over-http.md).
+// negotiate returns the media type of the response: the preferred one, or the first of several with the same
+// preference. If the caller accepts anything or does not say, it is typeAny (docs/decisions/0012-graphql-over-http.md).
 func negotiate(accept []string) (media string, ok bool) {
 	switch {
 	case len(accept) == 0:
@@ -371,21 +371,21 @@ func negotiate(accept []string) (media string, ok bool) {
 	return media, best > 0
 }
 
-// answer writes the reply, in typeResponse, typeJSON or typeAny.
+// answer writes the response as typeResponse, typeJSON or typeAny.
 type answer struct {
 	w     http.ResponseWriter
 	media string
-	// events is set where the caller takes server-sent events, eventsOnly where nothing else will do.
+	// events is true if the caller accepts server-sent events, and eventsOnly if it accepts nothing else.
 	events, eventsOnly bool
 }
 
-// fail answers what never became a GraphQL request: the status says so whatever the media type is.
+// fail responds to what is not a GraphQL request: the status reports the error for every media type.
 func (a *answer) fail(status int, err *gqlerror.Error) {
 	a.write(status, gqlerror.List{err}, nil)
 }
 
-// request answers a GraphQL request that was not executed. In application/json that is a reply like any other
-// (GraphQL over HTTP, status codes). A hash that is not known yet is no failure but a step of its protocol.
+// request responds to a GraphQL request that was not executed. In application/json it is a response like any other
+// (GraphQL over HTTP, status codes). An unknown hash is not a failure but a step of its protocol.
 func (a *answer) request(errs gqlerror.List) {
 	status := http.StatusOK
 	if a.media != typeJSON && len(errs) > 0 && errs[0].Message != notPersisted {
@@ -394,7 +394,7 @@ func (a *answer) request(errs gqlerror.List) {
 	a.write(status, errs, nil)
 }
 
-// statusOf is the status of an error that leaves no data.
+// statusOf returns the status for an error without data.
 func statusOf(err *gqlerror.Error) int {
 	switch err.Extensions["code"] {
 	case codeUnauthenticated:
@@ -411,11 +411,11 @@ func statusOf(err *gqlerror.Error) int {
 	return http.StatusBadRequest
 }
 
-// wholeAnswer is up to where net/http counts the bytes of an answer itself. That is cheaper: with one field more the head is
-// a larger kind of map.
+// wholeAnswer is the size up to which net/http sets Content-Length itself. That is cheaper: one more header field makes
+// the header a larger kind of map.
 const wholeAnswer = 2048
 
-// write sends the reply. The data is JSON already and is not looked at again.
+// write writes the response. The data is encoded already and is written unchanged.
 func (a *answer) write(status int, errs gqlerror.List, data json.RawMessage) {
 	head, body := []byte(`{"data":`), []byte(data)
 	switch {
@@ -431,7 +431,7 @@ func (a *answer) write(status int, errs gqlerror.List, data json.RawMessage) {
 	case data == nil:
 		head = []byte{'{'}
 	}
-	body = append(body, '}') // the room is there, and a large reply is not copied
+	body = append(body, '}') // the capacity is reserved, so a large response is not copied
 	media := a.media
 	if media == typeAny {
 		media = typeResponse

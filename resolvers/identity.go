@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// contactAnswer is what the payloads of the contact mutations have in common, in their order.
+// contactAnswer holds the common fields of the contact payloads, in their order.
 type contactAnswer struct {
 	Contact  *domain.Contact
 	Problems []problem.Shape
@@ -34,7 +34,7 @@ func reportPayload(out domain.Outcome[domain.FraudRiskReport], err error) (*grap
 	return &graph.CreateFraudRiskReportPayload{FraudRiskReport: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
 }
 
-// quizAnswer is what the payloads of the quiz mutations have in common, in their order.
+// quizAnswer holds the common fields of the quiz payloads, in their order.
 type quizAnswer struct {
 	Quiz     *domain.Quiz
 	Problems []problem.Shape
@@ -70,7 +70,7 @@ func approvalPayload(out domain.Outcome[domain.Approval], err error) (*graph.Cre
 	return &graph.CreateApprovalPayload{Approval: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
 }
 
-// unlessUnlinked makes null of a contact that is not there, or not the caller's to see.
+// nilIfUnlinked returns nil for a contact that does not exist or is not visible to the caller.
 func nilIfUnlinked(v *domain.ContactVerification, err error) (*domain.ContactVerification, error) {
 	if problem.Has(err, problem.InvalidContactLink) {
 		return nil, nil
@@ -78,7 +78,7 @@ func nilIfUnlinked(v *domain.ContactVerification, err error) (*domain.ContactVer
 	return v, err
 }
 
-// keyset is the query of a connection.
+// keyset returns the query of a connection.
 func keyset[O any](page domain.Paging, where listing.Predicate, err error, orderBy []O, key func(O) listing.Order) (listing.Query, error) {
 	if err != nil {
 		return listing.Query{}, err
@@ -91,7 +91,7 @@ func keyset[O any](page domain.Paging, where listing.Predicate, err error, order
 	return q, err
 }
 
-// sorted is a key of an order. The state of reports and quizzes has a longer name in lists.
+// sorted returns a sort key. The state of reports and quizzes has a longer name in lists.
 func sorted[S ~string](field S, direction graph.OrderDirection, state string) listing.Order {
 	name := orderField(field)
 	if name == "state" {
@@ -252,7 +252,7 @@ func approvalConnection(page listing.Page[domain.Approval], err error) (*graph.A
 	return out, nil
 }
 
-// tokenOrNone is a token that there may not be.
+// tokenOrNone returns a token that may be absent.
 func tokenOrNone(token string, err error) (*string, error) {
 	if strings.TrimSpace(token) == "" {
 		return nil, err

@@ -9,14 +9,14 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// invitationAnswer is what the payloads of the invitation mutations have in common, in their order.
+// invitationAnswer holds the common fields of the invitation payloads, in their order.
 type invitationAnswer struct {
 	Invitation *domain.Invitation
 	Problems   []problem.Shape
 	Replayed   bool
 }
 
-// invitationPayload makes the payload of a mutation out of what the rules answered.
+// invitationPayload returns the payload of a mutation from the result of the rules.
 func invitationPayload[P graph.CreateInvitationPayload | graph.ResendInvitationPayload | graph.RevokeInvitationPayload |
 	graph.VerifyInvitationPayload | graph.CompleteInvitationPayload | graph.UpdateInvitationSecretPayload](
 	out domain.Outcome[domain.Invitation], err error,
@@ -29,7 +29,7 @@ func invitationPayload[P graph.CreateInvitationPayload | graph.ResendInvitationP
 	return &payload, nil
 }
 
-// erasedInvitation makes the payload of deleteInvitation.
+// erasedInvitation returns the payload of deleteInvitation.
 func erasedInvitation(id string) func(domain.Outcome[domain.Invitation], error) (*graph.DeleteInvitationPayload, error) {
 	return func(out domain.Outcome[domain.Invitation], err error) (*graph.DeleteInvitationPayload, error) {
 		problems, err := problemsOf(err)
@@ -46,7 +46,7 @@ func erasedInvitation(id string) func(domain.Outcome[domain.Invitation], error) 
 	}
 }
 
-// invitations compiles the arguments to the query that the REST parameters compile to as well.
+// invitations converts the arguments to the same query as the REST parameters.
 func (r *resolver) invitations(
 	ctx context.Context, page domain.Paging, where *graph.InvitationWhere, orderBy []*graph.InvitationOrder,
 ) (listing.Page[domain.Invitation], error) {

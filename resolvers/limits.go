@@ -18,36 +18,37 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Limits bound what one request may ask for. They hold before anything is done that takes long: the size before
-// the document is read, its counts before it is validated, its complexity before it is executed.
+// Limits restricts a request. The limits are checked before any expensive step: the size before parsing, the counts
+// before validation, the complexity before execution.
 type Limits struct {
-	// Body is the size of a request body, or of a query string, in bytes.
+	// Body is the maximum size of a request body or a query string in bytes.
 	Body int
-	// Tokens is the length of a document in words and signs.
+	// Tokens is the maximum number of tokens in a document.
 	Tokens int
-	// Fields, Aliases and Roots count fields, aliases and root fields of one operation, each fragment as often as it
-	// is spread.
+	// Fields, Aliases and Roots are the maximum numbers of fields, aliases and root fields of an operation; a fragment
+	// counts each time it is spread.
 	Fields, Aliases, Roots int
-	// Depth is how deep fields stand inside fields. The introspection query of the tools is 15 deep.
+	// Depth is the maximum depth of fields. The introspection query of common tools has a depth of 15.
 	Depth int
-	// Directives counts directives in the document.
+	// Directives is the maximum number of directives in a document.
 	Directives int
-	// Repeats counts the pairs of fields in an operation and the fragments that have one name in the answer: the
-	// validation compares each two that meet. 5,000 are a name that stands there a hundred times.
+	// Repeats is the maximum number of pairs of fields, in an operation and its fragments, that have the same response
+	// name: validation compares each pair. 5,000 pairs are a name that occurs a hundred times.
 	Repeats int
-	// Nesting is how deep lists and objects stand inside one another in an argument or in the variables.
+	// Nesting is the maximum depth of lists and objects in an argument or in the variables.
 	Nesting int
-	// Complexity is what an operation costs: one for each field, times the entries of the list it stands in.
+	// Complexity is the maximum cost of an operation: one for each field, multiplied by the number of entries of its
+	// list.
 	Complexity int
 }
 
-// DefaultLimits are what a client of the playground or of an application does not meet.
+// DefaultLimits are not reached by normal use of the playground or of an application.
 var DefaultLimits = Limits{
 	Body: 64 << 10, Tokens: 2000, Fields: 500, Aliases: 50, Roots: 20, Depth: 15, Directives: 50, Repeats: 5000,
-	Nesting: 72, Complexity: 10_000, // 72: a where as deep as it may be, each level a list in an object
+	Nesting: 72, Complexity: 10_000, // 72: a where of maximum depth, with a list in an object at each level
 }
 
-// guard is the gqlgen extension that holds the limits.
+// guard is the gqlgen extension that enforces the limits.
 type guard struct {
 	limits      Limits
 	development bool
@@ -56,14 +57,14 @@ type guard struct {
 	weights     weights
 }
 
-// ExtensionName is for gqlgen.
+// ExtensionName implements graphql.HandlerExtension.
 func (*guard) ExtensionName() string { return "Limits" }
 
-// Validate is for gqlgen.
+// Validate implements graphql.HandlerExtension.
 func (*guard) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters counts a document that was not seen before. What costs more than its length, the
-// validation, comes after it.
+// MutateOperationParameters checks the counts of a document that is not cached. Validation, which costs more than its
+// length, comes after it.
 func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if params.Query == "" {
 		return refusal(codeBadDocument, "There is no document.")
@@ -90,7 +91,7 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 
 func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
 	c := fieldCounter{doc: doc, fragments: map[string]*counts{}, names: map[string]int{}}
-	for _, f := range doc.Fragments { // also those that nobody spreads
+	for _, f := range doc.Fragments { // also those that are never spread
 		c.directed(f.Directives)
 		if err := g.within(&c, c.fragment(f.Name), false); err != nil {
 			return err
@@ -111,7 +112,7 @@ func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
 	return nil
 }
 
-// within says which limit is broken by what was counted so far.
+// within returns an error for the first limit that the counts exceed.
 func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Error {
 	switch {
 	case c.cyclic:
@@ -134,10 +135,10 @@ func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Erro
 	return nil
 }
 
-// counts are those of a selection set with its fragments.
+// counts are those of a selection set including its fragments.
 type counts struct{ fields, aliases, depth, top int }
 
-// enough is where counting stops: fragments that spread fragments would overflow any number.
+// countLimit is where counting stops: fragments that spread fragments would overflow any integer.
 const countLimit = 1 << 30
 
 func (n *counts) add(m counts) {
@@ -147,11 +148,11 @@ func (n *counts) add(m counts) {
 	n.top = min(n.top+m.top, countLimit)
 }
 
-// counter looks at each fragment once.
+// fieldCounter visits each fragment once.
 type fieldCounter struct {
 	doc       *ast.QueryDocument
 	fragments map[string]*counts // nil while it is being counted
-	names     map[string]int     // how often a name of the answer stands in the fragments and in this operation
+	names     map[string]int     // the occurrences of each response name in the fragments and this operation
 
 	directives, repeats, nesting int
 	cyclic                       bool
@@ -196,7 +197,7 @@ func (c *fieldCounter) directed(list ast.DirectiveList) {
 
 func (c *fieldCounter) valued(v *ast.Value) { c.nesting = max(c.nesting, nesting(v)) }
 
-// nesting is how deep a value of the document is.
+// nesting returns the depth of a value in a document.
 func nesting(v *ast.Value) int {
 	if v == nil || v.Kind != ast.ListValue && v.Kind != ast.ObjectValue {
 		return 0
@@ -208,7 +209,7 @@ func nesting(v *ast.Value) int {
 	return deepest + 1
 }
 
-// shallow reports whether a value of JSON is no deeper than so much.
+// shallow reports whether a JSON value has at most the given depth.
 func shallow(v any, depth int) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -237,7 +238,7 @@ func (c *fieldCounter) fragment(name string) counts {
 	}
 	f := c.doc.Fragments.ForName(name)
 	if f == nil {
-		return counts{} // the validation says so
+		return counts{} // reported by validation
 	}
 	c.fragments[name] = nil
 	n := c.set(f.SelectionSet)
@@ -245,7 +246,7 @@ func (c *fieldCounter) fragment(name string) counts {
 	return n
 }
 
-// MutateOperationContext looks at one operation with its variables.
+// MutateOperationContext checks one operation with its variables.
 func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = !g.development && !domain.ActorFrom(ctx).SeesAll()
 	if op.DisableIntrospection && introspects(op.Operation.SelectionSet) {
@@ -262,7 +263,7 @@ func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 	return nil
 }
 
-// introspects reports whether a root field asks for the schema.
+// introspects reports whether a root field requests the schema.
 func introspects(set ast.SelectionSet) bool {
 	for _, s := range set {
 		switch s := s.(type) {
@@ -283,8 +284,8 @@ func introspects(set ast.SelectionSet) bool {
 	return false
 }
 
-// exact reports whether a value of a variable is what its type says. The library lets pass what GraphQL does not:
-// words of enumerations in any case, numbers as texts, texts as numbers.
+// exact reports whether the value of a variable has exactly its type. The library accepts what GraphQL does not:
+// enumeration values in any case, numbers as strings, strings as numbers.
 func (g *guard) exact(t *ast.Type, value any) bool {
 	if value == nil {
 		return !t.NonNull
@@ -326,7 +327,7 @@ func exactScalar(name string, value any) bool {
 		_, ok := value.(bool)
 		return ok
 	case "Int":
-		if n, ok := value.(int64); ok { // the library has read it already
+		if n, ok := value.(int64); ok { // the library has decoded it already
 			number, isNumber = json.Number(strconv.FormatInt(n, 10)), true
 		}
 		_, err := strconv.ParseInt(number.String(), 10, 32)
@@ -345,8 +346,8 @@ func exactScalar(name string, value any) bool {
 	}
 }
 
-// costed is the schema with what its fields cost that are more than one value: those that are found by looking at
-// their types, so that no new list is forgotten.
+// complexityRules assigns a cost to the fields that return more than one value. They are recognized by their types, so
+// that no new list is missed.
 type complexityRules struct {
 	graphql.ExecutableSchema
 	costs map[fieldName]cost
@@ -356,7 +357,7 @@ type fieldName struct{ object, field string }
 
 type cost func(child int, args map[string]any) int
 
-// Complexity is for gqlgen.
+// Complexity implements graphql.ExecutableSchema.
 func (c complexityRules) Complexity(_ context.Context, object, field string, child int, args map[string]any) (int, bool) {
 	of, ok := c.costs[fieldName{object, field}]
 	if !ok {
@@ -365,7 +366,7 @@ func (c complexityRules) Complexity(_ context.Context, object, field string, chi
 	return of(child, args), true
 }
 
-// brief are the types whose lists are short and come with the record they stand in.
+// brief are the types whose lists are short and loaded with the record.
 var brief = map[string]bool{
 	"Problem": true, "FraudRiskCategory": true, "LifecycleState": true, "LifecycleTransition": true, "QuizQuestion": true,
 }
@@ -391,7 +392,7 @@ func withCosts(schema graphql.ExecutableSchema) complexityRules {
 				c.costs[name] = idsCost
 			case of.Name == "Action":
 				c.costs[name] = fixedCost(verbs[object.Name])
-			default: // a list without pages: seldom longer than a page is by default
+			default: // a list without pages: rarely longer than a page of default size
 				c.costs[name] = fixedCost(defaultPage)
 			}
 		}
@@ -399,13 +400,13 @@ func withCosts(schema graphql.ExecutableSchema) complexityRules {
 	return c
 }
 
-// Default and largest page (GraphQL contract, rules).
+// The default and the maximum page size (GraphQL contract, rules).
 const (
 	defaultPage = 20
 	maxPage     = 100
 )
 
-// objects are the types of the kinds of records.
+// objects maps the kinds of records to their types.
 var objects = map[domain.Kind]string{
 	domain.KindInvitation: "Invitation", domain.KindSession: "Session", domain.KindEmailVerification: "EmailVerification",
 	domain.KindPhoneVerification: "PhoneVerification", domain.KindDevice: "Device", domain.KindTwoFactorRequest: "TwoFactorRequest",
@@ -413,7 +414,7 @@ var objects = map[domain.Kind]string{
 	domain.KindApproval: "Approval",
 }
 
-// verbsOf is how many actions a record has: one for each mutation of its kind.
+// verbsOf returns the number of actions of a record: one for each mutation of its kind.
 func verbsOf(kind domain.Kind) int {
 	m, _ := domain.Lifecycle(kind)
 	verbs := 0
@@ -434,10 +435,10 @@ func idsCost(child int, args map[string]any) int {
 	return times(child+1, max(1, len(ids)))
 }
 
-// pageCost is that of a page. A size that is out of range is refused later, and costs no more than the largest.
+// pageCost returns the cost of a page. An invalid size is refused later, and costs no more than the maximum.
 func pageCost(child int, args map[string]any) int {
 	size := int64(defaultPage)
-	for _, name := range []string{"last", "first"} { // first wins
+	for _, name := range []string{"last", "first"} { // first takes precedence
 		switch n := args[name].(type) {
 		case int64:
 			size = n

@@ -12,26 +12,26 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// loaders are what one root field has read, so that nothing is read once for each entry of a list: what is read together
-// is a group, and what one of a group leads to is read for all of it, with the first who asks. The next root field
-// starts afresh: in a mutation it may have to see what its neighbour did.
+// loaders batches the reads of one root field, so that a list is not read entry by entry: records that were read
+// together are a group, and what one of them leads to is loaded for the whole group at first access. The next root
+// field starts with empty loaders, because in a mutation it may have to see the effects of the previous one.
 type loaders struct {
 	service       *domain.Service
 	accounts      *cache[domain.Account]
 	organizations *cache[domain.Organization]
 
 	mu      sync.Mutex
-	pending []func() // groups that nobody has asked for
+	pending []func() // groups that have not been accessed
 	groups  map[any]*group
 }
 
-// group is records that were read together.
+// group is a set of records that were read together.
 type group struct {
 	members []any
 	edges   sync.Map // *edge by name
 }
 
-// edge is what the members of a group lead to.
+// edge holds what the members of a group lead to.
 type edge[K comparable, V any] struct {
 	once   sync.Once
 	values map[K]V
@@ -43,8 +43,7 @@ type loadersKey struct{}
 
 func newLoaders(s *domain.Service) *loaders { return &loaders{service: s, groups: map[any]*group{}} }
 
-// withLoaders is the root field middleware. Only a query remembers the directory: what a mutation decides, it
-// decides on what is so at that moment.
+// withLoaders is the root field middleware. Only queries cache the directory: a mutation must decide on current data.
 func withLoaders(s *domain.Service) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		l := newLoaders(s)
@@ -60,7 +59,7 @@ func loadersFrom(ctx context.Context) *loaders {
 	return l
 }
 
-// together makes a group of records.
+// registerGroup makes records a group.
 func registerGroup[R comparable](ctx context.Context, records []R) {
 	l := loadersFrom(ctx)
 	if l == nil || len(records) < 2 {
@@ -78,7 +77,7 @@ func registerGroup[R comparable](ctx context.Context, records []R) {
 	})
 }
 
-// paged makes a group of the records of a page, and gives the page.
+// groupPage makes the records of a page a group and returns the page.
 func groupPage[R any](ctx context.Context) func(listing.Page[R], error) (listing.Page[R], error) {
 	return func(page listing.Page[R], err error) (listing.Page[R], error) {
 		registerGroup(ctx, page.Items)
@@ -86,7 +85,7 @@ func groupPage[R any](ctx context.Context) func(listing.Page[R], error) (listing
 	}
 }
 
-// groupOf is the group of a record; one that was read alone is one of its own.
+// groupOf returns the group of a record; a record that was read alone has its own.
 func (l *loaders) groupOf(record any) *group {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,14 +101,15 @@ func (l *loaders) groupOf(record any) *group {
 	return g
 }
 
-// edgeName is the name of an edge of one kind of record: a group may have several kinds with an edge of the same name.
+// edgeName is the name of an edge of one kind of record: a group may contain several kinds with an edge of the same
+// name.
 type edgeName[K comparable, V any] struct{ name any }
 
-// errUnread is what is found where reading for the group has panicked.
+// errLoadPanicked is the result of an edge whose load has panicked.
 var errLoadPanicked = errors.New("resolvers: what the record leads to was not read")
 
-// along finds what a record leads to by the edge of that name, read for its whole group at once. Read gives one value
-// for each, and as many errors, or one for all of them, or none.
+// loadEdge returns what a record leads to by the named edge, loaded for its whole group at once. read returns one value
+// for each key, and one error for each, one for all, or none.
 func loadEdge[K comparable, V any](ctx context.Context, from K, name any, read func(context.Context, []K) ([]V, []error)) (V, error) {
 	g := loadersFrom(ctx).groupOf(from)
 	name = edgeName[K, V]{name}
@@ -147,7 +147,8 @@ func loadEdge[K comparable, V any](ctx context.Context, from K, name any, read f
 	return e.values[from], e.errs[from]
 }
 
-// nodeAlong finds the record whose id a record has; nil where there is none that the caller may see.
+// loadNode returns the record whose id another record contains; nil if it does not exist or is not visible to the
+// caller.
 func loadNode[K comparable](ctx context.Context, from K, name string, id func(K) *string) (domain.Node, error) {
 	return loadEdge(ctx, from, name, func(ctx context.Context, members []K) ([]domain.Node, []error) {
 		ids, places := distinct(members, id)
@@ -157,7 +158,7 @@ func loadNode[K comparable](ctx context.Context, from K, name string, id func(K)
 	})
 }
 
-// distinct gives the ids that members have, each once, and the place of each member's among them, -1 where it has none.
+// distinct returns the distinct ids of the members, and for each member the index of its id, or -1 if it has none.
 func distinct[K any](members []K, id func(K) *string) (ids []string, places []int) {
 	at := map[string]int{}
 	places = make([]int, len(members))
@@ -175,7 +176,7 @@ func distinct[K any](members []K, id func(K) *string) (ids []string, places []in
 	return ids, places
 }
 
-// spread gives each member what was found in its place.
+// spread returns for each member the value at its index.
 func spread[V any](places []int, values []V) []V {
 	out := make([]V, len(places))
 	for i, place := range places {
@@ -186,12 +187,12 @@ func spread[V any](places []int, values []V) []V {
 	return out
 }
 
-// actionsOf says what the caller may do with a record now.
+// actionsOf returns the caller's possible actions on a record.
 func actionsOf(ctx context.Context, r domain.Record) ([]*domain.Action, error) {
 	return pointers(loadEdge(ctx, r, "actions", loadersFrom(ctx).service.ActionsOf))
 }
 
-// timelinePage is a page of timelines, as a query asks for it.
+// timelinePage identifies a page of timelines in a query.
 type timelinePage struct {
 	first, last       int
 	hasFirst, hasLast bool
@@ -199,7 +200,7 @@ type timelinePage struct {
 	withCount         bool
 }
 
-// timelineOf finds a page of a record's timeline.
+// timelineOf returns a page of a record's timeline.
 func timelineOf(ctx context.Context, r domain.Record, page domain.Paging) (listing.Page[domain.LifecycleEvent], error) {
 	name := timelinePage{after: page.After, before: page.Before, withCount: page.WithCount}
 	if page.First != nil {
@@ -222,12 +223,12 @@ func timelineOf(ctx context.Context, r domain.Record, page domain.Paging) (listi
 	})
 }
 
-// subjectOf finds the record that an event is about; nil where there is none that the caller may see.
+// subjectOf returns the record of an event; nil if it does not exist or is not visible to the caller.
 func subjectOf(ctx context.Context, e *domain.LifecycleEvent) (domain.Node, error) {
 	return loadNode(ctx, e, "subject", func(e *domain.LifecycleEvent) *string { return &e.SubjectID })
 }
 
-// contactOf finds the contact that something is about; nil where the caller may not see it.
+// contactOf returns the contact of a record; nil if it is not visible to the caller.
 func contactOf[K comparable](ctx context.Context, from K, id func(K) *string) (*domain.Contact, error) {
 	node, err := loadNode(ctx, from, "contact", id)
 	if c, ok := node.(*domain.Contact); ok && err == nil {
@@ -236,7 +237,7 @@ func contactOf[K comparable](ctx context.Context, from K, id func(K) *string) (*
 	return nil, err
 }
 
-// inviteeVerificationOf finds what was found out about the user who accepted an invitation.
+// inviteeVerificationOf returns the contact verification of the user who accepted an invitation.
 func inviteeVerificationOf(ctx context.Context, i *domain.Invitation) (*domain.ContactVerification, error) {
 	return loadEdge(ctx, i, "inviteeVerification", func(ctx context.Context, list []*domain.Invitation) ([]*domain.ContactVerification, []error) {
 		verifications, err := loadersFrom(ctx).service.InviteeVerifications(ctx, list)
@@ -254,7 +255,7 @@ func inviteeVerificationOf(ctx context.Context, i *domain.Invitation) (*domain.C
 	})
 }
 
-// deliveryOf finds how the newest message about a record goes.
+// deliveryOf returns the delivery state of the latest message about a record.
 func deliveryOf(ctx context.Context, r domain.Record) (*domain.MessageState, error) {
 	return loadEdge(ctx, r, "delivery", func(ctx context.Context, records []domain.Record) ([]*domain.MessageState, []error) {
 		ids := make([]string, len(records))
@@ -275,7 +276,7 @@ func deliveryOf(ctx context.Context, r domain.Record) (*domain.MessageState, err
 	})
 }
 
-// clientOf finds the client that a session is on; nil where there is none that the caller may see.
+// clientOf returns the client of a session; nil if it does not exist or is not visible to the caller.
 func clientOf(ctx context.Context, r *domain.Session) (*domain.Client, error) {
 	return loadEdge(ctx, r, "client", func(ctx context.Context, on []*domain.Session) ([]*domain.Client, []error) {
 		ids, places := distinct(on, func(r *domain.Session) *string { return r.ClientID })
@@ -299,7 +300,7 @@ func clientOf(ctx context.Context, r *domain.Session) (*domain.Client, error) {
 	})
 }
 
-// sessionsOf finds the sessions on a client that the caller may see.
+// sessionsOf returns the sessions of a client that are visible to the caller.
 func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error) {
 	return loadEdge(ctx, c, "sessions", func(ctx context.Context, clients []*domain.Client) ([][]*domain.Session, []error) {
 		ids, places := distinct(clients, func(c *domain.Client) *string { return &c.ID })
@@ -310,7 +311,7 @@ func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error
 		out := make([][]*domain.Session, len(ids))
 		var all []*domain.Session
 		for i, id := range ids {
-			out[i] = append([]*domain.Session{}, byClient[id]...) // none is a list too
+			out[i] = append([]*domain.Session{}, byClient[id]...) // an empty list, not null
 			all = append(all, out[i]...)
 		}
 		registerGroup(ctx, all)
@@ -318,8 +319,8 @@ func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error
 	})
 }
 
-// lastActiveSessionOf finds the session that a client touched last; nil where there is none that the caller may see,
-// and where it is over.
+// lastActiveSessionOf returns the session that a client touched last; nil if it has ended, does not exist or is not
+// visible to the caller.
 func lastActiveSessionOf(ctx context.Context, c *domain.Client) (*domain.Session, error) {
 	n, err := loadNode(ctx, c, "lastActiveSession", func(c *domain.Client) *string { return c.LastActiveSessionID })
 	if r, ok := n.(*domain.Session); ok && r.State.Live() {
@@ -328,7 +329,7 @@ func lastActiveSessionOf(ctx context.Context, c *domain.Client) (*domain.Session
 	return nil, err
 }
 
-// memo remembers what a key stands for, and asks once for each key.
+// cache loads each key at most once.
 type cache[V any] struct{ entries sync.Map }
 
 type memoEntry[V any] struct {
@@ -344,10 +345,10 @@ func (m *cache[V]) get(ctx context.Context, id string, ask func(context.Context,
 	return e.value, e.err
 }
 
-// remembered is a directory that is asked once for each account and organization in one root field of a query.
+// cachedDirectory loads each account and organization at most once in one root field of a query.
 type cachedDirectory struct{ domain.Directory }
 
-// Account finds an account.
+// Account returns an account.
 func (d cachedDirectory) Account(ctx context.Context, id string) (*domain.Account, error) {
 	if l := loadersFrom(ctx); l != nil && l.accounts != nil {
 		return l.accounts.get(ctx, id, d.Directory.Account)
@@ -355,7 +356,7 @@ func (d cachedDirectory) Account(ctx context.Context, id string) (*domain.Accoun
 	return d.Directory.Account(ctx, id)
 }
 
-// Organization finds an organisation.
+// Organization returns an organization.
 func (d cachedDirectory) Organization(ctx context.Context, id string) (*domain.Organization, error) {
 	if l := loadersFrom(ctx); l != nil && l.organizations != nil {
 		return l.organizations.get(ctx, id, d.Directory.Organization)

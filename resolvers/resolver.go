@@ -1,9 +1,8 @@
-// Package resolvers answers GraphQL: each field of the schema that is no plain member of a record is one call of the
-// rules, and handler.go is the door with its limits.
+// Package resolvers serves GraphQL: each field of the schema that is not a plain member of a record is one call of the
+// rules, and handler.go is the HTTP handler with its limits.
 //
-// It knows the schema, the rules and GraphQL over HTTP. It knows no table and no token: who asks stands in the
-// context, and whether something is allowed is the rules' answer. A condition about a subject is in the wrong place
-// here.
+// It knows the schema, the rules and GraphQL over HTTP. It must not know tables or tokens: the caller is in the
+// context, and the rules decide what is permitted. A condition about a subject does not belong here.
 package resolvers
 
 import (
@@ -30,7 +29,7 @@ type resolver struct {
 	version domain.Version
 }
 
-// given is a text that may be absent; the empty one is.
+// optional returns nil for the empty string.
 func optional(text string) *string {
 	if text == "" {
 		return nil
@@ -38,7 +37,7 @@ func optional(text string) *string {
 	return &text
 }
 
-// shown hides a member from a caller who may not see it.
+// ifVisible hides a member from a caller who may not see it.
 func ifVisible(text *string, visible bool) *string {
 	if !visible {
 		return nil
@@ -46,7 +45,7 @@ func ifVisible(text *string, visible bool) *string {
 	return text
 }
 
-// pointers is a list as the generated code wants it.
+// pointers converts a list to the type that the generated code requires.
 func pointers[T any](list []T, err error) ([]*T, error) {
 	out := make([]*T, len(list))
 	for i := range list {
@@ -55,7 +54,7 @@ func pointers[T any](list []T, err error) ([]*T, error) {
 	return out, err
 }
 
-// enumWord is a word of the rules as an enumeration of the schema has it: authorizedSigner is AUTHORIZED_SIGNER.
+// enumValue converts a word of the rules to an enumeration value of the schema: authorizedSigner is AUTHORIZED_SIGNER.
 func enumValue(name string) string {
 	var out strings.Builder
 	for _, c := range name {
@@ -67,7 +66,7 @@ func enumValue(name string) string {
 	return out.String()
 }
 
-// enumWords is enumWord for many; nil stays nil.
+// enumValues is enumValue for a list; nil remains nil.
 func enumValues(names []string) []string {
 	if names == nil {
 		return nil
@@ -79,7 +78,7 @@ func enumValues(names []string) []string {
 	return out
 }
 
-// roles gives the words of a machine their type.
+// roles converts words of a machine to roles.
 func roles(names []string) []domain.Role {
 	out := make([]domain.Role, 0, len(names))
 	for _, w := range names {
@@ -88,7 +87,7 @@ func roles(names []string) []domain.Role {
 	return out
 }
 
-// life is a machine as plain text. Every kind of the schema has one.
+// life returns the machine of a kind as plain text. Every kind of the schema has one.
 func life(m lifecycle.Map, ok bool) (*lifecycle.Map, error) {
 	if !ok {
 		return nil, problem.New(problem.InternalError).Because("The kind has no machine.")
@@ -96,7 +95,7 @@ func life(m lifecycle.Map, ok bool) (*lifecycle.Map, error) {
 	return &m, nil
 }
 
-// unlessMissing makes null of what is not there, or not the caller's to see.
+// nilIfMissing returns nil for what does not exist or is not visible to the caller.
 func nilIfMissing[T any](v T, err error) (T, error) {
 	if err != nil && problem.Of(err).Kind == problem.Missing {
 		var none T
@@ -105,7 +104,7 @@ func nilIfMissing[T any](v T, err error) (T, error) {
 	return v, err
 }
 
-// nodes finds many records. What the caller may not ask for is an error in its place, and null there.
+// nodes returns records by id. A record that the caller may not request is null, with an error at its position.
 func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, error) {
 	if len(ids) > listing.MaxLiterals {
 		return nil, problem.New(problem.InvalidInput).Because("At most %d ids can be asked for at once.", listing.MaxLiterals)
@@ -120,8 +119,8 @@ func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, erro
 	return nodes, nil
 }
 
-// paging gathers the arguments of a connection. All entries are counted only where the caller selects totalCount, and
-// whether there are any on the other side of a cursor is looked up only where he selects that.
+// paging collects the arguments of a connection. Entries are counted only if the caller selects totalCount, and whether
+// there are entries beyond a cursor is looked up only if it selects that.
 func paging(ctx context.Context, first *int, after *string, last *int, before *string) domain.Paging {
 	p := domain.Paging{First: first, Last: last}
 	if after != nil {
@@ -146,7 +145,7 @@ func paging(ctx context.Context, first *int, after *string, last *int, before *s
 	return p
 }
 
-// pageInfo says where a page stands.
+// pageInfo describes the position of a page.
 func pageInfo[R any](page listing.Page[R]) *graph.PageInfo {
 	out := &graph.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrevious}
 	if n := len(page.Cursors); n > 0 {
@@ -171,8 +170,8 @@ func eventConnection(page listing.Page[domain.LifecycleEvent], err error) (*grap
 	return out, nil
 }
 
-// keyed gives an input that has no idempotency key the one of the header, where the document has one root field.
-// Several headers are joined by a line break, which no key may have: the rules refuse it in their own words.
+// withIdempotencyKey sets the idempotency key of an input without one from the header, if the document has one root
+// field. Several headers are joined by a line break, which a key must not contain, so that the rules refuse them.
 func withIdempotencyKey[In any](ctx context.Context, in In) In {
 	op := graphql.GetOperationContext(ctx)
 	header := op.Headers.Values("Idempotency-Key")

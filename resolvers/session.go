@@ -13,14 +13,14 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// sessionAnswer is what the payloads of the session mutations have in common, in their order.
+// sessionAnswer holds the common fields of the session payloads, in their order.
 type sessionAnswer struct {
 	Session  *domain.Session
 	Problems []problem.Shape
 	Replayed bool
 }
 
-// sessionPayload makes the payload of a mutation out of what the rules answered.
+// sessionPayload returns the payload of a mutation from the result of the rules.
 func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | graph.EndSessionPayload | graph.RemoveSessionPayload |
 	graph.TerminateSessionPayload | graph.ResumeSessionPayload | graph.CompleteSessionTaskPayload](
 	out domain.Outcome[domain.Session], err error,
@@ -33,7 +33,7 @@ func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | g
 	return &payload, nil
 }
 
-// endedPayload makes the payload of endOtherSessions.
+// endOtherSessionsPayload returns the payload of endOtherSessions.
 func endOtherSessionsPayload(ctx context.Context) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
 	return func(out domain.Outcome[domain.Session], ended []*domain.Session, err error) (*graph.EndOtherSessionsPayload, error) {
 		problems, err := problemsOf(err)
@@ -42,14 +42,14 @@ func endOtherSessionsPayload(ctx context.Context) func(domain.Outcome[domain.Ses
 		}
 		payload := &graph.EndOtherSessionsPayload{Session: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}
 		if len(problems) == 0 {
-			payload.EndedSessions = append([]*domain.Session{}, ended...) // none is a list too
+			payload.EndedSessions = append([]*domain.Session{}, ended...) // an empty list, not null
 			registerGroup(ctx, payload.EndedSessions)
 		}
 		return payload, nil
 	}
 }
 
-// sessionTokenPayload makes the payload of createSessionToken.
+// sessionTokenPayload returns the payload of createSessionToken.
 func sessionTokenPayload(out domain.Outcome[domain.Session], jwt string, err error) (*graph.CreateSessionTokenPayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -58,7 +58,7 @@ func sessionTokenPayload(out domain.Outcome[domain.Session], jwt string, err err
 	return &graph.CreateSessionTokenPayload{Jwt: optional(jwt), Problems: problems, Replayed: out.Replayed}, nil
 }
 
-// clientTokenPayload makes the payload of createClientToken.
+// clientTokenPayload returns the payload of createClientToken.
 func clientTokenPayload(out domain.Outcome[domain.Client], jwt string, err error) (*graph.CreateClientTokenPayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -69,7 +69,7 @@ func clientTokenPayload(out domain.Outcome[domain.Client], jwt string, err error
 	}, nil
 }
 
-// savedTemplate makes the payload of saveJwtTemplate.
+// saveTemplatePayload returns the payload of saveJwtTemplate.
 func saveTemplatePayload(t *domain.JwtTemplate, err error) (*graph.SaveJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -78,7 +78,7 @@ func saveTemplatePayload(t *domain.JwtTemplate, err error) (*graph.SaveJwtTempla
 	return &graph.SaveJwtTemplatePayload{JwtTemplate: recordBeside(problems, t), Problems: problems}, nil
 }
 
-// deletedTemplate makes the payload of deleteJwtTemplate.
+// deleteTemplatePayload returns the payload of deleteJwtTemplate.
 func deleteTemplatePayload(name string, err error) (*graph.DeleteJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -87,7 +87,7 @@ func deleteTemplatePayload(name string, err error) (*graph.DeleteJwtTemplatePayl
 	return &graph.DeleteJwtTemplatePayload{DeletedJwtTemplateName: ifVisible(&name, len(problems) == 0), Problems: problems}, nil
 }
 
-// shownClaims makes the payload of previewJwtTemplate.
+// previewTemplatePayload returns the payload of previewJwtTemplate.
 func previewTemplatePayload(claims map[string]any, err error) (*graph.PreviewJwtTemplatePayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
@@ -96,14 +96,14 @@ func previewTemplatePayload(claims map[string]any, err error) (*graph.PreviewJwt
 	return &graph.PreviewJwtTemplatePayload{Claims: claims, Problems: problems}, nil
 }
 
-// fromOrigin adds the browser origin that asks for a token.
+// fromOrigin sets the browser origin that requests a token.
 func fromOrigin(ctx context.Context, in domain.CreateSessionTokenInput) domain.CreateSessionTokenInput {
 	in.Origin = graphql.GetOperationContext(ctx).Headers.Get("Origin")
 	return in
 }
 
-// counted is a tree of JSON with numbers in the place of their texts, whole ones as such. The door has refused what
-// is no number.
+// decodeNumbers replaces json.Number in a tree of JSON by numbers, and integers by int64. The handler has refused
+// invalid ones.
 func decodeNumbers[V any](v V) V {
 	out, _ := countedValue(v).(V)
 	return out
@@ -136,7 +136,7 @@ func countedValue(v any) any {
 	return v
 }
 
-// finite reports whether all numbers of a tree of JSON are numbers that a computer has.
+// finite reports whether all numbers of a tree of JSON fit into a float64.
 func finite(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -158,7 +158,7 @@ func finite(v any) bool {
 	return true
 }
 
-// sessions compiles the arguments to the query.
+// sessions converts the arguments to a query.
 func (r *resolver) sessions(
 	ctx context.Context, page domain.Paging, where *graph.SessionWhere, orderBy []*graph.SessionOrder,
 ) (listing.Page[domain.Session], error) {
@@ -172,7 +172,7 @@ func (r *resolver) sessions(
 	for _, o := range orderBy {
 		field := orderField(o.Field)
 		if o.Field == graph.SessionOrderFieldStatus {
-			field = "state" // as every record calls it
+			field = "state" // the name of the field in all other records
 		}
 		q.Order = append(q.Order, listing.Order{Field: field, Desc: o.Direction == graph.OrderDirectionDesc})
 	}

@@ -14,18 +14,18 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// typeEvents is the media type of server-sent events. Subscriptions are told as the protocol GraphQL over SSE has it
-// for connections of their own: events named next and complete.
+// typeEvents is the media type of server-sent events. Subscriptions follow the protocol GraphQL over SSE in distinct
+// connections mode: events named next and complete.
 const typeEvents = "text/event-stream"
 
 const (
-	// beatEvery is how often an idle stream is given a comment, so that no proxy takes it for dead.
+	// heartbeatInterval is how often an idle stream is sent a comment, so that proxies do not close it.
 	heartbeatInterval = 15 * time.Second
-	// stallAfter is how long a client may take nothing before it is given up.
+	// stallTimeout is how long a write may block before the client is disconnected.
 	stallTimeout = 30 * time.Second
 )
 
-// acceptsEvents reports whether the caller names the type of server-sent events.
+// acceptsEvents reports whether the caller accepts server-sent events.
 func acceptsEvents(accept []string) bool {
 	return slices.ContainsFunc(strings.Split(strings.Join(accept, ","), ","), func(part string) bool {
 		name, parameters, err := mime.ParseMediaType(part)
@@ -38,7 +38,7 @@ func acceptsEvents(accept []string) bool {
 	})
 }
 
-// stream answers a subscription with server-sent events, for as long as it lasts.
+// stream serves a subscription as server-sent events until it ends.
 func (h *handler) stream(a *answer, r *http.Request, op *graphql.OperationContext) {
 	if !a.events {
 		a.fail(http.StatusNotAcceptable, refusal(codeBadDocument, "Subscribe with Accept: "+typeEvents+", or over WebSocket."))
@@ -70,11 +70,11 @@ func (h *handler) stream(a *answer, r *http.Request, op *graphql.OperationContex
 		case !s.stopping():
 			w.complete()
 		}
-		return // without "complete" where the server stops: the client comes again, and goes on from its cursor
+		return // without "complete" if the server stops: the client reconnects and continues from its cursor
 	}
 }
 
-// once answers a query or a mutation of a caller who takes nothing but events.
+// writeSingle responds to a query or a mutation of a caller that accepts only events.
 func (a *answer) writeSingle(reply *graphql.Response) {
 	w := openEvents(a.w, func() {})
 	defer w.close()
@@ -87,20 +87,20 @@ type eventWriter struct {
 	mu      sync.Mutex
 	w       http.ResponseWriter
 	control *http.ResponseController
-	// failed is called when nobody reads any more.
+	// failed is called if a write fails.
 	failed func()
 	beat   *time.Timer
 	closed bool
 }
 
-// openEvents begins the answer. The time limits of the connection are for requests that end.
+// openEvents begins the response. The time limits of the connection apply to requests that end, so they are removed.
 func openEvents(w http.ResponseWriter, failed func()) *eventWriter {
 	e := &eventWriter{w: w, control: http.NewResponseController(w), failed: failed}
 	_ = e.control.SetReadDeadline(time.Time{})
 	_ = e.control.SetWriteDeadline(time.Time{})
 	header := w.Header()
 	header.Set("Content-Type", typeEvents+"; charset=utf-8")
-	header.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	header.Set("X-Accel-Buffering", "no") // nginx would buffer events
 	w.WriteHeader(http.StatusOK)
 	e.beat = time.AfterFunc(heartbeatInterval, e.comment)
 	e.comment()
@@ -131,7 +131,7 @@ func (e *eventWriter) write(text string) {
 	if e.closed {
 		return
 	}
-	// A deadline in the past ends a write that takes too long.
+	// A deadline in the past interrupts a write that takes too long.
 	stall := time.AfterFunc(stallTimeout, func() { _ = e.control.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stall.Stop()
 	_, err := e.w.Write([]byte(text))

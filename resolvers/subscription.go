@@ -16,12 +16,12 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// line is what a transport and the resolver of its subscription share, for a channel of events has no room for where
-// an event stands, nor for why there are no more.
+// subscriptionState is shared by a transport and the resolver of its subscription: a channel of events cannot carry the
+// cursor of an event or the reason for its end.
 type subscriptionState struct {
-	// after is where the transport says that the subscriber stopped (Last-Event-ID); nil: it does not say.
+	// after is the cursor of the last event that the subscriber received (Last-Event-ID), or nil.
 	after *string
-	// cursors has one for each event, in their order.
+	// cursors has one entry for each event, in their order.
 	cursors chan string
 
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ type subscriptionState struct {
 
 type lineKey struct{}
 
-// feed brings the events of the rules to the library.
+// feed passes the events of the rules to the library.
 func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan *domain.LifecycleEvent, error) {
 	l, ok := ctx.Value(lineKey{}).(*subscriptionState)
 	if !ok {
@@ -74,8 +74,8 @@ func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan
 	return events, nil
 }
 
-// withEventLoaders gives each event of a subscription loaders of its own, for each shall be seen with what is so at
-// that moment, and lets errors below it know where they are.
+// withEventLoaders gives each event of a subscription its own loaders, because each must be resolved with current data,
+// and adds the path to errors below it.
 func withEventLoaders(s *domain.Service) graphql.ResponseMiddleware {
 	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 		op := graphql.GetOperationContext(ctx)
@@ -89,15 +89,15 @@ func withEventLoaders(s *domain.Service) graphql.ResponseMiddleware {
 	}
 }
 
-// rootsOf are the root fields of a subscription, as its variables leave them.
+// rootsOf returns the root fields of a subscription after its variables are applied.
 func rootsOf(op *graphql.OperationContext) []graphql.CollectedField {
 	return graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})
 }
 
-// subscription is one that has begun.
+// subscription is a subscription in progress.
 type subscription struct {
 	h    *handler
-	ctx  context.Context // it is that of the operation, and lives as long
+	ctx  context.Context // the context of the operation, with the same lifetime
 	next graphql.ResponseHandler
 	line *subscriptionState
 
@@ -107,7 +107,7 @@ type subscription struct {
 	cause            string
 }
 
-// subscribe begins a subscription; the errors are those of one that was refused.
+// subscribe starts a subscription; the errors are those of a refused one.
 func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, transport string, after *string) (*subscription, gqlerror.List) {
 	roots := rootsOf(op)
 	if len(roots) != 1 || strings.HasPrefix(roots[0].Name, "__") {
@@ -130,8 +130,8 @@ func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, t
 	return nil, gqlerror.List{h.present(ctx, context.Canceled)}
 }
 
-// wait gives the next event as JSON, with its cursor. After the last one the body is nil; then the error, where there
-// is one, is the last that the subscriber hears.
+// wait returns the next event as JSON and its cursor. After the last one the body is nil, and the error, if any, is the
+// last message to the subscriber.
 func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error) {
 	reply := s.next(s.ctx)
 	if reply != nil {
@@ -152,16 +152,16 @@ func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error)
 	return nil, "", last
 }
 
-// end notes that it is over.
+// end ends the subscription.
 func (s *subscription) end() {
 	s.h.log.InfoContext(s.ctx, "subscription ended", "transport", s.transport, "field", s.field, "events", s.events,
 		"ms", s.h.now().Sub(s.start).Milliseconds(), "reason", s.cause)
 }
 
-// stopping reports whether the server is about to end.
+// stopping reports whether the server is stopping.
 func (s *subscription) stopping() bool { return s.h.live.Running().Err() != nil }
 
-// bodyOf is a reply as one line of JSON.
+// bodyOf returns a response as one line of JSON.
 func bodyOf(errs gqlerror.List, data json.RawMessage) []byte {
 	body, err := json.Marshal(struct {
 		Errors gqlerror.List   `json:"errors,omitempty"`
@@ -173,7 +173,7 @@ func bodyOf(errs gqlerror.List, data json.RawMessage) []byte {
 	return body
 }
 
-// unauthenticated reports whether the errors say that the caller's token is no longer believed.
+// unauthenticated reports whether the errors say that the caller's token is no longer valid.
 func unauthenticated(errs ...*gqlerror.Error) bool {
 	return slices.ContainsFunc(errs, func(e *gqlerror.Error) bool { return e.Extensions["code"] == codeUnauthenticated })
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// subprotocol is GraphQL over WebSocket, as the library graphql-ws and most others speak it.
+// subprotocol is GraphQL over WebSocket as implemented by the library graphql-ws and most others.
 const subprotocol = "graphql-transport-ws"
 
-// The codes with which the protocol closes a connection.
+// The close codes of the protocol.
 const (
 	closeBadMessage      websocket.StatusCode = 4400
 	closeNotInitialised  websocket.StatusCode = 4401
@@ -34,17 +34,17 @@ const (
 )
 
 const (
-	// initWithin is how long a client may take to begin.
+	// initTimeout is how long a client may take to send connection_init.
 	initTimeout = 10 * time.Second
-	// maxOperations bounds what one connection does at once.
+	// maxOperations is the maximum number of concurrent operations on a connection.
 	maxOperations = 50
-	// maxOperationID bounds the id that a client gives an operation.
+	// maxOperationID is the maximum length of an operation id.
 	maxOperationID = 128
-	// pingEvery is how often a connection is tried, pongWithin how long the answer may take.
+	// pingInterval is how often the connection is checked; pongTimeout is the time limit for the reply.
 	pingInterval, pongTimeout = 25 * time.Second, 15 * time.Second
 )
 
-// upgrades reports whether a request wants to become a WebSocket.
+// isWebSocketUpgrade reports whether a request is an upgrade to WebSocket.
 func isWebSocketUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
@@ -55,27 +55,27 @@ type socket struct {
 	r    *http.Request
 	conn *websocket.Conn
 	// ctx ends with the connection.
-	ctx    context.Context // it is the life of the connection
+	ctx    context.Context // the lifetime of the connection
 	cancel context.CancelFunc
-	// running counts the operations that will end by themselves.
+	// running counts the operations that end by themselves.
 	running sync.WaitGroup
 
 	mu          sync.Mutex
 	initialised bool
 	closing     bool
-	// authorization is what the client said of itself; it is believed anew for each operation.
+	// authorization is the client's Authorization value; it is verified for each operation.
 	authorization string
 	operations    map[string]context.CancelFunc
 }
 
-// message is one of the protocol.
+// message is a message of the protocol.
 type message struct {
 	Type    string          `json:"type"`
 	ID      string          `json:"id,omitempty"`
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// connect makes a WebSocket of a request, and serves it to its end.
+// connect upgrades a request to a WebSocket and serves it until it ends.
 func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 	a := &answer{w: w, media: typeResponse}
 	if !h.fromAllowedOrigin(r) {
@@ -91,10 +91,10 @@ func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // the origin has been looked at
+		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // the origin has been checked
 	})
 	if err != nil {
-		return // answered
+		return // Accept has responded
 	}
 	conn.SetReadLimit(int64(h.limits.Body))
 	s := &socket{h: h, r: r, conn: conn, authorization: r.Header.Get("Authorization"), operations: map[string]context.CancelFunc{}}
@@ -102,8 +102,8 @@ func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 	s.serve()
 }
 
-// fromAllowedOrigin: browsers send an Origin, others need none. In development the server's own pages may be reached
-// by each of its names.
+// fromAllowedOrigin checks the Origin, which browsers send and other clients may omit. In development the server's own
+// pages may be opened under each of its names.
 func (h *handler) fromAllowedOrigin(r *http.Request) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
@@ -163,7 +163,7 @@ func (s *socket) serve() {
 	}
 }
 
-// goAway closes the connection when the server stops, after what will end by itself.
+// goAway closes the connection when the server stops, after the operations that end by themselves.
 func (s *socket) goAway() {
 	s.mu.Lock()
 	s.closing = true
@@ -172,13 +172,13 @@ func (s *socket) goAway() {
 	s.close(websocket.StatusGoingAway, "The server is stopping; connect again")
 }
 
-// close says why, waits for the client's answer, and ends the reading.
+// close sends the reason, waits for the client's close frame, and ends the read loop.
 func (s *socket) close(code websocket.StatusCode, reason string) {
 	_ = s.conn.Close(code, reason)
 	s.cancel()
 }
 
-// send writes a message. A client who takes nothing for long is given up.
+// send writes a message. A client that does not read for too long is disconnected.
 func (s *socket) send(m message) {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *socket) send(m message) {
 	}
 }
 
-// take does what a message asks for; false where it is none of the protocol.
+// handle processes a message. It returns false if the message is not part of the protocol.
 func (s *socket) handle(in message) bool {
 	switch in.Type {
 	case "connection_init":
@@ -215,7 +215,7 @@ func (s *socket) handle(in message) bool {
 	return true
 }
 
-// initialise hears who the client is. The payload is never logged.
+// initialise reads the client's credentials. The payload must not be logged.
 func (s *socket) initialise(payload json.RawMessage) bool {
 	params := map[string]any{}
 	if len(payload) > 0 && string(payload) != "null" && !decode(payload, &params) {
@@ -247,7 +247,7 @@ func (s *socket) initialise(payload json.RawMessage) bool {
 	return true
 }
 
-// actor is who the client is now: a token that was good may be expired, and its session over.
+// actor returns the client's current actor: a token that was valid may have expired, and its session may have ended.
 func (s *socket) actor() domain.Actor {
 	if s.h.authenticate == nil || s.authorization == "" {
 		return domain.ActorFrom(s.ctx)
@@ -255,8 +255,8 @@ func (s *socket) actor() domain.Actor {
 	return s.h.authenticate(s.ctx, s.authorization)
 }
 
-// forbid closes the connection of a client whose token is not believed (any more). With this code clients connect
-// again, with a new token where they have one.
+// forbid closes the connection of a client whose token is not or no longer valid. With this code clients reconnect,
+// with a new token if they have one.
 func (s *socket) forbid(p *problem.Problem) {
 	if p.Kind == problem.Unavailable {
 		s.close(websocket.StatusTryAgainLater, "The token cannot be verified now")
@@ -333,7 +333,7 @@ func (s *socket) operate(ctx context.Context, id string, req request) {
 		return
 	}
 	params.Headers = s.r.Header.Clone()
-	params.Headers.Del("Idempotency-Key") // it was for one request
+	params.Headers.Del("Idempotency-Key") // it applied to one request
 	ctx = graphql.StartOperationTrace(ctx)
 	op, errs := s.h.operation(ctx, params)
 	if errs != nil {
@@ -346,7 +346,7 @@ func (s *socket) operate(ctx context.Context, id string, req request) {
 	}
 	next, ctx := s.h.executor.DispatchOperation(ctx, op)
 	switch reply := next(ctx); {
-	case reply == nil || ctx.Err() != nil: // the client does not want it any more
+	case reply == nil || ctx.Err() != nil: // the client has cancelled it
 	case reply.Data == nil:
 		s.fail(id, reply.Errors...)
 	default:
@@ -358,7 +358,7 @@ func (s *socket) operate(ctx context.Context, id string, req request) {
 func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationContext) {
 	sub, errs := s.h.subscribe(ctx, op, "websocket", nil)
 	if errs != nil {
-		if ctx.Err() == nil { // else the client has thought better of it
+		if ctx.Err() == nil { // otherwise the client has cancelled it
 			s.fail(id, errs...)
 		}
 		return

@@ -10,18 +10,18 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// weights remembers the complexity of operations that no variable changes. It keeps two generations: when the young
-// one is full, the old one is forgotten and the young one is the old one.
+// weights caches the complexity of operations that no variable changes. It keeps two generations: when the young one is
+// full, the old one is dropped and the young one becomes the old one.
 type weights struct {
 	mu         sync.Mutex
 	young, old map[operationKey]int
 }
 
-// weighed is an operation of a document.
+// operationKey identifies an operation of a document.
 type operationKey struct{ document, operation string }
 
-// of is the complexity of an operation. What fields cost depends on sizes of pages and lengths of lists, so an
-// operation weighs the same each time unless a variable is a number or a list.
+// of returns the complexity of an operation. The costs of fields depend on page sizes and list lengths, so the
+// complexity is constant unless a variable is a number or a list.
 func (w *weights) of(ctx context.Context, schema graphql.ExecutableSchema, op *graphql.OperationContext) int {
 	if slices.ContainsFunc(op.Operation.VariableDefinitions, func(v *ast.VariableDefinition) bool {
 		return v.Type.Elem != nil || v.Type.NamedType == "Int" || v.Type.NamedType == "Float"

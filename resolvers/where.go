@@ -10,17 +10,18 @@ import (
 	"github.com/gatehouse/gatehouse/graph"
 )
 
-// maxTerms bounds the conditions of one query: more than any screen has, fewer than a database refuses.
+// maxTerms is the maximum number of conditions in a query: more than any user interface needs, and fewer than a
+// database refuses.
 const maxTerms = 200
 
-// compiler turns a where into a predicate. It stops at the first thing that cannot be meant.
+// whereCompiler converts a where argument to a predicate. It stops at the first invalid condition.
 type whereCompiler struct {
 	service *domain.Service
 	terms   int
 	err     error
 }
 
-// conjunction gathers conditions that must all hold.
+// conjunction collects conditions that must all be true.
 type conjunction struct {
 	*whereCompiler
 	of []listing.Predicate
@@ -98,7 +99,7 @@ func (c *whereCompiler) session(w *graph.SessionWhere, depth int) listing.Predic
 	return listing.All(all.of...)
 }
 
-// goesOn reports whether there is more to compile; not after something that cannot be meant.
+// ok reports whether compilation can continue: not after an invalid condition.
 func (c *whereCompiler) ok(depth int) bool {
 	if depth > listing.MaxNesting {
 		c.refuse("where is nested deeper than the server goes.")
@@ -106,7 +107,7 @@ func (c *whereCompiler) ok(depth int) bool {
 	return c.err == nil
 }
 
-// nested adds the conditions that are made of others.
+// nested adds the conditions that consist of other conditions.
 func nested[W any](all *conjunction, compile func(*W, int) listing.Predicate, depth int, and, or []*W, not *W) {
 	for _, one := range and {
 		all.add(compile(one, depth+1))
@@ -135,7 +136,7 @@ func (c *whereCompiler) fail(err error) {
 	}
 }
 
-// add takes one more condition.
+// add adds a condition.
 func (all *conjunction) add(p listing.Predicate) {
 	if all.terms++; all.terms > maxTerms {
 		all.refuse("where has more conditions than the server takes.")
@@ -144,7 +145,7 @@ func (all *conjunction) add(p listing.Predicate) {
 	all.of = append(all.of, p)
 }
 
-// storable: a database cannot hold, and so cannot be asked about, a NUL.
+// storable refuses texts with NUL, which databases cannot store, and so cannot be queried for.
 func (all *conjunction) storable(texts ...string) {
 	for _, text := range texts {
 		if strings.ContainsRune(text, 0) {
@@ -153,7 +154,7 @@ func (all *conjunction) storable(texts ...string) {
 	}
 }
 
-// words relates a field to words: those of an enumeration, ids and texts. An absent relation asks nothing.
+// enumTerms compares a field with values: of an enumeration, ids or texts. It ignores absent operators.
 func enumTerms[S ~string](all *conjunction, field string, eq, ne *S, in []S) {
 	if eq != nil {
 		all.storable(string(*eq))
@@ -267,7 +268,7 @@ func (all *conjunction) number(field string, w *graph.IntWhere) {
 	}
 }
 
-// orderField is the field of a list by its name in the schema: EMAIL_ADDRESS is emailAddress, and ID the id.
+// orderField returns the list field for its name in the schema: EMAIL_ADDRESS is emailAddress, and ID the id.
 func orderField[S ~string](word S) string {
 	if word == "ID" {
 		return listing.IDField

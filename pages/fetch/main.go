@@ -1,5 +1,6 @@
-// Command fetch takes the files of GraphiQL from npm packages, for go generate. It knows which packages, of which
-// version and with which content; where npm is missing or cannot bring them it says so, and the playground stays what it was: the hand-written console.
+// Command fetch extracts the files of GraphiQL from npm packages for go generate. It knows the packages, their versions
+// and their hashes. If npm is missing or cannot download them, it reports that, and the playground remains the
+// hand-written console.
 package main
 
 import (
@@ -19,15 +20,15 @@ import (
 	"time"
 )
 
-// parcel is one package: what npm packs under its name must have this content, whoever it came from.
+// npmPackage is one package: the archive that npm packs must have this hash, wherever it comes from.
 type npmPackage struct {
 	name, integrity string
-	// take are the files of the package and the names they get here.
+	// files maps the files of the package to their names here.
 	files map[string]string
 }
 
-// parcels are the last line of GraphiQL with files that a browser loads as they are, and the React that it was built
-// for. All are under the MIT license, whose texts go with them.
+// npmPackages are the last line of GraphiQL with files that a browser can load directly, and the React version that it
+// was built for. All are under the MIT license, whose texts are copied with them.
 var npmPackages = []npmPackage{
 	{
 		"graphiql@4.1.2", "sha512-rNlzQIAzm6i2KBXmVQWBgLvt0TloxFVB2d18bukvdsvjEuFDHsKx5IVOomL1W1o5WW+tE54+ioHb2AEKzO2cUg==",
@@ -47,10 +48,10 @@ var npmPackages = []npmPackage{
 	},
 }
 
-// licenses is the file with the license of each package, and the last that is written: with it the folder is whole.
+// licenses is the file with the license of each package. It is written last: if it exists, the directory is complete.
 const licenses = "LICENSES.txt"
 
-// maxFile bounds a file that is taken: the largest has one megabyte.
+// maxFile is the maximum size of a file; the largest has one megabyte.
 const maxFile = 8 << 20
 
 func main() {
@@ -66,7 +67,7 @@ func main() {
 
 var errNoNpm = errors.New("npm is not installed")
 
-// npm packs packages into a folder. No script of a package runs.
+// npm packs packages into a directory. It does not run scripts of the packages.
 func npm(folder string, names ...string) error {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return errNoNpm
@@ -78,7 +79,7 @@ func npm(folder string, names ...string) error {
 	return cmd.Run()
 }
 
-// run fills the folder, unless it holds these very packages already.
+// run fills the directory, unless it contains exactly these packages.
 func run(folder string, pack func(folder string, names ...string) error) error {
 	names, want := make([]string, 0, len(npmPackages)), ""
 	for _, p := range npmPackages {
@@ -97,7 +98,7 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 	case errors.Is(err, errNoNpm):
 		fmt.Println("GraphiQL: npm is not installed, so the playground is the console; nothing was changed.")
 		return nil
-	case err != nil: // no network: a developer on the road goes on working, and the continuous integration's tests tell
+	case err != nil: // no network: a developer can continue to work offline, and the tests of the continuous integration report it
 		fmt.Printf("GraphiQL: npm cannot bring %s (%v); nothing was changed.\n", strings.Join(names, ", "), err)
 		return nil
 	}
@@ -124,7 +125,7 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 	return os.WriteFile(filepath.Join(folder, licenses), []byte(texts), 0o644) //nolint:gosec // the same
 }
 
-// open checks a packed package and adds the wanted files; it gives the license.
+// open verifies a packed package, adds its files to files, and returns the license.
 func (p npmPackage) open(folder string, files map[string][]byte) (string, error) {
 	at := strings.LastIndex(p.name, "@")
 	file := strings.ReplaceAll(strings.TrimPrefix(p.name[:at], "@"), "/", "-") + "-" + p.name[at+1:] + ".tgz"
@@ -140,7 +141,7 @@ func (p npmPackage) open(folder string, files map[string][]byte) (string, error)
 	if err != nil {
 		return "", err
 	}
-	license := "MIT license, as GraphiQL's.\n" // the explorer is of the same repository and has no file of its own
+	license := "MIT license, as GraphiQL's.\n" // the explorer is in the same repository and has no license file of its own
 	copied := 0
 	for archive := tar.NewReader(unzipped); ; {
 		entry, err := archive.Next()
@@ -172,7 +173,7 @@ func (p npmPackage) open(folder string, files map[string][]byte) (string, error)
 	return license, nil
 }
 
-// withoutMap cuts the line that sends a browser's debugger to a source map, which is not taken.
+// withoutMap removes the line that refers a browser's debugger to a source map, which is not copied.
 func withoutMap(content []byte) []byte {
 	if at := bytes.LastIndex(content, []byte("\n//# sourceMappingURL=")); at >= 0 && !bytes.Contains(bytes.TrimSpace(content[at:]), []byte("\n")) {
 		return content[:at+1]

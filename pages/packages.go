@@ -2,14 +2,14 @@ package pages
 
 import "strings"
 
-// Parcel is an npm package of which files are built in.
+// Package is an npm package whose files are embedded.
 type Package struct {
-	// Name has the scope in it, as in @graphiql/plugin-explorer; Integrity is the hash of the package as npm writes it.
+	// Name includes the scope, as in @graphiql/plugin-explorer; Integrity is the hash of the package in npm's format.
 	Name, Version, Integrity string
 }
 
-// Parcels are the npm packages of GraphiQL, from the file that go generate writes beside theirs; none where GraphiQL
-// is not built in.
+// Packages returns the npm packages of GraphiQL, from the file that go generate writes next to theirs; none if GraphiQL
+// is not embedded.
 func Packages() []Package {
 	text, err := playgroundFiles.ReadFile("playground/graphiql/LICENSES.txt")
 	if err != nil {
@@ -18,7 +18,7 @@ func Packages() []Package {
 	return parsePackages(string(text))
 }
 
-// readParcels reads the lines before the licenses: a package with its version, a space, its hash.
+// parsePackages parses the lines before the licenses: a package with its version, a space, its hash.
 func parsePackages(text string) []Package {
 	var out []Package
 	for line := range strings.Lines(text) {
