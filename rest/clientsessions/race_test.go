@@ -45,7 +45,7 @@ func (r *race) post(t *testing.T, action, key string) (status int, code, shown s
 		q.Header.Set("Idempotency-Key", key)
 	}
 	w := httptest.NewRecorder()
-	r.handler.ServeHTTP(w, q)
+	r.Handler().ServeHTTP(w, q)
 	var body struct {
 		Response struct {
 			Status string `json:"status"`

@@ -1,35 +1,24 @@
 package clientsessions_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
-
 	"github.com/gatehouse/gatehouse/domain"
-	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/rest/clientsessions"
+	"github.com/gatehouse/gatehouse/rest/resttest"
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -65,24 +54,53 @@ func credential(id string) string {
 	return token
 }
 
-// world is one server with its own database and clock.
+// document is the OpenAPI document that the dialect serves.
+var document = &resttest.Document{
+	ErrorSchema: "Error",
+	ErrorType: func(body []byte) string {
+		var out struct {
+			Errors []struct {
+				Code string `json:"code"`
+			} `json:"errors"`
+		}
+		if json.Unmarshal(body, &out) != nil || len(out.Errors) == 0 {
+			return ""
+		}
+		return out.Errors[0].Code
+	},
+	Carries: func(r *http.Request, scheme string) bool {
+		cookie, err := r.Cookie("__client")
+		return map[string]bool{
+			"productionBrowser": err == nil && cookie.Value != "",
+			"nativeApp":         r.Header.Get("Authorization") != "",
+			"nativeFlag":        r.URL.Query().Get("_is_native") != "",
+			"devBrowser":        r.URL.Query().Get("__clerk_db_jwt")+r.URL.Query().Get("__dev_session") != "",
+		}[scheme]
+	},
+	Rewrite: func(r *http.Request) {
+		if method := r.URL.Query().Get("_method"); r.Method == http.MethodPost && method != "" {
+			r.Method = strings.ToUpper(method)
+		}
+	},
+}
+
+// world is a server with a customer and two clients.
 type world struct {
-	t       *testing.T
+	*resttest.World
 	kit     *testkit.Kit
-	store   *breakable
 	options clientsessions.Options
-	handler http.Handler
-	log     bytes.Buffer
 	// seen are the ids of each form in the order in which they were seen.
 	seen map[string][]string
-	// whole shows users as they travel.
+	// whole shows users with their members.
 	whole bool
 }
 
-func newWorld(t *testing.T, url string) *world {
+func newWorld(t testing.TB, url string) *world {
 	t.Helper()
 	kit := testkit.New(t, url)
-	w := &world{t: t, kit: kit, seen: map[string][]string{}}
+	w := &world{kit: kit, seen: map[string][]string{}}
+	w.World = &resttest.World{T: t, Document: document, Clock: kit.Clock, Store: &resttest.Store{Store: kit.Store}, Tick: time.Second}
+	w.Setup, w.Expand, w.Normalize, w.Check, w.State = w.do, w.expand, w.normalize, w.check, w.state
 	if err := kit.DB.ImportBatch(t.Context(), []any{
 		&domain.Customer{
 			ID: "alice", Username: "alice", Email: "alice@example.com", EmailVerified: true, Phone: "+15550100",
@@ -91,31 +109,34 @@ func newWorld(t *testing.T, url string) *world {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.store = &breakable{Store: kit.Service.Store}
-	kit.Service.Store, kit.Service.Signer = w.store, signer{}
+	kit.Service.Store, kit.Service.Signer = w.Store, signer{}
 	for _, id := range []string{"laptop", "phone"} {
 		if _, _, err := kit.IssueClientToken(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.options = clientsessions.Options{
-		Service: kit.Service, Now: kit.Clock.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil)), AllowedOrigins: []string{origin},
-	}
-	w.handler = clientsessions.New(w.options)
+	w.options = clientsessions.Options{Service: kit.Service, Now: kit.Clock.Now, Log: w.Logger(), AllowedOrigins: []string{origin}}
+	w.restart()
 	return w
 }
 
-// do makes something happen before the next request: a verb and its objects.
+// restart builds the dialect with the current options.
+func (w *world) restart() {
+	handler := clientsessions.New(w.options)
+	w.Handler = func() http.Handler { return handler }
+}
+
+// do executes a line of the section "settings": a verb and its objects.
 func (w *world) do(line string) {
-	w.t.Helper()
-	words := strings.Fields(w.given(line))
+	w.T.Helper()
+	fields := strings.Fields(w.expand(line))
 	fail := func(err error) {
-		w.t.Helper()
+		w.T.Helper()
 		if err != nil {
-			w.t.Fatalf("%s: %v", line, err)
+			w.T.Fatalf("%s: %v", line, err)
 		}
 	}
-	switch verb, rest := words[0], words[1:]; verb {
+	switch verb, rest := fields[0], fields[1:]; verb {
 	case "login": // USER CLIENT [replace] [task=NAME]
 		in := domain.CreateSessionInput{UserID: rest[0], ClientID: &rest[1]}
 		agent, address := "Mozilla/5.0 (iPhone) Version/17.0 Mobile Safari/605", "192.0.2.9"
@@ -130,7 +151,7 @@ func (w *world) do(line string) {
 		}
 		out, err := w.kit.CreateSession(testkit.Admin(), in)
 		fail(err)
-		w.named("sess", out.Record.ID)
+		w.placeholder("sess", out.Record.ID)
 		w.kit.Clock.Pass(time.Second) // ids of one moment have no order
 	case "terminate":
 		_, err := w.kit.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: rest[0]})
@@ -152,16 +173,16 @@ func (w *world) do(line string) {
 		fail(err)
 		w.kit.Clock.Pass(d)
 	case "broken":
-		w.store.err = map[string]error{"database": problem.New(problem.ServiceUnavailable), "bug": errBug}[rest[0]]
-	case "busy": // so many clients were started from here that no more may be
+		w.Store.Fail(map[string]error{"database": problem.New(problem.ServiceUnavailable), "bug": errBug}[rest[0]])
+	case "busy": // the limit of clients started from one address is reached
 		for range 60 {
 			_, _, err := w.kit.StartClient(context.Background())
 			fail(err)
 		}
-	case "use": // a key, by the client and by the customer, for something that no request of this API is
+	case "use": // a key, by the client and by the customer, for a call that this API has not
 		for _, actor := range []domain.Actor{{ClientKey: "laptop"}, {ID: "alice"}} {
 			id := w.seen["sess"][0]
-			_, err := w.kit.TouchSession(domain.WithActor(w.t.Context(), actor), domain.TouchSessionInput{SessionID: id, IdempotencyKey: &rest[0]})
+			_, err := w.kit.TouchSession(domain.WithActor(w.T.Context(), actor), domain.TouchSessionInput{SessionID: id, IdempotencyKey: &rest[0]})
 			fail(err)
 			w.kit.Clock.Pass(time.Second)
 		}
@@ -169,16 +190,16 @@ func (w *world) do(line string) {
 		w.kit.Settings.PublicURL = "https://gatehouse.test"
 	case "development":
 		w.options.Development = true
-		w.handler = clientsessions.New(w.options)
+		w.restart()
 	case "whole":
 		w.whole = true
 	default:
-		w.t.Fatalf("no such verb: %q", line)
+		w.T.Fatalf("unknown verb %q", line)
 	}
 }
 
-// given puts ids and credentials in the place of their names.
-func (w *world) given(text string) string {
+// expand replaces placeholders with ids and credentials.
+func (w *world) expand(text string) string {
 	for form, ids := range w.seen {
 		for n, id := range ids {
 			text = strings.ReplaceAll(text, fmt.Sprintf("{%s%d}", form, n+1), id)
@@ -194,69 +215,18 @@ func (w *world) given(text string) string {
 	return strings.ReplaceAll(text, "{session token}", session)
 }
 
-// send sends a request as it travels, without Host and Content-Length, and gives the answer in the same form. An answer
-// that the OpenAPI document does not describe is a failure, and so is a request that it does not, unless that is wrong
-// on purpose.
-func (w *world) send(text string, wrong bool) exchange {
-	w.t.Helper()
-	text = w.given(text)
-	request := func() *http.Request {
-		head, body, _ := strings.Cut(strings.TrimSpace(text), "\n\n")
-		raw := head + "\nHost: gatehouse.test\nContent-Length: " + strconv.Itoa(len(body)) + "\n\n"
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n") + body)))
-		if err != nil {
-			w.t.Fatalf("%v: %s", err, text)
-		}
-		return r
+// check verifies what all errors have in common. No line of the log may hold a token.
+func (w *world) check(e *resttest.Exchange) {
+	w.T.Helper()
+	if strings.Contains(w.Log(), credential("laptop")) {
+		w.T.Error("the log holds a token")
 	}
-	recorder := httptest.NewRecorder()
-	w.handler.ServeHTTP(recorder, request())
-	w.kit.Clock.Pass(time.Second)
-
-	out := exchange{status: recorder.Code, header: recorder.Header(), body: recorder.Body.String()}
-	var refusal struct {
-		Errors []struct {
-			Code string `json:"code"`
-		} `json:"errors"`
+	if e.Status >= http.StatusBadRequest && e.Header.Get("Content-Type") != "application/json" {
+		w.T.Errorf("headers: %v", e.Header)
 	}
-	_ = json.Unmarshal(recorder.Body.Bytes(), &refusal)
-	if len(refusal.Errors) > 0 {
-		out.code = refusal.Errors[0].Code
+	if e.Type == "origin_invalid" && e.Header.Get("Access-Control-Allow-Origin") != "" {
+		w.T.Errorf("a page of a forbidden origin may read the response: %v", e.Header)
 	}
-	out.operation = w.validate(request(), out, wrong)
-	out.text = w.normal(out.String())
-	return out
-}
-
-// exchange is an answer.
-type exchange struct {
-	operation string
-	status    int
-	code      string
-	header    http.Header
-	body      string
-	// text is all of it, with ids named.
-	text string
-}
-
-// String is the answer as it travels, with the headers sorted and the body indented.
-func (e exchange) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", e.status, http.StatusText(e.status))
-	for _, name := range slices.Sorted(maps.Keys(e.header)) {
-		for _, value := range e.header[name] {
-			fmt.Fprintf(&b, "%s: %s\n", name, value)
-		}
-	}
-	b.WriteByte('\n')
-	if e.body != "" {
-		var body bytes.Buffer
-		if err := json.Indent(&body, []byte(e.body), "", "  "); err != nil {
-			return b.String() + e.body
-		}
-		b.WriteString(strings.TrimRight(body.String(), "\n") + "\n")
-	}
-	return b.String()
 }
 
 var (
@@ -266,15 +236,16 @@ var (
 	logins = regexp.MustCompile(`sess_activity_[0-9a-z]{26}`)
 )
 
-func (w *world) named(form, id string) string {
+// placeholder returns the placeholder of an id.
+func (w *world) placeholder(form, id string) string {
 	if !slices.Contains(w.seen[form], id) {
 		w.seen[form] = append(w.seen[form], id)
 	}
 	return fmt.Sprintf("{%s%d}", form, slices.Index(w.seen[form], id)+1)
 }
 
-// normal names what is made at random, in the order in which it is seen, and shows tokens by their claims.
-func (w *world) normal(text string) string {
+// normalize replaces random values with placeholders, in the order in which they are seen, and tokens with their claims.
+func (w *world) normalize(text string) string {
 	text = jwts.ReplaceAllStringFunc(text, func(token string) string {
 		parts := strings.Split(token, ".")
 		raw, _ := base64.RawURLEncoding.DecodeString(parts[1])
@@ -288,7 +259,7 @@ func (w *world) normal(text string) string {
 		for _, name := range slices.Sorted(maps.Keys(claims)) {
 			value := fmt.Sprint(claims[name])
 			if name == "jti" || name == "rotating_token" {
-				value = w.named(name, value)
+				value = w.placeholder(name, value)
 			}
 			shown = append(shown, name+"="+value)
 		}
@@ -296,7 +267,7 @@ func (w *world) normal(text string) string {
 	})
 	text = forms.ReplaceAllStringFunc(text, func(id string) string {
 		form, _, _ := strings.Cut(id, "_")
-		return w.named(form, id)
+		return w.placeholder(form, id)
 	})
 	if !w.whole {
 		// A user is the same text in every session: one story shows it whole.
@@ -306,7 +277,7 @@ func (w *world) normal(text string) string {
 	return traces.ReplaceAllString(text, `"clerk_trace_id": "{trace}"`)
 }
 
-// people leaves of each object about a person only that it is there.
+// people removes the members of each object about a person.
 func (w *world) people(text string) string {
 	var out []string
 	indent := ""
@@ -327,127 +298,16 @@ func (w *world) people(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// apiDocument is the OpenAPI document that the dialect serves.
-var apiDocument = sync.OnceValues(func() (*openapi3.T, routers.Router) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.json")
-	if err == nil {
-		err = doc.Validate(context.Background())
-	}
+// state is what a refused request must not change.
+func (w *world) state() string {
+	w.T.Helper()
+	client, sessions, err := w.kit.ClientSessions(w.T.Context(), "laptop")
 	if err != nil {
-		panic(err)
+		w.T.Fatal(err)
 	}
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		panic(err)
-	}
-	return doc, router
-})
-
-// validate holds request and answer against the document, and gives the operation.
-func (w *world) validate(r *http.Request, out exchange, wrong bool) string {
-	w.t.Helper()
-	ctx := context.Background()
-	doc, router := apiDocument()
-	if method := r.URL.Query().Get("_method"); r.Method == http.MethodPost && method != "" {
-		r.Method = strings.ToUpper(method)
-	}
-	if r.Method == http.MethodHead {
-		r.Method = http.MethodGet // which it is, without the body
-		out.body = ""
-	}
-	if out.status == http.StatusNoContent { // a preflight
-		return ""
-	}
-	route, params, err := router.FindRoute(r)
-	if err != nil {
-		if !wrong {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		}
-		var body any
-		if err := json.Unmarshal([]byte(out.body), &body); err != nil {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		} else if err := doc.Components.Schemas["Error"].Value.VisitJSON(body); err != nil {
-			w.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-		}
-		return ""
-	}
-	in := &openapi3filter.RequestValidationInput{
-		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: carries, SkipSettingDefaults: true, IncludeResponseStatus: true},
-	}
-	if err := openapi3filter.ValidateRequest(ctx, in); err != nil && !wrong {
-		w.t.Errorf("%s %s: the request is not as documented: %v", r.Method, r.URL, err)
-	}
-	if r.Method == http.MethodGet && out.body == "" {
-		return route.Operation.OperationID
-	}
-	answer := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: in, Status: out.status, Header: out.header, Options: in.Options,
-		Body: io.NopCloser(strings.NewReader(out.body)),
-	}
-	if err := openapi3filter.ValidateResponse(ctx, answer); err != nil {
-		w.t.Errorf("%s %s: the answer is not as documented: %v", r.Method, r.URL, err)
-	}
-	return route.Operation.OperationID
+	text, _ := json.Marshal(map[string]any{"client": client, "sessions": sessions})
+	return string(text)
 }
 
-// carries says whether a request has the credential of a security scheme.
-func carries(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-	r := in.RequestValidationInput.Request
-	cookie, err := r.Cookie("__client")
-	if map[string]bool{
-		"productionBrowser": err == nil && cookie.Value != "",
-		"nativeApp":         r.Header.Get("Authorization") != "",
-		"nativeFlag":        r.URL.Query().Get("_is_native") != "",
-		"devBrowser":        r.URL.Query().Get("__clerk_db_jwt")+r.URL.Query().Get("__dev_session") != "",
-	}[in.SecuritySchemeName] {
-		return nil
-	}
-	return errors.New("no " + in.SecuritySchemeName)
-}
-
-// errBug is what a caller must not see.
+// errBug has details that a caller must not see.
 var errBug = errors.New(`relation "sessions" of alice@example.com does not exist`)
-
-// breakable is a store that fails on demand.
-type breakable struct {
-	domain.Store
-	err error
-}
-
-func (b *breakable) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
-	if b.err != nil {
-		return domain.Written{}, b.err
-	}
-	return b.Store.Commit(ctx, u)
-}
-
-func (b *breakable) Client(ctx context.Context, id string) (*domain.Client, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	return b.Store.Client(ctx, id)
-}
-
-func (b *breakable) Sessions() domain.Shelf[domain.Session] {
-	return breakableShelf{b.Store.Sessions(), b}
-}
-
-type breakableShelf struct {
-	domain.Shelf[domain.Session]
-	store *breakable
-}
-
-func (b breakableShelf) Get(ctx context.Context, id string) (*domain.Session, error) {
-	if b.store.err != nil {
-		return nil, b.store.err
-	}
-	return b.Shelf.Get(ctx, id)
-}
-
-func (b breakableShelf) List(ctx context.Context, q listing.Query) (listing.Page[domain.Session], error) {
-	if b.store.err != nil {
-		return listing.Page[domain.Session]{}, b.store.err
-	}
-	return b.Shelf.List(ctx, q)
-}

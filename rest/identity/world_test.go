@@ -90,6 +90,10 @@ func newWorld(t testing.TB) *world {
 	w.World = &resttest.World{T: t, Document: document, Clock: resttest.ClockAt(begin), Actors: actors, Tick: time.Second}
 	w.Handler = func() http.Handler { return identity.New(w.options) }
 	w.Setup, w.Expand, w.Normalize = w.set, w.expand, w.normalize
+	w.State = func() string {
+		return w.Send(samples["getQuizzes"], false).Body + w.Send(samples["getFraudRiskReports"], false).Body +
+			w.Send(samples["getContactVerification"], false).Body
+	}
 	d := w.Open(testkit.SQLite(t))
 	philippa := domain.Identity{
 		TaxID: new("219-55-0142"), FirstName: new("Philippa"), LastName: new("Doe"), Address1: new("1234 S. Front Street"), Address2: new("Apt 4B"),

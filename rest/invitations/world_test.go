@@ -82,6 +82,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{World: &resttest.World{T: t, Document: document, Clock: resttest.ClockAt(begin), Actors: actors, Tick: time.Second}}
 	w.Handler = func() http.Handler { return invitations.New(w.options) }
 	w.Setup, w.Expand, w.Normalize = w.set, w.expand, w.normalize
+	w.State = func() string { return w.Send(samples["getInvitation"], false).Body }
 	d := w.Open(testkit.SQLite(t))
 	one := 1
 	if err := d.ImportBatch(t.Context(), []any{

@@ -38,12 +38,15 @@ var problemDecoder = sync.OnceFunc(func() {
 	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.JSONBodyDecoder)
 })
 
-// Spec loads the document.
+// Spec loads and validates the document.
 func (d *Document) Spec(t testing.TB) *openapi3.T {
 	t.Helper()
 	d.once.Do(func() {
 		problemDecoder()
 		if d.spec, d.err = openapi3.NewLoader().LoadFromFile("openapi.json"); d.err == nil {
+			d.err = d.spec.Validate(context.Background())
+		}
+		if d.err == nil {
 			d.router, d.err = gorillamux.NewRouter(d.spec)
 		}
 	})

@@ -44,6 +44,8 @@ type World struct {
 	Tick time.Duration
 	// Setup executes one line of a section "settings".
 	Setup func(line string)
+	// State reads all that a refused request could have changed.
+	State func() string
 	// Section returns the content of a section of the dialect's own; nil if it has none.
 	Section func(name string) (content string, ok bool)
 	// Expand replaces placeholders with their values, and Normalize values with placeholders. Nil changes nothing.

@@ -39,8 +39,6 @@ type Suite struct {
 	Refusals map[string]Refusal
 	// Before runs before a refused request, which it may change; nil does nothing.
 	Before func(w *World, operation, request string) string
-	// State reads all that a refused request could have changed.
-	State func(*World) string
 	// Strict is set if all responses must be documented too, and not only the documented responses seen.
 	Strict bool
 	// Unprovoked are the documented error types that no case has to show.
@@ -237,7 +235,7 @@ func (s Suite) prepare(w *World) {
 func (s Suite) state(w *World) string {
 	failure := w.Store.Fail(nil)
 	defer w.Store.Fail(failure)
-	return s.State(w)
+	return w.State()
 }
 
 // TestTheDocumentIsValid validates the document with its examples. It must describe exactly the operations that have a
@@ -284,6 +282,8 @@ type Logged struct {
 	Request string
 	// Level is the level of the log line.
 	Level string
+	// Attributes are others that the line has.
+	Attributes []string
 }
 
 // TestTheErrorIDIsInTheLog checks that the log has the id of an error, whether the caller or the server is at fault,
@@ -300,7 +300,7 @@ func (s Suite) TestTheErrorIDIsInTheLog(t *testing.T, id func(body []byte) strin
 		if name == "" || strings.Contains(e.Body, "relation") {
 			t.Errorf("no id, or internals: %s", e.Body)
 		}
-		parts := []string{attribute + "=" + name + " ", "level=" + c.Level}
+		parts := append([]string{attribute + "=" + name + " ", "level=" + c.Level}, c.Attributes...)
 		if c.Level == "ERROR" {
 			parts = append(parts, "relation")
 		}
@@ -343,9 +343,9 @@ var Absent = struct{}{}
 // Values are the allowed (true) and the forbidden (false) values of a member.
 type Values map[bool][]any
 
-// TestSchemaAndRulesAgree sends bodies at the edges of the constraints: a value that the schema allows is accepted, and
+// TestDocumentAndRulesAgree sends bodies at the edges of the constraints: a value that the schema allows is accepted, and
 // one that it forbids is refused. The error does not repeat the value, but for the parts of messages that are listed.
-func (s Suite) TestSchemaAndRulesAgree(t *testing.T, schemaName, request string, members map[string]Values, parts ...string) {
+func (s Suite) TestDocumentAndRulesAgree(t *testing.T, schemaName, request string, members map[string]Values, parts ...string) {
 	t.Parallel()
 	schema := s.Document.Spec(t).Components.Schemas[schemaName].Value
 	w := s.New(t)
