@@ -14,7 +14,7 @@ import (
 // tool reports whether the code of a file is in no release: tests, measurements, and what takes GraphiQL from its
 // packages.
 func tool(file string) bool {
-	for _, folder := range []string{"testkit/", "races/", "faults/", "bench/", "db/dbtest/", "pages/fetch/"} {
+	for _, folder := range []string{"testkit/", "races/", "faults/", "bench/", "db/dbtest/", "rest/resttest/", "pages/fetch/"} {
 		if strings.HasPrefix(file, folder) {
 			return true
 		}
