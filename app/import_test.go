@@ -59,7 +59,7 @@ func TestABadLineIsReportedAndLeftOut(t *testing.T) {
 		{`{"kind":"jwtTemplate","claims":{}}`, "name is required"},
 		{`{"kind":"jwtTemplate","name":"x"}`, "claims is required"},
 		{`{"kind":"jwtTemplate","name":"x","claims":[]}`, "claims has the wrong type"},
-		{`{"kind":"jwtTemplate","name":"x","claims":{"sid":"s"}}`, "A template cannot define the claim sid"},
+		{`{"kind":"jwtTemplate","name":"x","claims":{"sid":"s"}}`, "A template must not define the claim sid"},
 		{`{"kind":"jwtTemplate","name":"x","claims":{},"lifetime":29}`, "lifetime is at least 30"},
 		{`{"kind":"jwtTemplate","name":"x","claims":{},"allowedClockSkew":301}`, "allowedClockSkew is at most 300"},
 		{`{"kind":"jwtTemplate","name":"x/y","claims":{}}`, "name has letters, digits, dots, hyphens and underscores"},

@@ -123,7 +123,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 				}
 				c.log.Error("panic", "requestId", id, "panic", p, "stack", string(debug.Stack()))
 				if rec.status == 0 {
-					http.Error(rec, "Something went wrong on our side. Id of this error: "+id, http.StatusInternalServerError)
+					http.Error(rec, "An internal error occurred. Id of this error: "+id, http.StatusInternalServerError)
 				}
 			}
 			took := c.now().Sub(start)

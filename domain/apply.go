@@ -185,7 +185,7 @@ func decide[R any, S, T ~string](
 		return nil, nil, err
 	}
 	if !row.Erases && !row.Ends(to) {
-		return nil, nil, problem.New(problem.InternalError).Because("The transition has no such ending.")
+		return nil, nil, problem.New(problem.InternalError).Because("The transition cannot end in this state.")
 	}
 	next := l.head(&record)
 	next.Version++

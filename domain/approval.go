@@ -42,7 +42,7 @@ var approvalMachine = &lifecycle.Machine[ApprovalState, ApprovalTransition, Role
 	Name: string(KindApproval), Start: ApprovalPassed, Clock: RoleClock,
 	Create: "createApproval", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[ApprovalState]{
-		{Name: ApprovalPassed, Help: "An administrator has vouched for the person. An approval never changes."},
+		{Name: ApprovalPassed, Help: "An administrator has approved the person. An approval never changes."},
 	},
 }
 
@@ -124,7 +124,7 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 		return Outcome[Approval]{}, err
 	}
 	if contact.OwnedBy(a.ID) {
-		return Outcome[Approval]{}, problem.New(problem.AccessDenied).Because("Nobody can approve himself or herself.")
+		return Outcome[Approval]{}, problem.New(problem.AccessDenied).Because("Administrators must not approve themselves.")
 	}
 	now := s.now()
 	return made(ctx, s, approvals, c, &Approval{

@@ -60,10 +60,10 @@ var emailMachine = &lifecycle.Machine[EmailVerificationState, EmailVerificationT
 	Name: string(KindEmailVerification), Start: EmailPending, Clock: RoleClock,
 	Create: "requestEmailVerification", CreateBy: list(RoleOwner, RoleAdmin),
 	States: []lifecycle.State[EmailVerificationState]{
-		{Name: EmailPending, Help: "The mail with the token is on its way. Whoever has the token may prove the address."},
-		{Name: EmailVerified, Help: "The token came back: the address is the customer's. Nothing follows."},
-		{Name: EmailExpired, Help: "Nobody used the token in time. The customer may ask for a new mail."},
-		{Name: EmailReplaced, Help: "A newer mail took its place; the token means nothing any more."},
+		{Name: EmailPending, Help: "The e-mail with the token was sent. The token verifies the address."},
+		{Name: EmailVerified, Help: "The token was used: the address is verified. This state is final."},
+		{Name: EmailExpired, Help: "The token was not used in time. The customer may request a new e-mail."},
+		{Name: EmailReplaced, Help: "A newer e-mail replaced it; the token is no longer valid."},
 	},
 	Transitions: []emailRow{
 		{On: EmailVerify, From: list(EmailPending), To: list(EmailVerified), By: list(RoleAnyone), Else: emailUnlessPending, Operation: "verifyEmail"},

@@ -74,11 +74,11 @@ var phoneMachine = &lifecycle.Machine[PhoneVerificationState, PhoneVerificationT
 	Name: string(KindPhoneVerification), Start: PhonePending, Clock: RoleClock,
 	Create: "requestPhoneVerification", CreateBy: list(RoleOwner, RoleAdmin),
 	States: []lifecycle.State[PhoneVerificationState]{
-		{Name: PhonePending, Help: "The text with the code is on its way. The customer may enter the code; wrong ones are counted."},
-		{Name: PhoneVerified, Help: "The customer entered the code: the number is the customer's. Nothing follows."},
-		{Name: PhoneExpired, Help: "The code was not entered in time. The customer may ask for a new one."},
-		{Name: PhoneLocked, Help: "Too many wrong codes were entered. The customer may ask for a new one."},
-		{Name: PhoneReplaced, Help: "A newer code took its place; this one means nothing any more."},
+		{Name: PhonePending, Help: "The text message with the code was sent. The customer may enter the code; wrong codes are counted."},
+		{Name: PhoneVerified, Help: "The customer entered the code: the number is verified. This state is final."},
+		{Name: PhoneExpired, Help: "The code was not entered in time. The customer may request a new one."},
+		{Name: PhoneLocked, Help: "Too many wrong codes were entered. The customer may request a new one."},
+		{Name: PhoneReplaced, Help: "A newer code replaced it; this one is no longer valid."},
 	},
 	Transitions: []phoneRow{
 		{On: PhoneVerify, From: list(PhonePending), To: list(PhoneVerified, PhonePending, PhoneLocked), By: list(RoleOwner), Else: phoneUnlessPending, Operation: "verifyPhone"},

@@ -85,7 +85,7 @@ var contactMachine = &lifecycle.Machine[ContactState, ContactTransition, Role]{
 	Name: string(KindContact), Start: ContactActive, Clock: RoleClock,
 	Create: "createContact", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[ContactState]{
-		{Name: ContactActive, Help: "It is known. It can be changed, and does not end."},
+		{Name: ContactActive, Help: "The contact exists and can be changed. This state does not end."},
 	},
 	Transitions: []lifecycle.Row[ContactState, ContactTransition, Role]{
 		{On: ContactUpdate, From: list(ContactActive), To: list(ContactActive), By: list(RoleOwner, RoleAdmin), Else: func(ContactState) *problem.Definition { return problem.NoSuchContact }},
@@ -187,7 +187,7 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 	}
 	more := in.check(s.now())
 	if in.IsZero() {
-		more = append(more, problem.New(problem.InvalidInput).Because("A contact has at least one of the members of an identity.").At("firstName"))
+		more = append(more, problem.New(problem.InvalidInput).Because("A contact must have at least one field of an identity.").At("firstName"))
 	}
 	if err := problem.Note(ctx, validated(in, more...)); err != nil {
 		return Outcome[Contact]{}, err
@@ -229,7 +229,7 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 	}
 	more := in.check(s.now())
 	if in.IsZero() && in.UserID == nil {
-		more = append(more, problem.New(problem.InvalidInput).Because("Nothing is given that could change.").At("contactId"))
+		more = append(more, problem.New(problem.InvalidInput).Because("At least one field to change is required.").At("contactId"))
 	}
 	if err := problem.Note(ctx, validated(in, more...)); err != nil {
 		return Outcome[Contact]{}, err

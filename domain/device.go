@@ -81,8 +81,8 @@ var deviceMachine = &lifecycle.Machine[DeviceState, DeviceTransition, Role]{
 	Name: string(KindDevice), Start: DeviceRegistered, Clock: RoleClock,
 	Create: "registerDevice", CreateBy: list(RoleOwner),
 	States: []lifecycle.State[DeviceState]{
-		{Name: DeviceRegistered, Help: "Its key is known: it may get challenges and decide for its customer."},
-		{Name: DeviceRevoked, Help: "Its key counts for nothing any more. The same key may be registered anew, as another device."},
+		{Name: DeviceRegistered, Help: "Its key is registered: it may receive challenges and decide for its customer."},
+		{Name: DeviceRevoked, Help: "Its key is no longer accepted. The same key may be registered again, as another device."},
 	},
 	Transitions: []deviceRow{
 		{On: DeviceRevoke, From: list(DeviceRegistered), To: list(DeviceRevoked), By: list(RoleOwner, RoleAdmin), Else: func(DeviceState) *problem.Definition { return problem.DeviceIsRevoked }},
@@ -138,15 +138,15 @@ func NewDevice(publicKey string) (*Device, error) {
 	bad := func(text string) error { return problem.New(problem.InvalidInput).Because("%s", text).At("publicKey") }
 	der, err := base64.StdEncoding.Strict().DecodeString(publicKey)
 	if err != nil {
-		return nil, bad("publicKey is standard Base64 with padding.")
+		return nil, bad("publicKey must be standard Base64 with padding.")
 	}
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return nil, bad("publicKey is the DER form of a SubjectPublicKeyInfo.")
+		return nil, bad("publicKey must be a SubjectPublicKeyInfo in DER form.")
 	}
 	// One key has one form, so that one key has one fingerprint.
 	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || string(again) != string(der) {
-		return nil, bad("publicKey is the DER form of a SubjectPublicKeyInfo.")
+		return nil, bad("publicKey must be a SubjectPublicKeyInfo in DER form.")
 	}
 	sum := sha256.Sum256(der)
 	r := &Device{State: DeviceRegistered, PublicKey: der, Fingerprint: hex.EncodeToString(sum[:])}
@@ -154,21 +154,21 @@ func NewDevice(publicKey string) (*Device, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < leastRSA || bits > mostRSA {
-			return nil, bad("An RSA key has 2048 to 8192 bits.")
+			return nil, bad("An RSA key must have 2048 to 8192 bits.")
 		}
 		if key.E < 3 || key.E%2 == 0 {
-			return nil, bad("The RSA key has no usable exponent.")
+			return nil, bad("The exponent of the RSA key is not permitted.")
 		}
 		r.Algorithm = KeyRSA
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
-			return nil, bad("An ECDSA key is on the curve P-256.")
+			return nil, bad("An ECDSA key must be on the curve P-256.")
 		}
 		r.Algorithm = KeyECDSA
 	case ed25519.PublicKey:
 		r.Algorithm = KeyEd25519
 	default:
-		return nil, bad("publicKey is a key of RSA, ECDSA on P-256 or Ed25519.")
+		return nil, bad("publicKey must be an RSA, ECDSA P-256 or Ed25519 key.")
 	}
 	return r, nil
 }

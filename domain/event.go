@@ -282,11 +282,11 @@ func (p Paging) check() error {
 	}
 	switch {
 	case p.First != nil && p.Last != nil:
-		return bad("last", "Give first or last, not both.")
+		return bad("last", "Use either first or last, not both.")
 	case p.First != nil && (*p.First < 0 || *p.First > maxPage):
-		return bad("first", "first is a number from 0 to 100.")
+		return bad("first", "first must be an integer from 0 to 100.")
 	case p.Last != nil && (*p.Last < 0 || *p.Last > maxPage):
-		return bad("last", "last is a number from 0 to 100.")
+		return bad("last", "last must be an integer from 0 to 100.")
 	}
 	return nil
 }

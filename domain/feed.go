@@ -143,7 +143,7 @@ func (s *Service) Follow(ctx context.Context, in FollowInput) (*Following, error
 		return nil, err
 	}
 	if s.Live == nil {
-		return nil, problem.New(problem.ServiceUnavailable).Because("Nobody reads the feed.")
+		return nil, problem.New(problem.ServiceUnavailable).Because("Live events are not available.")
 	}
 	a := ActorFrom(ctx)
 	f := &Following{live: s.Live, actor: a, where: in.Where, wake: make(chan struct{}, 1)}
@@ -458,9 +458,9 @@ func (f *Following) ended() error {
 	case closed:
 		return ErrUnfollowed
 	case over:
-		return problem.New(problem.SessionExpired).Because("The session of your token is over.")
+		return problem.New(problem.SessionExpired).Because("The session of your token has ended.")
 	case f.expired || !f.actor.ExpiresAt.IsZero() && !f.live.service.Now().Before(f.actor.ExpiresAt):
-		return problem.New(problem.SessionExpired).Because("Your token is expired. Subscribe again with a new one, after the last cursor.")
+		return problem.New(problem.SessionExpired).Because("Your token has expired. Subscribe again with a new one, after the last cursor.")
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func birthdate(text string) bool {
 // future.
 func (i Identity) check(now time.Time) []*problem.Problem {
 	if i.Birthdate != nil && birthdate(*i.Birthdate) && *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly) {
-		return list(problem.New(problem.InvalidInput).Because("birthdate is not in the future.").At("birthdate"))
+		return list(problem.New(problem.InvalidInput).Because("birthdate must not be in the future.").At("birthdate"))
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 		if out, done, again := recall(ctx, s, l, a, c); done {
 			return out, again
 		}
-		return Outcome[R]{}, problem.New(problem.ServiceUnavailable).Because("The idempotency key ran out during the call.")
+		return Outcome[R]{}, problem.New(problem.ServiceUnavailable).Because("The idempotency key expired during the call.")
 	default:
 		return Outcome[R]{}, err
 	}

@@ -109,14 +109,14 @@ func (s *Service) ImportedSession(in ImportSessionInput) (*ImportedSession, erro
 	}
 	var wrong []*problem.Problem
 	if created.After(now.Add(clockSkew)) {
-		wrong = append(wrong, problem.New(problem.InvalidInput).Because("createdAt lies in the future.").At("createdAt"))
+		wrong = append(wrong, problem.New(problem.InvalidInput).Because("createdAt must not be in the future.").At("createdAt"))
 	}
 	switch {
 	case in.LastActiveAt == nil:
 	case active.After(now.Add(clockSkew)):
-		wrong = append(wrong, problem.New(problem.InvalidInput).Because("lastActiveAt lies in the future.").At("lastActiveAt"))
+		wrong = append(wrong, problem.New(problem.InvalidInput).Because("lastActiveAt must not be in the future.").At("lastActiveAt"))
 	case active.Before(created):
-		wrong = append(wrong, problem.New(problem.InvalidInput).Because("lastActiveAt lies before createdAt.").At("lastActiveAt"))
+		wrong = append(wrong, problem.New(problem.InvalidInput).Because("lastActiveAt must not be before createdAt.").At("lastActiveAt"))
 	}
 	if err := validated(in, wrong...); err != nil {
 		return nil, err

@@ -94,12 +94,12 @@ var invitationMachine = &lifecycle.Machine[InvitationState, InvitationTransition
 	Name: string(KindInvitation), Start: InvitationSent, Clock: RoleClock,
 	Create: "createInvitation", CreateBy: list(RoleTarget),
 	States: []lifecycle.State[InvitationState]{
-		{Name: InvitationSent, Help: "The mail is on its way. It waits for the invitee, until the inviter takes it back or its time is over."},
-		{Name: InvitationAccepted, Help: "The invitee told the right secret. It waits for the institution to give the role; it no longer expires."},
-		{Name: InvitationCompleted, Help: "The invitee has the role. Nothing follows."},
-		{Name: InvitationFailed, Help: "Too many wrong secrets were told. Nothing follows; the inviter may invite again."},
-		{Name: InvitationRevoked, Help: "The inviter, or an administrator, took it back. Nothing follows."},
-		{Name: InvitationExpired, Help: "Nobody accepted it in time. Nothing follows; the inviter may invite again."},
+		{Name: InvitationSent, Help: "The e-mail was sent. The invitee may accept until the inviter revokes the invitation or it expires."},
+		{Name: InvitationAccepted, Help: "The invitee presented the correct secret. The institution must complete the invitation; it no longer expires."},
+		{Name: InvitationCompleted, Help: "The invitee has the role. This state is final."},
+		{Name: InvitationFailed, Help: "Too many wrong secrets were entered. This state is final; the inviter may create a new invitation."},
+		{Name: InvitationRevoked, Help: "The inviter or an administrator revoked it. This state is final."},
+		{Name: InvitationExpired, Help: "It was not accepted in time. This state is final; the inviter may create a new invitation."},
 	},
 	Transitions: []invitationRow{
 		{On: InvitationVerify, From: list(InvitationSent), To: list(InvitationAccepted, InvitationSent, InvitationFailed), By: list(RoleInvitee), Else: unlessVerifiable},
@@ -212,30 +212,30 @@ func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 	}
 	absent := func(member string, v *string) {
 		if v != nil {
-			bad(member, "An invitation of this type has no "+member+".")
+			bad(member, "An invitation of this type must not have "+member+".")
 		}
 	}
 	switch in.Type {
 	case InvitationJoint:
 		switch {
 		case in.AccountURI == nil:
-			bad("accountUri", "A joint invitation needs accountUri.")
+			bad("accountUri", "accountUri is required for a joint invitation.")
 		case s.target(*in.AccountURI, accountsPath) == "":
-			bad("accountUri", "accountUri has the form /accounts/accounts/{id}.")
+			bad("accountUri", "accountUri must have the form /accounts/accounts/{id}.")
 		}
 		absent("organizationUri", in.OrganizationURI)
 		absent("role", in.Role)
 	case InvitationAuthorizedSigner:
 		switch {
 		case in.OrganizationURI == nil:
-			bad("organizationUri", "An invitation of an authorized signer needs organizationUri.")
+			bad("organizationUri", "organizationUri is required for an invitation of an authorized signer.")
 		case s.target(*in.OrganizationURI, organizationsPath) == "":
-			bad("organizationUri", "organizationUri has the form /organizations/organizations/{id}.")
+			bad("organizationUri", "organizationUri must have the form /organizations/organizations/{id}.")
 		}
 		absent("accountUri", in.AccountURI)
 	}
 	if a.Email != "" && strings.EqualFold(a.Email, in.EmailAddress) {
-		bad("emailAddress", "Nobody can invite himself.")
+		bad("emailAddress", "Users must not invite themselves.")
 	}
 	return found
 }
@@ -313,7 +313,7 @@ func (s *Service) replay(ctx context.Context, a Actor, c call, err error) (Outco
 	}
 	out, done, err := recall(ctx, s, invitations, a, c)
 	if !done {
-		err = problem.New(problem.ServiceUnavailable).Because("The idempotency key ran out during the call.")
+		err = problem.New(problem.ServiceUnavailable).Because("The idempotency key expired during the call.")
 	}
 	return out, err
 }

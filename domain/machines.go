@@ -30,15 +30,15 @@ type RoleHelp struct {
 // Roles explains every role, for the documentation.
 func Roles() []RoleHelp {
 	return []RoleHelp{
-		{RoleAnyone, "Everybody whom the scopes let in; what is presented is the credential."},
-		{RoleInviter, "Created the invitation."},
-		{RoleInvitee, "Presents the invitation's secret, and is not the inviter. Need not be signed in on the page that the mail links to."},
-		{RoleOwner, "The user it belongs to, or the client (a browser or a device) it is on. What is about a person belongs to its creator and to the contact's own user."},
-		{RoleTarget, "Owns the account, or owns or signs for the organization, that the invitation leads to. Sees it while it is outstanding."},
-		{RoleAdmin, "Holds the scope admin/write or admin/full."},
-		{RoleAuditor, "Holds the scope admin/read: sees what an administrator sees and does nothing."},
-		{RoleProvider, "The provider of quizzes, once it has scored the answers."},
-		{RoleClock, "Time itself. A reader sees the transition at once, a sweeper writes it within a second or so."},
+		{RoleAnyone, "Any caller with a permitted scope. The presented secret, token or answer is the credential."},
+		{RoleInviter, "The creator of the invitation."},
+		{RoleInvitee, "A caller, other than the inviter, who presents the secret of the invitation. On the page that the e-mail links to, they need not be signed in."},
+		{RoleOwner, "The user to whom the record belongs, or the client (a browser or a device) of a session. A record about a person belongs to its creator and to the contact's own user."},
+		{RoleTarget, "A user who owns the account, or who owns or signs for the organization, that the invitation is for. They see the invitation while it is open."},
+		{RoleAdmin, "A caller with the scope admin/write or admin/full."},
+		{RoleAuditor, "A caller with the scope admin/read, who may see what an administrator sees and change nothing."},
+		{RoleProvider, "The provider of the quiz, when it reports the score."},
+		{RoleClock, "The passage of time. Readers see the transition at once; the sweeper stores it within about a second."},
 	}
 }
 
@@ -47,14 +47,14 @@ func Roles() []RoleHelp {
 func Concerned(kind Kind) string { return concernedBy[kind] }
 
 var concernedBy = map[Kind]string{
-	KindInvitation:        "the inviter, and who accepted it while signed in",
-	KindSession:           "the user who is signed in",
+	KindInvitation:        "the inviter, and the user who accepted it while signed in",
+	KindSession:           "the signed-in user",
 	KindEmailVerification: "the customer",
 	KindPhoneVerification: "the customer",
-	KindDevice:            "the customer whose device it is",
-	KindTwoFactorRequest:  "the customer who is to decide",
-	KindContact:           "the user whom the contact is; nobody where it is nobody's",
-	KindFraudRiskReport:   "who made it, and the contact's own user",
-	KindQuiz:              "who made it, and the contact's own user",
+	KindDevice:            "the customer who owns the device",
+	KindTwoFactorRequest:  "the customer who must decide",
+	KindContact:           "the user that the contact represents, if there is one",
+	KindFraudRiskReport:   "its creator, and the contact's own user",
+	KindQuiz:              "its creator, and the contact's own user",
 	KindApproval:          "the administrator, and the contact's own user",
 }

@@ -95,13 +95,13 @@ var quizMachine = &lifecycle.Machine[QuizState, QuizTransition, Role]{
 	Name: string(KindQuiz), Start: QuizPending, Clock: RoleClock,
 	Create: "createQuiz", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[QuizState]{
-		{Name: QuizPending, Help: "It waits for its questions to be asked for, until its time is over."},
-		{Name: QuizFailedGetQuestions, Help: "No questions can be made for this person. Nothing follows; make another quiz, or approve the person."},
-		{Name: QuizAsked, Help: "The questions were shown, once. It waits for the answers, until its time is over."},
-		{Name: QuizScoring, Help: "The answers are with a provider that scores later. It does not expire."},
-		{Name: QuizPassed, Help: "Enough answers were right. Nothing follows."},
-		{Name: QuizFailed, Help: "Not enough answers were right. Nothing follows; make another quiz."},
-		{Name: QuizExpired, Help: "Its time ended before the answers came. Nothing follows; make another quiz."},
+		{Name: QuizPending, Help: "The questions are not generated yet. They may be requested until the quiz expires."},
+		{Name: QuizFailedGetQuestions, Help: "No questions can be generated for this person. This state is final; create another quiz, or approve the person."},
+		{Name: QuizAsked, Help: "The questions were returned, once. The answers are accepted until the quiz expires."},
+		{Name: QuizScoring, Help: "The provider is scoring the answers. The quiz does not expire in this state."},
+		{Name: QuizPassed, Help: "Enough answers were correct. This state is final."},
+		{Name: QuizFailed, Help: "Not enough answers were correct. This state is final; create another quiz."},
+		{Name: QuizExpired, Help: "It expired before it was answered. This state is final; create another quiz."},
 	},
 	Transitions: []quizRow{
 		{On: QuizAsk, From: list(QuizPending), To: list(QuizAsked, QuizFailedGetQuestions), By: list(RoleOwner, RoleAdmin), Else: wrongQuizState, Operation: "createQuizQuestions"},
@@ -341,7 +341,7 @@ func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 	}
 	until := asked[limit.Limit-1].AskedAt.Add(limit.Per)
 	return problem.New(problem.TooManyRequests).
-		Because("Too many quizzes of this person were asked and not passed.").With("limit", limit.Limit).Until(until)
+		Because("Too many quizzes of this person were not passed.").With("limit", limit.Limit).Until(until)
 }
 
 const (

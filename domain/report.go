@@ -61,9 +61,9 @@ var reportMachine = &lifecycle.Machine[FraudRiskReportState, FraudRiskReportTran
 	Name: string(KindFraudRiskReport), Start: ReportPassed, Starts: list(ReportPassed, ReportPassedWithRiskFactors, ReportFailed), Clock: RoleClock,
 	Create: "createFraudRiskReport", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[FraudRiskReportState]{
-		{Name: ReportPassed, Help: "The person is known, and nothing speaks against him or her. A report never changes."},
-		{Name: ReportPassedWithRiskFactors, Help: "The person is known, and something speaks against him or her. A report never changes."},
-		{Name: ReportFailed, Help: "No record matches the person. A report never changes; a new one may be made."},
+		{Name: ReportPassed, Help: "The person is known, and no risk applies. A report never changes."},
+		{Name: ReportPassedWithRiskFactors, Help: "The person is known, and at least one risk applies. A report never changes."},
+		{Name: ReportFailed, Help: "No record matches the person. A report never changes; a new one may be created."},
 	},
 }
 
@@ -172,7 +172,7 @@ func (in SubjectInput) checked(now time.Time) error {
 	more := in.check(now)
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
-			more = append(more, problem.New(problem.InvalidInput).Because("%s is required where no contact is named.", name).At(name))
+			more = append(more, problem.New(problem.InvalidInput).Because("%s is required if no contact is named.", name).At(name))
 		}
 	}
 	return validated(in, more...)
@@ -192,7 +192,7 @@ func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error
 	out.vouches = out.identity.Same(contact.Of)
 	if missing := out.identity.Missing(); len(missing) > 0 {
 		return nil, problem.New(problem.IncompleteIdentity).
-			Because("The contact lacks members that are required: %s.", strings.Join(missing, ", ")).With("missing", missing)
+			Because("The contact lacks required fields: %s.", strings.Join(missing, ", ")).With("missing", missing)
 	}
 	return out, nil
 }

@@ -92,14 +92,14 @@ var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
 	Name: string(KindSession), Start: SessionActive, Starts: list(SessionActive, SessionPending), Clock: RoleClock,
 	Create: "createSession", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[SessionState]{
-		{Name: SessionActive, Help: "Signed in. Activity keeps it so, up to its maximum lifetime; time, the customer or the institution ends it."},
-		{Name: SessionPending, Help: "Signed in with tasks to be done. The last task done makes it active."},
-		{Name: SessionAbandoned, Help: "Nothing happened for the idle time. The institution may resume it within the maximum lifetime."},
-		{Name: SessionExpired, Help: "The maximum lifetime is over. It can only be taken off the client."},
-		{Name: SessionEnded, Help: "The customer, or an administrator, signed out of it; the client still lists it."},
-		{Name: SessionRemoved, Help: "Signed out of and taken off the client. Nothing follows."},
-		{Name: SessionRevoked, Help: "The institution terminated it. It can only be taken off the client."},
-		{Name: SessionReplaced, Help: "A new session of the same user on the same client took its place."},
+		{Name: SessionActive, Help: "Signed in. Activity extends the session up to its maximum lifetime; time, the customer or the institution ends it."},
+		{Name: SessionPending, Help: "Signed in, with open tasks. Completing the last task makes the session active."},
+		{Name: SessionAbandoned, Help: "There was no activity within the idle time. The institution may resume the session within its maximum lifetime."},
+		{Name: SessionExpired, Help: "The session reached its maximum lifetime. It can only be removed from its client."},
+		{Name: SessionEnded, Help: "The customer or an administrator signed out; the client still lists the session."},
+		{Name: SessionRemoved, Help: "Signed out, and removed from the client. This state is final."},
+		{Name: SessionRevoked, Help: "The institution terminated the session. It can only be removed from its client."},
+		{Name: SessionReplaced, Help: "A new session of the same user on the same client replaced it."},
 	},
 	Transitions: []sessionRow{
 		{On: SessionEnd, From: list(SessionActive, SessionPending), To: list(SessionEnded), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive},
@@ -449,7 +449,7 @@ func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTas
 		func(ch *change[Session]) (SessionState, error) {
 			at := slices.Index(ch.Record.Tasks, in.Task)
 			if at < 0 {
-				return "", problem.New(problem.InvalidInput).Because("No such task is open.").At("task")
+				return "", problem.New(problem.InvalidInput).Because("The session has no such open task.").At("task")
 			}
 			ch.Record.Tasks = slices.Delete(slices.Clone(ch.Record.Tasks), at, at+1)
 			if len(ch.Record.Tasks) > 0 {

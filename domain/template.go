@@ -69,12 +69,12 @@ func NewJwtTemplate(in SaveJwtTemplateInput, now time.Time) (*JwtTemplate, error
 	}
 	for _, claim := range reservedClaims {
 		if _, ok := in.Claims[claim]; ok {
-			return nil, problem.New(problem.ReservedClaim).Because("A template cannot define the claim %s.", claim).At("claims", claim).With("claim", claim)
+			return nil, problem.New(problem.ReservedClaim).Because("A template must not define the claim %s.", claim).At("claims", claim).With("claim", claim)
 		}
 	}
 	size := 0
 	if !measure(in.Claims, 0, &size) || size > maxClaimsSize {
-		return nil, problem.New(problem.InvalidInput).Because("claims is at most %d bytes and %d levels deep.", maxClaimsSize, maxClaimsDepth).At("claims")
+		return nil, problem.New(problem.InvalidInput).Because("claims must be at most %d bytes and %d levels deep.", maxClaimsSize, maxClaimsDepth).At("claims")
 	}
 	t := &JwtTemplate{
 		Name: in.Name, Claims: in.Claims, Lifetime: defaultTemplateLifetime, AllowedClockSkew: defaultTemplateSkew, CreatedAt: now, UpdatedAt: now,

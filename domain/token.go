@@ -216,7 +216,7 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 		id = NewID("client", now)
 	}
 	if !plausibleClientID(id) {
-		return nil, "", problem.New(problem.InvalidInput).Because("A client id has 1 to 48 of the characters -_:.~$ and letters and digits.").At("clientId")
+		return nil, "", problem.New(problem.InvalidInput).Because("A client id must have 1 to 48 characters from letters, digits and -_:.~$.").At("clientId")
 	}
 	if err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now})}); err != nil {
 		return nil, "", err

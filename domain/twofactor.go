@@ -67,10 +67,10 @@ var twoFactorMachine = &lifecycle.Machine[TwoFactorRequestState, TwoFactorReques
 	Name: string(KindTwoFactorRequest), Start: TwoFactorPending, Clock: RoleClock,
 	Create: "openTwoFactorRequest", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[TwoFactorRequestState]{
-		{Name: TwoFactorPending, Help: "The customer may decide on a registered device, until time is over."},
-		{Name: TwoFactorApproved, Help: "The customer agreed; whoever opened it may go on. Nothing follows."},
-		{Name: TwoFactorRejected, Help: "The customer refused. Nothing follows."},
-		{Name: TwoFactorExpired, Help: "Nobody decided in time. Nothing follows; a new request may be opened."},
+		{Name: TwoFactorPending, Help: "The customer may decide on a registered device until the request expires."},
+		{Name: TwoFactorApproved, Help: "The customer approved; the application may continue. This state is final."},
+		{Name: TwoFactorRejected, Help: "The customer rejected. This state is final."},
+		{Name: TwoFactorExpired, Help: "It expired without a decision. This state is final; a new request may be opened."},
 	},
 	Transitions: []twoFactorRow{
 		{On: TwoFactorApprove, From: list(TwoFactorPending), To: list(TwoFactorApproved), By: list(RoleOwner), Else: twoFactorUnlessPending},
@@ -434,17 +434,17 @@ func (d *decision) shape() (found []*problem.Problem) {
 	}
 	d.in.ChallengeID = strings.ToLower(d.in.ChallengeID)
 	if !isUUID(d.in.ChallengeID) {
-		bad("challengeId", "challengeId is a UUID.")
+		bad("challengeId", "challengeId must be a UUID.")
 	}
 	var err error
 	if d.signature, err = base64.StdEncoding.Strict().DecodeString(d.in.Signature); err != nil {
-		bad("signature", "signature is standard Base64 with padding.")
+		bad("signature", "signature must be standard Base64 with padding.")
 	}
 	if id := d.in.TwoFactorRequestID; id != nil {
 		lower := strings.ToLower(*id)
 		d.in.TwoFactorRequestID = &lower
 		if !isUUID(lower) {
-			bad("twoFactorRequestId", "The id of a request is a UUID.")
+			bad("twoFactorRequestId", "The id of a request must be a UUID.")
 		}
 	}
 	return found

@@ -101,38 +101,38 @@ func violation(member string, e validator.FieldError) string {
 		return member + " is required."
 	case "min":
 		if chars {
-			return fmt.Sprintf("%s has at least %s characters.", member, e.Param())
+			return fmt.Sprintf("%s must have at least %s characters.", member, e.Param())
 		}
-		return fmt.Sprintf("%s is at least %s.", member, e.Param())
+		return fmt.Sprintf("%s must be at least %s.", member, e.Param())
 	case "max":
 		if chars {
-			return fmt.Sprintf("%s has at most %s characters.", member, e.Param())
+			return fmt.Sprintf("%s must have at most %s characters.", member, e.Param())
 		}
-		return fmt.Sprintf("%s is at most %s.", member, e.Param())
+		return fmt.Sprintf("%s must be at most %s.", member, e.Param())
 	case "oneof":
-		return fmt.Sprintf("%s is one of %s.", member, strings.ReplaceAll(e.Param(), " ", ", "))
+		return fmt.Sprintf("%s must be one of %s.", member, strings.ReplaceAll(e.Param(), " ", ", "))
 	case "mailbox":
-		return member + " is an e-mail address: one @ with something on both sides and no white space."
+		return member + " must be an e-mail address: one @ with text on both sides and no white space."
 	case "printable":
-		return member + " has printable characters only."
+		return member + " must contain only printable characters."
 	case "clientId":
-		return member + " has 1 to 48 of the characters -_:.~$, letters and digits."
+		return member + " must have 1 to 48 characters from letters, digits and -_:.~$."
 	case "templateName":
-		return member + " has letters, digits, dots, hyphens and underscores."
+		return member + " must contain only letters, digits, dots, hyphens and underscores."
 	case "ip":
-		return member + " is an IP address."
+		return member + " must be an IP address."
 	case "unique":
-		return member + " names nothing twice."
+		return member + " must not contain duplicates."
 	case "birthdate":
-		return member + " is a day of the calendar, yyyy-mm-dd."
+		return member + " must be a calendar date, yyyy-mm-dd."
 	case "ipv4":
-		return member + " is an IPv4 address."
+		return member + " must be an IPv4 address."
 	case "text":
-		return member + " has a character that cannot be stored."
+		return member + " contains a character that is not permitted."
 	case "digits":
-		return member + " has digits only."
+		return member + " must contain only digits."
 	case "line":
-		return member + " is one line of printable text and not blank."
+		return member + " must be one line of printable text and not blank."
 	}
 	return member + " is not valid."
 }

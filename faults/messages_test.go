@@ -56,7 +56,7 @@ func (p *post) note(id string, r receipt) {
 }
 
 // check finds a message that is missing, that was taken twice, that came again although nobody was cut off, or that
-// came again as another one. It gives how many came more than once.
+// came again as another one. It gives how many must not occur more than once.
 func (p *post) check(t *testing.T, ids []string) (repeats int) {
 	t.Helper()
 	p.mu.Lock()

@@ -37,7 +37,7 @@ func (t *trustedDocuments) MutateOperationParameters(_ context.Context, params *
 	}
 	text, ok := t.byID[id]
 	if !ok || params.Query != "" && params.Query != text {
-		return refusal(codeBadDocument, "This server serves known documents only.")
+		return refusal(codeBadDocument, "This server accepts registered documents only.")
 	}
 	params.Query = text
 	return nil
@@ -68,7 +68,7 @@ func (r persistedQueries) MutateOperationParameters(ctx context.Context, params 
 		}
 		params.Query = text
 	case digest(params.Query) != id:
-		return refusal(codeBadDocument, "The hash is not that of the document.")
+		return refusal(codeBadDocument, "The hash does not match the document.")
 	default:
 		r.texts.Add(ctx, id, params.Query)
 	}

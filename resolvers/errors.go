@@ -178,15 +178,15 @@ func (h *handler) presentDocument(ctx context.Context, out, original *gqlerror.E
 	case strings.HasPrefix(original.Message, "exceeded token limit"):
 		out.Message, out.Extensions = "The document is too long.", map[string]any{"code": codeTooComplex}
 	case code == errcode.ParseFailed:
-		out.Message = "The document cannot be read."
+		out.Message = "The document cannot be parsed."
 	case len(original.Path) > 1 && original.Path[0] == ast.PathName("variable"):
 		out.Path = nil
 		out.Message = h.variableMessage(ctx, original)
 	case original.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(original.Message, `Field "`):
 		// Messages with this prefix name a missing or unknown member; the others contain the value.
-		out.Message = "A value is not of the type that is asked for."
+		out.Message = "A value does not have the required type."
 	case original.Rule == "":
-		out.Message = "The document has no operation, or none of the name."
+		out.Message = "The document does not contain the operation."
 	default:
 		out.Message = original.Message
 		if !h.showsSchema(ctx) {

@@ -158,7 +158,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method != http.MethodPost && r.Method != http.MethodGet:
 		w.Header().Set("Allow", "GET, POST")
-		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "Send GraphQL by POST, or a query by GET."))
+		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "Send GraphQL requests by POST, or queries by GET."))
 		return
 	case !acceptable && !a.events:
 		a.fail(http.StatusNotAcceptable, refusal(codeBadDocument, "Answers are "+typeResponse+" or "+typeJSON+"."))
@@ -225,7 +225,7 @@ func (h *handler) execute(a *answer, r *http.Request, params *graphql.RawParams)
 	subscribes := op.Operation.Operation == ast.Subscription
 	if r.Method == http.MethodGet && op.Operation.Operation != ast.Query && (!subscribes || !a.events) {
 		a.w.Header().Set("Allow", "POST")
-		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "By GET only queries are served."))
+		a.fail(http.StatusMethodNotAllowed, refusal(codeBadDocument, "GET requests may contain queries only."))
 		return
 	}
 	if subscribes {
@@ -260,11 +260,11 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPara
 		return nil, http.StatusRequestEntityTooLarge, refusal(codeTooComplex, "The request is too large.")
 	}
 	if err != nil {
-		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The request did not arrive whole.")
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The request is incomplete.")
 	}
 	var in request
 	if !decode(body.Bytes(), &in) {
-		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The body is not one JSON object of GraphQL over HTTP.")
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The body must be one JSON object as specified by GraphQL over HTTP.")
 	}
 	return in.params(r)
 }
@@ -291,7 +291,7 @@ func (h *handler) readQuery(r *http.Request) (*graphql.RawParams, int, *gqlerror
 		}
 	}
 	if err != nil {
-		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The query string is not one of GraphQL over HTTP.")
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The query string does not follow GraphQL over HTTP.")
 	}
 	return in.params(r)
 }
@@ -316,7 +316,7 @@ func (in *request) params(r *http.Request) (*graphql.RawParams, int, *gqlerror.E
 		p.Extensions["documentId"] = in.DocumentID
 	}
 	if p.Query == "" && documentID(p) == "" {
-		return nil, http.StatusBadRequest, refusal(codeBadDocument, "There is no document.")
+		return nil, http.StatusBadRequest, refusal(codeBadDocument, "The document is missing.")
 	}
 	return p, 0, nil
 }

@@ -67,11 +67,11 @@ func (*guard) Validate(graphql.ExecutableSchema) error { return nil }
 // length, comes after it.
 func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if params.Query == "" {
-		return refusal(codeBadDocument, "There is no document.")
+		return refusal(codeBadDocument, "The document is missing.")
 	}
 	for _, v := range params.Variables {
 		if !shallow(v, g.limits.Nesting) {
-			return refusal(codeTooComplex, "The variables are too deep.")
+			return refusal(codeTooComplex, "The variables are nested too deeply.")
 		}
 	}
 	if _, seen := g.documents.Get(ctx, params.Query); seen {
@@ -116,13 +116,13 @@ func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
 func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Error {
 	switch {
 	case c.cyclic:
-		return refusal(codeBadDocument, "A fragment spreads itself.")
+		return refusal(codeBadDocument, "A fragment must not include itself.")
 	case n.fields > g.limits.Fields:
-		return refusal(codeTooComplex, "The document asks for too many fields.")
+		return refusal(codeTooComplex, "The document has too many fields.")
 	case n.aliases > g.limits.Aliases:
 		return refusal(codeTooComplex, "The document has too many aliases.")
 	case n.depth > g.limits.Depth:
-		return refusal(codeTooComplex, "The document is too deep.")
+		return refusal(codeTooComplex, "The document is nested too deeply.")
 	case n.top > g.limits.Roots && operation:
 		return refusal(codeTooComplex, "The document has too many root fields.")
 	case c.directives > g.limits.Directives:
@@ -130,7 +130,7 @@ func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Erro
 	case c.repeats > g.limits.Repeats:
 		return refusal(codeTooComplex, "The document repeats fields too often.")
 	case c.nesting > g.limits.Nesting:
-		return refusal(codeTooComplex, "An argument is too deep.")
+		return refusal(codeTooComplex, "An argument is nested too deeply.")
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ func (c *fieldCounter) fragment(name string) counts {
 func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = !g.development && !domain.ActorFrom(ctx).SeesAll()
 	if op.DisableIntrospection && introspects(op.Operation.SelectionSet) {
-		return refusal(codeBadDocument, "The schema is shown in development and to administrators only.")
+		return refusal(codeBadDocument, "Introspection is available in development and to administrators only.")
 	}
 	for _, v := range op.Operation.VariableDefinitions {
 		if value, ok := op.Variables[v.Variable]; ok && !g.exact(v.Type, value) {
@@ -258,7 +258,7 @@ func (g *guard) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		}
 	}
 	if g.weights.of(ctx, g.schema, op) > g.limits.Complexity {
-		return refusal(codeTooComplex, "The document asks for too much at once. Ask for smaller pages or fewer fields.")
+		return refusal(codeTooComplex, "The document requests too much at once. Request smaller pages or fewer fields.")
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func nilIfMissing[T any](v T, err error) (T, error) {
 // nodes returns records by id. A record that the caller may not request is null, with an error at its position.
 func (r *resolver) nodes(ctx context.Context, ids []string) ([]domain.Node, error) {
 	if len(ids) > listing.MaxLiterals {
-		return nil, problem.New(problem.InvalidInput).Because("At most %d ids can be asked for at once.", listing.MaxLiterals)
+		return nil, problem.New(problem.InvalidInput).Because("At most %d ids may be requested at once.", listing.MaxLiterals)
 	}
 	nodes, errs := r.Service.Nodes(ctx, ids)
 	for i, err := range errs {

@@ -111,7 +111,7 @@ type subscription struct {
 func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, transport string, after *string) (*subscription, gqlerror.List) {
 	roots := rootsOf(op)
 	if len(roots) != 1 || strings.HasPrefix(roots[0].Name, "__") {
-		return nil, gqlerror.List{refusal(codeBadDocument, "A subscription has one root field.")}
+		return nil, gqlerror.List{refusal(codeBadDocument, "A subscription must have exactly one root field.")}
 	}
 	s := &subscription{
 		h: h, line: &subscriptionState{after: after, cursors: make(chan string, 1)}, transport: transport, field: roots[0].Name, start: h.now(),

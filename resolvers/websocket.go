@@ -79,7 +79,7 @@ type message struct {
 func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 	a := &answer{w: w, media: typeResponse}
 	if !h.fromAllowedOrigin(r) {
-		a.fail(http.StatusForbidden, refusal(codeForbidden, "This origin may not connect."))
+		a.fail(http.StatusForbidden, refusal(codeForbidden, "Connections from this origin are not permitted."))
 		return
 	}
 	if p := domain.ActorFrom(r.Context()).Refused; p != nil {
@@ -259,10 +259,10 @@ func (s *socket) actor() domain.Actor {
 // with a new token if they have one.
 func (s *socket) forbid(p *problem.Problem) {
 	if p.Kind == problem.Unavailable {
-		s.close(websocket.StatusTryAgainLater, "The token cannot be verified now")
+		s.close(websocket.StatusTryAgainLater, "The token cannot be verified at the moment")
 		return
 	}
-	s.close(closeForbidden, "Forbidden: the token is not valid, is expired, or its session is over")
+	s.close(closeForbidden, "Forbidden: the token is not valid or has expired, or its session has ended")
 }
 
 // begin starts an operation.
@@ -287,7 +287,7 @@ func (s *socket) begin(in message) bool {
 		s.close(closeTakenID, "Subscriber for this id already exists")
 	case closing:
 	case many:
-		s.fail(in.ID, refusal(codeRateLimited, "One connection does not do so much at once."))
+		s.fail(in.ID, refusal(codeRateLimited, "Too many concurrent operations on this connection."))
 	default:
 		go func() {
 			defer func() {
@@ -374,7 +374,7 @@ func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationCon
 		case last != nil:
 			s.fail(id, last)
 			if unauthenticated(last) {
-				s.close(closeForbidden, "Forbidden: the token is expired, or its session is over")
+				s.close(closeForbidden, "Forbidden: the token has expired, or its session has ended")
 			}
 		case !sub.stopping():
 			s.send(message{Type: "complete", ID: id})

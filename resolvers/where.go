@@ -102,7 +102,7 @@ func (c *whereCompiler) session(w *graph.SessionWhere, depth int) listing.Predic
 // ok reports whether compilation can continue: not after an invalid condition.
 func (c *whereCompiler) ok(depth int) bool {
 	if depth > listing.MaxNesting {
-		c.refuse("where is nested deeper than the server goes.")
+		c.refuse("where is nested too deeply.")
 	}
 	return c.err == nil
 }
@@ -139,7 +139,7 @@ func (c *whereCompiler) fail(err error) {
 // add adds a condition.
 func (all *conjunction) add(p listing.Predicate) {
 	if all.terms++; all.terms > maxTerms {
-		all.refuse("where has more conditions than the server takes.")
+		all.refuse("where has too many conditions.")
 		return
 	}
 	all.of = append(all.of, p)
@@ -175,7 +175,7 @@ func enumTerms[S ~string](all *conjunction, field string, eq, ne *S, in []S) {
 
 func (all *conjunction) size(n int) {
 	if n > listing.MaxLiterals {
-		all.refuse("An in of where has more values than the server takes.")
+		all.refuse("A list of values in where is too long.")
 	}
 }
 
@@ -240,7 +240,7 @@ func (all *conjunction) instant(field string, w *graph.DateTimeWhere) {
 		}
 		at := r.at.UTC()
 		if at.IsZero() || at.Year() < 1 || at.Year() > 9999 {
-			all.refuse("where has an instant that the server does not know.")
+			all.refuse("where has a time outside the supported range.")
 		}
 		all.add(listing.Is(r.op, field, at))
 	}

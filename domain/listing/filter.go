@@ -54,7 +54,7 @@ func (p *parser) filter() (Predicate, error) {
 	}
 	p.space()
 	if p.at < len(p.text) {
-		return nil, p.fail(p.at, "The filter goes on after its end.")
+		return nil, p.fail(p.at, "The filter has text after its end.")
 	}
 	return out, nil
 }
@@ -112,7 +112,7 @@ func (p *parser) property() (string, error) {
 func (p *parser) expr(depth int) (Predicate, error) {
 	from := p.at
 	if depth > MaxNesting {
-		return nil, p.fail(from, "The filter is nested deeper than %d.", MaxNesting)
+		return nil, p.fail(from, "The filter is nested deeper than %d levels.", MaxNesting)
 	}
 	name := p.name()
 	var parse func(name string, depth int) (Predicate, error)
@@ -220,7 +220,7 @@ func (p *parser) member(string, int) (Predicate, error) {
 		case !o.Literal():
 			return nil, p.fail(from, "Expected a literal.")
 		case len(values) == MaxLiterals:
-			return nil, p.fail(from, "There are more than %d literals.", MaxLiterals)
+			return nil, p.fail(from, "The filter has more than %d literals.", MaxLiterals)
 		}
 		values = append(values, o.Value)
 	}
@@ -301,7 +301,7 @@ func (p *parser) str() (string, error) {
 		switch {
 		case c == '\\':
 			if p.at++; p.at == len(p.text) {
-				return "", p.fail(from, "The string has no end.")
+				return "", p.fail(from, "The string is not terminated.")
 			}
 			// The following bytes of a multi-byte character are copied by the next iterations.
 			b.WriteByte(p.text[p.at])
@@ -315,7 +315,7 @@ func (p *parser) str() (string, error) {
 			return b.String(), nil
 		}
 	}
-	return "", p.fail(from, "The string has no end.")
+	return "", p.fail(from, "The string is not terminated.")
 }
 
 func (p *parser) digits() error {
@@ -402,7 +402,7 @@ func (s Schema) resolve(p Predicate) (Predicate, error) {
 			return nil, err
 		}
 		if f.Many || f.Type != Text && f.Type != ID {
-			return nil, meaningless(f.Name, "The property %s has no text to look into.", f.Name)
+			return nil, meaningless(f.Name, "The property %s does not support text search.", f.Name)
 		}
 		return p, nil
 	case IsNull:
@@ -411,7 +411,7 @@ func (s Schema) resolve(p Predicate) (Predicate, error) {
 			return nil, err
 		}
 		if f.Many {
-			return nil, meaningless(f.Name, "The property %s takes only eq and in.", f.Name)
+			return nil, meaningless(f.Name, "The property %s supports only eq and in.", f.Name)
 		}
 		return p, nil
 	}
@@ -509,9 +509,9 @@ func (op Op) mirrored() Op {
 func (f Field) accepts(op Op) error {
 	switch {
 	case f.Many && op != EQ:
-		return meaningless(f.Name, "The property %s takes only eq and in.", f.Name)
+		return meaningless(f.Name, "The property %s supports only eq and in.", f.Name)
 	case (f.Type == Enum || f.Type == Bool) && op != EQ && op != NE:
-		return meaningless(f.Name, "The property %s takes only eq, ne, in and isNull.", f.Name)
+		return meaningless(f.Name, "The property %s supports only eq, ne, in and isNull.", f.Name)
 	}
 	return nil
 }
@@ -525,7 +525,7 @@ func comparableFields(a, b Field) bool {
 // literal converts the literal to the type of the field.
 func (f Field) literal(v Value) (Value, error) {
 	wrong := func(what string) (Value, error) {
-		return nil, meaningless(f.Name, "The property %s is compared with %s only.", f.Name, what)
+		return nil, meaningless(f.Name, "The property %s can be compared only with %s.", f.Name, what)
 	}
 	text, isText := v.(string)
 	switch f.Type {

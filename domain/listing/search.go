@@ -29,7 +29,7 @@ func ParseSearch(_ Schema, text string) (Predicate, error) {
 // parseTerms parses a search text into a disjunction of conjunctions, or returns what is wrong with it. It ignores
 // empty phrases.
 func parseTerms(text string) (alternatives [][]string, wrong string) {
-	const dangling = "The word 'and' needs a term on each side."
+	const dangling = "The word 'and' requires a term on both sides."
 	joined := false // the last word was "and"
 	add := func(term string) {
 		if joined {
@@ -48,7 +48,7 @@ func parseTerms(text string) (alternatives [][]string, wrong string) {
 		if text[0] == '"' {
 			phrase, rest, closed := strings.Cut(text[1:], `"`)
 			if !closed {
-				return nil, "The search text has a quote without its partner."
+				return nil, "The search text has an unbalanced quote."
 			}
 			if text = rest; phrase != "" {
 				add(phrase)

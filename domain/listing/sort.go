@@ -87,7 +87,7 @@ func Alternatives(s Schema, field, text string) (Predicate, error) {
 		}
 		v, ok := f.parameter(word)
 		if !ok && f.Type == Bool {
-			return invalid("The parameter %s is true or false.", field)
+			return invalid("The parameter %s must be true or false.", field)
 		}
 		if !ok {
 			return nil, problem.New(problem.InvalidParameterValue).

@@ -50,50 +50,50 @@ var (
 	MalformedBody = define(Definition{
 		Code: "malformedRequestBodyBadRequest", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §9",
 		Title:   "Malformed Request Body",
-		Message: "The request body is missing or is not one JSON object.",
+		Message: "The request body must be a single JSON object.",
 		Remedy:  "Send one well-formed JSON object.",
 	})
 	InvalidInput = define(Definition{
 		Code: "invalidRequestBody", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §9",
 		Title:   "Invalid Input",
-		Message: "The input breaks a rule of its schema.",
-		Remedy:  "Correct the members that are named and send the request again.",
+		Message: "The input violates its schema.",
+		Remedy:  "Correct the named fields and send the request again.",
 	})
 	InvalidParameter = define(Definition{
 		Code: "invalidParameter", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §9",
 		Title:   "Invalid Parameter",
 		Message: "A parameter is malformed.",
-		Remedy:  "Correct the parameter that is named.",
+		Remedy:  "Correct the named parameter.",
 	})
 	MissingParameter = define(Definition{
 		Code: "missingParameter", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §9",
 		Title:   "Missing Parameter",
 		Message: "A required parameter is absent or empty.",
-		Remedy:  "Send the parameter that is named.",
+		Remedy:  "Send the named parameter.",
 	})
 	InvalidParameterValue = define(Definition{
 		Code: "invalidParameterValue", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "conventions §9",
 		Title:   "Invalid Parameter Value",
-		Message: "A parameter has a value that is not one of those allowed.",
+		Message: "A parameter has a value that is not permitted.",
 		Remedy:  "Use one of the documented values.",
 	})
 	InvalidFilter = define(Definition{
 		Code: "invalidFilter", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §6",
 		Title:   "Invalid Filter",
 		Message: "The filter expression is malformed.",
-		Remedy:  "Correct the expression at the position that is named.",
+		Remedy:  "Correct the expression at the given position.",
 	})
 	MeaninglessFilter = define(Definition{
 		Code: "invalidFilterMeaning", Type: "invalidFilter", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "conventions §6",
 		Title:   "Invalid Filter",
-		Message: "The filter names a property, or compares it in a way, that is not possible.",
-		Remedy:  "Filter by the documented properties only, each with a value of its own type.",
+		Message: "The filter uses a property or a comparison that is not supported.",
+		Remedy:  "Filter only by documented properties, and compare each with a value of its type.",
 	})
 	InvalidQuery = define(Definition{
 		Code: "invalidQuery", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §7",
 		Title:   "Invalid Query",
-		Message: "The search text has an unbalanced quote or an 'and' without a term on each side.",
-		Remedy:  "Balance the quotes and give 'and' two terms.",
+		Message: "The search text has an unbalanced quote, or an 'and' without a term on both sides.",
+		Remedy:  "Balance the quotes, and put a term on both sides of 'and'.",
 	})
 	InvalidSort = define(Definition{
 		Code: "invalidSortCriteria", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "conventions §5",
@@ -105,7 +105,7 @@ var (
 		Code: "invalidSortCriteriaMeaning", Type: "invalidSortCriteria", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "conventions §5",
 		Title:   "Invalid Sort Criteria",
 		Message: "The list cannot be sorted by this property.",
-		Remedy:  "Sort by the documented properties only.",
+		Remedy:  "Sort only by documented properties.",
 	})
 )
 
@@ -114,7 +114,7 @@ var (
 	InvalidAPIKey = define(Definition{
 		Code: "invalidApiKey", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "conventions §2",
 		Title:   "Invalid API Key",
-		Message: "The API key is missing or not known.",
+		Message: "The API key is missing or unknown.",
 		Remedy:  "Send the key of your client application in the header API-Key.",
 	})
 	Unauthorized = define(Definition{
@@ -126,20 +126,20 @@ var (
 	SessionExpired = define(Definition{
 		Code: "sessionExpired", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "conventions §9, §10",
 		Title:   "Session Expired",
-		Message: "The access token, or the session behind it, is over.",
+		Message: "The access token has expired, or its session has ended.",
 		Remedy:  "Authenticate again.",
 	})
 	AccessDenied = define(Definition{
 		Code: "accessDenied", Kind: Denied, GraphQL: "FORBIDDEN", Source: "conventions §9",
 		Title:   "Access Denied",
 		Message: "The access token does not allow this operation.",
-		Remedy:  "Ask for a token with one of the scopes of this operation.",
+		Remedy:  "Request a token with one of the scopes of this operation.",
 	})
 	InvitationAccessDenied = define(Definition{
 		Code: "invitationAccessDenied", Kind: Denied, GraphQL: "FORBIDDEN", Source: "invitations, error catalogue",
 		Title:   "Invitation Access Denied",
-		Message: "The credentials do not suffice for this access to the invitation.",
-		Remedy:  "Check that the credentials are those of a person who may do this.",
+		Message: "The credentials do not permit this access to the invitation.",
+		Remedy:  "Use the credentials of a user who has this access.",
 	})
 )
 
@@ -154,38 +154,38 @@ var (
 	StaleVersion = define(Definition{
 		Code: "ifMatchHeaderDoesNotMatch", Kind: Stale, GraphQL: "VERSION_STALE", Source: "conventions §8",
 		Title:   "Stale Version",
-		Message: "The resource has changed since the version that the request names.",
-		Remedy:  "Fetch the resource again and decide on its current version.",
+		Message: "The resource has changed since the version named in the request.",
+		Remedy:  "Fetch the resource again and base the request on its current version.",
 	})
 	VersionRequired = define(Definition{
 		Code: "ifMatchHeaderRequired", Kind: Required, Source: "conventions §8",
 		Title:   "Version Required",
-		Message: "The request must say which version of the resource it is meant for.",
+		Message: "The request must name the version of the resource that it applies to.",
 		Remedy:  "Send the ETag of the resource in the header If-Match.",
 	})
 	TooManyRequests = define(Definition{
 		Code: "tooManyRequests", Kind: Limited, Source: "conventions §9, §10",
 		Title:   "Too Many Requests",
-		Message: "There were too many requests of this kind.",
-		Remedy:  "Wait until the time that is named, then try again.",
+		Message: "Too many requests of this kind.",
+		Remedy:  "Wait until the given time, then try again.",
 	})
 	IdempotencyKeyReused = define(Definition{
 		Code: "idempotencyKeyReused", Kind: Unprocessable, Source: "conventions §9, §10",
 		Title:   "Idempotency Key Reused",
-		Message: "This idempotency key was used for another operation or another input.",
-		Remedy:  "Use a new key for a new request, and the same key only to repeat the same request.",
+		Message: "This idempotency key was already used for another operation or other input.",
+		Remedy:  "Use a new key for each request, and reuse a key only to repeat the same request.",
 	})
 	ServiceUnavailable = define(Definition{
 		Code: "serviceUnavailable", Kind: Unavailable, Source: "conventions §9, §10",
 		Title:   "Service Unavailable",
-		Message: "The service cannot answer at the moment.",
+		Message: "The service is temporarily unavailable.",
 		Remedy:  "Try again in a few seconds.",
 	})
 	InternalError = define(Definition{
 		Code: "internalError", Kind: Internal, Source: "conventions §9, §10",
 		Title:   "Internal Error",
-		Message: "Something went wrong on our side.",
-		Remedy:  "Try again; if it stays, report the id of this error.",
+		Message: "An internal error occurred.",
+		Remedy:  "Try again. If the error persists, report its id.",
 	})
 )
 
@@ -194,8 +194,8 @@ var (
 	MethodNotAllowed = define(Definition{
 		Code: "methodNotAllowed", Kind: Protocol, Source: "conventions §1",
 		Title:   "Method Not Allowed",
-		Message: "The resource does not have this method.",
-		Remedy:  "Use one of the methods that the header Allow lists.",
+		Message: "The resource does not support this method.",
+		Remedy:  "Use one of the methods in the header Allow.",
 	})
 	NotAcceptable = define(Definition{
 		Code: "notAcceptable", Kind: Protocol, Source: "conventions §1",
@@ -206,13 +206,13 @@ var (
 	UnsupportedMediaType = define(Definition{
 		Code: "unsupportedMediaType", Kind: Protocol, Source: "conventions §1",
 		Title:   "Unsupported Media Type",
-		Message: "The request body is not of a media type that is understood.",
-		Remedy:  "Send the body as the documented media type, in UTF-8, and say so in the header Content-Type.",
+		Message: "The media type of the request body is not supported.",
+		Remedy:  "Send the body in the documented media type and in UTF-8, and name the media type in the header Content-Type.",
 	})
 	RequestBodyTooLarge = define(Definition{
 		Code: "requestBodyTooLarge", Kind: Protocol, Source: "conventions §1",
 		Title:   "Request Body Too Large",
-		Message: "The request body is larger than is allowed.",
+		Message: "The request body exceeds the maximum size.",
 		Remedy:  "Send a smaller body.",
 	})
 )
@@ -228,7 +228,7 @@ var (
 	InvalidInvitationID = define(Definition{
 		Code: "invalidInvitationId", Kind: Unprocessable, GraphQL: "NOT_FOUND", Source: "invitations, error catalogue",
 		Title:   "Invalid Invitation ID",
-		Message: "The parameter names no invitation that you may see.",
+		Message: "The parameter does not identify an invitation that you may see.",
 		Remedy:  "Use the id or the link of an invitation that you may see.",
 	})
 	JointOwnersDisabled = define(Definition{
@@ -240,26 +240,26 @@ var (
 	AdditionalOwnersNotAllowed = define(Definition{
 		Code: "additionalOwnersNotAllowed", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Additional Owners Not Allowed",
-		Message: "The account accepts no further owner.",
+		Message: "The account does not accept further owners.",
 		Remedy:  "Contact the institution.",
 	})
 	InvitationWrongState = define(Definition{
 		Code: "invalidInvitationState", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Invalid Invitation State",
-		Message: "The invitation is in a state in which this is not possible.",
-		Remedy:  "Fetch the invitation and follow one of the actions it offers.",
+		Message: "The state of the invitation does not permit this.",
+		Remedy:  "Fetch the invitation and use one of the actions that it offers.",
 	})
 	InvitationIsExpired = define(Definition{
 		Code: "verificationInvitationExpired", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Invitation Expired",
-		Message: "The invitation to be accepted is expired.",
-		Remedy:  "Use the newest mail, or ask the inviter for a new invitation.",
+		Message: "The invitation has expired.",
+		Remedy:  "Use the link in the latest e-mail, or ask the inviter for a new invitation.",
 	})
 	InvitationIsRevoked = define(Definition{
 		Code: "verificationInvitationRevoked", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Invitation Revoked",
-		Message: "The invitation to be accepted is revoked.",
-		Remedy:  "Use the newest mail, or ask the inviter for a new invitation.",
+		Message: "The invitation was revoked.",
+		Remedy:  "Use the link in the latest e-mail, or ask the inviter for a new invitation.",
 	})
 	InvitationIsFailed = define(Definition{
 		Code: "verificationInvitationFailed", Kind: Conflict, Source: "invitations, error catalogue",
@@ -270,14 +270,14 @@ var (
 	InvitationResendLimit = define(Definition{
 		Code: "invitationResendLimitReached", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Resend Limit Reached",
-		Message: "The invitation was sent again as often as is allowed.",
+		Message: "The invitation was resent as often as permitted.",
 		Remedy:  "Revoke the invitation and create a new one.",
 	})
 	InviteeNotVerified = define(Definition{
 		Code: "inviteeNotVerified", Kind: Conflict, Source: "invitations, error catalogue",
 		Title:   "Invitee Not Verified",
 		Message: "The accepting user has not passed identity verification.",
-		Remedy:  "Have the invitee pass a report, a quiz or an approval first.",
+		Remedy:  "The invitee must first pass a report, a quiz or an approval.",
 	})
 	InvitationVerificationFailed = define(Definition{
 		Code: "invitationVerificationFailed", Kind: Invalid, Source: "invitations, error catalogue",
@@ -304,26 +304,26 @@ var (
 	NoSuchTemplate = define(Definition{
 		Code: "noSuchTemplate", Type: "resource_not_found", Kind: Missing, GraphQL: "NOT_FOUND", Source: "client sessions §6, §8",
 		Title:   "JWT Template Not Found",
-		Message: "There is no JWT template of that name.",
+		Message: "No JWT template has this name.",
 		Remedy:  "Use the name of a template that exists.",
 	})
 	SessionNotLive = define(Definition{
 		Code: "invalidActionForSession", Type: "invalid_action_for_session", Kind: Conflict, Source: "client sessions §5.5",
 		Title:   "Invalid Action for Session",
-		Message: "This cannot be done to a session in this state.",
-		Remedy:  "Read the session again; one that is over needs a new login.",
+		Message: "The state of the session does not permit this.",
+		Remedy:  "Fetch the session again. If it has ended, the user must sign in again.",
 	})
 	SignedOut = define(Definition{
 		Code: "signedOut", Type: "signed_out", Kind: Conflict, Source: "client sessions §5.5, §6",
 		Title:   "Signed Out",
-		Message: "The session is over and gives no tokens.",
+		Message: "The session has ended and issues no tokens.",
 		Remedy:  "Sign in again.",
 	})
 	ClientTokenInvalid = define(Definition{
 		Code: "authenticationInvalid", Type: "authentication_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
 		Title:   "Invalid Authentication",
-		Message: "The client token does not verify.",
-		Remedy:  "Send the client token that the login service handed out.",
+		Message: "The client token is not valid.",
+		Remedy:  "Send the client token that the login service issued.",
 	})
 	SessionTerminated = define(Definition{
 		Code: "sessionTerminated", Kind: Conflict, Source: "customer sessions, problem catalogue",
@@ -341,18 +341,18 @@ var (
 		Code: "sessionHandleTaken", Kind: Unprocessable, Source: "Gatehouse",
 		Title:   "Session Handle Taken",
 		Message: "Another session has this handle.",
-		Remedy:  "Give each session a handle of its own.",
+		Remedy:  "Use a different handle for each session.",
 	})
 	ReservedClaim = define(Definition{
 		Code: "jwtTemplateReservedClaim", Type: "jwt_template_reserved_claim", Kind: Invalid, Source: "client sessions §8",
 		Title:   "Reserved Claim",
-		Message: "A template cannot define this claim.",
-		Remedy:  "Leave out the claims that every token has.",
+		Message: "A template must not define this claim.",
+		Remedy:  "Remove the claims that every token has.",
 	})
 	UnknownOrganization = define(Definition{
 		Code: "organizationNotFoundOrUnauthorized", Type: "organization_not_found_or_unauthorized", Kind: Missing, Source: "client sessions §5.2, §6",
 		Title:   "Organization Not Found",
-		Message: "There is no such organization, or the user has no part in it.",
+		Message: "The organization does not exist, or the user is not a member of it.",
 		Remedy:  "Name an organization that the user owns or signs for.",
 	})
 )
@@ -362,67 +362,67 @@ var (
 	OriginAndAuthorization = define(Definition{
 		Code: "originAuthorizationHeadersConflict", Type: "origin_authorization_headers_conflict", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
 		Title:   "Origin and Authorization Headers Conflict",
-		Message: "A request has either the header Origin or the header Authorization.",
+		Message: "A request must have either the header Origin or the header Authorization, not both.",
 		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
 	})
 	RequestHeaderMissing = define(Definition{
 		Code: "requestHeaderMissing", Type: "request_header_missing", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
 		Title:   "Request Header Missing",
-		Message: "A header that says who calls is missing.",
+		Message: "A header that identifies the caller is missing.",
 		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
 	})
 	SeveralOrigins = define(Definition{
 		Code: "multipleOriginHeaderValuesForbidden", Type: "multiple_origin_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
 		Title:   "Multiple Origin Header Values Forbidden",
-		Message: "The header Origin came more than once.",
+		Message: "The header Origin must not occur more than once.",
 		Remedy:  "Send one header Origin with one value.",
 	})
 	SeveralAuthorizations = define(Definition{
 		Code: "multipleAuthorizationHeaderValuesForbidden", Type: "multiple_authorization_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
 		Title:   "Multiple Authorization Header Values Forbidden",
-		Message: "The header Authorization came more than once.",
+		Message: "The header Authorization must not occur more than once.",
 		Remedy:  "Send one header Authorization with one value.",
 	})
 	OriginInvalid = define(Definition{
 		Code: "originInvalid", Type: "origin_invalid", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
 		Title:   "Invalid Origin",
-		Message: "Pages of this origin may not call.",
-		Remedy:  "Call from an origin that the institution allows.",
+		Message: "Requests from this origin are not permitted.",
+		Remedy:  "Send the request from an origin that the institution permits.",
 	})
 	APIVersionInvalid = define(Definition{
 		Code: "apiVersionInvalid", Type: "api_version_invalid", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §2",
 		Title:   "Invalid API Version",
-		Message: "The API version is not the date of a version, or it is given twice.",
-		Remedy:  "Give the date of a published version, as a parameter or as a header, or none.",
+		Message: "The API version is not the date of a published version, or is given twice.",
+		Remedy:  "Send the date of a published version once, as a parameter or as a header, or omit it.",
 	})
 	MalformedParameters = define(Definition{
 		Code: "malformedRequestParameters", Type: "malformed_request_parameters", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
 		Title:   "Malformed Request Parameters",
-		Message: "The parameters of the request cannot be read.",
+		Message: "The request parameters are malformed.",
 		Remedy:  "Encode the parameters as application/x-www-form-urlencoded, in UTF-8.",
 	})
 	FormParameterUnknown = define(Definition{
 		Code: "formParamUnknown", Type: "form_param_unknown", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
 		Title:   "Unknown Parameter",
-		Message: "The operation has no such parameter.",
-		Remedy:  "Send the parameters of the operation only.",
+		Message: "The operation does not have this parameter.",
+		Remedy:  "Send only parameters of the operation.",
 	})
 	FormParameterTwice = define(Definition{
 		Code: "formParamDuplicate", Type: "form_param_duplicate", Kind: Unprocessable, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
 		Title:   "Duplicate Parameter",
-		Message: "A parameter came more than once.",
+		Message: "A parameter must not occur more than once.",
 		Remedy:  "Send each parameter once.",
 	})
 	AuthorizationMalformed = define(Definition{
 		Code: "authorizationHeaderFormatInvalid", Type: "authorization_header_format_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §6",
 		Title:   "Invalid Authorization Header Format",
-		Message: "The header Authorization is not a client token, with or without the word Bearer.",
-		Remedy:  "Send back the text that the header Authorization of an answer had.",
+		Message: "The header Authorization must contain a client token, with or without the prefix Bearer.",
+		Remedy:  "Send the value of the header Authorization of an earlier response.",
 	})
 	DevBrowserUnknown = define(Definition{
 		Code: "devBrowserUnauthenticated", Type: "dev_browser_unauthenticated", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
 		Title:   "Browser Unauthenticated",
-		Message: "The token of the development browser is not known.",
-		Remedy:  "Make a new one with POST /v1/dev_browser.",
+		Message: "The token of the development browser is unknown.",
+		Remedy:  "Create a new token with POST /v1/dev_browser.",
 	})
 )

@@ -29,49 +29,49 @@ var (
 	InvalidContactLink = define(Definition{
 		Code: "invalidContactLink", Kind: Invalid, Source: "identity, error catalogue",
 		Title:   "Invalid Contact Link",
-		Message: "The link names no contact that you may see.",
+		Message: "The link does not identify a contact that you may see.",
 		Remedy:  "Use the link of a contact that you may see.",
 	})
 	InvalidContactURI = define(Definition{
 		Code: "invalidContactUri", Kind: Unprocessable, Source: "identity, error catalogue",
 		Title:   "Invalid Contact URI",
-		Message: "There is no contact of that URI.",
+		Message: "No contact has this URI.",
 		Remedy:  "Use the URI of a contact that exists.",
 	})
 	IncompleteIdentity = define(Definition{
 		Code: "incompleteIdentity", Kind: Invalid, Source: "identity, error catalogue",
 		Title:   "Incomplete Identity",
-		Message: "The contact lacks members of an identity that are required.",
-		Remedy:  "Complete the contact, or send the missing members beside the link.",
+		Message: "The contact lacks required fields.",
+		Remedy:  "Complete the contact, or send the missing fields together with the link.",
 	})
 	InvalidQuizAnswers = define(Definition{
 		Code: "invalidQuizAnswers", Kind: Invalid, Source: "identity, error catalogue",
 		Title:   "Invalid Quiz Answers",
-		Message: "The answers do not fit the questions: each question is answered once, by one of its choices.",
-		Remedy:  "Answer the questions that are named; the quiz still waits for its answers.",
+		Message: "The answers do not match the questions: each question must be answered once, with one of its choices.",
+		Remedy:  "Correct the answers to the named questions and send all answers again; the quiz is still open.",
 	})
 	InvalidQuizState = define(Definition{
 		Code: "invalidQuizState", Kind: Conflict, Source: "identity, error catalogue",
 		Title:   "Invalid Quiz State",
-		Message: "The quiz is in a state in which this is not possible.",
-		Remedy:  "Fetch the quiz and follow one of the actions it offers.",
+		Message: "The state of the quiz does not permit this.",
+		Remedy:  "Fetch the quiz and use one of the actions that it offers.",
 	})
 	QuizQuestionsUnavailable = define(Definition{
 		Code: "quizQuestionsUnavailable", Kind: Conflict, Source: "identity, error catalogue",
 		Title:   "Quiz Questions Unavailable",
-		Message: "No questions can be made for this identity.",
+		Message: "No questions can be generated for this identity.",
 		Remedy:  "Create a new quiz with other data, or have an administrator approve the person.",
 	})
 	ProviderUnavailable = define(Definition{
 		Code: "providerUnavailable", Kind: Unavailable, Source: "identity, error catalogue",
 		Title:   "Provider Unavailable",
-		Message: "The provider cannot be reached, and nothing was changed.",
+		Message: "The provider is not available; nothing was changed.",
 		Remedy:  "Try again later.",
 	})
 	InvalidParameterWord = define(Definition{
 		Code: "invalidParameterWord", Type: "invalidParameterValue", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "identity, contact verification and approvals",
 		Title:   "Invalid Parameter Value",
-		Message: "A parameter has a value that is not one of those allowed.",
+		Message: "A parameter has a value that is not permitted.",
 		Remedy:  "Use one of the documented values.",
 	})
 )

@@ -55,7 +55,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 	case len(origins) > 0 && len(authorizations) > 0:
 		return c, problem.New(problem.OriginAndAuthorization)
 	case c.native && len(authorizations) == 0:
-		return c, problem.New(problem.RequestHeaderMissing).Because("A native application sends the header Authorization.")
+		return c, problem.New(problem.RequestHeaderMissing).Because("A native application must send the header Authorization.")
 	case len(origins) > 0 && !slices.Contains(a.AllowedOrigins, origins[0]):
 		return c, problem.New(problem.OriginInvalid)
 	}
@@ -67,7 +67,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 	// and says so in a header that no page can set (docs/dialects/client-sessions.md, a call without Origin).
 	own := safe(r.Method) && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	if !c.native && c.credential != "" && c.origin == "" && !own {
-		return c, problem.New(problem.RequestHeaderMissing).Because("A browser sends the header Origin.")
+		return c, problem.New(problem.RequestHeaderMissing).Because("A browser must send the header Origin.")
 	}
 	if !versioned(query["__clerk_api_version"], r.Header.Values("Clerk-API-Version")) {
 		return c, problem.New(problem.APIVersionInvalid)
@@ -77,7 +77,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 	case len(method) == 1 && slices.Contains([]string{http.MethodDelete, http.MethodPatch, http.MethodPut}, strings.ToUpper(method[0])):
 		c.method = strings.ToUpper(method[0])
 	default:
-		return c, problem.New(problem.MalformedParameters).Because("The parameter _method is one of DELETE, PATCH and PUT.").With("name", "_method")
+		return c, problem.New(problem.MalformedParameters).Because("The parameter _method must be DELETE, PATCH or PUT.").With("name", "_method")
 	}
 	return c, nil
 }

@@ -47,7 +47,7 @@ func readForm(r *http.Request, takes []string) (form, error) {
 	case errors.As(err, &outer), len(text) > maxForm:
 		return nil, tooLarge
 	case err != nil:
-		return nil, problem.New(problem.MalformedBody).Because("The request body ends too early.").From(err)
+		return nil, problem.New(problem.MalformedBody).Because("The request body is incomplete.").From(err)
 	case len(text) > 0 && !formTyped(r):
 		return nil, problem.New(problem.UnsupportedMediaType)
 	}
@@ -64,7 +64,7 @@ func readForm(r *http.Request, takes []string) (form, error) {
 		case !slices.Contains(takes, name):
 			wrong = append(wrong, problem.New(problem.FormParameterUnknown).At(cut(name)).Because("%s is not a parameter of this operation.", cut(name)))
 		case len(values[name]) > 1:
-			wrong = append(wrong, problem.New(problem.FormParameterTwice).At(name).Because("%s came more than once.", name))
+			wrong = append(wrong, problem.New(problem.FormParameterTwice).At(name).Because("%s must not occur more than once.", name))
 		default:
 			out[name] = values[name][0]
 		}

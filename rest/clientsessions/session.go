@@ -29,7 +29,7 @@ func (a *api) touch(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if intent := c.form["intent"]; intent != "" && !slices.Contains(intents, intent) {
-		return reply{}, problem.New(problem.InvalidParameterValue).At("intent").Because("intent is one of focus, select_session and select_org.")
+		return reply{}, problem.New(problem.InvalidParameterValue).At("intent").Because("intent must be focus, select_session or select_org.")
 	}
 	out, err := a.Service.TouchSession(c.Context(), domain.TouchSessionInput{
 		SessionID: id, OrganizationID: c.form.optional("active_organization_id"), IdempotencyKey: c.key,

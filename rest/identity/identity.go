@@ -305,7 +305,7 @@ func instants(r *http.Request, name, field string) (listing.Predicate, error) {
 			}
 			at, ok := listing.ParseTime(one)
 			if !ok {
-				return nil, problem.New(problem.InvalidParameterValue).Because("The parameter %s is a date-time.", name).With("name", name)
+				return nil, problem.New(problem.InvalidParameterValue).Because("The parameter %s must be a date-time.", name).With("name", name)
 			}
 			if at.Nanosecond() == 0 {
 				ways = append(ways, listing.All(listing.Is(listing.GE, field, at), listing.Is(listing.LT, field, at.Add(time.Second))))
@@ -348,7 +348,7 @@ func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
 			if !body.Has(name) {
-				body.Refuse(name, "%s is required where no contact is named.", name)
+				body.Refuse(name, "%s is required if no contact is named.", name)
 			}
 		}
 	}
@@ -482,7 +482,7 @@ func (a *api) about(r *http.Request) (uri string, types []domain.VerificationTyp
 				types = append(types, t)
 			default:
 				return "", nil, problem.New(problem.InvalidParameterWord).
-					Because("The parameter type is one of fraudRiskReport, quiz and adminApproval.").With("name", "type")
+					Because("The parameter type must be fraudRiskReport, quiz or adminApproval.").With("name", "type")
 			}
 		}
 	}
@@ -526,7 +526,7 @@ func (a *api) approve(r *http.Request) (wire.Reply, error) {
 	}
 	in := domain.CreateApprovalInput{ContactID: uri, IdempotencyKey: key}
 	if len(types) > 1 {
-		return wire.Reply{}, problem.New(problem.InvalidParameterWord).Because("One method is approved at a time.").With("name", "type")
+		return wire.Reply{}, problem.New(problem.InvalidParameterWord).Because("The parameter type must have one value only.").With("name", "type")
 	}
 	if len(types) == 1 {
 		in.Method = &types[0]

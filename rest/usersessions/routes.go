@@ -151,10 +151,10 @@ func (a *api) challenge(r *http.Request) (wire.Reply, error) {
 	deviceID, _ := body.String("deviceId")
 	username, _ := body.String("username")
 	if deviceID == "" || strings.Trim(deviceID, "0123456789abcdef") != "" || len(deviceID) != 64 {
-		body.Refuse("deviceId", "deviceId is the lower-case hexadecimal SHA-256 of the public key.")
+		body.Refuse("deviceId", "deviceId must be the SHA-256 of the public key in lower-case hexadecimal.")
 	}
 	if n := len([]rune(username)); n < 1 || n > 254 {
-		body.Refuse("username", "username has 1 to 254 characters.")
+		body.Refuse("username", "username must have 1 to 254 characters.")
 	}
 	if err := body.Err(); err != nil {
 		return wire.Reply{}, err
@@ -266,5 +266,5 @@ func one(r *http.Request, name string) (string, error) {
 	case 1:
 		return strings.TrimSpace(values[0]), nil
 	}
-	return "", problem.New(problem.InvalidParameter).Because("The header %s came more than once.", name).With("name", name)
+	return "", problem.New(problem.InvalidParameter).Because("The header %s must not occur more than once.", name).With("name", name)
 }

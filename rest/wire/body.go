@@ -116,7 +116,7 @@ func readAll(r *http.Request, most int64) ([]byte, error) {
 	case errors.As(err, &outer):
 		return nil, tooLarge.With("limit", outer.Limit)
 	case err != nil:
-		return nil, problem.New(problem.MalformedBody).Because("The request body ends too early.").From(err)
+		return nil, problem.New(problem.MalformedBody).Because("The request body is incomplete.").From(err)
 	case int64(len(text)) > most:
 		return nil, tooLarge
 	}
@@ -134,7 +134,7 @@ func value(dec *json.Decoder, depth int) (any, error) {
 		return token, nil
 	}
 	if depth == 0 {
-		return nil, malformed("The request body is nested too deep.")
+		return nil, malformed("The request body is nested too deeply.")
 	}
 	var out any
 	if delim == '[' {
@@ -156,7 +156,7 @@ func value(dec *json.Decoder, depth int) (any, error) {
 			}
 			key, _ := name.(string)
 			if _, twice := members[key]; twice {
-				return nil, malformed("The request body has a member twice.")
+				return nil, malformed("The request body has a duplicate member.")
 			}
 			if members[key], err = value(dec, depth-1); err != nil {
 				return nil, err
@@ -292,7 +292,7 @@ func (b *Body) assign(path []string, node any, dst reflect.Value) bool {
 		return true
 	case encoding.TextUnmarshaler:
 		if !isText || special.UnmarshalText([]byte(text)) != nil {
-			return wrong("a string of its documented form")
+			return wrong("a string in the documented format")
 		}
 		return true
 	}

@@ -27,7 +27,7 @@ func ParseIfMatch(r *http.Request, id string) (version *int, anything bool, err 
 	switch {
 	case !ok:
 		return nil, false, problem.New(problem.InvalidParameter).
-			Because("The header If-Match is not a list of entity tags.").With("name", "If-Match")
+			Because("The header If-Match must be a list of entity tags.").With("name", "If-Match")
 	case star:
 		return nil, true, nil
 	}

@@ -25,7 +25,7 @@ func IdempotencyKey(r *http.Request) (*string, error) {
 	}
 	if !good {
 		return nil, problem.New(problem.InvalidParameter).
-			Because("The header Idempotency-Key is one text of 1 to %d printable characters.", maxIdempotencyKey).
+			Because("The header Idempotency-Key must be one value of 1 to %d printable characters.", maxIdempotencyKey).
 			With("name", "Idempotency-Key")
 	}
 	return &key, nil

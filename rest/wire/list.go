@@ -21,7 +21,7 @@ const (
 func Parameters(r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, problem.New(problem.InvalidParameter).Because("The query of the address is malformed.").From(err)
+		return nil, problem.New(problem.InvalidParameter).Because("The query string is malformed.").From(err)
 	}
 	return values, nil
 }
@@ -44,7 +44,7 @@ func once(values url.Values, name string) error {
 	if len(values[name]) < 2 {
 		return nil
 	}
-	return problem.New(problem.InvalidParameter).Because("The parameter %s is given several times.", name).With("name", name)
+	return problem.New(problem.InvalidParameter).Because("The parameter %s must not occur more than once.", name).With("name", name)
 }
 
 // Flag reads a query parameter that is true or false; absent is false. It must not be given several times.
@@ -60,7 +60,7 @@ func Flag(r *http.Request, name string) (bool, error) {
 	case "true", "false":
 		return text == "true", nil
 	}
-	return false, problem.New(problem.InvalidParameter).Because("The parameter %s is true or false.", name).With("name", name)
+	return false, problem.New(problem.InvalidParameter).Because("The parameter %s must be true or false.", name).With("name", name)
 }
 
 // Paging reads start and limit. Limit 0 asks for the count only; a limit above MaxLimit is MaxLimit.
@@ -85,7 +85,7 @@ func natural(values url.Values, name string, absent int) (int, error) {
 	n, err := strconv.Atoi(said[0])
 	if len(said) > 1 || err != nil || strings.Trim(said[0], "0123456789") != "" {
 		return 0, problem.New(problem.InvalidParameter).
-			Because("The parameter %s is a whole number, not negative.", name).With("name", name)
+			Because("The parameter %s must be a non-negative integer.", name).With("name", name)
 	}
 	return n, nil
 }

@@ -60,7 +60,7 @@ func Accept(r *http.Request, types ...string) error {
 func contentType(r *http.Request, types []string) error {
 	refusal := problem.New(problem.UnsupportedMediaType)
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return refusal.Because("The request body is encoded in a way that is not understood.")
+		return refusal.Because("The content encoding of the request body is not supported.")
 	}
 	said := r.Header.Values("Content-Type")
 	if len(said) != 1 {
