@@ -51,7 +51,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	tuneMemory()
 	tuneThreads(c.DatabaseURL)
 	for _, text := range c.Warnings() {
-		log.Warn("a setting leaves something open", "what", text)
+		log.Warn("insecure setting", "what", text)
 	}
 	// The database and the mails must outlive the signal that stops the server.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -180,12 +180,12 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	service.Live.Stop() // streams do not end by themselves
 	leaving.close(end, listener, server.Serve)
 	if shutdownErr := server.Shutdown(end); shutdownErr != nil {
-		log.Warn("some requests were cut off", "error", shutdownErr)
+		log.Warn("some requests were interrupted", "error", shutdownErr)
 		_ = server.Close()
 	}
 	outer.wait(end) // WebSockets are no longer connections of the server
 	if shutdownErr := deliverer.Stop(end); shutdownErr != nil {
-		log.Warn("a message was in the middle of its delivery; it will be repeated under the same id", "error", shutdownErr)
+		log.Warn("the delivery of a message was interrupted; it will be repeated with the same id", "error", shutdownErr)
 	}
 	if admin != nil {
 		_ = admin.Close()
@@ -385,7 +385,7 @@ func loadDemonstration(ctx context.Context, c *Config, store *db.DB) error {
 	}
 	done, err := importer.Import(ctx, bytes.NewReader(examples.Demo), func(int, string) {})
 	if err == nil && done.Rejected > 0 {
-		err = errors.New("the demonstration directory has bad lines")
+		err = errors.New("the demonstration directory has invalid lines")
 	}
 	return err
 }
@@ -472,7 +472,7 @@ func sweep(ctx context.Context, service *domain.Service, store *db.DB, counted *
 			err = store.Purge(ctx, now())
 		}
 		if err != nil && !troubled && ctx.Err() == nil {
-			log.Error("the sweeper could not work; it goes on trying", "error", err)
+			log.Error("the sweeper failed; it will retry", "error", err)
 		}
 		troubled = err != nil
 	}

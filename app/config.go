@@ -27,52 +27,52 @@ import (
 // Config holds every setting. A flag overrides the environment, and the environment overrides the file. The struct tags
 // define the flags and docs/config.md; a field tagged secret is masked wherever it is displayed.
 type Config struct {
-	Listen                          string        `default:"127.0.0.1:8080" env:"GATEHOUSE_LISTEN" help:"Address to listen on; port 0 picks a free one. Without an external issuer a loopback address."`
-	PublicURL                       string        `name:"public-url" env:"GATEHOUSE_PUBLIC_URL" help:"Scheme and host of absolute links. Default: http:// and the address listened on."`
+	Listen                          string        `default:"127.0.0.1:8080" env:"GATEHOUSE_LISTEN" help:"Address to listen on; port 0 picks a free one. Without an external issuer it must be a loopback address."`
+	PublicURL                       string        `name:"public-url" env:"GATEHOUSE_PUBLIC_URL" help:"Scheme and host of absolute links. Default: http:// and the listen address."`
 	DataDir                         string        `default:"gatehouse-data" env:"GATEHOUSE_DATA_DIR" help:"Folder of the embedded database, the development keys and the development outbox."`
 	DatabaseURL                     string        `name:"database-url" env:"GATEHOUSE_DATABASE_URL" secret:"url" help:"sqlite:///abs/file.db or postgres://… (several hosts allowed). Default: a file in the data directory."`
-	AutoMigrate                     bool          `default:"true" negatable:"" env:"GATEHOUSE_AUTO_MIGRATE" help:"Bring the database schema up to date at the start."`
+	AutoMigrate                     bool          `default:"true" negatable:"" env:"GATEHOUSE_AUTO_MIGRATE" help:"Migrate the database schema at startup."`
 	Issuer                          string        `env:"GATEHOUSE_ISSUER" help:"OpenID Connect issuer whose access tokens are accepted. Default: the development issuer."`
 	Audience                        string        `env:"GATEHOUSE_AUDIENCE" help:"Audience that access tokens must have. Default: any."`
-	Demo                            string        `default:"auto" env:"GATEHOUSE_DEMO" help:"Load a small demonstration directory into an empty database: true, false, or auto (while there is no external issuer)."`
-	SMTPURL                         string        `name:"smtp-url" env:"GATEHOUSE_SMTP_URL" secret:"url" help:"Mail server: smtp://user:pass@host:port or smtps://…. With ?tls=required nothing is sent without TLS. Default: the development outbox."`
-	MailFrom                        string        `default:"gatehouse@localhost" env:"GATEHOUSE_MAIL_FROM" help:"Sender of mails."`
-	TrustedProxies                  string        `env:"GATEHOUSE_TRUSTED_PROXIES" help:"Networks (CIDR, separated by commas) whose forwarding headers are believed."`
-	EncryptionKey                   string        `env:"GATEHOUSE_ENCRYPTION_KEY" secret:"all" help:"Key-encryption key for personal data at rest: 32 bytes in Base64, or file:/path of such a text. Default: made once, in a file in the data directory."`
+	Demo                            string        `default:"auto" env:"GATEHOUSE_DEMO" help:"Load a small demonstration directory into an empty database: true, false, or auto (true without an external issuer)."`
+	SMTPURL                         string        `name:"smtp-url" env:"GATEHOUSE_SMTP_URL" secret:"url" help:"Mail server: smtp://user:pass@host:port or smtps://…. With ?tls=required, mail is sent over TLS only. Default: the development outbox."`
+	MailFrom                        string        `default:"gatehouse@localhost" env:"GATEHOUSE_MAIL_FROM" help:"Sender address of e-mails."`
+	TrustedProxies                  string        `env:"GATEHOUSE_TRUSTED_PROXIES" help:"Trusted proxies: networks (CIDR, comma-separated) whose forwarding headers are used."`
+	EncryptionKey                   string        `env:"GATEHOUSE_ENCRYPTION_KEY" secret:"all" help:"Key-encryption key for personal data at rest: 32 bytes in Base64, or file:/path of a file with the same. Default: generated once, in a file in the data directory."`
 	AdminListen                     string        `env:"GATEHOUSE_ADMIN_LISTEN" help:"Address of a second listener for /metrics and /debug/pprof. Default: none."`
-	DrainDelay                      time.Duration `default:"3s" env:"GATEHOUSE_DRAIN_DELAY" help:"How long a stop goes on answering while /readyz says 503, so that load balancers that follow it learn; at most 25s. Where nobody has asked /readyz for a minute, half a second."`
+	DrainDelay                      time.Duration `default:"3s" env:"GATEHOUSE_DRAIN_DELAY" help:"How long the server keeps serving after a stop signal while /readyz returns 503, so that load balancers can react; at most 25s. If /readyz was not requested in the last minute, half a second."`
 	LogLevel                        string        `default:"info" env:"GATEHOUSE_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat                       string        `default:"auto" env:"GATEHOUSE_LOG_FORMAT" help:"text, json, or auto (text on a terminal)."`
-	InvitationTTL                   time.Duration `name:"invitation-ttl" default:"720h" env:"GATEHOUSE_INVITATION_TTL" help:"How long an invitation may be accepted."`
-	InvitationResendLimit           int           `default:"5" env:"GATEHOUSE_INVITATION_RESEND_LIMIT" help:"How often an invitation mail is sent again."`
-	InvitationMaxFailedVerification int           `name:"invitation-max-failed-verifications" default:"5" env:"GATEHOUSE_INVITATION_MAX_FAILED_VERIFICATIONS" help:"Wrong secrets that lock an invitation; 0 = never."`
-	VerifyRate                      Rate          `default:"20/60s" env:"GATEHOUSE_VERIFY_RATE" help:"Verifications per client address, as N/duration."`
-	VerifyBlock                     time.Duration `default:"10m" env:"GATEHOUSE_VERIFY_BLOCK" help:"How long an address over the rate is blocked."`
-	RequireIfMatch                  bool          `default:"false" env:"GATEHOUSE_REQUIRE_IF_MATCH" negatable:"" help:"Refuse REST actions without If-Match."`
-	SessionIdleTimeout              time.Duration `default:"15m" env:"GATEHOUSE_SESSION_IDLE_TIMEOUT" help:"How long a session lives without activity."`
-	SessionMaxLifetime              time.Duration `default:"12h" env:"GATEHOUSE_SESSION_MAX_LIFETIME" help:"How long a session lives at most."`
-	SessionTokenTTL                 time.Duration `name:"session-token-ttl" default:"60s" env:"GATEHOUSE_SESSION_TOKEN_TTL" help:"Life of a session token; at least 1s."`
-	SessionTokenAlg                 string        `default:"RS256" env:"GATEHOUSE_SESSION_TOKEN_ALG" help:"How session and template tokens are signed: RS256, ES256 or EdDSA. Another one than before makes a new key at the start."`
-	AllowedOrigins                  string        `env:"GATEHOUSE_ALLOWED_ORIGINS" help:"Browser origins that may call, separated by |. Default: that of the public URL."`
-	InstitutionName                 string        `default:"Gatehouse" env:"GATEHOUSE_INSTITUTION_NAME" help:"Name in mails and on pages."`
-	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation mail, with {invitationId} and {key}. Default: the public URL and /invite?invitationId={invitationId}&key={key}."`
-	CompleteRequiresVerification    bool          `default:"false" env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Complete an invitation only when the accepting user has passed identity verification."`
-	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file of GraphQL documents by id; then only these are served."`
-	GraphQLMaxBody                  int           `name:"graphql-max-body" default:"65536" env:"GATEHOUSE_GRAPHQL_MAX_BODY" help:"Largest body of a GraphQL request, in bytes."`
-	EmailTokenTTL                   time.Duration `name:"email-token-ttl" default:"24h" env:"GATEHOUSE_EMAIL_TOKEN_TTL" help:"How long the token of a verification mail may be used."`
-	PhoneCodeTTL                    time.Duration `name:"phone-code-ttl" default:"10m" env:"GATEHOUSE_PHONE_CODE_TTL" help:"How long the code of a text message may be used."`
-	ChallengeTTL                    time.Duration `name:"challenge-ttl" default:"5m" env:"GATEHOUSE_CHALLENGE_TTL" help:"How long the challenge of a device may be used."`
-	TwoFactorTTL                    time.Duration `name:"two-factor-ttl" default:"5m" env:"GATEHOUSE_TWO_FACTOR_TTL" help:"How long a two-factor request may be decided."`
-	CodeSendLimit                   Rate          `default:"5/1h" env:"GATEHOUSE_CODE_SEND_LIMIT" help:"Mails or texts with a code, per customer and per address or number, as N/duration."`
-	CodeTryLimit                    Rate          `default:"20/24h" env:"GATEHOUSE_CODE_TRY_LIMIT" help:"Wrong phone codes per customer, across re-sends, as N/duration."`
-	CodeRate                        Rate          `default:"100/10m" env:"GATEHOUSE_CODE_RATE" help:"Wrong e-mail tokens and phone codes per client address, as N/duration."`
+	InvitationTTL                   time.Duration `name:"invitation-ttl" default:"720h" env:"GATEHOUSE_INVITATION_TTL" help:"How long an invitation can be accepted."`
+	InvitationResendLimit           int           `default:"5" env:"GATEHOUSE_INVITATION_RESEND_LIMIT" help:"How often the e-mail of an invitation can be sent again."`
+	InvitationMaxFailedVerification int           `name:"invitation-max-failed-verifications" default:"5" env:"GATEHOUSE_INVITATION_MAX_FAILED_VERIFICATIONS" help:"Number of wrong secrets that lock an invitation; 0 means never."`
+	VerifyRate                      Rate          `default:"20/60s" env:"GATEHOUSE_VERIFY_RATE" help:"Limit of verifications per client address, as N/duration."`
+	VerifyBlock                     time.Duration `default:"10m" env:"GATEHOUSE_VERIFY_BLOCK" help:"How long a client address that exceeds the limit is blocked."`
+	RequireIfMatch                  bool          `default:"false" env:"GATEHOUSE_REQUIRE_IF_MATCH" negatable:"" help:"Require If-Match for REST actions."`
+	SessionIdleTimeout              time.Duration `default:"15m" env:"GATEHOUSE_SESSION_IDLE_TIMEOUT" help:"Time without activity after which a session is abandoned."`
+	SessionMaxLifetime              time.Duration `default:"12h" env:"GATEHOUSE_SESSION_MAX_LIFETIME" help:"Maximum lifetime of a session."`
+	SessionTokenTTL                 time.Duration `name:"session-token-ttl" default:"60s" env:"GATEHOUSE_SESSION_TOKEN_TTL" help:"Lifetime of a session token; at least 1s."`
+	SessionTokenAlg                 string        `default:"RS256" env:"GATEHOUSE_SESSION_TOKEN_ALG" help:"Signature algorithm of session and template tokens: RS256, ES256 or EdDSA. A change creates a new key at startup."`
+	AllowedOrigins                  string        `env:"GATEHOUSE_ALLOWED_ORIGINS" help:"Permitted browser origins, separated by |. Default: the origin of the public URL."`
+	InstitutionName                 string        `default:"Gatehouse" env:"GATEHOUSE_INSTITUTION_NAME" help:"Name of the institution in e-mails and on pages."`
+	AcceptURL                       string        `name:"accept-url" env:"GATEHOUSE_ACCEPT_URL" help:"Link in the invitation e-mail, with {invitationId} and {key}. Default: the public URL followed by /invite?invitationId={invitationId}&key={key}."`
+	CompleteRequiresVerification    bool          `default:"false" env:"GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION" negatable:"" help:"Require that the accepting user has passed identity verification before an invitation is completed."`
+	TrustedDocuments                string        `env:"GATEHOUSE_TRUSTED_DOCUMENTS" help:"JSON file with GraphQL documents by id. If set, the server accepts only these documents."`
+	GraphQLMaxBody                  int           `name:"graphql-max-body" default:"65536" env:"GATEHOUSE_GRAPHQL_MAX_BODY" help:"Maximum size of a GraphQL request body, in bytes."`
+	EmailTokenTTL                   time.Duration `name:"email-token-ttl" default:"24h" env:"GATEHOUSE_EMAIL_TOKEN_TTL" help:"Lifetime of the token in a verification e-mail."`
+	PhoneCodeTTL                    time.Duration `name:"phone-code-ttl" default:"10m" env:"GATEHOUSE_PHONE_CODE_TTL" help:"Lifetime of the code in a text message."`
+	ChallengeTTL                    time.Duration `name:"challenge-ttl" default:"5m" env:"GATEHOUSE_CHALLENGE_TTL" help:"Lifetime of a device challenge."`
+	TwoFactorTTL                    time.Duration `name:"two-factor-ttl" default:"5m" env:"GATEHOUSE_TWO_FACTOR_TTL" help:"Time within which a two-factor request must be decided."`
+	CodeSendLimit                   Rate          `default:"5/1h" env:"GATEHOUSE_CODE_SEND_LIMIT" help:"Limit of e-mails or text messages with a code, per customer and per address or number, as N/duration."`
+	CodeTryLimit                    Rate          `default:"20/24h" env:"GATEHOUSE_CODE_TRY_LIMIT" help:"Limit of wrong phone codes per customer, across resent codes, as N/duration."`
+	CodeRate                        Rate          `default:"100/10m" env:"GATEHOUSE_CODE_RATE" help:"Limit of wrong e-mail tokens and phone codes per client address, as N/duration."`
 	SMSURL                          string        `name:"sms-url" env:"GATEHOUSE_SMS_URL" secret:"url" help:"Provider of text messages: twilio://SID:TOKEN@from?base=…. Default: the development outbox."`
-	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of slow hashes: default, or low (tests; not with an external issuer)."`
-	QuizTTL                         time.Duration `name:"quiz-ttl" default:"15m" env:"GATEHOUSE_QUIZ_TTL" help:"Time for the answers of a quiz."`
-	QuizLimit                       Rate          `default:"5/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Quizzes of one person whose questions were shown and that were not passed, as N/duration; then no more questions are made."`
-	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of right answers that passes a quiz of the local provider."`
+	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of password hashing: default, or low (for tests, not with an external issuer)."`
+	QuizTTL                         time.Duration `name:"quiz-ttl" default:"15m" env:"GATEHOUSE_QUIZ_TTL" help:"Time within which a quiz must be answered."`
+	QuizLimit                       Rate          `default:"5/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Limit of quizzes per person that were started and not passed, as N/duration; beyond it, no questions are generated."`
+	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of correct answers required to pass a quiz of the local provider."`
 	OFACDir                         string        `name:"ofac-dir" env:"GATEHOUSE_OFAC_DIR" help:"Folder with the public SDN files (SDN.CSV, ALT.CSV), read again when they change. Default: none."`
-	NameMatch                       float64       `default:"0.90" env:"GATEHOUSE_NAME_MATCH" help:"Similarity from which a name counts as listed, 0 to 1."`
+	NameMatch                       float64       `default:"0.90" env:"GATEHOUSE_NAME_MATCH" help:"Minimum similarity at which a name matches a list entry, 0 to 1."`
 	RiskURL                         string        `name:"risk-url" env:"GATEHOUSE_RISK_URL" secret:"url" help:"HTTP provider of fraud-risk reports. Default: the local one."`
 	QuizURL                         string        `name:"quiz-url" env:"GATEHOUSE_QUIZ_URL" secret:"url" help:"HTTP provider of quizzes. Default: the local one."`
 }
@@ -118,10 +118,10 @@ func (c *Config) Check() error {
 			return bad(l.name, "expected host:port")
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-			return bad(l.name, "%q is no port", port)
+			return bad(l.name, "%q is not a port", port)
 		}
 		if c.Development() && !loopback(host) {
-			return bad(l.name, "without an external issuer (GATEHOUSE_ISSUER) only loopback addresses are listened on, and %q is none", host)
+			return bad(l.name, "without an external issuer (GATEHOUSE_ISSUER) the address must be a loopback address, and %q is not", host)
 		}
 	}
 	for _, u := range []struct{ name, value string }{{"PUBLIC_URL", c.PublicURL}, {"ISSUER", c.Issuer}} {
@@ -167,7 +167,7 @@ func (c *Config) Check() error {
 		return bad("HASH_COST", "expected default or low")
 	}
 	if c.HashCost == "low" && !c.Development() {
-		return bad("HASH_COST", "low is for tests, and not allowed with an external issuer")
+		return bad("HASH_COST", "low is for tests and is not permitted with an external issuer")
 	}
 	if _, err := c.Proxies(); err != nil {
 		return bad("TRUSTED_PROXIES", "%v", err)
@@ -179,29 +179,29 @@ func (c *Config) Check() error {
 	}
 	switch {
 	case c.InvitationTTL <= 0:
-		return bad("INVITATION_TTL", "is not positive")
+		return bad("INVITATION_TTL", "must be positive")
 	case c.InvitationResendLimit < 0:
-		return bad("INVITATION_RESEND_LIMIT", "is negative")
+		return bad("INVITATION_RESEND_LIMIT", "must not be negative")
 	case c.InvitationMaxFailedVerification < 0:
-		return bad("INVITATION_MAX_FAILED_VERIFICATIONS", "is negative")
+		return bad("INVITATION_MAX_FAILED_VERIFICATIONS", "must not be negative")
 	case c.EmailTokenTTL <= 0:
-		return bad("EMAIL_TOKEN_TTL", "is not positive")
+		return bad("EMAIL_TOKEN_TTL", "must be positive")
 	case c.PhoneCodeTTL <= 0:
-		return bad("PHONE_CODE_TTL", "is not positive")
+		return bad("PHONE_CODE_TTL", "must be positive")
 	case c.ChallengeTTL <= 0:
-		return bad("CHALLENGE_TTL", "is not positive")
+		return bad("CHALLENGE_TTL", "must be positive")
 	case c.TwoFactorTTL <= 0:
-		return bad("TWO_FACTOR_TTL", "is not positive")
+		return bad("TWO_FACTOR_TTL", "must be positive")
 	case c.DrainDelay < 0 || c.DrainDelay > 25*time.Second:
-		return bad("DRAIN_DELAY", "expected 0 to 25s: a stop takes at most 30s in all")
+		return bad("DRAIN_DELAY", "expected 0 to 25s, because a stop takes at most 30s in total")
 	case c.VerifyBlock < 0:
-		return bad("VERIFY_BLOCK", "is negative")
+		return bad("VERIFY_BLOCK", "must not be negative")
 	case c.SessionIdleTimeout <= 0:
-		return bad("SESSION_IDLE_TIMEOUT", "is not positive")
+		return bad("SESSION_IDLE_TIMEOUT", "must be positive")
 	case c.SessionMaxLifetime <= 0:
-		return bad("SESSION_MAX_LIFETIME", "is not positive")
+		return bad("SESSION_MAX_LIFETIME", "must be positive")
 	case c.SessionTokenTTL < time.Second:
-		return bad("SESSION_TOKEN_TTL", "is less than a second, the unit of times in tokens")
+		return bad("SESSION_TOKEN_TTL", "must be at least one second")
 	case !oneOf(c.SessionTokenAlg, auth.RS256, auth.ES256, auth.EdDSA):
 		return bad("SESSION_TOKEN_ALG", "expected RS256, ES256 or EdDSA")
 	case strings.TrimSpace(c.InstitutionName) == "" || strings.ContainsFunc(c.InstitutionName, unicode.IsControl):
@@ -217,11 +217,11 @@ func (c *Config) Check() error {
 	for _, origin := range c.Origins("") {
 		u, err := url.Parse(origin)
 		if err != nil || u.Host == "" || u.Path != "" || u.Scheme != "http" && u.Scheme != "https" {
-			return bad("ALLOWED_ORIGINS", "%q is no origin: expected scheme://host[:port]", origin)
+			return bad("ALLOWED_ORIGINS", "%q is not an origin: expected scheme://host[:port]", origin)
 		}
 	}
 	if c.AcceptURL != "" && (!strings.Contains(c.AcceptURL, "{invitationId}") || !strings.Contains(c.AcceptURL, "{key}")) {
-		return bad("ACCEPT_URL", "needs the variables {invitationId} and {key}")
+		return bad("ACCEPT_URL", "must contain the variables {invitationId} and {key}")
 	}
 	if c.TrustedDocuments != "" {
 		if _, err := os.Stat(c.TrustedDocuments); err != nil {
@@ -257,7 +257,7 @@ func (c *Config) Proxies() ([]netip.Prefix, error) {
 		if err != nil {
 			addr, err := netip.ParseAddr(text)
 			if err != nil {
-				return nil, fmt.Errorf("%q is no network in CIDR form", text)
+				return nil, fmt.Errorf("%q is not a network in CIDR notation", text)
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}

@@ -48,7 +48,7 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	if errors.Is(err, seal.ErrWrongKey) {
 		if created { // with data sealed by another key, a new key would only hide that the correct one is missing
 			_ = os.Remove(c.keyFile())
-			return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %s is missing, and the database is sealed with the key that it held", c.keyFile())
+			return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %s is missing, and the database is encrypted with the key in it", c.keyFile())
 		}
 		return nil, fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
 	}

@@ -24,7 +24,7 @@ const resolveEvery = 2 * time.Second
 func (c *Config) checkIdentity(bad func(name, format string, args ...any) error) error {
 	switch {
 	case c.QuizTTL <= 0:
-		return bad("QUIZ_TTL", "is not positive")
+		return bad("QUIZ_TTL", "must be positive")
 	case c.QuizPassShare <= 0 || c.QuizPassShare > 1:
 		return bad("QUIZ_PASS_SHARE", "expected a share above 0 and up to 1")
 	case c.NameMatch <= 0 || c.NameMatch > 1:
@@ -39,7 +39,7 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 			return bad(u.name, "expected an http or https URL")
 		}
 		if parsed.Scheme == "http" && !loopback(parsed.Hostname()) && !c.Development() {
-			return bad(u.name, "personal data goes there: expected https, or a loopback address")
+			return bad(u.name, "expected https or a loopback address, because personal data is sent to it")
 		}
 	}
 	if c.OFACDir != "" {
@@ -66,7 +66,7 @@ func addProviders(ctx context.Context, c *Config, service *domain.Service, store
 		// Loaded in advance, so that the first caller does not have to wait.
 		background(func() {
 			if _, err := lists.Current(ctx); err != nil && ctx.Err() == nil {
-				log.Error("the lists cannot be read; the first report tries again", "error", err)
+				log.Error("the lists cannot be read; the first report will retry", "error", err)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func resolveQuizzes(ctx context.Context, service *domain.Service, log *slog.Logg
 		}
 		_, err := service.ResolveQuizzes(ctx)
 		if err != nil && !troubled && ctx.Err() == nil {
-			log.Warn("the quiz provider cannot be asked for its answers; it is asked again", "error", err)
+			log.Warn("the result of the quiz provider cannot be fetched; it will be retried", "error", err)
 		}
 		troubled = err != nil
 	}
@@ -105,7 +105,7 @@ func verificationKeys(attester *auth.Attester, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		document, err := attester.JWKS(r.Context())
 		if err != nil {
-			log.ErrorContext(r.Context(), "the key of the verifications not read", "error", err)
+			log.ErrorContext(r.Context(), "the verification key cannot be read", "error", err)
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
 			return
 		}
@@ -135,7 +135,7 @@ func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok b
 			}
 		}
 		if in.IsZero() {
-			return nil, true, errors.New("a contact has at least one of the members of an identity")
+			return nil, true, errors.New("a contact must have at least one field of an identity")
 		}
 		return &domain.Contact{
 			Meta: domain.Meta{ID: id, Version: 1, CreatedAt: at, UpdatedAt: at}, State: domain.ContactActive, Of: in.Identity, UserID: in.UserID,
@@ -154,7 +154,7 @@ func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok b
 			return nil, true, err
 		}
 		if in.TaxID == nil || risk.FoldTaxID(*in.TaxID) == "" {
-			return nil, true, errors.New("taxId is required: records are found by it")
+			return nil, true, errors.New("taxId is required, because records are found by it")
 		}
 		return &domain.IdentityRecord{
 			ID: id, Identity: in.Identity, PreviousAddresses: in.PreviousAddresses, PreviousPhones: in.PreviousPhones,

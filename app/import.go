@@ -241,7 +241,7 @@ func (im *Importer) record(text []byte, strict bool) (any, error) {
 			return nil, err
 		}
 		if in.MaxOwners != nil && *in.MaxOwners < 1 {
-			return nil, errors.New("maxOwners is less than 1")
+			return nil, errors.New("maxOwners must be at least 1")
 		}
 		a := &domain.Account{ID: *head.ID, JointOwnersEnabled: true, MaxOwners: in.MaxOwners, Owners: in.Owners}
 		if in.JointOwnersEnabled != nil {
@@ -274,7 +274,7 @@ func (im *Importer) record(text []byte, strict bool) (any, error) {
 	if record, ok, err := im.identityKind(*head.Kind, *head.ID, text); ok {
 		return record, err
 	}
-	return nil, fmt.Errorf("kind %q is not known", clip(*head.Kind))
+	return nil, fmt.Errorf("kind %q is unknown", clip(*head.Kind))
 }
 
 func (im *Importer) session(text []byte, strict bool) (any, error) {
@@ -311,7 +311,7 @@ func (im *Importer) template(text []byte, strict bool) (any, error) {
 		return nil, err
 	}
 	if in.ID != nil && *in.ID != in.Name {
-		return nil, errors.New("id: a jwtTemplate is known by its name")
+		return nil, errors.New("id: a jwtTemplate is identified by its name")
 	}
 	t, err := domain.NewJwtTemplate(in.SaveJwtTemplateInput, im.Rules.Now())
 	return t, problemText(err)
@@ -340,7 +340,7 @@ func problemText(err error) error {
 // decodeObject decodes one JSON object; numbers without a type keep their text. If strict, unknown members are refused,
 // because a misspelt one must not be ignored silently (unknownMember).
 func decodeObject(text []byte, into any, strict bool) error {
-	notOne := errors.New("is not one JSON object")
+	notOne := errors.New("must be one JSON object")
 	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
 		return notOne
 	}
@@ -373,7 +373,7 @@ func decodeObject(text []byte, into any, strict bool) error {
 // unknownMember is the name of a member that no record of the kind has.
 type unknownMember string
 
-func (u unknownMember) Error() string { return "there is no member " + string(u) }
+func (u unknownMember) Error() string { return "unknown field " + string(u) }
 
 // parseTime parses a time; nil for nil.
 func parseTime(member string, text *string) (*time.Time, error) {
@@ -382,7 +382,7 @@ func parseTime(member string, text *string) (*time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, *text)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a time in the form of RFC 3339", member)
+		return nil, fmt.Errorf("%s must be an RFC 3339 date-time", member)
 	}
 	return &at, nil
 }
@@ -398,7 +398,7 @@ func goodIDs(member string, ids []string) error {
 
 func goodID(member, id string) error {
 	if id == "" || utf8.RuneCountInString(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-		return fmt.Errorf("%s: an id has 1 to 128 characters, no white space and no control characters", member)
+		return fmt.Errorf("%s: an id must have 1 to 128 characters, without white space and control characters", member)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (im *Importer) code(kind, id string, text []byte) (any, error) {
 		for _, f := range *in.SecondFactors {
 			factor := domain.SecondFactor(f)
 			if factor != domain.FactorPIN && factor != domain.FactorPassword {
-				return nil, errors.New("secondFactors: a factor is PIN or PASSWORD")
+				return nil, errors.New("secondFactors: a factor must be PIN or PASSWORD")
 			}
 			factors = append(factors, factor)
 		}

@@ -63,9 +63,9 @@ func TestABadLineIsReportedAndLeftOut(t *testing.T) {
 		{`{"kind":"jwtTemplate","name":"x","claims":{},"lifetime":29}`, "lifetime is at least 30"},
 		{`{"kind":"jwtTemplate","name":"x","claims":{},"allowedClockSkew":301}`, "allowedClockSkew is at most 300"},
 		{`{"kind":"jwtTemplate","name":"x/y","claims":{}}`, "name has letters, digits, dots, hyphens and underscores"},
-		{`{"kind":"jwtTemplate","id":"y","name":"x","claims":{}}`, "id: a jwtTemplate is known by its name"},
+		{`{"kind":"jwtTemplate","id":"y","name":"x","claims":{}}`, "id: a jwtTemplate is identified by its name"},
 		{`{"kind":"starship","id":"enterprise"}`, `kind "starship" is not known`},
-		{`{"kind":"customer","id":"dora"} {}`, "is not one JSON object"},
+		{`{"kind":"customer","id":"dora"} {}`, "must be one JSON object"},
 	}
 	var lines, want []string
 	for i, c := range cases {

@@ -60,7 +60,7 @@ func serverKeys(authenticator *auth.Authenticator, signer *auth.Signer, log *slo
 			}
 			switch {
 			case err != nil:
-				log.ErrorContext(r.Context(), "caller of the key set not known", "error", err)
+				log.ErrorContext(r.Context(), "the caller of the key set cannot be identified", "error", err)
 				keysProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Try again later.")
 				return
 			case name == "":
@@ -76,7 +76,7 @@ func serverKeys(authenticator *auth.Authenticator, signer *auth.Signer, log *slo
 func writeKeys(w http.ResponseWriter, r *http.Request, signer *auth.Signer, log *slog.Logger, purpose string) {
 	document, err := signer.JWKS(r.Context())
 	if err != nil {
-		log.ErrorContext(r.Context(), "signing keys not read", "error", err)
+		log.ErrorContext(r.Context(), "the signing keys cannot be read", "error", err)
 		keysProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Try again later.")
 		return
 	}
@@ -112,7 +112,7 @@ func (d *Database) SigningKeys(ctx context.Context, c *Config) ([]SigningKey, er
 func (d *Database) RotateSigningKeys(ctx context.Context, c *Config, stdout io.Writer) (SigningKey, error) {
 	key, err := newSigner(c, d.DB, nil).Rotate(ctx)
 	if age := now().Sub(key.CreatedAt); err == nil && age < verifierCache {
-		fmt.Fprintf(stdout, "note: this key was published %s ago; a verifier that keeps keys longer than that, and does not ask again for one it does not know, refuses its tokens meanwhile\n", age.Round(time.Second))
+		fmt.Fprintf(stdout, "note: this key was published %s ago; a verifier that caches keys for longer, and does not fetch unknown keys, refuses its tokens until then\n", age.Round(time.Second))
 	}
 	return key, err
 }

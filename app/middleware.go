@@ -48,7 +48,7 @@ func (c *chain) wait(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		c.log.Warn("some streams were cut off")
+		c.log.Warn("some streams were interrupted")
 	}
 }
 
@@ -142,7 +142,7 @@ func (c *chain) wrap(next http.Handler) http.Handler {
 		if !c.hosted(r.Host) {
 			// DNS rebinding: a foreign page that resolves its own name to this address must not reach a developer's
 			// server.
-			http.Error(rec, "This server does not answer to that host name.", http.StatusMisdirectedRequest)
+			http.Error(rec, "This server does not serve that host name.", http.StatusMisdirectedRequest)
 			return
 		}
 		if !ownCORS(r.URL.Path) && c.cors(rec, r) {

@@ -46,7 +46,7 @@ type Hash struct {
 func Materials() (*Bill, error) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return nil, errors.New("the binary was built without its list of modules")
+		return nil, errors.New("the binary contains no list of modules")
 	}
 	return materials(info, pages.Packages()), nil
 }

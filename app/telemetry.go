@@ -37,14 +37,14 @@ func newMetrics(outbox domain.Outbox, log *slog.Logger) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "gatehouse_http_request_duration_seconds", Help: "Time to answer, by door, method and status.",
+			Name: "gatehouse_http_request_duration_seconds", Help: "Response time by API, method and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"door", "method", "status"}),
 		delivered: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gatehouse_message_attempts_total", Help: "Attempts to hand a message over, by channel and outcome.",
+			Name: "gatehouse_message_attempts_total", Help: "Delivery attempts by channel and result.",
 		}, []string{"channel", "outcome"}),
 		settled: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "gatehouse_clock_transitions_total", Help: "Records that the sweeper settled.",
+			Name: "gatehouse_clock_transitions_total", Help: "Records that the sweeper expired.",
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.delivered, m.settled, collectors.NewGoCollector(),
@@ -60,7 +60,7 @@ func newMetrics(outbox domain.Outbox, log *slog.Logger) *metrics {
 // follow exports the number of open subscriptions.
 func (m *metrics) follow(live *domain.Live) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gatehouse_subscriptions", Help: "Subscriptions that are open now.",
+		Name: "gatehouse_subscriptions", Help: "Open subscriptions.",
 	}, func() float64 { return float64(live.Followers()) }))
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 type apiKeyCommand struct {
-	Create apiKeyCreate `cmd:"" help:"Make a key and print it once."`
+	Create apiKeyCreate `cmd:"" help:"Create a key and print it once."`
 	List   apiKeyList   `cmd:"" help:"List the keys by name."`
 	Revoke apiKeyRevoke `cmd:"" help:"Revoke a key."`
 }
@@ -37,7 +37,7 @@ func (c apiKeyCreate) Run(r *run) error {
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
 		key, err := d.CreateAPIKey(r, c.Name)
 		if errors.Is(err, app.ErrNameTaken) {
-			return fmt.Errorf("there is a key named %q already", c.Name)
+			return fmt.Errorf("a key named %q already exists", c.Name)
 		}
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ type apiKeyRevoke struct {
 
 // Help returns the example shown by --help.
 func (apiKeyRevoke) Help() string {
-	return "Example:\n\n  gatehouse apikey revoke --name mobile-app\n\nA running server refuses the key at once."
+	return "Example:\n\n  gatehouse apikey revoke --name mobile-app\n\nRunning servers refuse the key immediately."
 }
 
 // Run revokes a key.
@@ -86,7 +86,7 @@ func (c apiKeyRevoke) Run(r *run) error {
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {
 		found, err := d.RevokeAPIKey(r, c.Name)
 		if err == nil && !found {
-			err = fmt.Errorf("there is no key named %q in use", c.Name)
+			err = fmt.Errorf("there is no active key named %q", c.Name)
 		}
 		return err
 	})

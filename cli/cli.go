@@ -22,7 +22,7 @@ import (
 
 // root is the command tree.
 type root struct {
-	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file. Default: gatehouse.yaml in the working directory, where there is one."`
+	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file. Default: gatehouse.yaml in the working directory, if it exists."`
 	app.Config `embed:""`
 
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Start the server (the default command)."`
@@ -31,10 +31,10 @@ type root struct {
 	Keys     keysCommand     `cmd:"" help:"Manage the keys that sign session tokens."`
 	Import   importCommand   `cmd:"" help:"Load directory data."`
 	Migrate  migrateCommand  `cmd:"" help:"Manage the database schema."`
-	Messages messagesCommand `cmd:"" help:"Look after mails and texts on their way out."`
-	Settings configCommand   `cmd:"" name:"config" help:"Print the effective configuration and where each value came from."`
+	Messages messagesCommand `cmd:"" help:"List and retry outgoing e-mails and text messages."`
+	Settings configCommand   `cmd:"" name:"config" help:"Print the effective configuration and the source of each value."`
 	Docs     docsCommand     `cmd:"" help:"Write the generated reference pages."`
-	SBOM     sbomCommand     `cmd:"" name:"sbom" help:"Print the bill of materials: what is built into this binary."`
+	SBOM     sbomCommand     `cmd:"" name:"sbom" help:"Print the software bill of materials of this binary."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 
@@ -112,7 +112,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		return usageError{err}
 	}
 	parser, err := kong.New(r, kong.Name("gatehouse"), kong.Writers(stdout, stderr),
-		kong.Description("Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the address it prints."),
+		kong.Description("Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the printed address."),
 		kong.Resolvers(file), kong.UsageOnError(), kong.Exit(func(int) { panic(helpExit{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
@@ -123,7 +123,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		return usageError{err}
 	}
 	if unknown := file.unknown(model); unknown != "" {
-		return misuse("%s: there is no setting %q", file.path, unknown)
+		return misuse("%s: unknown setting %q", file.path, unknown)
 	}
 	if err := r.Config.Check(); err != nil {
 		return usageError{err}
@@ -160,7 +160,7 @@ func findSettings(args []string) (*settingsFile, error) {
 	f := &settingsFile{path: path, values: map[string]any{}}
 	var read map[string]any
 	if err := yaml.Unmarshal(raw, &read); err != nil {
-		return nil, fmt.Errorf("%s is no YAML of the form name: value", path)
+		return nil, fmt.Errorf("%s must be YAML with lines of the form name: value", path)
 	}
 	for name, value := range read {
 		f.values[strings.ReplaceAll(name, "_", "-")] = value

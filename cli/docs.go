@@ -8,7 +8,7 @@ import (
 
 type docsCommand struct {
 	Dir           string `default:"docs" help:"Folder to write to."`
-	ReleaseSchema bool   `help:"Beside the pages, make the schema as it is the released one, from which nothing may be taken away without a note in schema-changes.md."`
+	ReleaseSchema bool   `help:"Also make the current schema the released one. A later change that breaks clients then needs an entry in schema-changes.md."`
 }
 
 // Help returns the example shown by --help.

@@ -14,12 +14,12 @@ import (
 
 type importCommand struct {
 	Format string   `default:"ndjson" enum:"ndjson" help:"Format of the files."`
-	Files  []string `arg:"" name:"FILE" help:"Files to load; - is the standard input."`
+	Files  []string `arg:"" name:"FILE" help:"Files to load; - is standard input."`
 }
 
 // Help returns the example shown by --help.
 func (importCommand) Help() string {
-	return "Example:\n\n  gatehouse import directory.ndjson\n\nLoads the good lines of each file, names the bad ones, and exits with 1 where there were any.\nMay be repeated: what is already there stays as it is."
+	return "Example:\n\n  gatehouse import directory.ndjson\n\nLoads the valid lines of each file, reports the invalid ones, and exits with status 1 if there were any.\nThe command may be repeated: existing records do not change."
 }
 
 // Run loads files.
@@ -35,14 +35,14 @@ func (c importCommand) Run(r *run) error {
 			total.Loaded += done.Loaded
 			total.Rejected += done.Rejected
 			if errors.Is(err, context.Canceled) && r.Err() != nil {
-				fmt.Fprintf(r.stderr, "interrupted: loaded %d records; start the import again to go on\n", total.Loaded)
+				fmt.Fprintf(r.stderr, "interrupted: loaded %d records; run the import again to continue\n", total.Loaded)
 				return nil
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w (%d records loaded; start the import again to go on)", name, err, total.Loaded)
+				return fmt.Errorf("%s: %w (%d records loaded; run the import again to continue)", name, err, total.Loaded)
 			}
 		}
-		fmt.Fprintf(r.stdout, "loaded %d records, refused %d lines\n", total.Loaded, total.Rejected)
+		fmt.Fprintf(r.stdout, "loaded %d records, rejected %d lines\n", total.Loaded, total.Rejected)
 		if total.Rejected > 0 {
 			return exitStatus(1)
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 type keysCommand struct {
-	List   keysList   `cmd:"" help:"List the keys that are published."`
-	Rotate keysRotate `cmd:"" help:"Sign with the next key from now on."`
+	List   keysList   `cmd:"" help:"List the published keys."`
+	Rotate keysRotate `cmd:"" help:"Rotate: sign with the next key from now on."`
 }
 
 // Help returns the example shown by --help.
@@ -20,7 +20,7 @@ type keysList struct{}
 
 // Help returns the example shown by --help.
 func (keysList) Help() string {
-	return "Example:\n\n  gatehouse keys list\n\nThe next key is published before it signs; an old one until its last token is over."
+	return "Example:\n\n  gatehouse keys list\n\nThe next key is published before it signs. An old key stays published until its last token expires."
 }
 
 // Run lists keys.
@@ -51,8 +51,8 @@ type keysRotate struct{}
 
 // Help returns the example shown by --help.
 func (keysRotate) Help() string {
-	return "Example:\n\n  gatehouse keys rotate\n\nThe next key, which verifiers know already, becomes the current one, and a new next one is published.\n" +
-		"The old key stays in the JWKS until its last token is over. Running servers follow within a second. Prints the key that signs now."
+	return "Example:\n\n  gatehouse keys rotate\n\nThe next key, which is already published, becomes the current key, and a new next key is published.\n" +
+		"The old key stays in the JWKS until its last token expires. Running servers follow within a second. Prints the key that signs now."
 }
 
 // Run rotates the keys.

@@ -11,7 +11,7 @@ import (
 )
 
 type messagesCommand struct {
-	List  messagesList  `cmd:"" help:"List messages, without addresses and contents."`
+	List  messagesList  `cmd:"" help:"List messages, without addresses and content."`
 	Retry messagesRetry `cmd:"" help:"Put a dead message back into the queue."`
 }
 
@@ -20,7 +20,7 @@ func (messagesCommand) Help() string { return "Example:\n\n  gatehouse messages 
 
 type messagesList struct {
 	State string `default:"dead" enum:"pending,sending,sent,dead" help:"pending, sending, sent or dead."`
-	Limit int    `default:"50" help:"How many, the newest first."`
+	Limit int    `default:"50" help:"Maximum number of messages; the newest are listed first."`
 }
 
 // Help returns the example shown by --help.
@@ -52,7 +52,7 @@ type messagesRetry struct {
 
 // Help returns the example shown by --help.
 func (messagesRetry) Help() string {
-	return "Example:\n\n  gatehouse messages retry msg_01jd…\n\nIt is handed over under the same Message-ID."
+	return "Example:\n\n  gatehouse messages retry msg_01jd…\n\nThe message is delivered with the same Message-ID."
 }
 
 // Run returns a message to the outbox.

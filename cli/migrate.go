@@ -9,8 +9,8 @@ import (
 )
 
 type migrateCommand struct {
-	Up     migrateUp     `cmd:"" help:"Bring the schema up to date."`
-	Status migrateStatus `cmd:"" help:"List the migrations and when each was applied."`
+	Up     migrateUp     `cmd:"" help:"Apply all pending migrations."`
+	Status migrateStatus `cmd:"" help:"List the migrations and the time each was applied."`
 }
 
 // Help returns the example shown by --help.
@@ -20,7 +20,7 @@ type migrateUp struct{}
 
 // Help returns the example shown by --help.
 func (migrateUp) Help() string {
-	return "Example:\n\n  gatehouse migrate up\n\nMay be started by several instances at once: one works, the others wait."
+	return "Example:\n\n  gatehouse migrate up\n\nSeveral instances may run it at the same time: one applies the migrations, the others wait."
 }
 
 // Run migrates.

@@ -6,7 +6,7 @@ type serveCommand struct{}
 
 // Help returns the example shown by --help.
 func (serveCommand) Help() string {
-	return "Example:\n\n  gatehouse serve --listen 127.0.0.1:0\n\nIt prints where the playground is. SIGINT and SIGTERM finish the requests in flight and end it."
+	return "Example:\n\n  gatehouse serve --listen 127.0.0.1:0\n\nThe server prints the address of the playground. On SIGINT or SIGTERM it completes open requests and stops."
 }
 
 // Run runs the server until it receives a signal to stop.

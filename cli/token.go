@@ -11,19 +11,19 @@ import (
 )
 
 type tokenCommand struct {
-	Kind     string        `default:"access" enum:"access,client" help:"access (a bearer token of the development issuer) or client (the credential of a browser or device that sessions belong to)."`
-	Subject  string        `placeholder:"S" help:"The user an access token speaks for; required for one."`
+	Kind     string        `default:"access" enum:"access,client" help:"access (a bearer token of the development issuer) or client (the credential of a browser or device that has sessions)."`
+	Subject  string        `placeholder:"S" help:"User of the access token; required for access tokens."`
 	Scope    string        `placeholder:"\"a b\"" help:"Scopes of an access token, separated by spaces."`
-	ClientID string        `name:"client-id" placeholder:"C" help:"The application that asks; for a client token the browser or device, made where it is new."`
-	TTL      time.Duration `name:"ttl" default:"1h" help:"Life of an access token."`
-	Claim    []string      `sep:"none" placeholder:"k=v" help:"A further claim of an access token; may be repeated. The value is taken as text."`
+	ClientID string        `name:"client-id" placeholder:"C" help:"Client application of the access token; for a client token, the browser or device, which is created if it is new."`
+	TTL      time.Duration `name:"ttl" default:"1h" help:"Lifetime of an access token."`
+	Claim    []string      `sep:"none" placeholder:"k=v" help:"An additional claim of an access token; may be repeated. The value is text."`
 }
 
 // Help returns the example shown by --help.
 func (tokenCommand) Help() string {
 	return "Example:\n\n  gatehouse token --subject alice --scope \"banking/full\" --claim email=alice@example.com\n" +
-		"  gatehouse token --kind client --client-id my-browser\n\nPrints the token and nothing else. Works whether or not a server runs; " +
-		"with an external issuer for client tokens only. Tokens printed before stay good."
+		"  gatehouse token --kind client --client-id my-browser\n\nPrints only the token. Does not require a running server; " +
+		"with an external issuer, works for client tokens only. Tokens printed before remain valid."
 }
 
 // Run issues one token.
@@ -32,7 +32,7 @@ func (c tokenCommand) Run(r *run) error {
 		return c.client(r)
 	}
 	if !r.root.Development() {
-		return misuse("GATEHOUSE_ISSUER is set: ask that issuer for tokens")
+		return misuse("GATEHOUSE_ISSUER is set: obtain access tokens from that issuer")
 	}
 	if c.Subject == "" {
 		return misuse("missing flags: --subject=S")
@@ -69,7 +69,7 @@ func (c tokenCommand) client(r *run) error {
 		}
 		switch p.Flag.Name {
 		case "subject", "scope", "ttl", "claim":
-			return misuse("--%s: a client token has none", p.Flag.Name)
+			return misuse("--%s: not permitted for client tokens", p.Flag.Name)
 		}
 	}
 	return app.WithDatabase(r, &r.root.Config, func(d *app.Database) error {

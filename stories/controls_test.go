@@ -150,7 +150,7 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 func TestOpenSettingsAreToldAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t, "GATEHOUSE_SMTP_URL=smtp://user:planted-password@mail.example").serve()
-	if line := s.log.await(t, `level=WARN msg="a setting leaves something open" what="([^"]*)"`)[1]; !strings.HasPrefix(line, "GATEHOUSE_SMTP_URL") || strings.Contains(s.log.String(), "planted-password") {
+	if line := s.log.await(t, `level=WARN msg="insecure setting" what="([^"]*)"`)[1]; !strings.HasPrefix(line, "GATEHOUSE_SMTP_URL") || strings.Contains(s.log.String(), "planted-password") {
 		t.Errorf("%s", s.log)
 	}
 	if s := newWorld(t).serve(); strings.Contains(s.log.String(), "level=WARN") {
