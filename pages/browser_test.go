@@ -121,7 +121,7 @@ func TestInviteInABrowser(t *testing.T) {
 	if background == "rgba(0, 0, 0, 0)" || background == "rgb(239, 239, 239)" {
 		t.Errorf("the style was refused: the button is %s", background)
 	}
-	if !strings.Contains(message, "That is not the secret") || focused != "secret" || field != "" {
+	if !strings.Contains(message, "The secret is not correct") || focused != "secret" || field != "" {
 		t.Errorf("message %q, focus on %q, field holds %q", message, focused, field)
 	}
 	if !strings.Contains(said, "You have accepted") || len(s.verified) != 2 {
@@ -201,7 +201,7 @@ func TestPagesForEverybody(t *testing.T) {
 			rules{state: domain.InvitationSent},
 			nil, nil,
 			[]string{
-				"heading: Alice Moreau invites you level 1", "textbox: Secret (Alice Moreau told you the secret another way, for example by phone. It is in no mail.) required",
+				"heading: Alice Moreau invites you level 1", "textbox: Secret (Alice Moreau gave you the secret another way, for example by phone. It is not in any e-mail.) required",
 				"button: Accept the invitation", "StaticText: Joint owner of an account", "StaticText: First Bank", "StaticText: 25 December 2026 at 09:30 UTC",
 			},
 		},
@@ -210,7 +210,7 @@ func TestPagesForEverybody(t *testing.T) {
 			rules{state: domain.InvitationSent},
 			nil,
 			[]string{kb.Tab, "our second boat", kb.Enter},
-			[]string{"alert: ", "heading: That is not the secret level 2", "textbox: Secret (That is not the secret Check it with Alice Moreau", "invalid", "focused"},
+			[]string{"alert: ", "heading: The secret is not correct level 2", "textbox: Secret (The secret is not correct Check it with Alice Moreau", "invalid", "focused"},
 		},
 		{
 			"accepted", rightLink,
@@ -222,19 +222,19 @@ func TestPagesForEverybody(t *testing.T) {
 		{"already-accepted", rightLink, rules{state: domain.InvitationAccepted}, nil, nil, []string{"status: ", "heading: This invitation is already accepted level 2"}},
 		{"locked", rightLink, rules{state: domain.InvitationFailed}, nil, nil, []string{"alert: ", "heading: This invitation is locked level 2"}},
 		{"expired", rightLink, rules{state: domain.InvitationExpired}, nil, nil, []string{"alert: ", "heading: This invitation has expired level 2"}},
-		{"revoked", rightLink, rules{state: domain.InvitationRevoked}, nil, nil, []string{"alert: ", "heading: This invitation was taken back level 2"}},
+		{"revoked", rightLink, rules{state: domain.InvitationRevoked}, nil, nil, []string{"alert: ", "heading: This invitation was revoked level 2"}},
 		{
 			"too-many", rightLink,
 			rules{state: domain.InvitationSent, refuse: limited},
 			nil,
 			[]string{kb.Tab, "our second boat", kb.Enter},
-			[]string{"alert: ", "heading: Too many tries level 1", "You can try again in 10 minutes"},
+			[]string{"alert: ", "heading: Too many attempts level 1", "You can try again in 10 minutes"},
 		},
-		{"malformed", "/invite?invitationId=%zz", rules{}, nil, nil, []string{"status: ", "heading: Please use the link of the newest mail level 1"}},
-		{"outage", rightLink, rules{previewFails: errors.New("no database")}, nil, nil, []string{"alert: ", "heading: We cannot answer at the moment level 1", "Reference: "}},
+		{"malformed", "/invite?invitationId=%zz", rules{}, nil, nil, []string{"status: ", "heading: Use the link in the latest e-mail level 1"}},
+		{"outage", rightLink, rules{previewFails: errors.New("no database")}, nil, nil, []string{"alert: ", "heading: The service is temporarily unavailable level 1", "Reference: "}},
 		{"mail-open", verifyLink, rules{}, nil, nil, []string{"heading: Verify your e-mail address level 1", "button: Verify my address"}},
 		{"mail-verified", verifyLink, rules{}, nil, []string{kb.Tab, kb.Enter}, []string{"status: ", "heading: Your e-mail address is verified level 1", "focused"}},
-		{"mail-late", verifyLink, rules{}, problem.New(problem.TokenExpired), []string{kb.Tab, kb.Enter}, []string{"alert: ", "heading: This link is too old level 1"}},
+		{"mail-late", verifyLink, rules{}, problem.New(problem.TokenExpired), []string{kb.Tab, kb.Enter}, []string{"alert: ", "heading: This link has expired level 1"}},
 	} {
 		*s, mail.err = c.rules, c.mail
 		var all []string

@@ -109,7 +109,7 @@ func (v inviteView) State() string {
 	case domain.InvitationFailed:
 		return "Locked"
 	case domain.InvitationRevoked:
-		return "Taken back"
+		return "Revoked"
 	case domain.InvitationExpired:
 		return "Expired"
 	}
@@ -188,8 +188,8 @@ func (p *invitePage) load() bool {
 		p.view.Form = p.view.Preview.State == domain.InvitationSent
 		return true
 	case problem.Has(err, problem.NoSuchInvitation):
-		p.say(http.StatusNotFound, "info", "Please use the link of the newest mail",
-			"This link does not open an invitation. Only the link in the newest mail works; a new mail ends the links of the mails before it. Please check, too, that the whole link was opened.")
+		p.say(http.StatusNotFound, "info", "Use the link in the latest e-mail",
+			"This link does not open an invitation. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.")
 	default:
 		p.fail(err)
 	}
@@ -201,12 +201,12 @@ func (p *invitePage) showState(status int) {
 	v := p.view.Preview
 	switch v.State {
 	case domain.InvitationAccepted, domain.InvitationCompleted:
-		p.say(status, "info", "This invitation is already accepted", "There is nothing more to do on this page.")
+		p.say(status, "info", "This invitation is already accepted", "You do not need to do anything else on this page.")
 	case domain.InvitationFailed:
 		p.say(status, "error", "This invitation is locked",
 			"The wrong secret was entered too often. Ask "+v.InviterFullName+" for a new invitation.")
 	case domain.InvitationRevoked:
-		p.say(status, "error", "This invitation was taken back",
+		p.say(status, "error", "This invitation was revoked",
 			"It can no longer be accepted. If you think this is a mistake, ask "+v.InviterFullName+".")
 	case domain.InvitationExpired:
 		p.say(status, "error", "This invitation has expired",
@@ -219,11 +219,11 @@ func (p *invitePage) post(w http.ResponseWriter) {
 	// There is no cookie that a forged request could use; a form from another site is still refused if the browser
 	// reports it.
 	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
+		p.say(http.StatusForbidden, "error", "Open the link in your e-mail", "The form was sent from another page, so nothing was changed.")
 		return
 	}
 	if kind, _, err := mime.ParseMediaType(p.r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		p.say(http.StatusUnsupportedMediaType, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		p.say(http.StatusUnsupportedMediaType, "error", "The form could not be read", "Open the link in your e-mail and try again.")
 		return
 	}
 	p.r.Body = http.MaxBytesReader(w, p.r.Body, maxForm)
@@ -233,7 +233,7 @@ func (p *invitePage) post(w http.ResponseWriter) {
 		if errors.As(err, &large) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		p.say(status, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		p.say(status, "error", "The form could not be read", "Open the link in your e-mail and try again.")
 		return
 	}
 	if p.id == "" || p.key == "" {
@@ -262,7 +262,7 @@ func (p *invitePage) answer(err error) {
 	if !p.load() {
 		if err == nil { // accepted, but the database became unavailable afterwards
 			p.view.Reference, p.until = "", time.Time{}
-			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will hear from "+p.o.Institution+" when everything is set up.")
+			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will receive a message from "+p.o.Institution+" when everything is set up.")
 		}
 		return
 	}
@@ -271,7 +271,7 @@ func (p *invitePage) answer(err error) {
 	case err == nil:
 		p.view.Form = false
 		p.say(http.StatusOK, "done", "You have accepted the invitation",
-			v.Institution+" now sets up your access and tells you and "+v.InviterFullName+" when it is ready. You can close this page.")
+			v.Institution+" now sets up your access and notifies you and "+v.InviterFullName+" when it is ready. You can close this page.")
 	case v.State != domain.InvitationSent:
 		status := http.StatusConflict
 		if problem.Has(err, problem.InvitationVerificationFailed) {
@@ -280,11 +280,11 @@ func (p *invitePage) answer(err error) {
 		p.showState(status)
 	case problem.Has(err, problem.InvitationVerificationFailed):
 		p.view.FieldError = true
-		p.say(http.StatusBadRequest, "error", "That is not the secret",
-			"Check it with "+v.InviterFullName+" and try again. Capital and small letters differ. After too many wrong tries the invitation is locked.")
+		p.say(http.StatusBadRequest, "error", "The secret is not correct",
+			"Check it with "+v.InviterFullName+" and try again. Upper and lower case letters differ. After too many wrong secrets the invitation is locked.")
 	case problem.Has(err, problem.InvalidInput):
 		p.view.FieldError = true
-		p.say(http.StatusBadRequest, "error", "The secret is too short", "It has at least "+strconv.Itoa(minSecret)+" characters. Enter it exactly as "+v.InviterFullName+" told you.")
+		p.say(http.StatusBadRequest, "error", "The secret is too short", "It must have at least "+strconv.Itoa(minSecret)+" characters. Enter it exactly as you received it from "+v.InviterFullName+".")
 	default:
 		p.fail(err)
 	}
@@ -292,7 +292,7 @@ func (p *invitePage) answer(err error) {
 
 func (p *invitePage) limited(refusal *problem.Problem) {
 	p.until = refusal.AvailableAt
-	p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+retryHint(p.o.Now(), p.until))
+	p.say(http.StatusTooManyRequests, "error", "Too many attempts", "There were too many attempts from your network. "+retryHint(p.o.Now(), p.until))
 }
 
 // fail displays an internal error and logs it under the reference on the page.
@@ -308,7 +308,7 @@ func (p *invitePage) fail(err error) {
 	if refusal.Kind != problem.Unavailable && refusal.Kind != problem.Internal {
 		status, p.until = http.StatusInternalServerError, time.Time{}
 	}
-	p.say(status, "error", "We cannot answer at the moment", "Please try again in a few minutes, with the link of your mail.")
+	p.say(status, "error", "The service is temporarily unavailable", "Try again in a few minutes with the link in your e-mail.")
 }
 
 func (p *invitePage) write(w http.ResponseWriter) {
@@ -331,7 +331,7 @@ func (p *invitePage) write(w http.ResponseWriter) {
 // retryHint describes when the link can be used again, as a duration, because most clocks do not show UTC.
 func retryHint(now, t time.Time) string {
 	if t.IsZero() {
-		return "Wait a while, then open the link of your mail again."
+		return "Wait some time, then open the link in your e-mail again."
 	}
 	wait := "a minute"
 	if n := int(math.Ceil(t.Sub(now).Minutes())); n > 120 {
@@ -339,7 +339,7 @@ func retryHint(now, t time.Time) string {
 	} else if n > 1 {
 		wait = strconv.Itoa(n) + " minutes"
 	}
-	return "You can try again in " + wait + " (from " + inWords(t) + "), with the link of your mail."
+	return "You can try again in " + wait + " (from " + inWords(t) + ") with the link in your e-mail."
 }
 
 func inWords(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }

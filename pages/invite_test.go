@@ -103,12 +103,12 @@ func TestInviteOpened(t *testing.T) {
 		{"an accepted one says so", rightLink, &rules{state: domain.InvitationAccepted}, 200, []string{"already accepted"}, false},
 		{"a completed one looks accepted", rightLink, &rules{state: domain.InvitationCompleted}, 200, []string{"already accepted"}, false},
 		{"a locked one says so", rightLink, &rules{state: domain.InvitationFailed}, 200, []string{"is locked", "Ask Alice Moreau"}, false},
-		{"a revoked one says so", rightLink, &rules{state: domain.InvitationRevoked}, 200, []string{"was taken back"}, false},
+		{"a revoked one says so", rightLink, &rules{state: domain.InvitationRevoked}, 200, []string{"was revoked"}, false},
 		{"an expired one says so", rightLink, &rules{state: domain.InvitationExpired}, 200, []string{"has expired"}, false},
-		{"a wrong key shows nothing", "/invite?invitationId=inv_01&key=ff", &rules{state: domain.InvitationSent}, 404, []string{"link of the newest mail"}, false},
-		{"no key shows nothing", "/invite?invitationId=inv_01", &rules{state: domain.InvitationSent}, 404, []string{"link of the newest mail"}, false},
-		{"a bare page shows nothing", "/invite", &rules{state: domain.InvitationSent}, 404, []string{"link of the newest mail"}, false},
-		{"an outage says to come back", rightLink, &rules{previewFails: errors.New("connection refused")}, 503, []string{"cannot answer at the moment", "err_"}, false},
+		{"a wrong key shows nothing", "/invite?invitationId=inv_01&key=ff", &rules{state: domain.InvitationSent}, 404, []string{"link in the latest e-mail"}, false},
+		{"no key shows nothing", "/invite?invitationId=inv_01", &rules{state: domain.InvitationSent}, 404, []string{"link in the latest e-mail"}, false},
+		{"a bare page shows nothing", "/invite", &rules{state: domain.InvitationSent}, 404, []string{"link in the latest e-mail"}, false},
+		{"an outage says to come back", rightLink, &rules{previewFails: errors.New("connection refused")}, 503, []string{"temporarily unavailable", "err_"}, false},
 	} {
 		t.Run(story.claim, func(t *testing.T) {
 			t.Parallel()
@@ -149,19 +149,19 @@ func TestInviteSent(t *testing.T) {
 		form   bool
 	}{
 		{"the right secret accepts", &rules{state: domain.InvitationSent}, rightSecret, 200, []string{"You have accepted the invitation", `role="status"`}, false},
-		{"a wrong one may be tried again", &rules{state: domain.InvitationSent}, "our second boat", 400, []string{"That is not the secret", `role="alert"`, `aria-invalid="true"`, "Problem:"}, true},
+		{"a wrong one may be tried again", &rules{state: domain.InvitationSent}, "our second boat", 400, []string{"The secret is not correct", `role="alert"`, `aria-invalid="true"`, "Problem:"}, true},
 		{"the last wrong one locks", &rules{state: domain.InvitationFailed, refuse: problem.New(problem.InvitationVerificationFailed)}, "our second boat", 400, []string{"is locked"}, false},
 		{"a short one is told apart", &rules{state: domain.InvitationSent}, "boat", 400, []string{"too short", "at least 8"}, true},
-		{"one that nobody can type is simply wrong", &rules{state: domain.InvitationSent, refuse: problem.New(problem.InvalidInput).At("sharedSecret")}, "our first\x00boat", 400, []string{"That is not the secret"}, true},
+		{"one that nobody can type is simply wrong", &rules{state: domain.InvitationSent, refuse: problem.New(problem.InvalidInput).At("sharedSecret")}, "our first\x00boat", 400, []string{"The secret is not correct"}, true},
 		{"none is a short one", &rules{state: domain.InvitationSent}, "", 400, []string{"too short"}, true},
 		{"a locked invitation refuses", &rules{state: domain.InvitationFailed, refuse: problem.New(problem.InvitationIsFailed)}, rightSecret, 409, []string{"is locked", `role="alert"`}, false},
 		{"an expired one refuses", &rules{state: domain.InvitationExpired, refuse: problem.New(problem.InvitationIsExpired)}, rightSecret, 409, []string{"has expired"}, false},
-		{"a revoked one refuses", &rules{state: domain.InvitationRevoked, refuse: problem.New(problem.InvitationIsRevoked)}, rightSecret, 409, []string{"was taken back"}, false},
+		{"a revoked one refuses", &rules{state: domain.InvitationRevoked, refuse: problem.New(problem.InvitationIsRevoked)}, rightSecret, 409, []string{"was revoked"}, false},
 		{"an accepted one refuses", &rules{state: domain.InvitationAccepted, refuse: problem.New(problem.InvitationWrongState)}, rightSecret, 409, []string{"already accepted"}, false},
-		{"too many tries name the time", &rules{state: domain.InvitationSent, refuse: limited}, rightSecret, 429, []string{"Too many tries", "in 2 minutes", "25 November 2026 at 09:31 UTC"}, false},
-		{"an outage says to come back", &rules{state: domain.InvitationSent, refuse: errors.New("connection refused")}, rightSecret, 503, []string{"cannot answer at the moment", "err_"}, false},
-		{"an outage of a port, too", &rules{state: domain.InvitationSent, refuse: problem.New(problem.ServiceUnavailable)}, rightSecret, 503, []string{"cannot answer at the moment"}, false},
-		{"a refusal that nobody expects is our fault", &rules{state: domain.InvitationSent, refuse: problem.New(problem.AccessDenied)}, rightSecret, 500, []string{"cannot answer at the moment"}, false},
+		{"too many tries name the time", &rules{state: domain.InvitationSent, refuse: limited}, rightSecret, 429, []string{"Too many attempts", "in 2 minutes", "25 November 2026 at 09:31 UTC"}, false},
+		{"an outage says to come back", &rules{state: domain.InvitationSent, refuse: errors.New("connection refused")}, rightSecret, 503, []string{"temporarily unavailable", "err_"}, false},
+		{"an outage of a port, too", &rules{state: domain.InvitationSent, refuse: problem.New(problem.ServiceUnavailable)}, rightSecret, 503, []string{"temporarily unavailable"}, false},
+		{"a refusal that nobody expects is our fault", &rules{state: domain.InvitationSent, refuse: problem.New(problem.AccessDenied)}, rightSecret, 500, []string{"temporarily unavailable"}, false},
 	} {
 		t.Run(story.claim, func(t *testing.T) {
 			t.Parallel()

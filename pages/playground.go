@@ -327,12 +327,12 @@ func (p *playground) tokens(w http.ResponseWriter, r *http.Request) {
 		foreign = foreign || r.Header.Get(name) != ""
 	}
 	if foreign || r.Header.Get("X-Gatehouse-Playground") == "" {
-		http.Error(w, "Tokens are made for this server's own playground, on this machine.", http.StatusForbidden)
+		http.Error(w, "Tokens are issued only for the playground of this server, on this machine.", http.StatusForbidden)
 		return
 	}
 	people, expires, err := p.o.Tokens()
 	if err != nil {
-		http.Error(w, "The tokens cannot be made.", http.StatusInternalServerError)
+		http.Error(w, "The tokens cannot be created.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", kinds[".json"])

@@ -97,42 +97,42 @@ func (p *verifyPage) say(status int, tone, heading string, text ...string) {
 }
 
 func (p *verifyPage) wrong() {
-	p.say(http.StatusBadRequest, "error", "Please use the link of the newest mail",
-		"This link verifies nothing. Only the link in the newest mail works; a new mail ends the links of the mails before it. Please check, too, that the whole link was opened.")
+	p.say(http.StatusBadRequest, "error", "Use the link in the latest e-mail",
+		"This link is not valid. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.")
 }
 
 func (p *verifyPage) post(token string) {
 	// There is no cookie that a forged request could use; a form from another site is still refused if the browser
 	// reports it.
 	if site := p.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		p.say(http.StatusForbidden, "error", "Please open the link of your mail", "This form was sent from another page, and nothing was done.")
+		p.say(http.StatusForbidden, "error", "Open the link in your e-mail", "The form was sent from another page, so nothing was changed.")
 		return
 	}
 	if kind, _, err := mime.ParseMediaType(p.r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		p.say(http.StatusUnsupportedMediaType, "error", "This form cannot be read", "Open the link of your mail and try again.")
+		p.say(http.StatusUnsupportedMediaType, "error", "The form could not be read", "Open the link in your e-mail and try again.")
 		return
 	}
 	_, err := p.o.Service.VerifyEmail(p.r.Context(), domain.VerifyEmailInput{Token: token, Page: true})
 	refusal := problem.Of(err)
 	switch {
 	case err == nil:
-		p.say(http.StatusOK, "done", "Your e-mail address is verified", "There is nothing more to do on this page.")
+		p.say(http.StatusOK, "done", "Your e-mail address is verified", "You do not need to do anything else on this page.")
 	case problem.Has(err, problem.AlreadyVerified):
-		p.say(http.StatusConflict, "info", "Your e-mail address is verified already", "There is nothing more to do on this page.")
+		p.say(http.StatusConflict, "info", "Your e-mail address is already verified", "You do not need to do anything else on this page.")
 	case problem.Has(err, problem.TokenExpired):
-		p.say(http.StatusGone, "error", "This link is too old", "Ask "+p.o.Institution+" for a new mail.")
+		p.say(http.StatusGone, "error", "This link has expired", "Ask "+p.o.Institution+" for a new e-mail.")
 	case problem.Has(err, problem.InvalidToken), problem.Has(err, problem.InvalidInput):
 		p.wrong()
 	case refusal.Kind == problem.Limited:
 		p.until = refusal.AvailableAt
-		p.say(http.StatusTooManyRequests, "error", "Too many tries", "There were too many tries from your network. "+retryHint(p.o.Now(), p.until))
+		p.say(http.StatusTooManyRequests, "error", "Too many attempts", "There were too many attempts from your network. "+retryHint(p.o.Now(), p.until))
 	default:
 		p.view.Reference = domain.NewID("err", p.o.Now())
 		if p.r.Context().Err() == nil {
 			p.o.Log.Error("verification page", "reference", p.view.Reference, "code", refusal.Code, "error", err)
 		}
 		p.until = p.o.Now().Add(5 * time.Second)
-		p.say(http.StatusServiceUnavailable, "error", "We cannot answer at the moment", "Please try again in a few minutes, with the link of your mail.")
+		p.say(http.StatusServiceUnavailable, "error", "The service is temporarily unavailable", "Try again in a few minutes with the link in your e-mail.")
 	}
 }
 

@@ -58,7 +58,7 @@ func TestConsoleOfTheProgram(t *testing.T) {
 		as(token),
 		example("Complete"), shown(`"COMPLETED"`),
 		chromedp.Click(`#schema-toggle`), chromedp.WaitVisible(`#explorer h4`), // introspection works
-		chromedp.Click(`//nav//button[text()="Everything, as it happens"]`, chromedp.BySearch),
+		chromedp.Click(`//nav//button[text()="All events"]`, chromedp.BySearch),
 		chromedp.Click(`#run`),
 		s.until(`/"createInvitation"/.test(document.getElementById("result").textContent)`, token),
 		chromedp.Click(`#stop`),
@@ -170,7 +170,7 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		chromedp.Click(`button[aria-label="Show Documentation Explorer"]`, chromedp.ByQuery),
 		chromedp.WaitVisible(`.graphiql-doc-explorer`),
 		chromedp.Click(`button[aria-label="Show Examples"]`, chromedp.ByQuery),
-		chromedp.Click(`//section//b[text()="Make a report"]`, chromedp.BySearch),
+		chromedp.Click(`//section//b[text()="Create a report"]`, chromedp.BySearch),
 		chromedp.Poll(`document.querySelector(".graphiql-query-editor").textContent.includes("CreateFraudRiskReport")`, nil),
 		chromedp.Sleep(time.Second), // a tab that is just being made forgets the answer
 		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), shown(`"PASSED_WITH_RISK_FACTORS"`),

@@ -9,7 +9,7 @@ const admin = "gatehouse token --subject alice --scope \"banking/full\"";
 let tokens = { until: 0, of: {} };
 
 async function tokenOf(name) {
-  if (!mints) throw new Error(`This server makes no token for {{${name}}}. Write one in the headers; this makes one: ${admin}`);
+  if (!mints) throw new Error(`This server issues no token for {{${name}}}. Enter one in the headers; to create one, run: ${admin}`);
   if (Date.now() > tokens.until - 60_000) {
     // A page of another site cannot send this header, nor read the answer.
     const response = await fetch("/playground/tokens", { method: "POST", headers: { "X-Gatehouse-Playground": "1" } });
@@ -17,7 +17,7 @@ async function tokenOf(name) {
     const { people, expiresAt } = await response.json();
     tokens = { until: Date.parse(expiresAt), of: people };
   }
-  if (!Object.hasOwn(tokens.of, name)) throw new Error(`Nobody is called {{${name}}}. There are ${Object.keys(tokens.of).join(", ")}.`);
+  if (!Object.hasOwn(tokens.of, name)) throw new Error(`There is no person {{${name}}}. Available: ${Object.keys(tokens.of).join(", ")}.`);
   return tokens.of[name];
 }
 
@@ -55,8 +55,8 @@ const demonstrationKey = { kty: "OKP", crv: "Ed25519", x: "V7G-kfDA4eSSK279S1Kjg
 
 async function signature() {
   const challenge = remembered.lastChallengeId;
-  if (!challenge) throw new Error("There is no challenge to sign yet: run Make a challenge first.");
-  if (!crypto.subtle) throw new Error("This browser signs only on a secure page: open the playground as http://localhost or 127.0.0.1.");
+  if (!challenge) throw new Error("There is no challenge to sign: run "Create a challenge" first.");
+  if (!crypto.subtle) throw new Error("This browser can sign only on a secure page: open the playground at http://localhost or http://127.0.0.1.");
   const key = await crypto.subtle.importKey("jwk", demonstrationKey, "Ed25519", false, ["sign"]);
   const signed = await crypto.subtle.sign("Ed25519", key, new TextEncoder().encode(`${challenge}:alice`));
   return btoa(String.fromCharCode(...new Uint8Array(signed)));

@@ -198,7 +198,7 @@ async function run() {
       body = JSON.parse(text);
     } catch {
       status(line, "bad");
-      $("result").textContent = text || "(an empty answer)";
+      $("result").textContent = text || "(empty response)";
       return;
     }
     const n = problemsIn(body);
@@ -353,7 +353,7 @@ function found(words) {
     }
   }
   hits.sort((a, b) => a[0] - b[0] || a[1].localeCompare(b[1]));
-  if (!hits.length) return [el("p", { textContent: "Nothing has this word." })];
+  if (!hits.length) return [el("p", { textContent: "No matches." })];
   return [el("h4", { textContent: hits.length > 80 ? `The first 80 of ${hits.length}` : `${hits.length} found` }), el("ul", {}, ...hits.slice(0, 80).map((h) => h[2]()))];
 }
 

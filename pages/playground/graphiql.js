@@ -81,7 +81,7 @@ function Examples() {
   const groups = Map.groupBy ? Map.groupBy(examples, (e) => e.group) : examples.reduce((m, e) => m.set(e.group, [...m.get(e.group) ?? [], e]), new Map());
   return h("section", { className: "gatehouse-panel", "aria-label": "Examples" },
     h("h2", null, "Examples"),
-    h("p", null, "Each opens in a tab of its own, with its variables and with the token of the person who asks. The tabs above hold a life cycle each."),
+    h("p", null, "Each example opens in its own tab, with its variables and with the token of the person who calls. Each tab above contains one life cycle."),
     [...groups].map(([name, list]) => h(React.Fragment, { key: name }, h("h3", null, name),
       h("ul", null, list.map((example) => h("li", { key: example.name }, h("button", {
         type: "button", onClick: () => { wanted.current = example; addTab(); },
@@ -100,12 +100,12 @@ function Help() {
   return h("section", { className: "gatehouse-panel", "aria-label": "Help" },
     h("h2", null, "Help"),
     h("ul", null, links.map(([href, name, about]) => h("li", { key: href }, h("a", { href }, name), h("small", null, about)))),
-    h("h3", null, "Who asks"),
+    h("h3", null, "The caller"),
     document.body.dataset.tokens
       ? h("p", null, h("code", null, "{{alice}}"), ", ", h("code", null, "{{bob}}"), " and ", h("code", null, "{{carol}}"), " in the headers become tokens of the demonstration people when an operation is sent. Alice holds every scope here.")
-      : h("p", null, "Write a token in the headers: ", h("code", null, "gatehouse token --subject alice --scope \"banking/full\"")),
+      : h("p", null, "Enter a token in the headers: ", h("code", null, "gatehouse token --subject alice --scope \"banking/full\"")),
     h("h3", null, "Ids"),
-    h("p", null, "Placeholders in the variables, such as ", h("code", null, "{{lastInvitationId}}"), ", become the ids that earlier answers have shown."),
+    h("p", null, "Placeholders in the variables, such as ", h("code", null, "{{lastInvitationId}}"), ", are replaced by ids from earlier responses."),
     ids.length > 0 && h("ul", null, ids.map(([name, id]) => h("li", { key: name }, h("code", null, name), h("small", null, h("code", null, id))))),
     h("h3", null, "Licenses"),
     h("p", null, "GraphiQL and React are under the MIT license: ", h("a", { href: "/playground/graphiql/LICENSES.txt" }, "texts"), "."));
