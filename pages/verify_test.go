@@ -46,11 +46,11 @@ func TestVerifyEmailPage(t *testing.T) {
 		"too late":                     {"POST", "?token=" + token, nil, problem.New(problem.TokenExpired), 410, 1, "has expired"},
 		"unknown":                      {"POST", "?token=" + token, nil, problem.New(problem.InvalidToken), 400, 1, "latest e-mail"},
 		"too many":                     {"POST", "?token=" + token, nil, problem.New(problem.TooManyAttempts).Until(now.Add(time.Minute)), 429, 1, "Too many attempts"},
-		"our fault":                    {"POST", "?token=" + token, nil, errors.New("disk on fire"), 503, 1, "cannot answer"},
+		"our fault":                    {"POST", "?token=" + token, nil, errors.New("disk on fire"), 503, 1, "temporarily unavailable"},
 		"no token":                     {"GET", "", nil, nil, 400, 0, "latest e-mail"},
 		"no token, and the button":     {"POST", "", nil, nil, 400, 0, "latest e-mail"},
 		"from another page":            {"POST", "?token=" + token, map[string]string{"Sec-Fetch-Site": "cross-site"}, nil, 403, 0, "another page"},
-		"not a form":                   {"POST", "?token=" + token, map[string]string{"Content-Type": "application/json"}, nil, 415, 0, "cannot be read"},
+		"not a form":                   {"POST", "?token=" + token, map[string]string{"Content-Type": "application/json"}, nil, 415, 0, "could not be read"},
 		"a method that there is not":   {"DELETE", "?token=" + token, nil, nil, 405, 0, ""},
 		"from the mail, in a new page": {"POST", "?token=" + token, map[string]string{"Sec-Fetch-Site": "same-origin"}, nil, 200, 1, "verified"},
 	} {
