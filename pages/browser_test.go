@@ -423,7 +423,7 @@ func TestPlaygroundInABrowser(t *testing.T) {
 	if indented != "{  }" || focused != "variables" {
 		t.Errorf("typed %q, focus on %q", indented, focused)
 	}
-	if !strings.Contains(found, "revokeInvitation") || !strings.Contains(values, "ACCEPTED") || !strings.Contains(about, "more than one") {
+	if !strings.Contains(found, "revokeInvitation") || !strings.Contains(values, "ACCEPTED") || !strings.Contains(about, "several operations") {
 		t.Errorf("found %q; values %q; about %q", found, values, about)
 	}
 	if stored != `[["headers","remembered"],[],""]` {
