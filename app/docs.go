@@ -80,16 +80,16 @@ func ReleaseSchema(dir string) (string, error) {
 
 func machinesPage() string {
 	var b strings.Builder
-	b.WriteString(generated + "# States and transitions\n\nEach life below is drawn from the table that guards it. The same table answers `lifecycle(of:)`, " +
-		"`actions` and the links of the REST APIs; what each transition writes to the feed is in [events](reference/events.md), " +
-		"and what it may answer in the [reference](reference/README.md).\n")
+	b.WriteString(generated + "# States and transitions\n\nEach diagram below is generated from the table that the mutations enforce. The same table is the source of `lifecycle(of:)`, " +
+		"`actions` and the links of the REST APIs. The events of each transition are listed in [events](reference/events.md), " +
+		"and its problems in the [reference](reference/README.md).\n")
 	for _, m := range domain.Lifecycles() {
 		fmt.Fprintf(&b, "\n## %s\n\n```mermaid\n%s```\n\n", m.Name, m.Mermaid())
 		b.WriteString("| state | final | meaning |\n|---|---|---|\n")
 		for _, s := range m.States {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, yes(s.Final), s.Help)
 		}
-		b.WriteString("\n| operation | from | to | who |\n|---|---|---|---|\n")
+		b.WriteString("\n| operation | from | to | roles |\n|---|---|---|---|\n")
 		fmt.Fprintf(&b, "| `%s` | | %s | %s |\n", m.Create, ticks(m.Starts), strings.Join(m.CreateBy, ", "))
 		for _, row := range m.Transitions {
 			from := ticks(row.From)
@@ -103,7 +103,7 @@ func machinesPage() string {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", row.Operation, from, to, strings.Join(row.By, ", "))
 		}
 	}
-	b.WriteString("\n## Who is who\n\n| role | meaning |\n|---|---|\n")
+	b.WriteString("\n## Roles\n\n| role | meaning |\n|---|---|\n")
 	for _, r := range domain.Roles() {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.Name, r.Help)
 	}
@@ -112,11 +112,11 @@ func machinesPage() string {
 
 func errorsPage() string {
 	var b strings.Builder
-	b.WriteString(generated + "# Errors\n\nOne catalogue holds every refusal; each door renders it in its own dialect. " +
-		"`code` is the GraphQL `ProblemCode` or, for refusals of the whole request, `extensions.code`; `type` is the word of the REST dialects. " +
-		"Which operation may answer which is in the [reference](reference/README.md).\n")
-	b.WriteString("\n## Top-level errors\n\nGraphQL tells who may not ask at all, and what is wrong with the request as a whole, with `errors` " +
-		"and one of these as `extensions.code`. Everything else is among the `problems` of a payload.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	b.WriteString(generated + "# Errors\n\nOne catalogue contains every problem, and each API renders it in its own format. " +
+		"`code` is the GraphQL `ProblemCode` or, for errors of the whole request, `extensions.code`; `type` is the error type of the REST APIs. " +
+		"The problems of each operation are listed in the [reference](reference/README.md).\n")
+	b.WriteString("\n## Top-level errors\n\nIf the caller may not call an operation at all, or if the request as a whole is invalid, GraphQL returns `errors` " +
+		"with one of these codes as `extensions.code`. All other problems are returned in the `problems` of a payload.\n\n| code | meaning | remedy |\n|---|---|---|\n")
 	for _, c := range resolvers.TopLevels() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Meaning, c.Remedy)
 	}
@@ -139,8 +139,8 @@ func errorsPage() string {
 
 func configPage(settings []Setting) string {
 	var b strings.Builder
-	b.WriteString(generated + "# Configuration\n\nA flag wins over the environment, the environment over the file (`gatehouse.yaml` in the working directory, or `--config FILE`). " +
-		"In the file a setting has the name of its flag. `gatehouse config` prints the effective values and where each came from.\n\n" +
+	b.WriteString(generated + "# Configuration\n\nA flag overrides the environment, and the environment overrides the file (`gatehouse.yaml` in the working directory, or `--config FILE`). " +
+		"In the file, a setting has the name of its flag. `gatehouse config` prints the effective values and the source of each.\n\n" +
 		"| variable | flag | default | meaning |\n|---|---|---|---|\n")
 	for _, s := range settings {
 		value := "none"
@@ -149,7 +149,7 @@ func configPage(settings []Setting) string {
 		}
 		help := strings.ReplaceAll(s.Help, "|", "\\|")
 		if s.Secret {
-			help += " Masked where it is shown."
+			help += " Masked in output."
 		}
 		fmt.Fprintf(&b, "| `%s` | `--%s` | %s | %s |\n", s.Variable, s.Flag, value, help)
 	}
