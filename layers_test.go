@@ -40,6 +40,7 @@ var layers = map[string]layer{
 	"domain":                {ours: []string{"domain/..."}, others: []string{"github.com/go-playground/validator/v10"}, never: outside, why: "the rules know no GraphQL, no HTTP and no SQL; validator is pure computation over struct tags"},
 	"seal":                  {others: []string{"*"}, never: []string{"net/http", "database/sql"}, why: "cryptography knows no records"},
 	"db":                    {ours: []string{"domain/...", "seal", "db/..."}, others: []string{"*"}, never: []string{"net/http"}, why: "the store keeps what the rules decided"},
+	"db/engine":             {ours: []string{"domain/problem"}, others: []string{"*"}, never: []string{"net/http"}, why: "it executes statements, and knows no table, no record and no row struct"},
 	"db/migrations":         {why: "SQL files and their embedding"},
 	"auth":                  {ours: []string{"domain/...", "seal"}, others: []string{"*"}, why: "it says who is asking; the rules refuse"},
 	"provider":              {ours: []string{"domain/...", "seal"}, others: []string{"github.com/AfterShip/email-verifier"}, why: "it answers what the rules ask of others, and knows nobody who asks"},

@@ -6,56 +6,65 @@ import (
 	"slices"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// seenText makes a client, or makes a session the one it touched last.
-const seenText = `INSERT INTO clients AS c (id, created_at, updated_at, last_active_session_id) VALUES (?, ?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET last_active_session_id = excluded.last_active_session_id,
-    updated_at = CASE WHEN c.updated_at > excluded.updated_at THEN c.updated_at ELSE excluded.updated_at END`
+var (
+	clients = &kind[domain.Client, clientRow]{table: tableOf[clientRow]("clients"), record: clientRecord}
 
-// seen writes clients, in one order for all units: two that wait for one another would wait for ever.
-func seen(sightings []domain.Sighting) []step {
+	// addClient adds a client.
+	addClient = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*clientRow)(nil)) }).locking("clients", "id")
+	// addActiveClient adds a client, or makes a session the one that it touched last.
+	addActiveClient = fixed(func(b *builder) schema.QueryAppender {
+		return replace(newRow(b, (*clientRow)(nil)).On("CONFLICT (id) DO UPDATE"), "last_active_session_id").
+			Set("updated_at = CASE WHEN ?TableAlias.updated_at > excluded.updated_at THEN ?TableAlias.updated_at ELSE excluded.updated_at END")
+	}).locking("clients", "id")
+	// leaveSession clears the session that a client touched last.
+	leaveSession = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = NULL").
+			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).
+			Where("id = ? AND last_active_session_id = ?", b.arg("id"), b.arg("session"))
+	}).locking("clients", "id")
+	// lockOnlySession keeps a client as it is until the end of the transaction, if the user has no other session on it.
+	lockOnlySession = fixed(func(b *builder) schema.QueryAppender {
+		other := b.NewSelect().Model((*sessionRow)(nil)).ModelTableExpr("sessions AS s").ColumnExpr("1").
+			Where("s.client_id = ? AND s.user_id = ? AND s.id <> ?", b.arg("id"), b.arg("user"), b.arg("session")).
+			Where("s.state IN ('active', 'pending', 'abandoned') AND s.expire_at > ?", b.arg("at"))
+		return b.NewUpdate().Model((*clientRow)(nil)).Set("updated_at = updated_at").Where("id = ?", b.arg("id")).Where("NOT EXISTS (?)", other)
+	})
+)
+
+// lockClients writes the clients of a unit, in one order for all units: two units that wait for one another would wait
+// forever.
+func (u *unit) lockClients(sightings []domain.Sighting) {
 	sightings = slices.Clone(sightings)
 	slices.SortStableFunc(sightings, func(a, b domain.Sighting) int { return cmp.Compare(a.ClientID, b.ClientID) })
-	var steps []step
 	for _, s := range sightings {
-		at, in := micros(s.At), place{rank: placeClients, key: s.ClientID}
+		row := &clientRow{ID: s.ClientID, CreatedAt: micros(s.At), UpdatedAt: micros(s.At)}
+		id := with("id", s.ClientID)
 		switch {
 		case s.Gone:
-			steps = append(steps, step{
-				text: "UPDATE clients SET last_active_session_id = NULL, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END " +
-					"WHERE id = ? AND last_active_session_id = ?",
-				args: []any{at, at, s.ClientID, s.SessionID}, place: in,
-			})
+			u.add(leaveSession, nil, id, with("at", row.UpdatedAt), with("session", s.SessionID))
 		case s.SessionID != "":
-			steps = append(steps, step{text: seenText, args: []any{s.ClientID, at, at, s.SessionID}, place: in})
+			row.LastActiveSessionID = &s.SessionID
+			u.addRow(addActiveClient, row, nil, id)
 		default:
-			steps = append(steps, step{
-				text: "INSERT INTO clients (id, created_at, updated_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", args: []any{s.ClientID, at, at}, place: in,
-			})
+			u.addRow(addClient, row, nil, id)
 		}
 	}
-	return steps
 }
 
-// sole makes sure of what sightings say of other sessions. The client was locked by seen, so no other login is between
-// the two; what the clock has ended is no longer in the way.
-func sole(sightings []domain.Sighting) []step {
-	var steps []step
+// checkOnlySessions makes the unit stale if a client has another session of the user. lockClients has locked the client,
+// so no other login comes between the two; sessions that are over do not count.
+func (u *unit) checkOnlySessions(sightings []domain.Sighting) {
 	for _, s := range sightings {
-		if s.SoleOf == "" {
-			continue
+		if s.SoleOf != "" {
+			u.add(lockOnlySession, domain.ErrStale, with("id", s.ClientID), with("user", s.SoleOf), with("session", s.SessionID), with("at", micros(s.At)))
 		}
-		steps = append(steps, step{
-			text: "UPDATE clients SET updated_at = updated_at WHERE id = ? AND NOT EXISTS (SELECT 1 FROM sessions WHERE client_id = ? " +
-				"AND user_id = ? AND id <> ? AND state IN ('active', 'pending', 'abandoned') AND expire_at > ?)",
-			args: []any{s.ClientID, s.ClientID, s.SoleOf, s.SessionID, micros(s.At)}, miss: domain.ErrStale,
-		})
 	}
-	return steps
 }
 
 // clientRow is a browser or a device.
@@ -74,16 +83,12 @@ func clientRecord(_ *seal.Keyring, row *clientRow) (*domain.Client, error) {
 	}, nil
 }
 
-func (d *DB) clients() *shelf[domain.Client, clientRow] {
-	return &shelf[domain.Client, clientRow]{db: d, table: tableOf[clientRow](d), record: clientRecord}
-}
-
 // Client finds a client.
 func (d *DB) Client(ctx context.Context, id string) (*domain.Client, error) {
-	return d.clients().Get(ctx, id)
+	return clients.on(d).Get(ctx, id)
 }
 
 // Clients finds clients by id.
 func (d *DB) Clients(ctx context.Context, ids []string) ([]*domain.Client, error) {
-	return d.clients().GetMany(ctx, ids)
+	return clients.on(d).GetMany(ctx, ids)
 }

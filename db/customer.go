@@ -66,16 +66,16 @@ func customerRecord(keys *seal.Keyring, row *customerRow) (*domain.Customer, err
 	return c, s.err
 }
 
-func (d *DB) customers() *shelf[domain.Customer, customerRow] {
-	return &shelf[domain.Customer, customerRow]{db: d, table: tableOf[customerRow](d), record: customerRecord}
-}
+var customers = &kind[domain.Customer, customerRow]{table: tableOf[customerRow](customersTable), record: customerRecord}
+
+var saveCustomer = upsertOf[customerRow]()
 
 // Customer finds a customer.
 func (d *DB) Customer(ctx context.Context, id string) (*domain.Customer, error) {
-	return d.customers().Get(ctx, id)
+	return customers.on(d).Get(ctx, id)
 }
 
 // Customers finds customers by id; those that are missing are left out.
 func (d *DB) Customers(ctx context.Context, ids []string) ([]*domain.Customer, error) {
-	return d.customers().GetMany(ctx, ids)
+	return customers.on(d).GetMany(ctx, ids)
 }

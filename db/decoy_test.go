@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// TestADecoyIsWrittenAmongOthers: a step without a place makes its unit a transaction of its own, and an unknown id would
-// be told by the time that this takes.
+// TestADecoyIsWrittenAmongOthers: a step without a lock order makes its unit a transaction of its own, and the time of
+// the call would show that the id is unknown.
 func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 	t.Parallel()
 	kek := seal.NewKey()
@@ -24,17 +23,35 @@ func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &DB{options: Options{Now: func() time.Time { return time.Unix(1, 0) }}, reader: bun.NewDB(nil, sqlitedialect.New())}
-	steps, err := d.decoy(keys)
-	if err != nil || len(steps) != 2 {
-		t.Fatal(len(steps), err)
-	}
-	for _, s := range steps {
-		if s.place.rank == noPlace {
-			t.Errorf("%s has no place", s.text)
+	for _, dialect := range []*dialect{sqliteDialect, postgresDialect} {
+		d := &DB{options: Options{Now: func() time.Time { return time.Unix(1, 0) }}, dialect: dialect, bun: bun.NewDB(nil, dialect.schema())}
+		u := &unit{db: d}
+		if err := u.decoy(keys); err != nil || u.err != nil || len(u.steps) != 2 {
+			t.Fatal(len(u.steps), err, u.err)
 		}
-		if !strings.HasPrefix(s.text, "UPDATE decoys SET ") && !strings.HasPrefix(s.text, "INSERT INTO decoy_events (") {
-			t.Errorf("%s is no decoy", s.text)
+		for _, s := range u.steps {
+			if s.Order == "" {
+				t.Errorf("%s has no lock order", s.Text)
+			}
+			if !strings.HasPrefix(s.Text, `UPDATE "decoys" AS `) && !strings.HasPrefix(s.Text, `INSERT INTO "decoy_events" AS `) {
+				t.Errorf("%s is no decoy", s.Text)
+			}
+		}
+	}
+}
+
+// TestEveryStatementCanBeBuilt, in both dialects.
+func TestEveryStatementCanBeBuilt(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []*dialect{sqliteDialect, postgresDialect} {
+		d := &DB{dialect: dialect, bun: bun.NewDB(nil, dialect.schema())}
+		for _, s := range statements {
+			text, err := s.of(d)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			t.Log(text.Text)
 		}
 	}
 }

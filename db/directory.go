@@ -2,27 +2,141 @@ package db
 
 import (
 	"context"
+	"fmt"
+	"strings"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 )
+
+// accountRow is an account.
+type accountRow struct {
+	bun.BaseModel `bun:"table:accounts"`
+
+	ID                 string `bun:"id,pk"`
+	JointOwnersEnabled bool   `bun:"joint_owners_enabled"`
+	MaxOwners          *int   `bun:"max_owners"`
+}
+
+// accountOwnerRow is an owner of an account. Granted is set if a completed invitation made the user an owner.
+type accountOwnerRow struct {
+	bun.BaseModel `bun:"table:account_owners"`
+
+	AccountID string `bun:"account_id,pk"`
+	UserID    string `bun:"user_id,pk"`
+	Granted   bool   `bun:"granted"`
+}
+
+// organizationRow is an organization.
+type organizationRow struct {
+	bun.BaseModel `bun:"table:organizations"`
+
+	ID string `bun:"id,pk"`
+}
+
+// organizationPartRow is an owner or a signer of an organization.
+type organizationPartRow struct {
+	bun.BaseModel `bun:"table:organization_parts"`
+
+	OrganizationID string `bun:"organization_id,pk"`
+	UserID         string `bun:"user_id,pk"`
+	Role           string `bun:"role,pk"`
+	Granted        bool   `bun:"granted"`
+}
+
+var (
+	saveAccount = upsertOf[accountRow]()
+
+	accountWithOwners = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*accountRow)(nil)).ColumnExpr("?TableColumns").ColumnExpr("o.user_id").
+			Join("LEFT JOIN account_owners AS o ON o.account_id = ?TableAlias.id").Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("o.user_id")
+	})
+	organizationWithParts = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*organizationRow)(nil)).ColumnExpr("p.user_id, p.role").
+			Join("LEFT JOIN organization_parts AS p ON p.organization_id = ?TableAlias.id").Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("p.user_id")
+	})
+	// partsOfUser are the accounts and organizations of a user.
+	partsOfUser = fixed(func(b *builder) schema.QueryAppender {
+		account := b.NewSelect().Model((*accountOwnerRow)(nil)).ColumnExpr("'account' AS kind, account_id AS id").Where("user_id = ?", b.arg("user"))
+		organization := b.NewSelect().Model((*organizationPartRow)(nil)).
+			ColumnExpr("'organization' AS kind, organization_id AS id").Where("user_id = ?", b.arg("user"))
+		return b.NewSelect().ColumnExpr("kind, id").TableExpr("(? UNION ?) AS parts", account, organization).OrderExpr("kind, id")
+	})
+	dropAccountOwners = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*accountOwnerRow)(nil)).Where("account_id = ? AND NOT granted", b.arg("id"))
+	})
+	dropOrganizationParts = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*organizationPartRow)(nil)).Where("organization_id = ? AND NOT granted", b.arg("id"))
+	})
+	importAccountOwner = fixed(func(b *builder) schema.QueryAppender {
+		return newRow(b, (*accountOwnerRow)(nil)).On("CONFLICT (account_id, user_id) DO UPDATE").Set("granted = FALSE")
+	})
+	// lockOrganization adds an organization. The update changes nothing, but it makes two imports of one organization wait
+	// for one another.
+	lockOrganization = fixed(func(b *builder) schema.QueryAppender {
+		return replace(newRow(b, (*organizationRow)(nil)).On("CONFLICT (id) DO UPDATE"), "id")
+	})
+	importOrganizationPart = fixed(func(b *builder) schema.QueryAppender {
+		return newRow(b, (*organizationPartRow)(nil)).On("CONFLICT (organization_id, user_id, role) DO UPDATE").Set("granted = FALSE")
+	})
+	// grantAccount makes a user an owner, unless they are one, or the account does not exist.
+	grantAccount = fixed(func(b *builder) schema.QueryAppender {
+		target := b.NewSelect().Model((*accountRow)(nil)).ColumnExpr("id AS account_id, CAST(? AS TEXT) AS user_id, TRUE AS granted", b.arg("user")).
+			Where("id = ?", b.arg("id"))
+		return grantOf(b, (*accountOwnerRow)(nil), target, "account_id", "user_id", "granted")
+	})
+	grantOrganization = fixed(func(b *builder) schema.QueryAppender {
+		target := b.NewSelect().Model((*organizationRow)(nil)).
+			ColumnExpr("id AS organization_id, CAST(? AS TEXT) AS user_id, 'signer' AS role, TRUE AS granted", b.arg("user")).Where("id = ?", b.arg("id"))
+		return grantOf(b, (*organizationPartRow)(nil), target, "organization_id", "user_id", "role", "granted")
+	})
+	databaseEmpty = fixed(func(b *builder) schema.QueryAppender {
+		q := b.NewSelect()
+		var tables []any
+		for _, model := range []any{
+			(*accountRow)(nil), (*organizationRow)(nil), (*customerRow)(nil), (*invitationRow)(nil), (*sessionRow)(nil), (*contactRow)(nil),
+			(*recordRow)(nil), (*entryRow)(nil),
+		} {
+			tables = append(tables, b.NewSelect().Model(model).ColumnExpr("1"))
+		}
+		return q.ColumnExpr(strings.TrimSuffix(strings.Repeat("NOT EXISTS (?) AND ", len(tables)), " AND "), tables...)
+	})
+)
+
+// grantOf adds the row that target selects, if it selects one.
+func grantOf(b *builder, model any, target *bun.SelectQuery, columns ...string) schema.QueryAppender {
+	return b.NewInsert().With("target", target).Model(model).
+		TableExpr("target WHERE TRUE"). // without the condition SQLite would take ON for that of a join
+		Column(columns...).On("CONFLICT DO NOTHING").Returning("NULL")
+}
+
+// grant makes a user an owner or a signer. A user that is one remains one.
+func (w *unit) grant(g domain.Grant) error {
+	grants := map[domain.TargetKind]*statement{domain.TargetAccount: grantAccount, domain.TargetOrganization: grantOrganization}
+	s, ok := grants[g.Kind]
+	if !ok {
+		return fmt.Errorf("db: nothing is granted on %q", g.Kind)
+	}
+	w.add(s, nil, with("id", g.ID), with("user", g.UserID))
+	return nil
+}
 
 // Account finds an account.
 func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	var rows []struct {
-		JointOwnersEnabled bool    `bun:"joint_owners_enabled"`
-		MaxOwners          *int    `bun:"max_owners"`
-		UserID             *string `bun:"user_id"`
+	rows, err := query[struct {
+		accountRow
+		UserID *string `bun:"user_id"`
+	}](ctx, d, accountWithOwners, with("id", id))
+	if err == nil && len(rows) == 0 {
+		err = domain.ErrMissing
 	}
-	err := d.query(ctx, &rows, "SELECT a.joint_owners_enabled, a.max_owners, o.user_id FROM accounts AS a "+
-		"LEFT JOIN account_owners AS o ON o.account_id = a.id WHERE a.id = ? ORDER BY o.user_id", id)
 	if err != nil {
 		return nil, err
-	}
-	if len(rows) == 0 {
-		return nil, domain.ErrMissing
 	}
 	account := &domain.Account{ID: id, JointOwnersEnabled: rows[0].JointOwnersEnabled, MaxOwners: rows[0].MaxOwners}
 	for _, r := range rows {
@@ -33,46 +147,42 @@ func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
 	return account, nil
 }
 
-// Organization finds an organisation.
+// Organization finds an organization.
 func (d *DB) Organization(ctx context.Context, id string) (*domain.Organization, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	var rows []struct {
+	parts, err := query[struct {
 		UserID *string `bun:"user_id"`
 		Role   *string `bun:"role"`
+	}](ctx, d, organizationWithParts, with("id", id))
+	if err == nil && len(parts) == 0 {
+		err = domain.ErrMissing
 	}
-	err := d.query(ctx, &rows, "SELECT p.user_id, p.role FROM organizations AS o "+
-		"LEFT JOIN organization_parts AS p ON p.organization_id = o.id WHERE o.id = ? ORDER BY p.user_id", id)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 {
-		return nil, domain.ErrMissing
-	}
 	organization := &domain.Organization{ID: id}
-	for _, r := range rows {
-		switch orEmpty(r.Role) {
+	for _, p := range parts {
+		switch orEmpty(p.Role) {
 		case "owner":
-			organization.Owners = append(organization.Owners, *r.UserID)
+			organization.Owners = append(organization.Owners, *p.UserID)
 		case "signer":
-			organization.Signers = append(organization.Signers, *r.UserID)
+			organization.Signers = append(organization.Signers, *p.UserID)
 		}
 	}
 	return organization, nil
 }
 
-// PartOf lists what the user owns or signs for.
+// PartOf lists the accounts that the user owns, and the organizations that the user owns or signs for.
 func (d *DB) PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error) {
 	if !storable(userID) {
 		return nil, nil, nil
 	}
-	var rows []struct {
+	rows, err := query[struct {
 		Kind string `bun:"kind"`
 		ID   string `bun:"id"`
-	}
-	err = d.query(ctx, &rows, "SELECT 'account' AS kind, account_id AS id FROM account_owners WHERE user_id = ? "+
-		"UNION SELECT 'organization', organization_id FROM organization_parts WHERE user_id = ? ORDER BY 1, 2", userID, userID)
+	}](ctx, d, partsOfUser, with("user", userID))
 	for _, r := range rows {
 		if r.Kind == "account" {
 			accounts = append(accounts, r.ID)
@@ -83,102 +193,8 @@ func (d *DB) PartOf(ctx context.Context, userID string) (accounts, organizations
 	return accounts, organizations, err
 }
 
-// ImportBatch writes what was imported in one transaction: accounts, organisations (with all parts in them),
-// customers and JWT templates in the place of what is there already; sessions that are there already stay as they are.
-// A part that a completed invitation gave stays too, until an import names it: from then on the bank knows it, and
-// a later import that does not name it takes it away.
-func (d *DB) ImportBatch(ctx context.Context, records []any) error {
-	keys, err := d.keys(ctx)
-	if err != nil {
-		return err
-	}
-	var steps []step
-	var sightings []domain.Sighting
-	listed := false
-	for _, record := range records {
-		switch r := record.(type) {
-		case *domain.Customer:
-			row, err := customerRowOf(keys, r)
-			if err != nil {
-				return err
-			}
-			steps = append(steps, tableOf[customerRow](d).upserting(row))
-		case *domain.JwtTemplate:
-			args, err := saveTemplateArgs(r)
-			if err != nil {
-				return err
-			}
-			steps = append(steps, step{text: saveTemplateText + " WHERE (t.claims, t.lifetime, t.allowed_clock_skew) <> " +
-				"(excluded.claims, excluded.lifetime, excluded.allowed_clock_skew)", args: args})
-		case *domain.ImportedSession:
-			row, err := sessionRowOf(keys, r.Session)
-			if err != nil {
-				return err
-			}
-			first, err := d.firstEvent(r.Event)
-			if err != nil {
-				return err
-			}
-			if id := r.Session.ClientID; id != nil {
-				sightings = append(sightings, domain.Sighting{ClientID: *id, At: r.Session.CreatedAt})
-			}
-			steps = append(steps, tableOf[sessionRow](d).inserting(row, nil), first)
-		case *domain.Account:
-			var limit any
-			if r.MaxOwners != nil {
-				limit = *r.MaxOwners
-			}
-			steps = append(steps, step{
-				text: "INSERT INTO accounts (id, joint_owners_enabled, max_owners) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE " +
-					"SET joint_owners_enabled = excluded.joint_owners_enabled, max_owners = excluded.max_owners",
-				args: []any{r.ID, r.JointOwnersEnabled, limit},
-			}, step{text: "DELETE FROM account_owners WHERE account_id = ? AND NOT granted", args: []any{r.ID}})
-			for _, user := range r.Owners {
-				steps = append(steps, step{
-					text: "INSERT INTO account_owners (account_id, user_id) VALUES (?, ?) ON CONFLICT (account_id, user_id) DO UPDATE SET granted = FALSE", args: []any{r.ID, user},
-				})
-			}
-		case *domain.Organization:
-			steps = append(steps, step{
-				// The update changes nothing, but it makes two imports of one organisation wait for one another.
-				text: "INSERT INTO organizations (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id", args: []any{r.ID},
-			}, step{text: "DELETE FROM organization_parts WHERE organization_id = ? AND NOT granted", args: []any{r.ID}})
-			for _, part := range []struct {
-				role  string
-				users []string
-			}{{"owner", r.Owners}, {"signer", r.Signers}} {
-				for _, user := range part.users {
-					steps = append(steps, step{
-						text: "INSERT INTO organization_parts (organization_id, user_id, role) VALUES (?, ?, ?) ON CONFLICT (organization_id, user_id, role) DO UPDATE SET granted = FALSE",
-						args: []any{r.ID, user, part.role},
-					})
-				}
-			}
-		default:
-			some, ok, err := importIdentity(keys, record)
-			switch _, entry := record.(*domain.ListEntry); {
-			case !ok:
-				if some, err = d.importCode(keys, record); err != nil {
-					return err
-				}
-			case err != nil:
-				return err
-			case entry && !listed:
-				listed = true
-				// First, or two imports could wait for one another.
-				steps = append([]step{{text: importSeqText}}, steps...)
-			}
-			steps = append(steps, some...)
-		}
-	}
-	return d.run(ctx, append(seen(sightings), steps...))
-}
-
-// Empty reports whether nobody has put anything in: no directory, no invitations and no sessions.
+// Empty reports whether the database contains no directory, no invitations and no sessions.
 func (d *DB) Empty(ctx context.Context) (bool, error) {
-	var empty bool
-	err := d.query(ctx, &empty, "SELECT NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM organizations) "+
-		"AND NOT EXISTS (SELECT 1 FROM customers) AND NOT EXISTS (SELECT 1 FROM invitations) AND NOT EXISTS (SELECT 1 FROM sessions) "+
-		"AND NOT EXISTS (SELECT 1 FROM contacts) AND NOT EXISTS (SELECT 1 FROM identity_records) AND NOT EXISTS (SELECT 1 FROM list_entries)")
+	empty, _, err := queryOne[bool](ctx, d, databaseEmpty)
 	return empty, err
 }

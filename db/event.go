@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
+	"reflect"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/seal"
@@ -64,37 +64,32 @@ func eventRecord(_ *seal.Keyring, row *eventRow) (*domain.LifecycleEvent, error)
 	return e, json.Unmarshal([]byte(row.Concerns), &e.Concerns)
 }
 
-// firstEvent begins the journal of an imported session, if that is there and has none.
-func (d *DB) firstEvent(e *domain.LifecycleEvent) (step, error) {
-	row, err := eventRowOf(e)
-	if err != nil {
-		return step{}, err
-	}
-	t := tableOf[eventRow](d)
-	args := values(row, t.fields)
-	var names, casts []string
-	for i, f := range t.fields {
+// firstEvent starts the journal of an imported session, if the session exists and has no event.
+var firstEvent = fixed(func(b *builder) schema.QueryAppender {
+	model := (*eventRow)(nil)
+	fields, _ := inserted(b.table(model))
+	first := b.NewSelect().Where("EXISTS (?)", b.NewSelect().Model((*sessionRow)(nil)).ColumnExpr("1").Where("id = ?", b.arg("session"))).
+		Where("NOT EXISTS (?)", b.NewSelect().Model(model).ColumnExpr("1").Where("subject_id = ?", b.arg("session")))
+	q := b.NewInsert().With("first", first).Model(model).TableExpr("first").Returning("NULL")
+	for _, f := range fields {
 		kind := "TEXT"
-		if _, number := args[i].(int64); number {
-			kind = "BIGINT"
-		} else if _, number := args[i].(int); number {
+		if f.IndirectType.Kind() != reflect.String {
 			kind = "BIGINT"
 		}
-		names, casts = append(names, f.Name), append(casts, "CAST(? AS "+kind+")")
+		first.ColumnExpr("CAST(? AS "+kind+") AS ?", b.column(f), bun.Ident(f.Name))
+		q.Column(f.Name)
 	}
-	return step{
-		text: fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?) "+
-			"AND NOT EXISTS (SELECT 1 FROM %s WHERE subject_id = ?)", t.name, strings.Join(names, ", "), strings.Join(casts, ", "), t.name),
-		args: append(args, e.SubjectID, e.SubjectID),
-	}, nil
-}
+	return q
+})
 
 // Events is the shelf of the journal.
-func (d *DB) Events() domain.Shelf[domain.LifecycleEvent] { return d.events() }
+func (d *DB) Events() domain.Shelf[domain.LifecycleEvent] { return events.on(d) }
 
-func (d *DB) events() *shelf[domain.LifecycleEvent, eventRow] {
-	return &shelf[domain.LifecycleEvent, eventRow]{
-		db: d, table: tableOf[eventRow](d), schema: domain.EventSchema, read: domain.EventValue, record: eventRecord,
+const eventsTable = "lifecycle_events"
+
+var (
+	events = &kind[domain.LifecycleEvent, eventRow]{
+		table: tableOf[eventRow](eventsTable), schema: domain.EventSchema, read: domain.EventValue, record: eventRecord,
 		columns: map[string]column{
 			"_id": {name: "id"}, "tx": {name: "tx"}, "seq": {name: "seq"}, "name": {name: "name"},
 			"subjectKind": {name: "subject_kind"}, "subjectId": {name: "subject_id"}, "occurredAt": {name: "occurred_at"},
@@ -103,7 +98,9 @@ func (d *DB) events() *shelf[domain.LifecycleEvent, eventRow] {
 			"firstUser": {name: "first_user", null: true}, "secondUser": {name: "second_user", null: true},
 		},
 	}
-}
+	// addEvent adds an event. In a transaction of several units events keep their sequence.
+	addEvent = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*eventRow)(nil)) }).locking(eventsTable, "")
+)
 
 // Timelines gives a span of the journal of each record. The first event of each comes too, and is left out again where
 // it is not in the span: where a span is empty, it alone tells how long the journal is.
@@ -112,38 +109,10 @@ func (d *DB) Timelines(ctx context.Context, subjectIDs []string, span domain.Spa
 	if err != nil {
 		return nil, err
 	}
-	low, high := "0", "count(*) OVER s"
-	var bounds []any
-	if span.After != nil {
-		low, bounds = "sum(CASE WHEN seq <= ? THEN 1 ELSE 0 END) OVER s", append(bounds, *span.After)
-	}
-	if span.Before != nil {
-		high, bounds = "sum(CASE WHEN seq < ? THEN 1 ELSE 0 END) OVER s", append(bounds, *span.Before)
-	}
-	within := "place > low AND place <= high"
-	var sizes []any
-	if span.First != nil {
-		within, sizes = within+" AND place <= low + ?", append(sizes, *span.First)
-	}
-	if span.Last != nil {
-		within, sizes = within+" AND place > high - ?", append(sizes, *span.Last)
-	}
-	columns := tableOf[eventRow](d).columns
 	out := map[string]*domain.TimelineSpan{}
 	for _, some := range chunks(subjectIDs) {
-		var rows []struct {
-			eventRow
-			Place  int64 `bun:"place"`
-			Low    int64 `bun:"low"`
-			High   int64 `bun:"high"`
-			Total  int64 `bun:"total"`
-			Within bool  `bun:"within"`
-		}
-		text := fmt.Sprintf("SELECT e.*, (%s) AS within FROM (SELECT %s, row_number() OVER (s ORDER BY seq) AS place, %s AS low, %s AS high, "+
-			"count(*) OVER s AS total FROM lifecycle_events WHERE subject_id IN (%s) WINDOW s AS (PARTITION BY subject_id)) AS e "+
-			"WHERE place = 1 OR %s ORDER BY subject_id, place", within, columns, low, high, marks(len(some)), within)
-		args := slices.Concat(sizes, bounds, anys(some), sizes)
-		if err := d.search(ctx, &rows, text, args...); err != nil {
+		rows, err := search[timelineRow](ctx, d, func(b *builder) schema.QueryAppender { return timelines(b, some, span) })
+		if err != nil {
 			return nil, err
 		}
 		for i := range rows {
@@ -164,6 +133,43 @@ func (d *DB) Timelines(ctx context.Context, subjectIDs []string, span domain.Spa
 		}
 	}
 	return out, nil
+}
+
+// timelineRow is an event with its place in the journal of its record, and the places before and at the end of the span.
+type timelineRow struct {
+	eventRow
+	Place  int64 `bun:"place"`
+	Low    int64 `bun:"low"`
+	High   int64 `bun:"high"`
+	Total  int64 `bun:"total"`
+	Within bool  `bun:"within"`
+}
+
+func timelines(b *builder, subjectIDs []string, span domain.Span) schema.QueryAppender {
+	model := (*eventRow)(nil)
+	all := b.NewSelect().Model(model).ColumnExpr("?TableColumns").ColumnExpr("row_number() OVER (PARTITION BY subject_id ORDER BY seq) AS place")
+	if span.After != nil {
+		all.ColumnExpr("sum(CASE WHEN seq <= ? THEN 1 ELSE 0 END) OVER (PARTITION BY subject_id) AS low", b.value(*span.After))
+	} else {
+		all.ColumnExpr("0 AS low")
+	}
+	if span.Before != nil {
+		all.ColumnExpr("sum(CASE WHEN seq < ? THEN 1 ELSE 0 END) OVER (PARTITION BY subject_id) AS high", b.value(*span.Before))
+	} else {
+		all.ColumnExpr("count(*) OVER (PARTITION BY subject_id) AS high")
+	}
+	all.ColumnExpr("count(*) OVER (PARTITION BY subject_id) AS total").
+		Where("?", b.among("subject_id", b.value(b.dialect.list(subjectIDs))))
+
+	within, sizes := "place > low AND place <= high", []any{}
+	if span.First != nil {
+		within, sizes = within+" AND place <= low + ?", append(sizes, *span.First)
+	}
+	if span.Last != nil {
+		within, sizes = within+" AND place > high - ?", append(sizes, *span.Last)
+	}
+	return b.NewSelect().ColumnExpr("e.*").ColumnExpr("("+within+") AS within", b.values(sizes)...).TableExpr("(?) AS e", all).
+		Where("place = 1 OR "+within, b.values(sizes)...).OrderExpr("subject_id, place")
 }
 
 // spanStart is how many events come before a span that lies after low events and before the one after high.

@@ -2,12 +2,11 @@ package db
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 )
@@ -23,8 +22,6 @@ const (
 	lookEvery = 500 * time.Millisecond
 	// lookUntold is for the time in which the listener has no connection.
 	lookUntold = 100 * time.Millisecond
-	// probeEvery is how long a silent listener is believed to be connected.
-	probeEvery = 15 * time.Second
 )
 
 // bell rings when this process has committed events.
@@ -48,7 +45,7 @@ func newBell() *bell { return &bell{rung: make(chan struct{}, 1), quit: make(cha
 // ring is called after each commit of events, and costs next to nothing.
 func (b *bell) ring(d *DB) {
 	b.pass()
-	if d.pool == nil {
+	if !d.engine.Shared() {
 		return
 	}
 	b.mu.Lock()
@@ -80,11 +77,9 @@ func (b *bell) tell(d *DB) {
 		}
 		b.news = false
 		b.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
-		if _, err := d.pool.Exec(ctx, "SELECT pg_notify('"+channel+"', '')"); err != nil {
-			d.log.Debug("the other instances were not told of new events", "error", d.fault(err))
+		if err := d.engine.Notify(context.Background(), channel); err != nil {
+			d.log.Debug("the other instances were not notified of new events", "error", err)
 		}
-		cancel()
 		pause.Reset(tellEvery)
 		select {
 		case <-pause.C:
@@ -105,7 +100,7 @@ func (b *bell) close() {
 func (d *DB) FeedWatch(ctx context.Context, rung func()) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	if d.pool != nil {
+	if d.engine.Shared() {
 		var listening sync.WaitGroup
 		defer listening.Wait()
 		listening.Go(func() { d.listen(ctx, rung) })
@@ -130,7 +125,7 @@ func (d *DB) FeedWatch(ctx context.Context, rung func()) {
 func (d *DB) listen(ctx context.Context, rung func()) {
 	troubled := false
 	for ctx.Err() == nil {
-		err := d.hear(ctx, func() { // everything up to now may have been missed
+		err := d.engine.Listen(ctx, channel, func() { // notifications up to now may have been missed
 			troubled = false
 			rung()
 		}, rung)
@@ -139,7 +134,7 @@ func (d *DB) listen(ctx context.Context, rung func()) {
 		}
 		if !troubled {
 			troubled = true
-			d.log.Warn("the connection that hears of new events is lost; it is made again, and events are looked for meanwhile", "error", d.fault(err))
+			d.log.Warn("the connection that listens for new events is lost; it is restored, and new events are polled meanwhile", "error", err)
 		}
 		rung()
 		select {
@@ -149,120 +144,95 @@ func (d *DB) listen(ctx context.Context, rung func()) {
 	}
 }
 
-func (d *DB) hear(ctx context.Context, connected, rung func()) error {
-	config := d.pool.Config().ConnConfig.Copy()
-	delete(config.RuntimeParams, "statement_timeout")
-	delete(config.RuntimeParams, "idle_in_transaction_session_timeout")
-	config.RuntimeParams["application_name"] = "gatehouse feed"
-	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { rung() }
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(end)
-	}()
-	if err := within(ctx, d.timeout, func(ctx context.Context) error {
-		_, err := conn.Exec(ctx, "LISTEN "+channel)
-		return err
-	}); err != nil {
-		return err
-	}
-	connected()
-	for {
-		err := within(ctx, probeEvery, conn.PgConn().WaitForNotification)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = within(ctx, d.timeout, conn.Ping) // a connection may die without a word
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return do(ctx)
-}
-
-// Feed gives events in the order of their commits, after a position.
-//
-// On PostgreSQL an event is given only when no transaction with a smaller number is left that could add one before
-// it, so a reader who goes on from the last position misses none.
-func (d *DB) Feed(ctx context.Context, after domain.FeedPosition, limit int) ([]*domain.LifecycleEvent, error) {
-	events := d.events()
-	var rows []eventRow
-	err := d.query(ctx, &rows, "SELECT "+events.table.columns+" FROM lifecycle_events WHERE (tx, seq) > (?, ?)"+
-		d.words.settled+" ORDER BY tx, seq LIMIT ?", after.Tx, after.Seq, limit)
-	if err != nil {
-		return nil, err
-	}
-	return events.records(ctx, rows)
-}
-
-// FeedPart gives a part of the feed. What concerns one user is found by the indexes of its columns, each with its own
-// limit, so that it costs what it gives.
-func (d *DB) FeedPart(ctx context.Context, part domain.FeedPart) ([]*domain.LifecycleEvent, error) {
-	events := d.events()
-	c := &compiler{schema: events.schema, columns: events.columns, elements: d.words.elements}
-	where := clause{text: "(tx, seq) > (?, ?) AND (tx, seq) <= (?, ?)", args: []any{part.After.Tx, part.After.Seq, part.UpTo.Tx, part.UpTo.Seq}}
-	if plain, _ := c.split(part.Where); plain != nil {
-		where = where.and(c.condition(plain))
-	}
-	one := func(where clause) clause {
-		return clause{
-			text: "SELECT " + events.table.columns + " FROM lifecycle_events WHERE " + where.text + " ORDER BY tx, seq LIMIT ?",
-			args: append(where.args, part.Limit),
-		}
-	}
-	find := one(where)
-	if part.Concerning != "" {
-		if !storable(part.Concerning) {
-			return nil, nil
-		}
-		first := one(clause{text: "first_user = ?", args: []any{part.Concerning}}.and(where))
-		second := one(clause{text: "second_user = ?", args: []any{part.Concerning}}.and(where))
-		find = clause{
-			text: "SELECT * FROM (" + first.text + ") AS a UNION ALL SELECT * FROM (" + second.text + ") AS b ORDER BY tx, seq LIMIT ?",
-			args: append(append(first.args, second.args...), part.Limit),
-		}
-	}
-	var rows []eventRow
-	if err := d.search(ctx, &rows, find.text, find.args...); err != nil {
-		return nil, err
-	}
-	return events.records(ctx, rows)
-}
-
-type feedPlace struct {
+// feedPosition is the position of an event.
+type feedPosition struct {
 	Tx  int64 `bun:"tx"`
 	Seq int64 `bun:"seq"`
 }
 
-// FeedEnd is the place of the newest event in the feed.
-func (d *DB) FeedEnd(ctx context.Context) (domain.FeedPosition, error) {
-	var found []feedPlace
-	err := d.query(ctx, &found, "SELECT tx, seq FROM lifecycle_events WHERE TRUE"+d.words.settled+" ORDER BY tx DESC, seq DESC LIMIT 1")
-	if err != nil || len(found) == 0 {
-		return domain.FeedPosition{}, err
+// inFeed leaves out the events that another one may still precede.
+func inFeed(b *builder, q *bun.SelectQuery) *bun.SelectQuery {
+	if b.dialect.settled != "" {
+		q.Where(b.dialect.settled)
 	}
-	return domain.FeedPosition{Tx: found[0].Tx, Seq: found[0].Seq}, nil
+	return q
+}
+
+var (
+	feedAfter = fixed(func(b *builder) schema.QueryAppender {
+		return inFeed(b, b.NewSelect().Model((*eventRow)(nil)).Where("(tx, seq) > (?, ?)", b.arg("tx"), b.arg("seq"))).
+			OrderExpr("tx, seq LIMIT ?", b.arg("limit"))
+	})
+	feedEnd = fixed(func(b *builder) schema.QueryAppender {
+		return inFeed(b, b.NewSelect().Model((*eventRow)(nil)).Column("tx", "seq")).OrderExpr("tx DESC, seq DESC").Limit(1)
+	})
+	feedWaits = fixed(func(b *builder) schema.QueryAppender {
+		return b.exists(b.NewSelect().Model((*eventRow)(nil)).Where("(tx, seq) > (?, ?)", b.arg("tx"), b.arg("seq")))
+	})
+	feedHas = fixed(func(b *builder) schema.QueryAppender {
+		return b.exists(b.NewSelect().Model((*eventRow)(nil)).Where("tx = ? AND seq = ?", b.arg("tx"), b.arg("seq")))
+	})
+)
+
+// Feed returns events in the order of their commits, after a position.
+//
+// On PostgreSQL an event is returned only when no transaction with a smaller number is left that could add one before
+// it, so a reader that continues from the last position misses none.
+func (d *DB) Feed(ctx context.Context, after domain.FeedPosition, limit int) ([]*domain.LifecycleEvent, error) {
+	rows, err := query[eventRow](ctx, d, feedAfter, with("tx", after.Tx), with("seq", after.Seq), with("limit", limit))
+	if err != nil {
+		return nil, err
+	}
+	return events.on(d).records(ctx, rows)
+}
+
+// FeedPart returns a part of the feed. The events that concern one user are found by the indexes of the two columns, each
+// with its own limit, so that the cost depends on the size of the result.
+func (d *DB) FeedPart(ctx context.Context, part domain.FeedPart) ([]*domain.LifecycleEvent, error) {
+	c := &compiler{schema: events.schema, columns: events.columns}
+	where := clause{text: "(tx, seq) > (?, ?) AND (tx, seq) <= (?, ?)", args: []any{part.After.Tx, part.After.Seq, part.UpTo.Tx, part.UpTo.Seq}}
+	if plain, _ := c.split(part.Where); plain != nil {
+		where = where.and(c.condition(plain))
+	}
+	if !storable(part.Concerning) {
+		return nil, nil
+	}
+	rows, err := search[eventRow](ctx, d, func(b *builder) schema.QueryAppender {
+		page := func(q *bun.SelectQuery) *bun.SelectQuery { return q.OrderExpr("tx, seq").Limit(int64(part.Limit)) }
+		shelf := events.on(d)
+		if part.Concerning == "" {
+			return page(shelf.selection(b, where))
+		}
+		concerning := func(column string) *bun.SelectQuery {
+			q := page(shelf.selection(b, clause{text: column + " = ?", args: []any{part.Concerning}}.and(where)))
+			return b.NewSelect().ColumnExpr("*").TableExpr("(?) AS ?", q, bun.Ident(column)) // SQLite needs it around an ORDER BY
+		}
+		return page(b.NewSelect().Model((*eventRow)(nil)).
+			ModelTableExpr("(? UNION ALL ?) AS ?TableAlias", concerning("first_user"), concerning("second_user")))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return events.on(d).records(ctx, rows)
+}
+
+// FeedEnd is the position of the newest event in the feed.
+func (d *DB) FeedEnd(ctx context.Context) (domain.FeedPosition, error) {
+	end, _, err := queryOne[feedPosition](ctx, d, feedEnd)
+	return domain.FeedPosition(end), err
 }
 
 // FeedWaits reports whether events are committed after the position, in the feed or not.
-func (d *DB) FeedWaits(ctx context.Context, after domain.FeedPosition) (waits bool, err error) {
-	if d.words.settled == "" {
+func (d *DB) FeedWaits(ctx context.Context, after domain.FeedPosition) (bool, error) {
+	if d.dialect.settled == "" {
 		return false, nil
 	}
-	err = d.query(ctx, &waits, "SELECT EXISTS (SELECT 1 FROM lifecycle_events WHERE (tx, seq) > (?, ?))", after.Tx, after.Seq)
+	waits, _, err := queryOne[bool](ctx, d, feedWaits, with("tx", after.Tx), with("seq", after.Seq))
 	return waits, err
 }
 
-// FeedHas reports whether an event stands at the position.
-func (d *DB) FeedHas(ctx context.Context, at domain.FeedPosition) (has bool, err error) {
-	err = d.query(ctx, &has, "SELECT EXISTS (SELECT 1 FROM lifecycle_events WHERE tx = ? AND seq = ?)", at.Tx, at.Seq)
+// FeedHas reports whether there is an event at the position.
+func (d *DB) FeedHas(ctx context.Context, at domain.FeedPosition) (bool, error) {
+	has, _, err := queryOne[bool](ctx, d, feedHas, with("tx", at.Tx), with("seq", at.Seq))
 	return has, err
 }

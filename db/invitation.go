@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -89,38 +90,46 @@ func invitationRecord(keys *seal.Keyring, row *invitationRow) (*domain.Invitatio
 }
 
 // Invitations is the shelf of invitations.
-func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return d.invitations() }
+func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return invitations.on(d) }
 
-func (d *DB) invitations() *shelf[domain.Invitation, invitationRow] {
-	return &shelf[domain.Invitation, invitationRow]{
-		db: d, table: tableOf[invitationRow](d), schema: domain.InvitationSchema, read: domain.InvitationValue,
+var (
+	invitations = &kind[domain.Invitation, invitationRow]{
+		table: versionedOf[invitationRow](invitationsTable), schema: domain.InvitationSchema, read: domain.InvitationValue,
 		record: invitationRecord, columns: invitationColumns,
-		due: []deadline{{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}},
+		due: []*deadline{deadlineOf[invitationRow](invitationsTable, deadline{at: "expires_at", where: "state = 'sent'", index: "invitations_due"})},
 	}
-}
+	// invitationOrDecoy reads an invitation, or else a decoy.
+	invitationOrDecoy = fixed(func(b *builder) schema.QueryAppender {
+		model := (*invitationRow)(nil)
+		one := func(table, id string, decoy int) schema.QueryAppender {
+			return b.NewSelect().Model(model).ModelTableExpr("? AS ?TableAlias", bun.Ident(table)).
+				ColumnExpr("?TableColumns").ColumnExpr("? AS decoy", decoy).Where("id = ?", b.arg(id))
+		}
+		return b.NewSelect().Model(model).
+			ModelTableExpr("(? UNION ALL ?) AS ?TableAlias", one(invitationsTable, "id", 0), one(decoysTable, "decoy", 1)).
+			OrderExpr("decoy").Limit(1)
+	})
+)
 
-// InvitationOrDecoy finds an invitation. Where there is none the same statement gives a decoy, which is read and opened
-// as the real one is, and then forgotten.
+// InvitationOrDecoy finds an invitation. If there is none the same statement returns a decoy, which is read and opened
+// as the real one is, and then discarded.
 func (d *DB) InvitationOrDecoy(ctx context.Context, id string) (*domain.Invitation, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	columns := tableOf[invitationRow](d).columns
-	text := "SELECT " + columns + " FROM (SELECT " + columns + ", 0 AS decoy FROM invitations WHERE id = ? UNION ALL SELECT " +
-		columns + ", 1 AS decoy FROM decoys WHERE id = ?) AS found ORDER BY decoy LIMIT 1"
-	var rows []invitationRow
-	if err := d.query(ctx, &rows, text, id, decoyID()); err != nil {
+	row, found, err := queryOne[invitationRow](ctx, d, invitationOrDecoy, with("id", id), with("decoy", decoyID()))
+	if err != nil {
 		return nil, err
 	}
 	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 {
+	if !found {
 		return nil, domain.ErrMissing
 	}
-	i, err := invitationRecord(keys, &rows[0])
-	if rows[0].ID != id { // it may have been sealed with keys that are gone
+	i, err := invitationRecord(keys, &row)
+	if row.ID != id { // it may have been sealed with keys that no longer exist
 		return nil, domain.ErrMissing
 	}
 	return i, err
@@ -145,45 +154,4 @@ var invitationColumns = map[string]column{
 	"resendCount":        {name: "resend_count"},
 	"accountId":          {name: "account_id", null: true},
 	"organizationId":     {name: "organization_id", null: true},
-}
-
-// sealer seals and opens the columns of one row, and keeps the first error.
-type sealer struct {
-	keys      *seal.Keyring
-	table, id string
-	err       error
-}
-
-func (s *sealer) seal(column string, v *string) []byte {
-	if v == nil || s.err != nil {
-		return nil
-	}
-	var out []byte
-	out, s.err = s.keys.SealText(*v, s.table, s.id, column)
-	return out
-}
-
-func (s *sealer) open(column string, v []byte) *string {
-	if v == nil || s.err != nil {
-		return nil
-	}
-	var out string
-	out, s.err = s.keys.OpenText(v, s.table, s.id, column)
-	return &out
-}
-
-func (s *sealer) text(column string, v []byte) string { return orEmpty(s.open(column, v)) }
-
-func unlessEmpty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func orEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

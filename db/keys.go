@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/seal"
@@ -72,14 +73,40 @@ func signingKeyRowOf(keys *seal.Keyring, k SigningKey) (*signingKeyRow, error) {
 	}, err
 }
 
-// SigningKeys gives all signing keys, the newest first.
+var (
+	addSigningKey  = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*signingKeyRow)(nil)) })
+	allSigningKeys = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*signingKeyRow)(nil)).OrderExpr("created_at DESC, id DESC")
+	})
+	forgetSigningKeys = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*signingKeyRow)(nil)).Where("role = 'old' AND retired_at <= ?", b.arg("at")).
+			Where("last_expiry IS NULL OR last_expiry <= ?", b.arg("at"))
+	})
+	dropSigningKey = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*signingKeyRow)(nil)).Where("id = ? AND role = 'next'", b.arg("id"))
+	})
+	retireSigningKey = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*signingKeyRow)(nil)).Set("role = 'old'").Set("private_key = NULL").Set("retired_at = ?", b.arg("at")).
+			Where("id = ? AND role = 'current'", b.arg("id"))
+	})
+	promoteSigningKey = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*signingKeyRow)(nil)).Set("role = 'current'").Set("signs_from = ?", b.arg("at")).
+			Where("id = ? AND role = 'next'", b.arg("id"))
+	})
+	extendSigningKey = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*signingKeyRow)(nil)).
+			Set("last_expiry = CASE WHEN last_expiry > ? THEN last_expiry ELSE ? END", b.arg("at"), b.arg("at")).Where("id = ?", b.arg("id"))
+	})
+)
+
+// SigningKeys returns all signing keys, the newest first.
 func (d *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var rows []signingKeyRow
-	if err := d.query(ctx, &rows, "SELECT "+tableOf[signingKeyRow](d).columns+" FROM signing_keys ORDER BY created_at DESC, id DESC"); err != nil {
+	rows, err := query[signingKeyRow](ctx, d, allSigningKeys)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]SigningKey, 0, len(rows))
@@ -100,42 +127,28 @@ func (d *DB) ChangeSigningKeys(ctx context.Context, c SigningKeyChange) error {
 	if err != nil {
 		return err
 	}
-	steps := []step{{
-		text: "DELETE FROM signing_keys WHERE role = 'old' AND retired_at <= ? AND (last_expiry IS NULL OR last_expiry <= ?)",
-		args: []any{micros(c.Forget), micros(c.Forget)},
-	}}
-	if c.Drop != "" {
-		steps = append(steps, step{
-			text: "DELETE FROM signing_keys WHERE id = ? AND role = 'next'", args: []any{c.Drop}, miss: domain.ErrStale,
-		})
-	}
-	if c.Retire != "" {
-		steps = append(steps, step{
-			text: "UPDATE signing_keys SET role = 'old', private_key = NULL, retired_at = ? WHERE id = ? AND role = 'current'",
-			args: []any{micros(c.At), c.Retire}, miss: domain.ErrStale,
-		})
-	}
-	if c.Promote != "" {
-		steps = append(steps, step{
-			text: "UPDATE signing_keys SET role = 'current', signs_from = ? WHERE id = ? AND role = 'next'",
-			args: []any{micros(c.At), c.Promote}, miss: domain.ErrStale,
-		})
+	u := &unit{db: d}
+	u.add(forgetSigningKeys, nil, with("at", micros(c.Forget)))
+	for _, move := range []struct {
+		statement *statement
+		id        string
+	}{{dropSigningKey, c.Drop}, {retireSigningKey, c.Retire}, {promoteSigningKey, c.Promote}} {
+		if move.id != "" {
+			u.add(move.statement, domain.ErrStale, with("id", move.id), with("at", micros(c.At)))
+		}
 	}
 	for _, k := range c.Add {
 		row, err := signingKeyRowOf(keys, k)
 		if err != nil {
 			return err
 		}
-		steps = append(steps, tableOf[signingKeyRow](d).inserting(row, domain.ErrStale))
+		u.addRow(addSigningKey, row, domain.ErrStale)
 	}
-	return d.run(ctx, steps)
+	_, err = u.write(ctx)
+	return err
 }
 
-// ExtendSigningKey notes that tokens of the key live until then at least; domain.ErrMissing where there is no such key.
+// ExtendSigningKey records that tokens of the key are valid at least until then; domain.ErrMissing if there is no such key.
 func (d *DB) ExtendSigningKey(ctx context.Context, id string, lastExpiry time.Time) error {
-	at := micros(lastExpiry)
-	return d.run(ctx, []step{{
-		text: "UPDATE signing_keys SET last_expiry = CASE WHEN last_expiry > ? THEN last_expiry ELSE ? END WHERE id = ?",
-		args: []any{at, at, id}, miss: domain.ErrMissing,
-	}})
+	return d.write(ctx, extendSigningKey, domain.ErrMissing, with("id", id), with("at", micros(lastExpiry)))
 }

@@ -4,20 +4,44 @@ import (
 	"context"
 	"time"
 
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// takeText counts one call. The row is locked while it is decided, so the count is exact over all instances. A
-// blocked key stays as it is; in a new window, and after a block, the count begins again; the call over the limit
-// begins the block.
-const takeText = `INSERT INTO limits AS l (key, window_start, count, blocked_until, keep_until) VALUES (?, ?, 1, 0, ?)
-  ON CONFLICT (key) DO UPDATE SET
-    window_start = CASE WHEN l.blocked_until <= ? AND (l.window_start <= ? OR l.blocked_until > 0) THEN excluded.window_start ELSE l.window_start END,
-    count = CASE WHEN l.blocked_until > ? THEN l.count WHEN l.window_start <= ? OR l.blocked_until > 0 THEN 1 WHEN l.count < ? THEN l.count + 1 ELSE l.count END,
-    blocked_until = CASE WHEN l.blocked_until > ? THEN l.blocked_until WHEN l.window_start <= ? OR l.blocked_until > 0 OR l.count < ? THEN 0
-      WHEN CAST(? AS BIGINT) > 0 THEN CAST(? AS BIGINT) ELSE l.window_start + CAST(? AS BIGINT) END,
-    keep_until = excluded.keep_until
-  RETURNING blocked_until`
+// limitRow counts the calls of a key.
+type limitRow struct {
+	bun.BaseModel `bun:"table:limits"`
+
+	Key          []byte `bun:"key,pk"`
+	WindowStart  int64  `bun:"window_start"`
+	Count        int    `bun:"count"`
+	BlockedUntil int64  `bun:"blocked_until"`
+	KeepUntil    int64  `bun:"keep_until"`
+}
+
+var (
+	// takeLimit counts one call. The row is locked meanwhile, so the count is exact over all instances. A blocked key
+	// stays as it is; in a new window, and after a block, the count starts again; the call above the limit starts the
+	// block. A window that started at the time "over" has ended.
+	takeLimit = returning(func(b *builder) schema.QueryAppender {
+		now, over, limit, end := b.arg("now"), b.arg("over"), b.arg("limit"), b.arg("block_end")
+		return replace(newRow(b, (*limitRow)(nil), "blocked_until").On("CONFLICT (key) DO UPDATE"), "keep_until").
+			Set("window_start = CASE WHEN ?TableAlias.blocked_until <= ? AND (?TableAlias.window_start <= ? OR ?TableAlias.blocked_until > 0) "+
+				"THEN excluded.window_start ELSE ?TableAlias.window_start END", now, over).
+			Set("count = CASE WHEN ?TableAlias.blocked_until > ? THEN ?TableAlias.count "+
+				"WHEN ?TableAlias.window_start <= ? OR ?TableAlias.blocked_until > 0 THEN 1 "+
+				"WHEN ?TableAlias.count < ? THEN ?TableAlias.count + 1 ELSE ?TableAlias.count END", now, over, limit).
+			Set("blocked_until = CASE WHEN ?TableAlias.blocked_until > ? THEN ?TableAlias.blocked_until "+
+				"WHEN ?TableAlias.window_start <= ? OR ?TableAlias.blocked_until > 0 OR ?TableAlias.count < ? THEN 0 "+
+				"WHEN CAST(? AS BIGINT) > 0 THEN CAST(? AS BIGINT) ELSE ?TableAlias.window_start + CAST(? AS BIGINT) END",
+				now, over, limit, end, end, b.arg("per"))
+	})
+	readLimit = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*limitRow)(nil)).Where("key = ?", b.arg("key"))
+	})
+)
 
 // Take counts one call of the key, in a transaction of its own.
 func (d *DB) Take(ctx context.Context, key []byte, rate domain.Rate, block time.Duration) (bool, time.Time, error) {
@@ -25,23 +49,41 @@ func (d *DB) Take(ctx context.Context, key []byte, rate domain.Rate, block time.
 	if rate.Limit <= 0 {
 		return false, now.Add(max(rate.Per, block)), nil
 	}
-	at, over := micros(now), micros(now.Add(-rate.Per)) // a window that began then is over
 	var blockEnd int64
 	if block > 0 {
 		blockEnd = micros(now.Add(block))
 	}
-	args := []any{
-		key, at, micros(now.Add(rate.Per + block)),
-		at, over,
-		at, over, rate.Limit,
-		at, over, rate.Limit, blockEnd, blockEnd, rate.Per.Microseconds(),
-	}
-	var until int64
-	if err := d.writeOne(ctx, &until, takeText, args...); err != nil {
+	row := &limitRow{Key: key, WindowStart: micros(now), Count: 1, KeepUntil: micros(now.Add(rate.Per + block))}
+	result, err := d.writeRow(ctx, takeLimit, row, nil, with("now", micros(now)), with("over", micros(now.Add(-rate.Per))),
+		with("limit", rate.Limit), with("block_end", blockEnd), with("per", rate.Per.Microseconds()))
+	if err != nil {
 		return false, time.Time{}, err
 	}
-	if until > at {
-		return false, instant(until), nil
+	rows, err := rowsOf[int64](d, result)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	if rows[0] > micros(now) {
+		return false, instant(rows[0]), nil
+	}
+	return true, time.Time{}, nil
+}
+
+// Peek reports whether the rate permits a call of the key. It counts nothing.
+func (d *DB) Peek(ctx context.Context, key []byte, rate domain.Rate) (bool, time.Time, error) {
+	now := d.options.Now().UTC().Truncate(time.Microsecond)
+	row, found, err := queryOne[limitRow](ctx, d, readLimit, with("key", key))
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	if !found {
+		return rate.Limit > 0, now.Add(rate.Per), nil
+	}
+	if until := instant(row.BlockedUntil); until.After(now) {
+		return false, until, nil
+	}
+	if until := instant(row.WindowStart).Add(rate.Per); row.Count >= rate.Limit && until.After(now) {
+		return false, until, nil
 	}
 	return true, time.Time{}, nil
 }

@@ -37,9 +37,10 @@ type compiler struct {
 	schema  listing.Schema
 	columns map[string]column
 	keys    *seal.Keyring
-	// elements selects the texts of a JSON array that is one parameter.
-	elements string
 }
+
+// textList is an argument that is a list of texts, as JSON.
+type textList string
 
 // split gives the part of the predicate for the database. A text that no database can hold is left to memory.
 func (c *compiler) split(p listing.Predicate) (plain, rest listing.Predicate) {
@@ -126,11 +127,11 @@ func (c *compiler) in(p listing.In, want bool) clause {
 	col := c.columns[p.Field]
 	if len(p.Values) > manyValues && col.index == nil {
 		if texts, err := json.Marshal(p.Values); err == nil && onlyTexts(p.Values) {
-			list := clause{text: col.name + " IN (" + c.elements + ")", args: []any{string(texts)}}
+			list := clause{text: col.name + " IN (?)", args: []any{textList(texts)}}
 			if want {
 				return list
 			}
-			list.text = col.name + " NOT IN (" + c.elements + ")"
+			list.text = col.name + " NOT IN (?)"
 			return col.orMissing(list)
 		}
 	}

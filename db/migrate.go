@@ -27,15 +27,16 @@ var errApplied = errors.New("db: the migration has been applied by another proce
 // the work: on PostgreSQL the others wait for an advisory lock, on SQLite each step looks, in its own
 // transaction, whether it is still wanted.
 func (d *DB) Migrate(ctx context.Context) error {
-	on, err := d.maintenance()
+	conns, err := d.engine.Maintenance()
 	if err != nil {
-		return d.fault(err)
+		return d.engine.Classify(err)
 	}
+	on := bun.NewDB(conns, d.dialect.schema())
 	defer func() { _ = on.Close() }()
-	if d.pool != nil {
-		release, err := lockPostgres(ctx, on)
+	if d.engine.Shared() {
+		release, err := lockPostgres(ctx, conns)
 		if err != nil {
-			return d.fault(err)
+			return d.engine.Classify(err)
 		}
 		defer release()
 	}
@@ -44,7 +45,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 		return err
 	}
 	if err := m.Init(ctx); err != nil {
-		return d.fault(err)
+		return d.engine.Classify(err)
 	}
 	for {
 		_, err := m.Migrate(ctx)
@@ -52,7 +53,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 			break
 		}
 		if !errors.Is(err, errApplied) {
-			return d.fault(fmt.Errorf("db: migrate: %w", err))
+			return d.engine.Classify(fmt.Errorf("db: migrate: %w", err))
 		}
 	}
 	return d.unlock(ctx)
@@ -62,12 +63,12 @@ func (d *DB) Migrate(ctx context.Context) error {
 func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	m, err := d.migrator(d.reader)
+	m, err := d.migrator(d.bun)
 	if err != nil {
 		return nil, err
 	}
 	known, err := m.MigrationsWithStatus(ctx)
-	if err != nil && d.words.noTable(err) {
+	if err != nil && d.engine.NoTable(err) {
 		all, ferr := d.files()
 		if ferr != nil {
 			return nil, ferr
@@ -75,7 +76,7 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 		known, err = all.Sorted(), nil
 	}
 	if err != nil {
-		return nil, d.fault(err)
+		return nil, d.engine.Classify(err)
 	}
 	out := make([]Migration, 0, len(known))
 	for i := range known {
@@ -104,13 +105,6 @@ func (d *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-func (d *DB) maintenance() (*bun.DB, error) {
-	if d.pool != nil {
-		return d.maintenancePostgres(), nil
-	}
-	return d.maintenanceSQLite()
-}
-
 func (d *DB) files() (*migrate.Migrations, error) {
 	all := migrate.NewMigrations()
 	return all, all.Discover(migrations.Files)
@@ -124,21 +118,17 @@ func (d *DB) migrator(on *bun.DB) (*migrate.Migrator, error) {
 		return nil, err
 	}
 	unlessApplied := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
-		rows, err := in.QueryContext(ctx, "SELECT name FROM bun_migrations WHERE name = ?", m.Name)
-		if err != nil {
-			return err
+		applied, err := on.NewSelect().Conn(in).Model((*migrate.Migration)(nil)).ModelTableExpr("bun_migrations AS ?TableAlias").ColumnExpr("1").Where("name = ?", m.Name).Exists(ctx)
+		if err == nil && applied {
+			err = errApplied
 		}
-		defer func() { _ = rows.Close() }()
-		if rows.Next() {
-			return errApplied
-		}
-		return rows.Err()
-	}
-	mark := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
-		_, err := in.ExecContext(ctx, "INSERT INTO bun_migrations (name, group_id) VALUES (?, ?)", m.Name, m.GroupID)
 		return err
 	}
-	return migrate.NewMigrator(on, all, migrate.WithTemplateData(d.words.template),
+	mark := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
+		_, err := on.NewInsert().Conn(in).Model(m).ModelTableExpr("bun_migrations").Column("name", "group_id").Returning("NULL").Exec(ctx)
+		return err
+	}
+	return migrate.NewMigrator(on, all, migrate.WithTemplateData(d.dialect.template),
 		migrate.WithMarkAppliedOnSuccess(true), migrate.WithUpsert(true),
 		migrate.BeforeMigration(unlessApplied), migrate.AfterMigration(mark)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/seal"
@@ -70,28 +71,85 @@ func (row *messageRow) record(keys *seal.Keyring) (*domain.Message, error) {
 	return m, err
 }
 
+var (
+	addMessage = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*messageRow)(nil)) }).locking("messages", "")
+
+	messagesDue = fixed(func(b *builder) schema.QueryAppender { return b.exists(dueMessages(b)) })
+	// claimMessages takes due messages for a lease.
+	claimMessages = returning(func(b *builder) schema.QueryAppender {
+		due := dueMessages(b).Column("id").OrderExpr("next_at, id LIMIT ?", b.arg("limit"))
+		if b.dialect.skipLocked != "" {
+			due.For(b.dialect.skipLocked)
+		}
+		return b.NewUpdate().WithQuery(bun.NewWithQuery("due", due).Materialized()).Model((*messageRow)(nil)).
+			Set("state = 'sending'").Set("attempts = attempts + 1").Set("next_at = ?", b.arg("until")).Set("lease_until = ?", b.arg("until")).
+			Where("id IN (?)", b.NewSelect().Column("id").TableExpr("due")).Returning("*")
+	})
+	messageSent = attemptEnd(func(b *builder, q *bun.UpdateQuery) {
+		q.Set("state = 'sent'").Set("payload = NULL").Set("failure = ''").Set("ended_at = ?", b.arg("at"))
+	})
+	messageFailed = attemptEnd(func(b *builder, q *bun.UpdateQuery) {
+		q.Set("state = 'pending'").Set("next_at = ?", b.arg("at")).Set("failure = ?", b.arg("failure"))
+	})
+	messageDead = attemptEnd(func(b *builder, q *bun.UpdateQuery) {
+		q.Set("state = 'dead'").Set("failure = ?", b.arg("failure")).Set("ended_at = ?", b.arg("at"))
+	})
+	newestMessages = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*messageRow)(nil)).Where("state = ?", b.arg("state")).OrderExpr("created_at DESC, id DESC LIMIT ?", b.arg("limit"))
+	})
+	reviveMessage = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*messageRow)(nil)).Set("state = 'pending'").Set("attempts = 0").Set("next_at = ?", b.arg("at")).
+			Set("ended_at = NULL").Where("id = ? AND state = 'dead'", b.arg("id"))
+	})
+	countMessages = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*messageRow)(nil)).Column("state").ColumnExpr("count(*) AS count").GroupExpr("state")
+	})
+	releaseLeases = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*messageRow)(nil)).Set("state = 'pending'").Set("next_at = ?", b.arg("at")).Set("lease_until = NULL").
+			Where("state = 'sending'")
+	})
+	deliveries = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*messageRow)(nil)).Column("subject_id", "state").Where("?", b.among("subject_id", b.arg("ids"))).
+			OrderExpr("created_at, id")
+	})
+	// eraseMessages deletes the messages about a record.
+	eraseMessages = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*messageRow)(nil)).Where("subject_id = ?", b.arg("id"))
+	})
+)
+
+// dueMessages selects the messages that may be claimed.
+func dueMessages(b *builder) *bun.SelectQuery {
+	table, args := b.index("messages", "messages_claim")
+	return b.NewSelect().Model((*messageRow)(nil)).ModelTableExpr(table, args...).
+		Where("state IN ('pending', 'sending') AND next_at <= ?", b.arg("now"))
+}
+
+// attemptEnd ends an attempt, if it is still the newest one of the message: each claim counts one.
+func attemptEnd(set func(*builder, *bun.UpdateQuery)) *statement {
+	return fixed(func(b *builder) schema.QueryAppender {
+		q := b.NewUpdate().Model((*messageRow)(nil)).Set("lease_until = NULL")
+		set(b, q)
+		return q.Where("id = ? AND state = 'sending' AND attempts = ?", b.arg("id"), b.arg("attempt"))
+	})
+}
+
 // Claim takes messages for a lease.
 func (d *DB) Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]*domain.Message, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// Nothing is taken from most polls, and on SQLite looking costs no turn of the writer.
-	var due bool
-	err = d.query(ctx, &due, "SELECT EXISTS (SELECT 1 FROM messages"+d.words.by("messages_claim")+" WHERE state IN ('pending', 'sending') AND next_at <= ?)", micros(now))
+	// Most polls find nothing, and on SQLite a read does not occupy the writer.
+	due, _, err := queryOne[bool](ctx, d, messagesDue, with("now", micros(now)))
 	if err != nil || !due {
 		return nil, err
 	}
-	text := "WITH due AS MATERIALIZED (SELECT id FROM messages" + d.words.by("messages_claim") + " WHERE state IN ('pending', 'sending') AND next_at <= ? " +
-		"ORDER BY next_at, id LIMIT ?" + d.words.skipLocked + ") " +
-		"UPDATE messages SET state = 'sending', attempts = attempts + 1, next_at = ?, lease_until = ? " +
-		"WHERE id IN (SELECT id FROM due) RETURNING " + tableOf[messageRow](d).columns
-	until := micros(now.Add(lease))
-	var rows []messageRow
-	err = d.write(ctx, func(t tx) error {
-		rows = nil // a transaction may be tried again
-		return t.query(&rows, text, micros(now), limit, until, until)
-	})
+	result, err := d.writeOne(ctx, claimMessages, nil, with("now", micros(now)), with("limit", limit), with("until", micros(now.Add(lease))))
+	if err != nil {
+		return nil, err
+	}
+	rows, err := rowsOf[messageRow](d, result)
 	if err != nil {
 		return nil, err
 	}
@@ -115,34 +173,29 @@ func (d *DB) Claim(ctx context.Context, now time.Time, lease time.Duration, limi
 	return out, nil
 }
 
-// ending ends the attempt, if it is still the newest one of the message: each claim counts it.
-func (d *DB) ending(ctx context.Context, m *domain.Message, set string, args ...any) error {
-	return d.run(ctx, []step{{
-		text: "UPDATE messages SET lease_until = NULL, " + set + " WHERE id = ? AND state = 'sending' AND attempts = ?",
-		args: append(args, m.ID, m.Attempts),
-	}})
+// end ends an attempt.
+func (d *DB) end(ctx context.Context, s *statement, m *domain.Message, at time.Time, failure string) error {
+	return d.write(ctx, s, nil, with("id", m.ID), with("attempt", m.Attempts), with("at", micros(at)), with("failure", failure))
 }
 
-// Sent ends an attempt: the other side has the message. Its address and content are erased.
+// Sent ends an attempt: the message was delivered. Its address and content are erased.
 func (d *DB) Sent(ctx context.Context, m *domain.Message, at time.Time) error {
-	return d.ending(ctx, m, "state = 'sent', payload = NULL, failure = '', ended_at = ?", micros(at))
+	return d.end(ctx, messageSent, m, at, "")
 }
 
 // Retry ends an attempt that failed; the message may be claimed again at the time.
 func (d *DB) Retry(ctx context.Context, m *domain.Message, at time.Time, failure string) error {
-	return d.ending(ctx, m, "state = 'pending', next_at = ?, failure = ?", micros(at), failure)
+	return d.end(ctx, messageFailed, m, at, failure)
 }
 
-// Bury ends an attempt that failed for good.
+// Bury ends an attempt that failed permanently.
 func (d *DB) Bury(ctx context.Context, m *domain.Message, at time.Time, failure string) error {
-	return d.ending(ctx, m, "state = 'dead', failure = ?, ended_at = ?", failure, micros(at))
+	return d.end(ctx, messageDead, m, at, failure)
 }
 
 // Messages lists the newest messages in a state, without addresses and contents.
 func (d *DB) Messages(ctx context.Context, state domain.MessageState, limit int) ([]*domain.Message, error) {
-	var rows []messageRow
-	err := d.query(ctx, &rows, "SELECT "+tableOf[messageRow](d).columns+
-		" FROM messages WHERE state = ? ORDER BY created_at DESC, id DESC LIMIT ?", string(state), limit)
+	rows, err := query[messageRow](ctx, d, newestMessages, with("state", string(state)), with("limit", limit))
 	if err != nil {
 		return nil, err
 	}
@@ -157,15 +210,12 @@ func (d *DB) Messages(ctx context.Context, state domain.MessageState, limit int)
 	return out, nil
 }
 
-// Revive puts a dead message back, as if it had never been tried.
+// Revive makes a dead message pending again, as if it had never been tried.
 func (d *DB) Revive(ctx context.Context, id string, at time.Time) error {
 	if !storable(id) {
 		return domain.ErrMissing
 	}
-	err := d.run(ctx, []step{{
-		text: "UPDATE messages SET state = 'pending', attempts = 0, next_at = ?, ended_at = NULL WHERE id = ? AND state = 'dead'",
-		args: []any{micros(at), id}, miss: domain.ErrMissing,
-	}})
+	err := d.write(ctx, reviveMessage, domain.ErrMissing, with("id", id), with("at", micros(at)))
 	if err == nil {
 		d.wake()
 	}
@@ -174,11 +224,11 @@ func (d *DB) Revive(ctx context.Context, id string, at time.Time) error {
 
 // Tally counts the messages in each state.
 func (d *DB) Tally(ctx context.Context) (map[domain.MessageState]int, error) {
-	var rows []struct {
+	rows, err := query[struct {
 		State string `bun:"state"`
 		Count int    `bun:"count"`
-	}
-	if err := d.query(ctx, &rows, "SELECT state, count(*) AS count FROM messages GROUP BY state"); err != nil {
+	}](ctx, d, countMessages)
+	if err != nil {
 		return nil, err
 	}
 	out := map[domain.MessageState]int{
@@ -190,16 +240,28 @@ func (d *DB) Tally(ctx context.Context) (map[domain.MessageState]int, error) {
 	return out, nil
 }
 
-// ReleaseLeases puts back every message that somebody is sending. It is for the start of the one server of a
-// SQLite file: whoever held a lease is gone. On PostgreSQL it does nothing, for other instances may be sending.
+// Delivery finds the state of the newest message about each of the records.
+func (d *DB) Delivery(ctx context.Context, subjectIDs []string) (map[string]domain.MessageState, error) {
+	out := map[string]domain.MessageState{}
+	for _, some := range chunks(subjectIDs) {
+		rows, err := query[messageRow](ctx, d, deliveries, with("ids", d.dialect.list(some)))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			out[r.SubjectID] = domain.MessageState(r.State)
+		}
+	}
+	return out, nil
+}
+
+// ReleaseLeases makes every message that is being sent pending again. It is for the start of the one server of a SQLite
+// file: the process that held a lease has ended. On PostgreSQL it does nothing, because other instances may be sending.
 func (d *DB) ReleaseLeases(ctx context.Context) error {
-	if d.pool != nil {
+	if d.engine.Shared() {
 		return nil
 	}
-	return d.run(ctx, []step{{
-		text: "UPDATE messages SET state = 'pending', next_at = ?, lease_until = NULL WHERE state = 'sending'",
-		args: []any{micros(d.options.Now())},
-	}})
+	return d.write(ctx, releaseLeases, nil, with("at", micros(d.options.Now())))
 }
 
 // Woken is signalled after a commit of this process that wrote messages.

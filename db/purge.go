@@ -3,45 +3,58 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 )
 
 const (
-	// keepSent is how long it can be looked up that a message was sent.
+	// keepSent is how long the state of a sent message can be queried.
 	keepSent = 30 * 24 * time.Hour
-	// keepDecoys is as good as any; nobody reads them.
+	// keepDecoys is arbitrary; they are never read.
 	keepDecoys = time.Hour
-	// keepChallenges is how long a repeat of the call that made a challenge finds it: as long as an idempotency key.
+	// keepChallenges is how long a repetition of the call that made a challenge finds it: as long as an idempotency key.
 	keepChallenges = 24 * time.Hour
 	// purgeSize keeps each transaction short.
 	purgeSize = 1000
 )
 
-// Purge removes what has run out: idempotency keys, counters of limits, sent messages, traces of decoys.
+// purge is what is deleted at some time.
+type purge struct {
+	*statement
+	keep time.Duration
+}
+
+// purgeOf deletes rows of the model in portions. The condition is repeated for the row that is deleted: on PostgreSQL it
+// may have changed since it was selected.
+func purgeOf(model any, key, where string, args int, keep time.Duration) purge {
+	return purge{fixed(func(b *builder) schema.QueryAppender {
+		times := make([]any, args)
+		for i := range times {
+			times[i] = b.arg("at")
+		}
+		portion := b.NewSelect().Model(model).Column(key).Where(where, times...).Limit(purgeSize)
+		return b.NewDelete().Model(model).Where("? IN (?)", bun.Ident(key), portion).Where(where, times...)
+	}), keep}
+}
+
+var purges = []purge{
+	purgeOf((*idempotencyRow)(nil), "key", "expires_at <= ?", 1, 0),
+	purgeOf((*limitRow)(nil), "key", "keep_until <= ? AND blocked_until <= ?", 2, 0),
+	purgeOf((*messageRow)(nil), "id", "state = 'sent' AND ended_at <= ?", 1, keepSent),
+	purgeOf((*challengeRow)(nil), "id", "expires_at <= ?", 1, keepChallenges),
+	purgeOf((*decoyEventRow)(nil), "seq", "occurred_at <= ?", 1, keepDecoys),
+}
+
+// Purge deletes what has expired: idempotency records, counters of limits, sent messages, challenges, events of decoys.
 func (d *DB) Purge(ctx context.Context, now time.Time) error {
-	for _, of := range []struct {
-		table, key, where string
-		args              []any
-	}{
-		{"idempotency_keys", "key", "expires_at <= ?", []any{micros(now)}},
-		{"limits", "key", "keep_until <= ? AND blocked_until <= ?", []any{micros(now), micros(now)}},
-		{"messages", "id", "state = 'sent' AND ended_at <= ?", []any{micros(now.Add(-keepSent))}},
-		{"device_challenges", "id", "expires_at <= ?", []any{micros(now.Add(-keepChallenges))}},
-		{"decoy_events", "seq", "occurred_at <= ?", []any{micros(now.Add(-keepDecoys))}},
-	} {
-		text := "DELETE FROM " + of.table + " WHERE " + of.key + " IN (SELECT " + of.key + " FROM " + of.table +
-			" WHERE " + of.where + " LIMIT ?)"
-		// Asked again where the row goes: on PostgreSQL it may have changed since the SELECT.
-		text += " AND " + of.where
+	for _, p := range purges {
 		for {
-			var gone int64
-			err := d.write(ctx, func(t tx) (err error) {
-				gone, err = t.exec(text, append(append(append([]any{}, of.args...), purgeSize), of.args...)...)
-				return err
-			})
+			result, err := d.writeOne(ctx, p.statement, nil, with("at", micros(now.Add(-p.keep))))
 			if err != nil {
 				return err
 			}
-			if gone < purgeSize {
+			if result.Changed < purgeSize {
 				break
 			}
 		}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
+	"github.com/gatehouse/gatehouse/db/engine"
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/seal"
 )
@@ -87,17 +87,15 @@ func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error)
 }
 
 // Sessions is the shelf of sessions.
-func (d *DB) Sessions() domain.Shelf[domain.Session] { return d.sessions() }
+func (d *DB) Sessions() domain.Shelf[domain.Session] { return sessions.on(d) }
 
-func (d *DB) sessions() *shelf[domain.Session, sessionRow] {
-	return &shelf[domain.Session, sessionRow]{
-		db: d, table: tableOf[sessionRow](d), schema: domain.SessionSchema, read: domain.SessionValue,
-		record: sessionRecord, columns: sessionColumns,
-		due: []deadline{
-			{at: "abandon_at", watch: "watch_at", where: sessionLive, index: "sessions_watch"},
-			{at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"},
-		},
-	}
+var sessions = &kind[domain.Session, sessionRow]{
+	table: versionedOf[sessionRow](sessionsTable), schema: domain.SessionSchema, read: domain.SessionValue,
+	record: sessionRecord, columns: sessionColumns,
+	due: []*deadline{
+		deadlineOf[sessionRow](sessionsTable, deadline{at: "abandon_at", watch: "watch_at", where: sessionLive, index: "sessions_watch"}),
+		deadlineOf[sessionRow](sessionsTable, deadline{at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"}),
+	},
 }
 
 // sessionLive is the condition of the index that the sweeper uses, word for word.
@@ -115,7 +113,7 @@ var sessionColumns = map[string]column{
 	"abandonAt":    {name: "abandon_at", floor: "watch_at"},
 }
 
-// activityRow is the part of a session that activity moves.
+// activityRow is the part of a session that activity changes.
 type activityRow struct {
 	ID             string  `bun:"id"`
 	LastActiveAt   int64   `bun:"last_active_at"`
@@ -123,73 +121,107 @@ type activityRow struct {
 	OrganizationID *string `bun:"organization_id"`
 }
 
-// sessionSteps write a session. What activity moves it may have moved since the session was read: that stays, and
-// keeps nobody from ending the session; Commit returns it. But one whose idle time was over when that was decided, and which was used just before, is stale.
-func (d *DB) sessionSteps(keys *seal.Keyring, r *domain.Session, c domain.Change) ([]step, error) {
-	row, err := sessionRowOf(keys, r)
-	if err != nil {
-		return nil, err
-	}
-	t := tableOf[sessionRow](d)
-	if c.Was == 0 || c.Erase || c.Unchanged {
-		return changing(t, row, r.ID, c), nil
-	}
-	var set []string
-	var args []any
-	for i, value := range values(row, t.set) {
-		switch name := t.set[i].Name; name {
-		case "organization_id": // activity alone writes it
+var (
+	// changeSession replaces a session of a version, but not its newer activity. changeIdleSession does so only if activity
+	// has not moved its idle timer.
+	changeSession     = returning(sessionUpdate).locking(sessionsTable, "id").alone()
+	changeIdleSession = returning(func(b *builder) schema.QueryAppender {
+		return sessionUpdate(b).(*bun.UpdateQuery).Where("abandon_at <= ?", b.column(b.table((*sessionRow)(nil)).FieldMap["abandon_at"]))
+	}).locking(sessionsTable, "id").alone()
+	sessionByHandle = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*sessionRow)(nil)).Column("id").Where("handle_hash = ?", b.arg("hash"))
+	})
+	// touchSession records activity. It never sets a time back, however touches are ordered, and two of one session can
+	// share a transaction.
+	touchSession = returning(func(b *builder) schema.QueryAppender { return sessionTouch(b) }).locking(sessionsTable, "id")
+	// touchOrganization does so, and sets the organization.
+	touchOrganization = returning(func(b *builder) schema.QueryAppender {
+		return sessionTouch(b).Set("organization_id = ?", b.arg("organization"))
+	}).locking(sessionsTable, "id")
+	// touchClient makes a session the one that the client touched last.
+	touchClient = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
+			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = ?", b.arg("id"))
+	}).locking("clients", "id")
+	// touchClientOfSession does so with the client that the session is on.
+	touchClientOfSession = fixed(func(b *builder) schema.QueryAppender {
+		client := b.NewSelect().Model((*sessionRow)(nil)).ModelTableExpr("sessions AS s").ColumnExpr("s.client_id").Where("s.id = ?", b.arg("session"))
+		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
+			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = (?)", client)
+	})
+)
+
+func sessionUpdate(b *builder) schema.QueryAppender {
+	model := (*sessionRow)(nil)
+	q := b.NewUpdate().Model(model)
+	for _, f := range updated(b.table(model)) {
+		switch f.Name {
+		case "organization_id": // only activity sets it
 		case "last_active_at", "abandon_at":
-			set = append(set, fmt.Sprintf("%s = CASE WHEN %s > ? THEN %s ELSE ? END", name, name, name))
-			args = append(args, value, value)
+			q.Set("? = CASE WHEN ? > ? THEN ? ELSE ? END", bun.Ident(f.Name), bun.Ident(f.Name), b.column(f), bun.Ident(f.Name), b.column(f))
 		default:
-			set, args = append(set, name+" = ?"), append(args, value)
+			q.Set("? = ?", bun.Ident(f.Name), b.column(f))
 		}
 	}
-	text := "UPDATE " + t.name + " SET " + strings.Join(set, ", ") + " WHERE id = ? AND version = ?"
-	args = append(args, r.ID, c.Was)
-	if !r.UpdatedAt.Before(r.AbandonAt) {
-		text, args = text+" AND abandon_at <= ?", append(args, row.AbandonAt)
-	}
-	var rows []activityRow
-	text += " RETURNING id, last_active_at, abandon_at, organization_id"
-	return []step{{text: text, args: args, dest: &rows, miss: domain.ErrStale, place: t.record(r.ID)}}, nil
+	return q.Where(ofVersion, b.arg("id"), b.arg("version")).Returning("id, last_active_at, abandon_at, organization_id")
 }
 
-// nullable is an argument that may be missing.
-func nullable(s *string) any {
-	if s == nil {
-		return nil
+func sessionTouch(b *builder) *bun.UpdateQuery {
+	at, until := b.arg("at"), b.arg("until")
+	return b.NewUpdate().Model((*sessionRow)(nil)).
+		Set("last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END", at, at).
+		Set("abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END", until, until, until).
+		Where("id = ?", b.arg("id")).Where(sessionLive).Where("abandon_at > ? AND expire_at > ?", at, at).
+		Where("? OR user_id = ? OR client_id = ?", b.arg("any"), b.arg("user"), b.arg("client")).Returning("*")
+}
+
+// session writes a session. Activity may have changed it since it was read: this remains, and does not make the unit
+// stale. But a session whose idle time was over when that was decided, and which was used since, is stale.
+func (w *unit) session(keys *seal.Keyring, r *domain.Session, c domain.Change) error {
+	row, err := sessionRowOf(keys, r)
+	if err != nil || c.Was == 0 || c.Erase || c.Unchanged {
+		return w.record(sessions.table, row, r.ID, c, err)
 	}
-	return *s
+	change := changeSession
+	if !r.UpdatedAt.Before(r.AbandonAt) {
+		change = changeIdleSession
+	}
+	w.sessions = append(w.sessions, len(w.steps))
+	w.addRow(change, row, domain.ErrStale, with("id", r.ID), with("version", c.Was))
+	return nil
+}
+
+// activity is what the changes of sessions returned.
+func (d *DB) activity(steps []int, results []engine.Result) (domain.Written, error) {
+	var written domain.Written
+	for _, at := range steps {
+		rows, err := rowsOf[activityRow](d, results[at])
+		if err != nil {
+			return written, err
+		}
+		if written.Activity == nil {
+			written.Activity = map[string]domain.Activity{}
+		}
+		for _, row := range rows {
+			written.Activity[row.ID] = domain.Activity{
+				LastActiveAt: instant(row.LastActiveAt), AbandonAt: instant(row.AbandonAt), OrganizationID: row.OrganizationID,
+			}
+		}
+	}
+	return written, nil
 }
 
 // SessionByHandle finds the session with a foreign handle.
 func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
-	var ids []string
-	if err := d.query(ctx, &ids, "SELECT id FROM sessions WHERE handle_hash = ?", hash); err != nil {
-		return "", err
+	id, found, err := queryOne[string](ctx, d, sessionByHandle, with("hash", hash))
+	if err == nil && !found {
+		err = domain.ErrMissing
 	}
-	if len(ids) == 0 {
-		return "", domain.ErrMissing
-	}
-	return ids[0], nil
+	return id, err
 }
 
-const (
-	// touchClientText comes first, for units write clients before sessions too: otherwise two transactions could
-	// deadlock.
-	touchClientText = `UPDATE clients SET last_active_session_id = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END
-  WHERE id = `
-	touchClientOfText = `(SELECT client_id FROM sessions WHERE id = ?)`
-	// touchText is the one guarded statement. Nothing that it writes goes back, whichever touch comes last.
-	touchText = `UPDATE sessions SET last_active_at = CASE WHEN last_active_at > ? THEN last_active_at ELSE ? END,
-  abandon_at = CASE WHEN ? >= expire_at THEN expire_at WHEN ? > abandon_at THEN ? ELSE abandon_at END`
-	touchOrganizationText = `, organization_id = ?`
-	touchWhereText        = ` WHERE id = ? AND ` + sessionLive + ` AND abandon_at > ? AND expire_at > ?`
-)
-
-// TouchSession records activity.
+// TouchSession records activity by one guarded statement. Units lock clients before sessions, so the client is written
+// first: otherwise two transactions could deadlock.
 func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session, error) {
 	if !storable(t.SessionID) || t.Organization != nil && !storable(*t.Organization) {
 		return nil, domain.ErrStale
@@ -198,69 +230,67 @@ func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session,
 	if err != nil {
 		return nil, err
 	}
-	var rows []sessionRow
-	steps, err := d.touching(ctx, t, &rows)
+	u := &unit{db: d}
+	if t.Foremost {
+		if err := u.touchClient(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	at := len(u.steps)
+	args := []named{
+		with("id", t.SessionID), with("at", micros(t.At)), with("until", micros(t.At.Add(t.Idle))), with("any", t.Guard.Any),
+		with("user", nullable(t.Guard.UserID)), with("client", nullable(t.Guard.ClientID)),
+	}
+	if t.Organization == nil {
+		u.add(touchSession, domain.ErrStale, args...)
+	} else {
+		u.add(touchOrganization, domain.ErrStale, append(args, with("organization", nullable(*t.Organization)))...)
+	}
+	if t.IdempotencyRecord != nil {
+		if err := u.remember(t.IdempotencyRecord); err != nil {
+			return nil, err
+		}
+	}
+	results, err := u.write(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.run(ctx, steps); err != nil {
+	rows, err := rowsOf[sessionRow](d, results[at])
+	if err != nil {
 		return nil, err
 	}
 	return sessionRecord(keys, &rows[0])
 }
 
-// touching is the touch as statements; rows receives the session.
-func (d *DB) touching(ctx context.Context, t domain.Touch, rows *[]sessionRow) ([]step, error) {
-	var steps []step
-	at, until := micros(t.At), micros(t.At.Add(t.Idle))
-	if t.Foremost {
-		client, err := d.touchedClient(ctx, t, at)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, client...)
+// nullable is an argument that is missing if it is empty.
+func nullable(s string) any {
+	if s == "" {
+		return nil
 	}
-	text, args := touchText, []any{at, at, until, until, until}
-	if t.Organization != nil {
-		text, args = text+touchOrganizationText, append(args, nullable(unlessEmpty(*t.Organization)))
-	}
-	text, args = text+touchWhereText, append(args, t.SessionID, at, at)
-	if !t.Guard.Any {
-		text, args = text+" AND (user_id = ? OR client_id = ?)", append(args, nullable(unlessEmpty(t.Guard.UserID)), nullable(unlessEmpty(t.Guard.ClientID)))
-	}
-	table := d.sessions().table
-	in := table.record(t.SessionID)
-	in.sole = false // of two touches each finds what it asks for
-	steps = append(steps, step{text: text + " RETURNING " + table.columns, args: args, dest: rows, miss: domain.ErrStale, place: in})
-	if t.IdempotencyRecord != nil {
-		one, err := d.remember(t.IdempotencyRecord)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, one)
-	}
-	return steps, nil
+	return s
 }
 
-// touchedClient makes the session the last active one of its client. PostgreSQL locks clients in the order of their ids
-// and so needs the id before; nothing else of the row is used.
-func (d *DB) touchedClient(ctx context.Context, t domain.Touch, at int64) ([]step, error) {
-	args := []any{t.SessionID, at, at}
+// touchClient makes the session the last active one of its client. Units that share a transaction lock clients in the
+// order of their ids, so the id must be read first, unless there is only one writer.
+func (u *unit) touchClient(ctx context.Context, t domain.Touch) error {
+	at := with("at", micros(t.At))
 	client := t.Guard.ClientID
 	if client == "" || t.Guard.Any {
-		if d.pool == nil {
-			return []step{{text: touchClientText + touchClientOfText, args: append(args, t.SessionID)}}, nil
+		if !u.db.engine.Shared() {
+			u.add(touchClientOfSession, nil, with("session", t.SessionID), at)
+			return nil
 		}
-		r, err := d.sessions().Get(ctx, t.SessionID)
+		r, err := sessions.on(u.db).Get(ctx, t.SessionID)
 		switch {
 		case errors.Is(err, domain.ErrMissing):
-			return nil, domain.ErrStale
+			return domain.ErrStale
 		case err != nil:
-			return nil, err
+			return err
 		case r.ClientID == nil:
-			return nil, nil
+			return nil
 		}
 		client = *r.ClientID
 	}
-	return []step{{text: touchClientText + "?", args: append(args, client), place: place{rank: placeClients, key: client}}}, nil
+	u.add(touchClient, nil, with("id", client), with("session", t.SessionID), at)
+	return nil
 }

@@ -3,41 +3,72 @@ package db
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"math"
 	"slices"
 	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// batch is how many rows are read at once where all candidates have to be looked at.
-const batch = 500
-
-// shelf keeps the records R as rows W.
-type shelf[R, W any] struct {
-	db     *DB
-	table  *table
+// kind says how the records R are stored as rows W.
+type kind[R, W any] struct {
+	*table
 	schema listing.Schema
 	read   listing.Reader[R]
 	// columns are those of the schema's fields that the database can evaluate.
 	columns map[string]column
 	// record opens a row.
 	record func(*seal.Keyring, *W) (*R, error)
-	// due says which rows have a clock transition before them, and when; empty where the records have none.
-	due []deadline
+	// due are the clock transitions; empty if the records have none.
+	due []*deadline
 }
 
-// deadline is a column that holds the time of a clock transition, for the rows where the condition is true: those of an
-// index.
+// shelf contains the records of one kind.
+type shelf[R, W any] struct {
+	*kind[R, W]
+	db *DB
+}
+
+// on is the shelf of a database.
+func (k *kind[R, W]) on(d *DB) *shelf[R, W] { return &shelf[R, W]{kind: k, db: d} }
+
+// deadline is a column with the time of a clock transition, for the rows where the condition is true: those of an index.
 type deadline struct {
 	at, where, index string
-	// watch is the column of the index, where that is another one: at moves often, watch is never later than it, and
-	// follows when its time has come.
+	// watch is the column of the index, if it is another one: at changes often, watch is never later, and is moved when
+	// its time has come.
 	watch string
+	// due reads rows whose watch is over, putOff moves their watch.
+	due, putOff *statement
+}
+
+// deadlineOf declares the statements of a deadline.
+func deadlineOf[W any](name string, on deadline) *deadline {
+	model := (*W)(nil)
+	by := cmp.Or(on.watch, on.at)
+	on.due = fixed(func(b *builder) schema.QueryAppender {
+		table, args := b.index(name, on.index)
+		return b.NewSelect().Model(model).ModelTableExpr(table, args...).
+			ColumnExpr("id, ? AS due_at, ? AS look_at", bun.Ident(on.at), bun.Ident(by)).
+			Where(on.where).Where("? <= ?", bun.Ident(by), b.arg("now")).Where("(?, id) > (?, ?)", bun.Ident(by), b.arg("look"), b.arg("id")).
+			OrderExpr("?, id LIMIT ?", bun.Ident(by), b.arg("limit")) // bun would write the number of a limit
+	})
+	if on.watch != "" {
+		on.putOff = fixed(func(b *builder) schema.QueryAppender {
+			early := b.NewSelect().Model(model).Column("id").Where("id IN (?)", b.dialect.elements(b, b.arg("ids")))
+			if b.dialect.skipLocked != "" {
+				early.For(b.dialect.skipLocked)
+			}
+			return b.NewUpdate().WithQuery(bun.NewWithQuery("early", early).Materialized()).Model(model).Set("? = ?", bun.Ident(on.watch), bun.Ident(on.at)).
+				Where("id IN (?)", b.NewSelect().Column("id").TableExpr("early")).Where("? < ?", bun.Ident(on.watch), bun.Ident(on.at))
+		})
+	}
+	return &on
 }
 
 // column is a listing field in the database.
@@ -72,7 +103,7 @@ func (s *shelf[R, W]) Get(ctx context.Context, id string) (*R, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	found, err := row[W](ctx, s.db, s.table, id)
+	found, err := find[W](ctx, s.db, s.table, id)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +121,8 @@ func (s *shelf[R, W]) Get(ctx context.Context, id string) (*R, error) {
 func (s *shelf[R, W]) GetMany(ctx context.Context, ids []string) ([]*R, error) {
 	var out []*R
 	for _, some := range chunks(ids) {
-		var rows []W
-		text := fmt.Sprintf("SELECT %s FROM %s WHERE id IN (%s)", s.table.columns, s.table.name, marks(len(some)))
-		if err := s.db.search(ctx, &rows, text, anys(some)...); err != nil {
+		rows, err := query[W](ctx, s.db, s.byIDs, with("ids", s.db.dialect.list(some)))
+		if err != nil {
 			return nil, err
 		}
 		found, err := s.records(ctx, rows)
@@ -129,14 +159,11 @@ type dueRow struct {
 	Look int64  `bun:"look_at"`
 }
 
-// dueBy finds rows by one index: all of them up to the limit, however many are to be put off before them.
-func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, limit int) (due []dueRow, err error) {
-	by := cmp.Or(on.watch, on.at)
-	text := fmt.Sprintf("SELECT id, %s AS due_at, %s AS look_at FROM %s%s WHERE %s AND %s <= ? AND (%s, id) > (?, ?) ORDER BY %s, id LIMIT ?",
-		on.at, by, s.table.name, s.db.words.by(on.index), on.where, by, by, by)
+// dueBy finds rows by one index: all of them up to the limit, however many must be put off before them.
+func (s *shelf[R, W]) dueBy(ctx context.Context, on *deadline, now time.Time, limit int) (due []dueRow, err error) {
 	for last := (dueRow{Look: math.MinInt64}); ; {
-		var rows []dueRow
-		if err := s.db.query(ctx, &rows, text, micros(now), last.Look, last.ID, limit); err != nil {
+		rows, err := query[dueRow](ctx, s.db, on.due, with("now", micros(now)), with("look", last.Look), with("id", last.ID), with("limit", limit))
+		if err != nil {
 			return nil, err
 		}
 		var early []string
@@ -148,7 +175,9 @@ func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, lim
 			}
 		}
 		if len(early) > 0 {
-			if err := s.putOff(ctx, on, early); err != nil {
+			// It waits for no lock: another instance, or a transition, may have the same rows, and the next caller that finds
+			// them puts them off.
+			if err := s.db.write(ctx, on.putOff, nil, with("ids", jsonList(early))); err != nil {
 				return nil, err
 			}
 		}
@@ -159,21 +188,6 @@ func (s *shelf[R, W]) dueBy(ctx context.Context, on deadline, now time.Time, lim
 	}
 }
 
-// putOff moves the looks at rows to their time. Nobody is waited for: another instance, or a transition, may be at the
-// same rows, and who finds them the next time puts them off.
-func (s *shelf[R, W]) putOff(ctx context.Context, on deadline, ids []string) error {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return err
-	}
-	text := fmt.Sprintf("WITH early AS MATERIALIZED (SELECT id FROM %s WHERE id IN (%s)%s) UPDATE %s SET %s = %s WHERE id IN (SELECT id FROM early) AND %s < %s",
-		s.table.name, s.db.words.elements, s.db.words.skipLocked, s.table.name, on.watch, on.at, on.watch, on.at)
-	return s.db.write(ctx, func(t tx) error {
-		_, err := t.exec(text, string(list))
-		return err
-	})
-}
-
 // List selects, orders and pages: in SQL where the database can do it exactly as package listing does, and else
 // in memory, over the records that the part of the predicate it can evaluate leaves.
 func (s *shelf[R, W]) List(ctx context.Context, q listing.Query) (listing.Page[R], error) {
@@ -181,7 +195,7 @@ func (s *shelf[R, W]) List(ctx context.Context, q listing.Query) (listing.Page[R
 	if err != nil {
 		return listing.Page[R]{}, err
 	}
-	c := &compiler{schema: s.schema, columns: s.columns, keys: keys, elements: s.db.words.elements}
+	c := &compiler{schema: s.schema, columns: s.columns, keys: keys}
 	plain, rest := c.split(q.Where)
 	where := c.condition(plain)
 	if rest == listing.True && c.sorts(q.Order) {
@@ -199,9 +213,8 @@ func (s *shelf[R, W]) matching(ctx context.Context, where clause, rest listing.P
 	var out []*R
 	for last := ""; ; {
 		from := where.and(clause{text: "id > ?", args: []any{last}})
-		var rows []W
-		text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id LIMIT %d", s.table.columns, s.table.name, from.text, batch)
-		if err := s.db.search(ctx, &rows, text, from.args...); err != nil {
+		rows, err := s.rows(ctx, from, func(q *bun.SelectQuery) { q.OrderExpr("id").Limit(batch) })
+		if err != nil {
 			return nil, err
 		}
 		found, err := s.records(ctx, rows)
@@ -223,17 +236,19 @@ func (s *shelf[R, W]) matching(ctx context.Context, where clause, rest listing.P
 // listSQL is Paginate in the database.
 func (s *shelf[R, W]) listSQL(ctx context.Context, c *compiler, where clause, q listing.Query) (page listing.Page[R], err error) {
 	if q.WithCount {
-		var count int64
-		if err := s.db.search(ctx, &count, "SELECT count(*) FROM "+s.table.name+" WHERE "+where.text, where.args...); err != nil {
+		counts, err := search[int](ctx, s.db, func(b *builder) schema.QueryAppender { return s.selection(b, where).ColumnExpr("count(*)") })
+		if err != nil {
 			return page, err
 		}
-		page.Count = int(count)
+		page.Count = counts[0]
 	}
 	if q.Keyset() {
 		return page, s.byKey(ctx, c, where, q, &page)
 	}
 	start, limit := max(0, q.Start), min(max(0, q.Limit), maxRows)
-	rows, err := s.rows(ctx, where, fmt.Sprintf("ORDER BY %s LIMIT %d OFFSET %d", c.order(q.Order, false), limit+1, start))
+	rows, err := s.rows(ctx, where, func(sel *bun.SelectQuery) {
+		sel.OrderExpr(c.order(q.Order, false)).Limit(int64(limit) + 1).Offset(int64(start))
+	})
 	if err != nil {
 		return page, err
 	}
@@ -283,7 +298,9 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	case q.Last != nil:
 		size = min(max(0, *q.Last), maxRows)
 	}
-	rows, err := s.rows(ctx, within, fmt.Sprintf("ORDER BY %s LIMIT %d", c.order(q.Order, backward), size+1))
+	rows, err := s.rows(ctx, within, func(sel *bun.SelectQuery) {
+		sel.OrderExpr(c.order(q.Order, backward)).Limit(int64(size) + 1)
+	})
 	if err != nil {
 		return err
 	}
@@ -317,14 +334,23 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	return nil
 }
 
-func (s *shelf[R, W]) rows(ctx context.Context, where clause, tail string) (rows []W, err error) {
-	err = s.db.search(ctx, &rows, fmt.Sprintf("SELECT %s FROM %s WHERE %s %s", s.table.columns, s.table.name, where.text, tail), where.args...)
-	return rows, err
+// selection selects the rows that match.
+func (s *shelf[R, W]) selection(b *builder, where clause) *bun.SelectQuery {
+	return b.NewSelect().Model((*W)(nil)).Where(where.text, b.values(where.args)...)
+}
+
+func (s *shelf[R, W]) rows(ctx context.Context, where clause, page func(*bun.SelectQuery)) ([]W, error) {
+	return search[W](ctx, s.db, func(b *builder) schema.QueryAppender {
+		q := s.selection(b, where)
+		page(q)
+		return q
+	})
 }
 
 // any reports whether a row matches.
 func (s *shelf[R, W]) any(ctx context.Context, where clause) (bool, error) {
-	var found bool
-	err := s.db.search(ctx, &found, "SELECT EXISTS (SELECT 1 FROM "+s.table.name+" WHERE "+where.text+")", where.args...)
-	return found, err
+	found, err := search[bool](ctx, s.db, func(b *builder) schema.QueryAppender {
+		return b.exists(s.selection(b, where))
+	})
+	return err == nil && found[0], err
 }

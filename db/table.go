@@ -1,112 +1,171 @@
 package db
 
 import (
-	"fmt"
+	"cmp"
+	"context"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
+
+	"github.com/gatehouse/gatehouse/db/engine"
 )
 
-// table is what the tags of a row struct say, with the statements that every table needs.
+// table has the statements that the tables of records have in common.
 type table struct {
-	name   string
-	fields []*schema.Field
-	// columns is the list of a SELECT, insert adds a row, upsert adds or replaces one, update replaces one of a version.
-	columns, insert, upsert, update string
-	// byID reads the row of an id.
-	byID string
-	// set are the fields of update, all but those that never change.
-	set []*schema.Field
+	// byID reads the row of an id, byIDs those of a list of ids.
+	byID, byIDs *statement
+	// insert adds a row, unless its id is taken.
+	insert *statement
+	// update replaces a row of a version; hold keeps one as it is until the end of the transaction; erase deletes one.
+	update, hold, erase *statement
+	lookups             [dialects]atomic.Pointer[engine.Lookup]
 }
 
-// tableOf reads the tags of the row struct W. What the database fills in (autoincrement, default) is read, and
-// never written. A row that is there already is not an error of insert: it changes no row.
-func tableOf[W any](d *DB) *table {
-	of := reflect.TypeFor[W]()
-	if t, ok := d.tables.Load(of); ok {
-		return t.(*table)
+// tableOf declares the statements of the row struct W, whose table has the name.
+func tableOf[W any](name string) *table {
+	model := (*W)(nil)
+	return &table{
+		byID: fixed(func(b *builder) schema.QueryAppender {
+			return b.NewSelect().Model(model).Where("id = ?", b.arg("id"))
+		}),
+		byIDs: fixed(func(b *builder) schema.QueryAppender {
+			return b.NewSelect().Model(model).Where("?", b.among("id", b.arg("ids")))
+		}),
+		insert: fixed(func(b *builder) schema.QueryAppender { return insertion(b, model) }).locking(name, "id").alone(),
 	}
-	t, _ := d.tables.LoadOrStore(of, newTable(d.reader.Table(of)))
-	return t.(*table)
 }
 
-func newTable(s *schema.Table) *table {
-	t := &table{name: s.Name}
-	var all, inserted, assigned, excluded []string
-	for _, f := range s.Fields {
-		all = append(all, f.Name)
-		if f.AutoIncrement || f.SQLDefault != "" {
-			continue
-		}
-		t.fields = append(t.fields, f)
-		inserted = append(inserted, f.Name)
-		if f.Name != "id" && f.Name != "created_at" {
-			t.set = append(t.set, f)
-			assigned = append(assigned, f.Name+" = ?")
-			excluded = append(excluded, f.Name+" = excluded."+f.Name)
-		}
-	}
-	t.columns = strings.Join(all, ", ")
-	t.byID = "SELECT " + t.columns + " FROM " + t.name + " WHERE id = ?"
-	add := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT ", t.name, strings.Join(inserted, ", "), marks(len(inserted)))
-	t.insert, t.upsert = add+"DO NOTHING", add+"(id) DO UPDATE SET "+strings.Join(excluded, ", ")
-	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE id = ? AND version = ?", t.name, strings.Join(assigned, ", "))
+// versionedOf declares the statements of a row struct whose rows have versions.
+func versionedOf[W any](name string) *table {
+	model := (*W)(nil)
+	t := tableOf[W](name)
+	t.update = fixed(func(b *builder) schema.QueryAppender { return update(b, model) }).locking(name, "id").alone()
+	t.hold = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewUpdate().Model(model).Set("version = version").Where(ofVersion, b.arg("id"), b.arg("version"))
+	}).locking(name, "id").alone()
+	t.erase = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model(model).Where(ofVersion, b.arg("id"), b.arg("version"))
+	})
 	return t
 }
 
-// values are those of a row, a pointer to a row struct, in the order of the fields.
-func values(row any, fields []*schema.Field) []any {
-	v := reflect.ValueOf(row).Elem()
-	out := make([]any, len(fields), len(fields)+2)
-	for i, f := range fields {
-		out[i] = argument(f.Value(v))
+// upsertOf declares the statement that adds a row, or replaces the one of its id.
+func upsertOf[W any]() *statement {
+	return fixed(func(b *builder) schema.QueryAppender { return insertionOrUpdate(b, (*W)(nil)) })
+}
+
+const ofVersion = "id = ? AND version = ?"
+
+// update replaces a row of a version.
+func update(b *builder, model any) *bun.UpdateQuery {
+	q := b.NewUpdate().Model(model)
+	for _, f := range updated(b.table(model)) {
+		q.Set("? = ?", bun.Ident(f.Name), b.column(f))
 	}
-	return out
+	return q.Where(ofVersion, b.arg("id"), b.arg("version"))
 }
 
-// argument gives a value as both drivers take it: no pointers, and nil for what is missing.
-func argument(v reflect.Value) any {
-	pointer := v.Kind() == reflect.Pointer
-	if (pointer || v.Kind() == reflect.Slice) && v.IsNil() {
-		return nil
+// inserted are the fields that an INSERT writes: all but those that the database fills in (autoincrement, default).
+func inserted(t *schema.Table) (fields []*schema.Field, filled []string) {
+	for _, f := range t.Fields {
+		if f.AutoIncrement || f.SQLDefault != "" {
+			filled = append(filled, f.Name)
+		} else {
+			fields = append(fields, f)
+		}
 	}
-	if pointer {
-		v = v.Elem()
+	return fields, filled
+}
+
+// updated are the fields that change.
+func updated(t *schema.Table) []*schema.Field {
+	fields, _ := inserted(t)
+	return slices.DeleteFunc(fields, func(f *schema.Field) bool { return f.Name == "id" || f.Name == "created_at" })
+}
+
+// insertion adds a row of the model. A row that exists already is not an error: nothing changes.
+func insertion(b *builder, model any) *bun.InsertQuery {
+	return newRow(b, model).On("CONFLICT DO NOTHING")
+}
+
+// insertionOrUpdate adds a row of the model, or replaces the one of its id.
+func insertionOrUpdate(b *builder, model any) *bun.InsertQuery {
+	q := newRow(b, model).On("CONFLICT (id) DO UPDATE")
+	for _, f := range updated(b.table(model)) {
+		replace(q, f.Name)
 	}
-	return v.Interface()
+	return q
 }
 
-// inserting adds the row; miss is the error where its id is taken.
-func (t *table) inserting(row any, miss error) step {
-	return step{text: t.insert, args: values(row, t.fields), miss: miss}
+// newRow is an INSERT of all columns of the model. It returns no row, unless columns are named.
+func newRow(b *builder, model any, returned ...string) *bun.InsertQuery {
+	fields, filled := inserted(b.table(model))
+	q := b.NewInsert().Model(model).ExcludeColumn(filled...).Returning(cmp.Or(strings.Join(returned, ", "), "NULL"))
+	for _, f := range fields {
+		q.Value(f.Name, "?", b.column(f))
+	}
+	return q
 }
 
-// record is the place of a step that writes the row of an id.
-func (t *table) record(id string) place {
-	return place{rank: placeRecords, key: t.name + "/" + id, sole: true}
+// replace has an upsert take the values of the new row.
+func replace(q *bun.InsertQuery, columns ...string) *bun.InsertQuery {
+	for _, c := range columns {
+		q.Set("? = excluded.?", bun.Ident(c), bun.Ident(c))
+	}
+	return q
 }
 
-// upserting adds the row, or replaces the one of its id.
-func (t *table) upserting(row any) step { return step{text: t.upsert, args: values(row, t.fields)} }
-
-// updating replaces the row if it is of the version.
-func (t *table) updating(row any, id string, was int, miss error) step {
-	return step{text: t.update, args: append(values(row, t.set), id, was), miss: miss, place: t.record(id)}
+// lookup is how the engine reads rows by their ids.
+func (t *table) lookup(d *DB) (*engine.Lookup, error) {
+	at := &t.lookups[d.dialect.number]
+	if l := at.Load(); l != nil {
+		return l, nil
+	}
+	one, err := t.byID.of(d)
+	if err != nil {
+		return nil, err
+	}
+	many, err := t.byIDs.of(d)
+	if err != nil {
+		return nil, err
+	}
+	at.CompareAndSwap(nil, &engine.Lookup{One: one.Statement, Many: many.Statement})
+	return at.Load(), nil
 }
 
-// holding keeps the row as it is until the end of the transaction, if it is of the version.
-func (t *table) holding(id string, was int, miss error) step {
-	return step{text: "UPDATE " + t.name + " SET version = version WHERE id = ? AND version = ?", args: []any{id, was}, miss: miss, place: t.record(id)}
+// find reads the row of an id; nil if there is none.
+func find[W any](ctx context.Context, d *DB, t *table, id string) (*W, error) {
+	if d.inline {
+		row, found, err := queryOne[W](ctx, d, t.byID, with("id", id))
+		if err != nil || !found {
+			return nil, err
+		}
+		return &row, nil
+	}
+	l, err := t.lookup(d)
+	if err != nil {
+		return nil, err
+	}
+	if d.options.Reads != nil {
+		d.options.Reads(l.One.Text)
+	}
+	found, err := d.engine.Lookup(ctx, l, id)
+	if err != nil || found.Values == nil {
+		return nil, err
+	}
+	row := new(W)
+	var scan scanner
+	return row, scan.row(d, found, reflect.ValueOf(row).Elem())
 }
 
-// deleting removes the row if it is of the version.
-func (t *table) deleting(id string, was int, miss error) step {
-	return step{text: "DELETE FROM " + t.name + " WHERE id = ? AND version = ?", args: []any{id, was}, miss: miss}
-}
+// batch is how many rows are read at once if all candidates must be examined, and how many ids one statement has.
+const batch = 500
 
-// chunks cuts ids, each once, into portions that fit into one statement.
+// chunks cuts ids, each once, into lists for one statement.
 func chunks(ids []string) [][]string {
 	kept := make([]string, 0, len(ids))
 	for _, id := range ids {
@@ -116,13 +175,4 @@ func chunks(ids []string) [][]string {
 	}
 	slices.Sort(kept)
 	return slices.Collect(slices.Chunk(slices.Compact(kept), batch))
-}
-
-// anys makes arguments of texts.
-func anys[T any](in []T) []any {
-	out := make([]any, len(in))
-	for i, v := range in {
-		out[i] = v
-	}
-	return out
 }

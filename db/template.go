@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/gatehouse/gatehouse/domain"
 )
@@ -33,15 +34,58 @@ func (row *templateRow) record() (*domain.JwtTemplate, error) {
 	return t, in.Decode(&t.Claims)
 }
 
-func (d *DB) templates(ctx context.Context, where string, args ...any) ([]*domain.JwtTemplate, error) {
-	var rows []templateRow
-	if err := d.query(ctx, &rows, "SELECT "+tableOf[templateRow](d).columns+" FROM jwt_templates"+where, args...); err != nil {
-		return nil, err
-	}
-	return templateRecords(rows)
+var (
+	templateByName = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*templateRow)(nil)).Where("name = ?", b.arg("name"))
+	})
+	allTemplates = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*templateRow)(nil)).OrderExpr("name")
+	})
+	saveTemplate = returning(func(b *builder) schema.QueryAppender { return templateUpsert(b, "*") })
+	// importTemplate changes nothing if the template is stored already.
+	importTemplate = fixed(func(b *builder) schema.QueryAppender {
+		return templateUpsert(b).Where("(?TableAlias.claims, ?TableAlias.lifetime, ?TableAlias.allowed_clock_skew) <> " +
+			"(excluded.claims, excluded.lifetime, excluded.allowed_clock_skew)")
+	})
+	deleteTemplate = fixed(func(b *builder) schema.QueryAppender {
+		return b.NewDelete().Model((*templateRow)(nil)).Where("name = ?", b.arg("name"))
+	})
+)
+
+// templateUpsert adds a template, or replaces the content of the one of its name.
+func templateUpsert(b *builder, returned ...string) *bun.InsertQuery {
+	return replace(newRow(b, (*templateRow)(nil), returned...).On("CONFLICT (name) DO UPDATE"), "claims", "lifetime", "allowed_clock_skew", "updated_at")
 }
 
-func templateRecords(rows []templateRow) ([]*domain.JwtTemplate, error) {
+func templateRowOf(t *domain.JwtTemplate) (*templateRow, error) {
+	claims, err := json.Marshal(t.Claims)
+	return &templateRow{
+		Name: t.Name, Claims: string(claims), Lifetime: t.Lifetime, AllowedClockSkew: t.AllowedClockSkew,
+		CreatedAt: micros(t.CreatedAt), UpdatedAt: micros(t.UpdatedAt),
+	}, err
+}
+
+// JwtTemplate finds a template.
+func (d *DB) JwtTemplate(ctx context.Context, name string) (*domain.JwtTemplate, error) {
+	if !storable(name) {
+		return nil, domain.ErrMissing
+	}
+	row, found, err := queryOne[templateRow](ctx, d, templateByName, with("name", name))
+	if err == nil && !found {
+		err = domain.ErrMissing
+	}
+	if err != nil {
+		return nil, err
+	}
+	return row.record()
+}
+
+// JwtTemplates lists the templates by name.
+func (d *DB) JwtTemplates(ctx context.Context) ([]*domain.JwtTemplate, error) {
+	rows, err := query[templateRow](ctx, d, allTemplates)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*domain.JwtTemplate, 0, len(rows))
 	for i := range rows {
 		t, err := rows[i].record()
@@ -53,52 +97,21 @@ func templateRecords(rows []templateRow) ([]*domain.JwtTemplate, error) {
 	return out, nil
 }
 
-// JwtTemplate finds a template.
-func (d *DB) JwtTemplate(ctx context.Context, name string) (*domain.JwtTemplate, error) {
-	if !storable(name) {
-		return nil, domain.ErrMissing
-	}
-	found, err := d.templates(ctx, " WHERE name = ?", name)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, domain.ErrMissing
-	}
-	return found[0], nil
-}
-
-// JwtTemplates lists the templates by name.
-func (d *DB) JwtTemplates(ctx context.Context) ([]*domain.JwtTemplate, error) {
-	return d.templates(ctx, " ORDER BY name")
-}
-
-// saveTemplateText adds a template, or replaces what the one of its name holds.
-const saveTemplateText = `INSERT INTO jwt_templates AS t (name, claims, lifetime, allowed_clock_skew, created_at, updated_at)
-  VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT (name) DO UPDATE SET claims = excluded.claims, lifetime = excluded.lifetime,
-    allowed_clock_skew = excluded.allowed_clock_skew, updated_at = excluded.updated_at`
-
-func saveTemplateArgs(t *domain.JwtTemplate) ([]any, error) {
-	claims, err := json.Marshal(t.Claims)
-	return []any{t.Name, string(claims), t.Lifetime, t.AllowedClockSkew, micros(t.CreatedAt), micros(t.UpdatedAt)}, err
-}
-
 // SaveJwtTemplate adds or replaces a template.
 func (d *DB) SaveJwtTemplate(ctx context.Context, t *domain.JwtTemplate) (*domain.JwtTemplate, error) {
-	args, err := saveTemplateArgs(t)
+	row, err := templateRowOf(t)
 	if err != nil {
 		return nil, err
 	}
-	var rows []templateRow
-	if err := d.writeOne(ctx, &rows, saveTemplateText+" RETURNING "+tableOf[templateRow](d).columns, args...); err != nil {
-		return nil, err
-	}
-	saved, err := templateRecords(rows)
+	result, err := d.writeRow(ctx, saveTemplate, row, nil)
 	if err != nil {
 		return nil, err
 	}
-	return saved[0], nil
+	rows, err := rowsOf[templateRow](d, result)
+	if err != nil {
+		return nil, err
+	}
+	return rows[0].record()
 }
 
 // DeleteJwtTemplate removes a template.
@@ -106,5 +119,5 @@ func (d *DB) DeleteJwtTemplate(ctx context.Context, name string) error {
 	if !storable(name) {
 		return domain.ErrMissing
 	}
-	return d.run(ctx, []step{{text: "DELETE FROM jwt_templates WHERE name = ?", args: []any{name}, miss: domain.ErrMissing}})
+	return d.write(ctx, deleteTemplate, domain.ErrMissing, with("name", name))
 }

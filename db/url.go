@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/gatehouse/gatehouse/db/engine"
 )
 
 // CheckURL reports what is wrong with a database URL, without the text of it, which may hold a password.
@@ -24,7 +24,7 @@ func CheckURL(text string) error {
 		return errors.New("a database URL begins with sqlite:/// or postgres://")
 	}
 	// Several hosts are beyond net/url; pgx has the last word.
-	if _, err := pgxpool.ParseConfig(text); err != nil {
+	if !engine.CheckPostgresURL(text) {
 		return errors.New("the database URL is malformed")
 	}
 	return nil

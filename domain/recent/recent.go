@@ -1,7 +1,10 @@
 // Package recent implements a bounded cache of recently used entries. It does not know what it stores.
 package recent
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+)
 
 // Generation is the maximum number of entries of one generation: a cache holds at most twice as many.
 const Generation = 5000
@@ -9,6 +12,9 @@ const Generation = 5000
 // Cache is a two-generation cache that is safe for concurrent use. When the young generation is full, the old one is
 // dropped and the young one becomes the old one. The zero value is an empty cache ready to use.
 type Cache[K comparable, V any] struct {
+	// Size is half of how many entries the cache holds; 0 = Generation.
+	Size int
+
 	mu         sync.Mutex
 	young, old map[K]V
 }
@@ -36,7 +42,7 @@ func (m *Cache[K, V]) Add(key K, v V) {
 }
 
 func (m *Cache[K, V]) put(key K, v V) {
-	if m.young == nil || len(m.young) >= Generation {
+	if m.young == nil || len(m.young) >= cmp.Or(m.Size, Generation) {
 		m.young, m.old = map[K]V{}, m.young
 	}
 	m.young[key] = v

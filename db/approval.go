@@ -1,0 +1,66 @@
+package db
+
+import (
+	"github.com/uptrace/bun"
+
+	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/seal"
+)
+
+// approvalRow is an approval at rest.
+type approvalRow struct {
+	bun.BaseModel `bun:"table:approvals"`
+
+	ID            string  `bun:"id,pk"`
+	Version       int     `bun:"version"`
+	CreatedAt     int64   `bun:"created_at"`
+	UpdatedAt     int64   `bun:"updated_at"`
+	State         string  `bun:"state"`
+	ContactID     string  `bun:"contact_id"`
+	ContactUserID *string `bun:"contact_user_id"`
+	Method        *string `bun:"method"`
+	Reason        []byte  `bun:"reason"`
+	ApprovedBy    string  `bun:"approved_by"`
+}
+
+const approvalsTable = "approvals"
+
+func approvalRowOf(keys *seal.Keyring, a *domain.Approval) (*approvalRow, error) {
+	s := sealer{keys: keys, table: approvalsTable, id: a.ID}
+	row := &approvalRow{
+		ID: a.ID, Version: a.Version, CreatedAt: micros(a.CreatedAt), UpdatedAt: micros(a.UpdatedAt), State: string(a.State),
+		ContactID: a.ContactID, ContactUserID: a.ContactUserID, Reason: s.seal("reason", a.Reason), ApprovedBy: a.ApprovedBy,
+	}
+	if a.Method != nil {
+		row.Method = unlessEmpty(string(*a.Method))
+	}
+	return row, s.err
+}
+
+func approvalRecord(keys *seal.Keyring, row *approvalRow) (*domain.Approval, error) {
+	s := sealer{keys: keys, table: approvalsTable, id: row.ID}
+	a := &domain.Approval{
+		Meta:  domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
+		State: domain.ApprovalState(row.State), ContactID: row.ContactID, ContactUserID: row.ContactUserID,
+		Reason: s.open("reason", row.Reason), ApprovedBy: row.ApprovedBy,
+	}
+	if row.Method != nil {
+		method := domain.VerificationType(*row.Method)
+		a.Method = &method
+	}
+	return a, s.err
+}
+
+// Approvals is the shelf of approvals.
+func (d *DB) Approvals() domain.Shelf[domain.Approval] { return approvals.on(d) }
+
+var approvals = &kind[domain.Approval, approvalRow]{
+	table: versionedOf[approvalRow](approvalsTable), schema: domain.ApprovalSchema, read: domain.ApprovalValue,
+	record: approvalRecord, columns: map[string]column{
+		"_id":        {name: "id"},
+		"method":     {name: "method", null: true},
+		"approvedBy": {name: "approved_by"},
+		"contactId":  {name: "contact_id"},
+		"createdAt":  {name: "created_at"},
+	},
+}
