@@ -39,19 +39,3 @@ func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 		}
 	}
 }
-
-// TestEveryStatementCanBeBuilt, in both dialects.
-func TestEveryStatementCanBeBuilt(t *testing.T) {
-	t.Parallel()
-	for _, dialect := range []*dialect{sqliteDialect, postgresDialect} {
-		d := &DB{dialect: dialect, bun: bun.NewDB(nil, dialect.schema())}
-		for _, s := range statements {
-			text, err := s.of(d)
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			t.Log(text.Text)
-		}
-	}
-}

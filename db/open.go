@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,10 +53,8 @@ type DB struct {
 	engine  engine.Engine
 	// bun builds the statements, and knows the row structs.
 	bun *bun.DB
-	// inline writes the values into the texts, as bun usually does; executed are the fixed statements that were executed
-	// so. For tests.
-	inline   bool
-	executed sync.Map
+	// inline has bun write the values into the texts, as it usually does; for tests.
+	inline bool
 
 	ring  atomic.Pointer[seal.Keyring]
 	woken chan struct{}
@@ -71,17 +68,17 @@ type DB struct {
 // repeatedTexts is half of how many such texts are kept, below the number of statements that pgx keeps (512).
 const repeatedTexts = 100
 
-// engineVariable selects the engine, for tests: plain.
+// engineVariable selects the engine, for tests: plain uses database/sql and no optimization; inline does so too, and bun
+// writes the values into the texts.
 const engineVariable = "GATEHOUSE_TEST_ENGINE"
 
 var errNotMigrated = errors.New("the database has not been migrated: run gatehouse migrate up")
 
 // Open connects. It does not migrate; where the schema is there it opens the keysets, and makes them where there
 // are none. The error is seal.ErrWrongKey where the key does not open them.
-func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, false) }
-
-func open(ctx context.Context, o Options, inline bool) (*DB, error) {
-	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell(), inline: inline}
+func Open(ctx context.Context, o Options) (*DB, error) {
+	variant := os.Getenv(engineVariable)
+	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell(), inline: variant == "inline"}
 	d.repeated.Size = repeatedTexts
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -98,7 +95,7 @@ func open(ctx context.Context, o Options, inline bool) (*DB, error) {
 	}
 	d.engine, err = engine.Open(ctx, engine.Options{
 		URL: o.URL, Timeout: d.timeout, MaxConns: o.MaxConns, Now: o.Now, Logger: d.log, Repeated: d.repeats,
-		Plain: inline || os.Getenv(engineVariable) == "plain",
+		Plain: variant == "plain" || variant == "inline",
 	})
 	if err != nil {
 		return nil, err

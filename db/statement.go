@@ -202,7 +202,6 @@ func (s *statement) bind(d *DB, row any, given []named) (engine.Statement, []any
 
 // inlined is the statement as bun usually executes it: with the values in the text.
 func (s *statement) inlined(d *DB, row any, given []named) (engine.Statement, []any, error) {
-	d.executed.Store(s, true)
 	b := &builder{DB: d.bun, dialect: d.dialect, inline: func(a argument) (any, error) { return a.resolve(row, given) }}
 	out, err := b.text(s.build(b))
 	return engine.Statement{Text: out}, nil, err
