@@ -34,7 +34,7 @@ func TestKnownClients(t *testing.T) {
 				if a := domain.ActorFrom(ctx); a.ClientKey != "phone" || a.ID != "" {
 					t.Errorf("the actor is %+v", a)
 				}
-				looks := slices.ContainsFunc(k.Read.Take(), func(text string) bool { return strings.Contains(text, "FROM clients") })
+				looks := slices.ContainsFunc(k.Read.Take(), func(text string) bool { return strings.Contains(text, `FROM "clients"`) })
 				if database.Name == "sqlite" && looks != (n == 0) {
 					t.Errorf("call %d looks for the client: %t", n, looks)
 				}
