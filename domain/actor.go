@@ -25,6 +25,27 @@ const (
 	RoleProvider Role = "provider" // the provider of quizzes, when it has scored; no caller ever has it
 )
 
+// RoleHelp explains a role.
+type RoleHelp struct {
+	Name Role
+	Help string
+}
+
+// Roles explains every role, for the documentation.
+func Roles() []RoleHelp {
+	return []RoleHelp{
+		{RoleAnyone, "Any caller with a permitted scope. The presented secret, token or answer is the credential."},
+		{RoleInviter, "The creator of the invitation."},
+		{RoleInvitee, "A caller, other than the inviter, who presents the secret of the invitation. On the page that the e-mail links to, they need not be signed in."},
+		{RoleOwner, "The user to whom the record belongs, or the client (a browser or a device) of a session. A record about a person belongs to its creator and to the contact's own user."},
+		{RoleTarget, "A user who owns the account, or who owns or signs for the organization, that the invitation is for. They see the invitation while it is open."},
+		{RoleAdmin, "A caller with the scope admin/write or admin/full."},
+		{RoleAuditor, "A caller with the scope admin/read, who may see what an administrator sees and change nothing."},
+		{RoleProvider, "The provider of the quiz, when it reports the score."},
+		{RoleClock, "The passage of time. Readers see the transition at once; the sweeper stores it within about a second."},
+	}
+}
+
 // The scopes of an access token. X/full includes read, write and delete of X; write does not imply read.
 const (
 	ScopeBankingRead    = "banking/read"
@@ -89,6 +110,17 @@ func (a Actor) Admin() bool { return a.Has(ScopeAdminWrite, ScopeAdminFull) }
 
 // SeesAll reports whether the actor sees what an administrator sees.
 func (a Actor) SeesAll() bool { return a.Has(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull) }
+
+// staffRoles are the roles of the bank's own people towards every record.
+func (a Actor) staffRoles() []Role {
+	switch {
+	case a.Admin():
+		return list(RoleAdmin)
+	case a.SeesAll():
+		return list(RoleAuditor)
+	}
+	return nil
+}
 
 type actorKey struct{}
 

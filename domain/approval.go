@@ -26,6 +26,9 @@ type Approval struct {
 // Head gives the part that all records share.
 func (a *Approval) Head() *Meta { return &a.Meta }
 
+// KindApproval is the kind.
+const KindApproval Kind = "approval"
+
 // Kind names the machine.
 func (*Approval) Kind() Kind { return KindApproval }
 
@@ -51,11 +54,12 @@ var approvals = &life[Approval, ApprovalState, ApprovalTransition]{
 	shelf: func(s Store) Shelf[Approval] { return s.Approvals() },
 	head:  func(r *Approval) *Meta { return &r.Meta },
 	state: func(r *Approval) *ApprovalState { return &r.State },
-	rolesOf: func(ctx context.Context, s *Service, a Actor, r *Approval) ([]Role, bool, error) {
-		return standToPerson(ctx, s, a, r.ApprovedBy, &r.ContactID)
+	rolesOf: func(ctx context.Context, s *Service, pre *Prefetched, a Actor, r *Approval) ([]Role, bool, error) {
+		return personRoles(ctx, s, pre, a, r.ApprovedBy, &r.ContactID)
 	},
 	dummy:    func() *Approval { return &Approval{ContactID: "contact_-"} },
 	due:      never[Approval, ApprovalState, ApprovalTransition],
+	prefetch: func(need *needs, r *Approval) { need.personal(r.ApprovedBy, &r.ContactID) },
 	concerns: func(r *Approval) []string { return concerned(r.ApprovedBy, r.ContactUserID) },
 	missing:  problem.NoSuchApproval, denied: problem.AccessDenied,
 }
@@ -101,14 +105,8 @@ type CreateApprovalInput struct {
 // Refuses with AccessDenied, InvalidInput, InvalidContactURI and IdempotencyKeyReused.
 func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (Outcome[Approval], error) {
 	const operation = "createApproval"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Approval]{}, err
-	}
-	if !a.Admin() {
-		return Outcome[Approval]{}, problem.New(problem.AccessDenied)
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Approval]{}, err
 	}
 	method := "-"
@@ -116,21 +114,19 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 		method = string(*in.Method)
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(s.ContactID(in.ContactID), method, optional(in.Reason))}
-	if out, done, err := recall(ctx, s, approvals, a, c); done {
-		return out, err
-	}
-	contact, err := s.mayLink(ctx, in.ContactID, problem.InvalidContactURI)
-	if err != nil {
-		return Outcome[Approval]{}, err
-	}
-	if contact.OwnedBy(a.ID) {
-		return Outcome[Approval]{}, problem.New(problem.AccessDenied).Because("Administrators must not approve themselves.")
-	}
-	now := s.now()
-	return made(ctx, s, approvals, c, &Approval{
-		Meta: Meta{ID: NewID("appr", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: approvalMachine.Start,
-		ContactID: contact.ID, Method: in.Method, Reason: in.Reason, ApprovedBy: a.ID, ContactUserID: contact.UserID,
-	}, &Unit{})
+	return create(ctx, s, approvals, c, func(ctx context.Context, n *creation) (*Approval, error) {
+		contact, err := s.mayLink(ctx, in.ContactID, problem.InvalidContactURI)
+		if err != nil {
+			return nil, err
+		}
+		if contact.OwnedBy(a.ID) {
+			return nil, problem.New(problem.AccessDenied).Because("Administrators must not approve themselves.")
+		}
+		return &Approval{
+			Meta: newMeta("appr", n.Now), State: approvalMachine.Start, ContactID: contact.ID, Method: in.Method, Reason: in.Reason,
+			ApprovedBy: a.ID, ContactUserID: contact.UserID,
+		}, nil
+	})
 }
 
 // Approval finds an approval that the caller may see: an administrator, or the contact's own user.
@@ -149,9 +145,4 @@ func (s *Service) Approvals(ctx context.Context, q listing.Query) (listing.Page[
 		return listing.Page[Approval]{}, err
 	}
 	return s.Store.Approvals().List(ctx, q)
-}
-
-// ApprovalActions is empty: an approval is never changed.
-func (s *Service) ApprovalActions(ctx context.Context, r *Approval) ([]Action, error) {
-	return actions(ctx, s, approvals, r, func(ApprovalTransition, *Approval) *problem.Problem { return nil })
 }

@@ -2,22 +2,15 @@ package domain
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// standToCustomer is how an actor stands to a record of one customer.
-func standToCustomer(a Actor, customerID string) ([]Role, bool, error) {
-	var roles []Role
-	switch {
-	case a.Admin():
-		roles = append(roles, RoleAdmin)
-	case a.SeesAll():
-		roles = append(roles, RoleAuditor)
-	}
+// customerRoles are the roles of an actor towards a record of one customer.
+func customerRoles(a Actor, customerID string) ([]Role, bool, error) {
+	roles := a.staffRoles()
 	if a.Known() && a.ID == customerID {
 		roles = append(roles, RoleOwner)
 	}
@@ -64,11 +57,8 @@ func (s *Service) codeMessage(channel Channel, template, to, subject string, exp
 }
 
 func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S, T], input any, customerID, key *string) (Outcome[R], error) {
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, k.operation); err != nil {
-		return Outcome[R]{}, err
-	}
-	if err := problem.Note(ctx, validated(input)); err != nil {
+	a, err := s.begin(ctx, k.operation, input)
+	if err != nil {
 		return Outcome[R]{}, err
 	}
 	id := a.ID
@@ -78,56 +68,44 @@ func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S
 	if id != a.ID && !a.Admin() {
 		return Outcome[R]{}, problem.New(problem.AccessDenied)
 	}
+	var r *R
+	var message *Message
 	c := call{operation: k.operation, id: id, guard: Guard{IdempotencyKey: key}}
-	if out, done, err := recall(ctx, s, k.life, a, c); done {
-		return out, err
-	}
-	customer, err := s.Directory.Customer(ctx, id)
+	return create(ctx, s, k.life, c, func(ctx context.Context, n *creation) (*R, error) {
+		if r == nil { // limits are counted once, however often the race is lost
+			var err error
+			if r, message, err = k.prepare(ctx, s, id); err != nil {
+				return nil, err
+			}
+		}
+		n.Messages = list(message)
+		return r, k.outdate(ctx, s, n.Unit, a, id, k.head(r).CreatedAt)
+	})
+}
+
+// prepare makes the record and its message for a customer who has something to prove.
+func (k *proof[R, S, T]) prepare(ctx context.Context, s *Service, customerID string) (*R, *Message, error) {
+	customer, err := s.Directory.Customer(ctx, customerID)
 	if err != nil {
-		return Outcome[R]{}, found(err, problem.NoSuchCustomer)
+		return nil, nil, missingAs(err, problem.NoSuchCustomer)
 	}
 	contact, _ := k.contact(customer)
 	if contact == "" {
-		return Outcome[R]{}, problem.New(problem.NothingToVerify)
+		return nil, nil, problem.New(problem.NothingToVerify)
 	}
 	proved, err := k.proved(ctx, s, customer)
 	if err != nil {
-		return Outcome[R]{}, err
+		return nil, nil, err
 	}
 	if proved {
-		return refused(ctx, s, k.life, a, c, problem.New(problem.AlreadyVerified))
+		return nil, nil, problem.New(problem.AlreadyVerified)
 	}
-	for _, limited := range list(s.KeyedHash("code sends of customer", k.purpose, id), s.KeyedHash("code sends to contact", k.purpose, listing.Fold(contact))) {
+	for _, limited := range list(s.KeyedHash("code sends of customer", k.purpose, customerID), s.KeyedHash("code sends to contact", k.purpose, listing.Fold(contact))) {
 		if err := s.take(ctx, limited, s.Settings.CodeSendLimit); err != nil {
-			return Outcome[R]{}, err
+			return nil, nil, err
 		}
 	}
-	r, message, err := k.make(ctx, s, id, contact, s.now())
-	if err != nil {
-		return Outcome[R]{}, err
-	}
-	for range tries {
-		if out, done, err := recall(ctx, s, k.life, a, c); done {
-			return out, err
-		}
-		head := k.head(r)
-		unit := &Unit{Messages: list(message), IdempotencyRecord: s.memory(a, c, head.ID, nil, head.CreatedAt)}
-		if err := k.outdate(ctx, s, unit, a, id, head.CreatedAt); err != nil {
-			return Outcome[R]{}, err
-		}
-		unit.Changes = append(unit.Changes, Change{Record: r})
-		event := s.event(k.kind, head, k.operation, "", string(*k.state(r)), head.CreatedAt, k.concerns(r))
-		event.ActorID = a.ID
-		unit.Events = append(unit.Events, event)
-		switch err := s.commit(ctx, unit); {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
-			return Outcome[R]{}, err
-		}
-		return Outcome[R]{Record: r}, nil
-	}
-	return Outcome[R]{}, problem.New(problem.ServiceUnavailable).Because("The verifications of this customer are changing too often.")
+	return k.make(ctx, s, customerID, contact, s.now())
 }
 
 // proved reports whether the customer's address or number is proved: the directory says so, or a record here.
@@ -155,78 +133,15 @@ func (k *proof[R, S, T]) outdate(ctx context.Context, s *Service, unit *Unit, a 
 	}
 	for _, r := range page.Items {
 		read := settle(s, k.life, r)
-		if head := k.head(read.record); *k.state(read.record) == k.pending {
-			*k.state(read.record) = k.replaced
-			head.Version++
-			head.UpdatedAt = now
-			event := s.event(k.kind, head, k.machine.OperationName(k.replace), string(k.pending), string(k.replaced), now, k.concerns(read.record))
-			event.ActorID = a.ID
-			read.events = append(read.events, event)
+		if *k.state(read.record) != k.pending {
+			read.addTo(unit)
+			continue
 		}
-		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
-		unit.Events = append(unit.Events, read.events...)
-	}
-	return nil
-}
-
-// take counts one call of a key and refuses it over the rate.
-func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
-	ok, until, err := s.Limiter.Take(ctx, key, rate, 0)
-	if err == nil && !ok {
-		err = problem.Note(ctx, problem.New(problem.TooManyRequests).With("limit", rate.Limit).Until(until))
-	}
-	return err
-}
-
-// failures are counted under a key, up to a rate.
-type failures struct {
-	key  []byte
-	rate Rate
-}
-
-// unlessFailed refuses where one of the counters is full. Nothing is counted.
-func (s *Service) unlessFailed(ctx context.Context, counters ...failures) error {
-	for _, c := range counters {
-		ok, until, err := s.Limiter.Peek(ctx, c.key, c.rate)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return problem.Note(ctx, problem.New(problem.TooManyAttempts).With("limit", c.rate.Limit).Until(until))
-		}
-	}
-	return nil
-}
-
-// failed counts a failure in each of the counters. It outlives a caller who has gone: no failure is free.
-func (s *Service) failed(ctx context.Context, counters ...failures) error {
-	ctx = context.WithoutCancel(ctx)
-	for _, c := range counters {
-		if _, _, err := s.Limiter.Take(ctx, c.key, c.rate, 0); err != nil {
+		if err := join(s, k.life, unit, read, movement[S, T]{on: k.replace, to: k.replaced, at: now, by: a.ID}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// refused ends a call in a problem that a repeat with the same idempotency key hears again, and counts it as a
-// failure if this call was the first.
-func refused[R any, S, T ~string](
-	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call, p *problem.Problem, counters ...failures,
-) (Outcome[R], error) {
-	taken, err := s.remember(ctx, a, c, "", p)
-	if err != nil {
-		return Outcome[R]{}, err
-	}
-	if taken {
-		if out, done, err := recall(ctx, s, l, a, c); done {
-			return out, err
-		}
-	}
-	if err := s.failed(ctx, counters...); err != nil {
-		return Outcome[R]{}, err
-	}
-	return Outcome[R]{}, p
 }
 
 func (s *Service) wrongFrom(a Actor) failures {

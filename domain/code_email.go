@@ -30,6 +30,9 @@ type EmailVerification struct {
 // Head gives the part that all records share.
 func (r *EmailVerification) Head() *Meta { return &r.Meta }
 
+// KindEmailVerification is the kind.
+const KindEmailVerification Kind = "emailVerification"
+
 // Kind names the machine.
 func (*EmailVerification) Kind() Kind { return KindEmailVerification }
 
@@ -89,8 +92,8 @@ var emailVerifications = &life[EmailVerification, EmailVerificationState, EmailV
 	shelf: func(s Store) Shelf[EmailVerification] { return s.EmailVerifications() },
 	head:  func(r *EmailVerification) *Meta { return &r.Meta },
 	state: func(r *EmailVerification) *EmailVerificationState { return &r.State },
-	rolesOf: func(_ context.Context, _ *Service, a Actor, r *EmailVerification) ([]Role, bool, error) {
-		roles, visible, err := standToCustomer(a, r.CustomerID)
+	rolesOf: func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *EmailVerification) ([]Role, bool, error) {
+		roles, visible, err := customerRoles(a, r.CustomerID)
 		return append(roles, RoleAnyone), visible, err
 	},
 	dummy: func() *EmailVerification { return &EmailVerification{} },
@@ -104,7 +107,7 @@ var emailVerifications = &life[EmailVerification, EmailVerificationState, EmailV
 // EmailVerificationSchema is what verifications of addresses can be selected and ordered by.
 var EmailVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
-	{Name: "state", Type: listing.Enum, Values: []string{"pending", "verified", "expired", "replaced"}},
+	{Name: "state", Type: listing.Enum, Values: emailMachine.StateNames()},
 	{Name: "customerId", Type: listing.ID},
 	{Name: "tokenHash", Type: listing.ID, Hidden: true},
 	{Name: "createdAt", Type: listing.Time},
@@ -136,7 +139,7 @@ var emailProof = &proof[EmailVerification, EmailVerificationState, EmailVerifica
 	make: func(_ context.Context, s *Service, customerID, address string, now time.Time) (*EmailVerification, *Message, error) {
 		token := NewSecretKey()
 		r := &EmailVerification{
-			Meta:  Meta{ID: NewID("emv", now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			Meta:  newMeta("emv", now),
 			State: EmailPending, CustomerID: customerID, Address: address,
 			TokenHash: s.emailTokenHash(token), ExpiresAt: now.Add(s.Settings.EmailTokenTTL),
 		}
@@ -175,7 +178,7 @@ type VerifyEmailInput struct {
 var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, EmailVerificationTransition] {
 	l := *emailVerifications
 	l.missing = problem.InvalidToken
-	l.rolesOf = func(context.Context, *Service, Actor, *EmailVerification) ([]Role, bool, error) {
+	l.rolesOf = func(context.Context, *Service, *Prefetched, Actor, *EmailVerification) ([]Role, bool, error) {
 		return list(RoleAnyone), true, nil
 	}
 	return &l
@@ -196,7 +199,7 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outco
 	case a.Refused != nil:
 		return Outcome[EmailVerification]{}, a.Refused
 	}
-	if err := validated(in); err != nil {
+	if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[EmailVerification]{}, err
 	}
 	c := call{operation: operation, guard: in.Guard, parts: list(in.Token), idFromLookup: true}
@@ -246,9 +249,4 @@ func (s *Service) stillAt(ctx context.Context, a Actor, r *EmailVerification) (b
 		return false, nil
 	}
 	return err == nil && customer.Email == r.Address, err
-}
-
-// EmailVerificationActions says what the caller may do with the verification now, and why not else.
-func (s *Service) EmailVerificationActions(ctx context.Context, r *EmailVerification) ([]Action, error) {
-	return actions(ctx, s, emailVerifications, r, func(EmailVerificationTransition, *EmailVerification) *problem.Problem { return nil })
 }

@@ -43,6 +43,9 @@ type PhoneVerification struct {
 // Head gives the part that all records share.
 func (r *PhoneVerification) Head() *Meta { return &r.Meta }
 
+// KindPhoneVerification is the kind.
+const KindPhoneVerification Kind = "phoneVerification"
+
 // Kind names the machine.
 func (*PhoneVerification) Kind() Kind { return KindPhoneVerification }
 
@@ -105,8 +108,8 @@ var phoneVerifications = &life[PhoneVerification, PhoneVerificationState, PhoneV
 	shelf: func(s Store) Shelf[PhoneVerification] { return s.PhoneVerifications() },
 	head:  func(r *PhoneVerification) *Meta { return &r.Meta },
 	state: func(r *PhoneVerification) *PhoneVerificationState { return &r.State },
-	rolesOf: func(_ context.Context, _ *Service, a Actor, r *PhoneVerification) ([]Role, bool, error) {
-		return standToCustomer(a, r.CustomerID)
+	rolesOf: func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *PhoneVerification) ([]Role, bool, error) {
+		return customerRoles(a, r.CustomerID)
 	},
 	dummy: func() *PhoneVerification { return &PhoneVerification{} },
 	due: func(r *PhoneVerification) (PhoneVerificationTransition, PhoneVerificationState, time.Time, bool) {
@@ -119,7 +122,7 @@ var phoneVerifications = &life[PhoneVerification, PhoneVerificationState, PhoneV
 // PhoneVerificationSchema is what verifications of numbers can be selected and ordered by.
 var PhoneVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
-	{Name: "state", Type: listing.Enum, Values: []string{"pending", "verified", "expired", "locked", "replaced"}},
+	{Name: "state", Type: listing.Enum, Values: phoneMachine.StateNames()},
 	{Name: "customerId", Type: listing.ID},
 	{Name: "createdAt", Type: listing.Time},
 }}
@@ -148,7 +151,7 @@ var phoneProof = &proof[PhoneVerification, PhoneVerificationState, PhoneVerifica
 	make: func(ctx context.Context, s *Service, customerID, number string, now time.Time) (*PhoneVerification, *Message, error) {
 		code := newPhoneCode()
 		r := &PhoneVerification{
-			Meta:  Meta{ID: NewID("phv", now), Version: 1, CreatedAt: now, UpdatedAt: now},
+			Meta:  newMeta("phv", now),
 			State: PhonePending, CustomerID: customerID, Number: number, ExpiresAt: now.Add(s.Settings.PhoneCodeTTL),
 		}
 		var err error
@@ -207,11 +210,8 @@ type VerifyPhoneInput struct {
 func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outcome[PhoneVerification], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyPhone"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[PhoneVerification]{}, err
-	}
-	if err := validated(in); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[PhoneVerification]{}, err
 	}
 	c := call{operation: operation, guard: in.Guard, parts: list(in.Code), idFromLookup: true}
@@ -252,7 +252,7 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outco
 			return PhoneVerified, nil
 		}
 		ch.Record.Attempts++
-		ch.tell(problem.New(problem.InvalidCode).At("code"))
+		ch.refuseAfterCommit(problem.New(problem.InvalidCode).At("code"))
 		if ch.Record.Attempts >= phoneCodeTries {
 			return PhoneLocked, nil
 		}
@@ -303,9 +303,4 @@ func (s *Service) pendingPhone(ctx context.Context, a Actor) (*PhoneVerification
 		return nil, nil
 	}
 	return r, nil
-}
-
-// PhoneVerificationActions says what the caller may do with the verification now, and why not else.
-func (s *Service) PhoneVerificationActions(ctx context.Context, r *PhoneVerification) ([]Action, error) {
-	return actions(ctx, s, phoneVerifications, r, func(PhoneVerificationTransition, *PhoneVerification) *problem.Problem { return nil })
 }

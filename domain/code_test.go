@@ -357,7 +357,7 @@ func TestWhoSeesAndDecides(t *testing.T) {
 	if errs[0] != nil || errs[1] != nil || nodes[0] == nil || nodes[1] == nil {
 		t.Errorf("nodes: %v %v", nodes, errs)
 	}
-	actions, err := p.TwoFactorRequestActions(alice, r)
+	actions, err := p.Actions(alice, r, nil)
 	if err != nil || len(actions) != 2 || !actions[0].Allowed || !actions[1].Allowed {
 		t.Errorf("%+v, %v", actions, err)
 	}

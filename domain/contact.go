@@ -3,7 +3,6 @@ package domain
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -24,6 +23,9 @@ type Contact struct {
 
 // Head gives the part that all records share.
 func (c *Contact) Head() *Meta { return &c.Meta }
+
+// KindContact is the kind.
+const KindContact Kind = "contact"
 
 // Kind names the machine.
 func (*Contact) Kind() Kind { return KindContact }
@@ -97,14 +99,8 @@ var contacts = &life[Contact, ContactState, ContactTransition]{
 	shelf: func(s Store) Shelf[Contact] { return s.Contacts() },
 	head:  func(c *Contact) *Meta { return &c.Meta },
 	state: func(c *Contact) *ContactState { return &c.State },
-	rolesOf: func(_ context.Context, _ *Service, a Actor, c *Contact) ([]Role, bool, error) {
-		var roles []Role
-		switch {
-		case a.Admin():
-			roles = append(roles, RoleAdmin)
-		case a.SeesAll():
-			roles = append(roles, RoleAuditor)
-		}
+	rolesOf: func(_ context.Context, _ *Service, _ *Prefetched, a Actor, c *Contact) ([]Role, bool, error) {
+		roles := a.staffRoles()
 		if a.Known() && c.OwnedBy(a.ID) {
 			roles = append(roles, RoleOwner)
 		}
@@ -160,9 +156,6 @@ func ContactValue(c *Contact, field string) listing.Value {
 	return nil
 }
 
-// never is the clock of records that time does nothing to.
-func never[R any, S, T ~string](*R) (on T, to S, at time.Time, ok bool) { return }
-
 // contactsPath is the path of the collection in links (Identity, inputs).
 const contactsPath = "/contacts/contacts/"
 
@@ -181,15 +174,12 @@ type CreateContactInput struct {
 // Refuses with InvalidInput, AccessDenied (another user's, by no administrator) and IdempotencyKeyReused.
 func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Outcome[Contact], error) {
 	const operation = "createContact"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Contact]{}, err
-	}
 	more := in.check(s.now())
 	if in.IsZero() {
 		more = append(more, problem.New(problem.InvalidInput).Because("A contact must have at least one field of an identity.").At("firstName"))
 	}
-	if err := problem.Note(ctx, validated(in, more...)); err != nil {
+	a, err := s.begin(ctx, operation, in, more...)
+	if err != nil {
 		return Outcome[Contact]{}, err
 	}
 	owner := in.UserID
@@ -200,14 +190,9 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 		owner = &a.ID
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.UserID))}
-	if out, done, err := recall(ctx, s, contacts, a, c); done {
-		return out, err
-	}
-	now := s.now()
-	return made(ctx, s, contacts, c, &Contact{
-		Meta: Meta{ID: NewID("contact", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: contactMachine.Start,
-		Of: in.Identity, UserID: owner, CreatedBy: a.ID,
-	}, &Unit{})
+	return create(ctx, s, contacts, c, func(_ context.Context, n *creation) (*Contact, error) {
+		return &Contact{Meta: newMeta("contact", n.Now), State: contactMachine.Start, Of: in.Identity, UserID: owner, CreatedBy: a.ID}, nil
+	})
 }
 
 // UpdateContactInput names a contact, and the members that change.
@@ -224,14 +209,11 @@ type UpdateContactInput struct {
 // Refuses with InvalidInput, NoSuchContact, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Outcome[Contact], error) {
 	const operation = "updateContact"
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Contact]{}, err
-	}
 	more := in.check(s.now())
 	if in.IsZero() && in.UserID == nil {
 		more = append(more, problem.New(problem.InvalidInput).Because("At least one field to change is required.").At("contactId"))
 	}
-	if err := problem.Note(ctx, validated(in, more...)); err != nil {
+	if _, err := s.begin(ctx, operation, in, more...); err != nil {
 		return Outcome[Contact]{}, err
 	}
 	c := call{operation: operation, id: s.ContactID(in.ContactID), guard: in.Guard, parts: append(in.parts(), optional(in.UserID))}
@@ -290,11 +272,6 @@ func (s *Service) Contacts(ctx context.Context, q listing.Query, by ContactSearc
 		q.Where = listing.All(q.Where, listing.Eq(field, *value))
 	}
 	return s.Store.Contacts().List(ctx, q)
-}
-
-// ContactActions says what the caller may do with the contact now, and why not else.
-func (s *Service) ContactActions(ctx context.Context, c *Contact) ([]Action, error) {
-	return actions(ctx, s, contacts, c, func(ContactTransition, *Contact) *problem.Problem { return nil })
 }
 
 // mayLink finds the contact that a report, a quiz or a verification is about, and that the caller may see. refused is

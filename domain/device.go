@@ -44,6 +44,9 @@ type Device struct {
 // Head gives the part that all records share.
 func (r *Device) Head() *Meta { return &r.Meta }
 
+// KindDevice is the kind.
+const KindDevice Kind = "device"
+
 // Kind names the machine.
 func (*Device) Kind() Kind { return KindDevice }
 
@@ -94,13 +97,11 @@ var devices = &life[Device, DeviceState, DeviceTransition]{
 	shelf: func(s Store) Shelf[Device] { return s.Devices() },
 	head:  func(r *Device) *Meta { return &r.Meta },
 	state: func(r *Device) *DeviceState { return &r.State },
-	rolesOf: func(_ context.Context, _ *Service, a Actor, r *Device) ([]Role, bool, error) {
-		return standToCustomer(a, r.CustomerID)
+	rolesOf: func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *Device) ([]Role, bool, error) {
+		return customerRoles(a, r.CustomerID)
 	},
-	dummy: func() *Device { return &Device{} },
-	due: func(*Device) (on DeviceTransition, to DeviceState, at time.Time, ok bool) {
-		return "", "", time.Time{}, false
-	},
+	dummy:    func() *Device { return &Device{} },
+	due:      never[Device, DeviceState, DeviceTransition],
 	concerns: func(r *Device) []string { return list(r.CustomerID) },
 	missing:  problem.DeviceNotFound, denied: problem.AccessDenied,
 }
@@ -108,7 +109,7 @@ var devices = &life[Device, DeviceState, DeviceTransition]{
 // DeviceSchema is what devices can be selected and ordered by.
 var DeviceSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
-	{Name: "state", Type: listing.Enum, Values: []string{"registered", "revoked"}},
+	{Name: "state", Type: listing.Enum, Values: deviceMachine.StateNames()},
 	{Name: "customerId", Type: listing.ID},
 	{Name: "fingerprint", Type: listing.ID},
 	{Name: "createdAt", Type: listing.Time},
@@ -218,11 +219,8 @@ type RegisterDeviceInput struct {
 // Refuses with InvalidInput, DeviceIsRegistered and IdempotencyKeyReused.
 func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (Outcome[Device], error) {
 	const operation = "registerDevice"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Device]{}, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Device]{}, err
 	}
 	r, err := NewDevice(in.PublicKey)
@@ -230,32 +228,17 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 		return Outcome[Device]{}, err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(in.PublicKey, optional(in.Name))}
-	for range tries {
-		if out, done, err := recall(ctx, s, devices, a, c); done {
-			return out, err
-		}
+	return create(ctx, s, devices, c, func(ctx context.Context, n *creation) (*Device, error) {
 		other, err := s.deviceOf(ctx, a.ID, r.Fingerprint)
 		switch {
 		case err == nil && other.State == DeviceRegistered:
-			return refused(ctx, s, devices, a, c, problem.New(problem.DeviceIsRegistered))
+			return nil, problem.New(problem.DeviceIsRegistered)
 		case err != nil && !errors.Is(err, ErrMissing):
-			return Outcome[Device]{}, err
+			return nil, err
 		}
-		now := s.now()
-		r.Meta = Meta{ID: NewID("dev", now), Version: 1, CreatedAt: now, UpdatedAt: now}
-		r.CustomerID, r.Name = a.ID, in.Name
-		event := s.event(KindDevice, &r.Meta, operation, "", string(r.State), now, devices.concerns(r))
-		event.ActorID = a.ID
-		err = s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
-		switch {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
-			return Outcome[Device]{}, err
-		}
-		return Outcome[Device]{Record: r}, nil
-	}
-	return Outcome[Device]{}, problem.New(problem.ServiceUnavailable).Because("The devices are changing too often.")
+		r.Meta, r.CustomerID, r.Name = newMeta("dev", n.Now), a.ID, in.Name
+		return r, nil
+	})
 }
 
 // deviceOf finds a device of the customer by its id or its fingerprint, a registered one first; ErrMissing where
@@ -283,15 +266,13 @@ type RevokeDeviceInput struct {
 // Refuses with DeviceNotFound, AccessDenied, StaleVersion, DeviceIsRevoked and IdempotencyKeyReused.
 func (s *Service) RevokeDevice(ctx context.Context, in RevokeDeviceInput) (Outcome[Device], error) {
 	const operation = "revokeDevice"
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Device]{}, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Device]{}, err
 	}
 	id := in.DeviceID
 	if isFingerprint(id) {
-		switch r, err := s.deviceOf(ctx, ActorFrom(ctx).ID, id); {
+		switch r, err := s.deviceOf(ctx, a.ID, id); {
 		case err == nil:
 			id = r.ID
 		case !errors.Is(err, ErrMissing):
@@ -328,11 +309,6 @@ func (s *Service) Devices(ctx context.Context, q listing.Query) (listing.Page[De
 		q.Where = listing.All(listing.Eq("customerId", a.ID), q.Where)
 	}
 	return s.Store.Devices().List(ctx, q)
-}
-
-// DeviceActions says what the caller may do with the device now, and why not else.
-func (s *Service) DeviceActions(ctx context.Context, r *Device) ([]Action, error) {
-	return actions(ctx, s, devices, r, func(DeviceTransition, *Device) *problem.Problem { return nil })
 }
 
 // DeviceChallenge is what a device has to sign, once.
@@ -433,7 +409,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 		}
 		device, err := s.deviceOf(ctx, a.ID, in.DeviceID)
 		if err != nil {
-			return none, found(err, problem.DeviceNotFound)
+			return none, missingAs(err, problem.DeviceNotFound)
 		}
 		if device.State != DeviceRegistered {
 			return none, problem.New(problem.DeviceNotFound)
@@ -443,13 +419,13 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 			ID: newUUID(now), CustomerID: a.ID, DeviceID: device.ID, UsernameHash: s.usernameHash(name),
 			CreatedAt: now, ExpiresAt: now.Add(s.Settings.ChallengeTTL), Username: name,
 		}
-		switch err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}); {
+		switch err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.idempotencyRecord(a, c, r.ID, nil, now)}); {
 		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
 			continue
 		case err != nil:
 			return none, err
 		}
-		return Outcome[DeviceChallenge]{Record: r}, nil
+		return Outcome[DeviceChallenge]{Record: r, ID: r.ID}, nil
 	}
 	return none, problem.New(problem.ServiceUnavailable).Because("The device is changing too often.")
 }
@@ -471,10 +447,10 @@ func (s *Service) recallChallenge(ctx context.Context, a Actor, c call, name str
 	}
 	r, err := s.Store.Challenge(ctx, m.SubjectID)
 	if err != nil {
-		return Outcome[DeviceChallenge]{Replayed: true}, true, found(err, problem.InvalidChallenge) // it was dropped since
+		return Outcome[DeviceChallenge]{ID: m.SubjectID, Replayed: true}, true, missingAs(err, problem.InvalidChallenge) // it was dropped since
 	}
 	r.Username = name
-	return Outcome[DeviceChallenge]{Record: r, Replayed: true}, true, nil
+	return Outcome[DeviceChallenge]{Record: r, ID: r.ID, Replayed: true}, true, nil
 }
 
 // newUUID makes a UUID of version 7: 48 bits of time in milliseconds and 74 random bits (RFC 9562, 5.7).

@@ -320,26 +320,12 @@ type Record interface {
 // Kind names a kind of lifecycle record: the name of its machine.
 type Kind string
 
-// The kinds.
-const (
-	KindInvitation Kind = "invitation"
-	KindSession    Kind = "session"
-
-	KindEmailVerification Kind = "emailVerification"
-	KindPhoneVerification Kind = "phoneVerification"
-	KindDevice            Kind = "device"
-	KindTwoFactorRequest  Kind = "twoFactorRequest"
-	KindContact           Kind = "contact"
-	KindFraudRiskReport   Kind = "fraudRiskReport"
-	KindQuiz              Kind = "quiz"
-	KindApproval          Kind = "approval"
-)
-
-// Outcome is what came of a call: the record, and whether it is the answer of an earlier call with the same
-// idempotency key. It is meaningful beside an error too.
+// Outcome is the result of a call: the record, and whether it is the answer to an earlier call with the same
+// idempotency key. It is meaningful together with an error too.
 type Outcome[R any] struct {
 	Record *R
-	// ID is the record's, also where it has been erased meanwhile, or may not be seen any more.
+	// ID is the record's, also where it has been erased meanwhile, or may not be seen any more. It is empty where the
+	// call came to no record.
 	ID       string
 	Replayed bool
 }

@@ -242,13 +242,13 @@ func seenEvents(a Actor) listing.Predicate {
 // Event finds one event.
 // Refuses with Unauthorized and NotFound.
 func (s *Service) Event(ctx context.Context, id string) (*LifecycleEvent, error) {
-	a, err := s.known(ctx)
+	a, err := s.signedIn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	e, err := s.Store.Events().Get(ctx, id)
 	if err != nil {
-		return nil, found(err, problem.NotFound)
+		return nil, missingAs(err, problem.NotFound)
 	}
 	if !e.VisibleTo(a) {
 		return nil, problem.New(problem.NotFound)

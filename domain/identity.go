@@ -77,8 +77,8 @@ func (i Identity) With(o Identity) Identity {
 	return i
 }
 
-// Same reports whether two identities have the same members.
-func (i Identity) Same(o Identity) bool {
+// Equal reports whether two identities have the same members.
+func (i Identity) Equal(o Identity) bool {
 	return slices.Equal(i.parts(), o.parts())
 }
 
@@ -190,7 +190,7 @@ type ListEntry struct {
 
 // owned lists the ids of the contacts that are a user's own.
 func (s *Service) owned(ctx context.Context, userID string) ([]string, error) {
-	all, err := every(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
+	all, err := listAll(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
 	ids := make([]string, 0, len(all))
 	for _, c := range all {
 		ids = append(ids, c.ID)
@@ -198,38 +198,16 @@ func (s *Service) owned(ctx context.Context, userID string) ([]string, error) {
 	return ids, err
 }
 
-// every lists all records that match, oldest first.
-func every[R any](ctx context.Context, shelf Shelf[R], where listing.Predicate) ([]*R, error) {
-	const portion = 500
-	var out []*R
-	for {
-		page, err := shelf.List(ctx, listing.Query{Where: where, Start: len(out), Limit: portion})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, page.Items...)
-		if len(page.Items) < portion {
-			return out, nil
-		}
-	}
-}
-
-// standToPerson: what is about a person is its creator's, and the contact's own user's; nobody else but those who
-// see all knows of it.
-func standToPerson(ctx context.Context, s *Service, a Actor, createdBy string, contactID *string) ([]Role, bool, error) {
-	var roles []Role
-	switch {
-	case a.Admin():
-		roles = append(roles, RoleAdmin)
-	case a.SeesAll():
-		roles = append(roles, RoleAuditor)
-	}
+// personRoles: what is about a person is its creator's, and the contact's own user's; no one else sees it but those who
+// see all.
+func personRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, createdBy string, contactID *string) ([]Role, bool, error) {
+	roles := a.staffRoles()
 	if !a.Known() {
 		return roles, false, nil
 	}
 	mine := createdBy == a.ID
 	if !mine && contactID != nil {
-		contact, known := aheadFrom(ctx).contacts[*contactID]
+		contact, known := pre.contact(*contactID)
 		if !known {
 			var err error
 			if contact, err = s.Store.Contacts().Get(ctx, *contactID); err != nil && !errors.Is(err, ErrMissing) {
@@ -244,7 +222,7 @@ func standToPerson(ctx context.Context, s *Service, a Actor, createdBy string, c
 	return roles, len(roles) > 0, nil
 }
 
-// visiblePersons is standToPerson as a predicate.
+// visiblePersons is personRoles as a predicate.
 func (s *Service) visiblePersons(ctx context.Context) (listing.Predicate, error) {
 	a := ActorFrom(ctx)
 	if a.SeesAll() {
@@ -255,25 +233,4 @@ func (s *Service) visiblePersons(ctx context.Context) (listing.Predicate, error)
 		return nil, err
 	}
 	return listing.Any(listing.Eq("createdBy", a.ID), listing.OneWord("contactId", ids...)), nil
-}
-
-// made writes a new record with its event, and answers as a replay where another call took the idempotency key first.
-func made[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], c call, r *R, unit *Unit) (Outcome[R], error) {
-	a, head := ActorFrom(ctx), l.head(r)
-	event := s.event(l.kind, head, c.operation, "", string(*l.state(r)), head.CreatedAt, l.concerns(r))
-	event.ActorID = a.ID
-	unit.Changes = append([]Change{{Record: r}}, unit.Changes...)
-	unit.Events = append(unit.Events, event)
-	unit.IdempotencyRecord = s.memory(a, c, head.ID, nil, head.CreatedAt)
-	switch err := s.commit(ctx, unit); {
-	case err == nil:
-		return Outcome[R]{Record: r, ID: head.ID}, nil
-	case errors.Is(err, ErrRemembered):
-		if out, done, again := recall(ctx, s, l, a, c); done {
-			return out, again
-		}
-		return Outcome[R]{}, problem.New(problem.ServiceUnavailable).Because("The idempotency key expired during the call.")
-	default:
-		return Outcome[R]{}, err
-	}
 }

@@ -43,7 +43,7 @@ func TestContacts(t *testing.T) {
 	}
 	got, err := k.Service.Contact(testkit.Profiles("max"), c.ID)
 	done(t, err)
-	if !got.Of.Same(who) {
+	if !got.Of.Equal(who) {
 		t.Error("the identity is another one")
 	}
 	for claim, ctx := range map[string]context.Context{"a stranger": testkit.Profiles("eve"), "the same": testkit.As("max")} {
@@ -160,7 +160,7 @@ func TestReports(t *testing.T) {
 	c := k.ContactOf(t, "max", who)
 	clean, err := k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{ContactID: &c.ID})
 	done(t, err)
-	if r := clean.Record; r.State != domain.ReportPassed || !r.Vouches || *r.ContactID != c.ID || !r.Inputs.Same(who) {
+	if r := clean.Record; r.State != domain.ReportPassed || !r.Vouches || *r.ContactID != c.ID || !r.Inputs.Equal(who) {
 		t.Errorf("a clean person: %+v", r)
 	}
 	// The list is imported while the server runs, and takes effect at once.

@@ -52,13 +52,6 @@ func (s *Service) ImportedCustomer(ctx context.Context, in ImportCustomerInput, 
 	return &c, nil
 }
 
-func orEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // rehash hashes a secret, or keeps the hash that it has already.
 func (s *Service) rehash(ctx context.Context, secret, hash string) (string, error) {
 	if secret == "" {

@@ -49,6 +49,9 @@ type Invitation struct {
 // Head gives the part that all records share.
 func (i *Invitation) Head() *Meta { return &i.Meta }
 
+// KindInvitation is the kind.
+const KindInvitation Kind = "invitation"
+
 // Kind names the machine.
 func (*Invitation) Kind() Kind { return KindInvitation }
 
@@ -112,8 +115,6 @@ var invitationMachine = &lifecycle.Machine[InvitationState, InvitationTransition
 	},
 }
 
-func list[X any](xs ...X) []X { return xs }
-
 func wrongInvitationState(InvitationState) *problem.Definition { return problem.InvitationWrongState }
 
 var invitations = &life[Invitation, InvitationState, InvitationTransition]{
@@ -121,7 +122,7 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 	shelf:   func(s Store) Shelf[Invitation] { return s.Invitations() },
 	head:    func(i *Invitation) *Meta { return &i.Meta },
 	state:   func(i *Invitation) *InvitationState { return &i.State },
-	rolesOf: standToInvitation,
+	rolesOf: invitationRoles,
 	dummy: func() *Invitation {
 		return &Invitation{State: InvitationSent, AccountID: "-"}
 	},
@@ -135,18 +136,30 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 		}
 		return out
 	},
+	allow: func(ctx context.Context, s *Service, pre *Prefetched, on InvitationTransition, i *Invitation) *problem.Problem {
+		switch on {
+		case InvitationResend:
+			return s.resendsLeft(i)
+		case InvitationComplete:
+			if err := s.inviteeVerified(ctx, pre, i); err != nil {
+				return problem.Of(err)
+			}
+		case InvitationVerify, InvitationRevoke, InvitationUpdateSecret, InvitationDelete, InvitationExpire:
+		}
+		return nil
+	},
+	prefetch: func(need *needs, i *Invitation) {
+		need.parts = need.parts || i.CreatedBy != need.actor.ID && (i.State == InvitationSent || i.State == InvitationAccepted)
+		if i.AcceptedBy != nil && i.State == InvitationAccepted {
+			need.userIDs = append(need.userIDs, *i.AcceptedBy)
+		}
+	},
 	missing: problem.NoSuchInvitation, denied: problem.InvitationAccessDenied, member: "invitationId",
 }
 
-// standToInvitation is the table "Who sees what" of the document.
-func standToInvitation(ctx context.Context, s *Service, a Actor, i *Invitation) ([]Role, bool, error) {
-	var roles []Role
-	switch {
-	case a.Admin():
-		roles = append(roles, RoleAdmin)
-	case a.SeesAll():
-		roles = append(roles, RoleAuditor)
-	}
+// invitationRoles is the table "Who sees what" of the document.
+func invitationRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, i *Invitation) ([]Role, bool, error) {
+	roles := a.staffRoles()
 	if !a.Known() {
 		return roles, false, nil
 	}
@@ -155,7 +168,7 @@ func standToInvitation(ctx context.Context, s *Service, a Actor, i *Invitation) 
 	}
 	visible := len(roles) > 0 || i.AcceptedBy != nil && *i.AcceptedBy == a.ID
 	if i.State == InvitationSent || i.State == InvitationAccepted {
-		part, err := s.partOf(ctx, a.ID, i)
+		part, err := s.partOf(ctx, pre, a.ID, i)
 		if err != nil {
 			return nil, false, err
 		}
@@ -167,12 +180,12 @@ func standToInvitation(ctx context.Context, s *Service, a Actor, i *Invitation) 
 }
 
 // partOf reports whether the user owns or signs for what the invitation leads to.
-func (s *Service) partOf(ctx context.Context, userID string, i *Invitation) (bool, error) {
+func (s *Service) partOf(ctx context.Context, pre *Prefetched, userID string, i *Invitation) (bool, error) {
 	kind, id := TargetOrganization, i.OrganizationID
 	if i.AccountID != "" {
 		kind, id = TargetAccount, i.AccountID
 	}
-	if part, known := aheadFrom(ctx).has(userID, kind, id); known {
+	if part, known := pre.part(userID, kind, id); known {
 		return part, nil
 	}
 	if i.AccountID != "" {
@@ -206,11 +219,11 @@ type CreateInvitationInput struct {
 
 // check adds what no single member can say (Invitations, validation on create).
 func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
-	var found []*problem.Problem
+	var problems []*problem.Problem
 	bad := func(member, text string) {
-		found = append(found, problem.New(problem.InvalidInput).Because("%s", text).At(member))
+		problems = append(problems, problem.New(problem.InvalidInput).Because("%s", text).At(member))
 	}
-	absent := func(member string, v *string) {
+	mustNotHave := func(member string, v *string) {
 		if v != nil {
 			bad(member, "An invitation of this type must not have "+member+".")
 		}
@@ -223,8 +236,8 @@ func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 		case s.target(*in.AccountURI, accountsPath) == "":
 			bad("accountUri", "accountUri must have the form /accounts/accounts/{id}.")
 		}
-		absent("organizationUri", in.OrganizationURI)
-		absent("role", in.Role)
+		mustNotHave("organizationUri", in.OrganizationURI)
+		mustNotHave("role", in.Role)
 	case InvitationAuthorizedSigner:
 		switch {
 		case in.OrganizationURI == nil:
@@ -232,12 +245,12 @@ func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 		case s.target(*in.OrganizationURI, organizationsPath) == "":
 			bad("organizationUri", "organizationUri must have the form /organizations/organizations/{id}.")
 		}
-		absent("accountUri", in.AccountURI)
+		mustNotHave("accountUri", in.AccountURI)
 	}
 	if a.Email != "" && strings.EqualFold(a.Email, in.EmailAddress) {
 		bad("emailAddress", "Users must not invite themselves.")
 	}
-	return found
+	return problems
 }
 
 // CreateInvitation invites somebody and sends the mail. The secret is kept as a salted slow hash only.
@@ -245,82 +258,46 @@ func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 // JointOwnersDisabled, AdditionalOwnersNotAllowed and IdempotencyKeyReused.
 func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput) (Outcome[Invitation], error) {
 	const operation = "createInvitation"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	if err := problem.Note(ctx, validated(in, in.check(s, a)...)); err != nil {
+	a, err := s.begin(ctx, operation, in, in.check(s, ActorFrom(ctx))...)
+	if err != nil {
 		return Outcome[Invitation]{}, err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: []string{
 		in.EmailAddress, in.SharedSecret, string(in.Type), in.InviterFullName, optional(in.AccountURI), optional(in.OrganizationURI),
 		optional(in.Role), optional(in.FirstName), optional(in.LastName), optional(in.Identification),
 	}}
-	if out, done, err := recall(ctx, s, invitations, a, c); done {
-		return out, err
-	}
-	i := &Invitation{
-		State: invitationMachine.Start, Type: in.Type, EmailAddress: in.EmailAddress,
-		FirstName: in.FirstName, LastName: in.LastName, Identification: in.Identification,
-		AccountURI: in.AccountURI, OrganizationURI: in.OrganizationURI, OrganizationRole: in.Role,
-		InviterFullName: in.InviterFullName, CreatedBy: a.ID,
-	}
-	if a.CustomerID != "" {
-		i.CustomerID = &a.CustomerID
-	}
-	if a.CustomerGroup != "" {
-		i.CustomerGroup = &a.CustomerGroup
-	}
-	if in.Type == InvitationJoint {
-		i.AccountID = s.target(*in.AccountURI, accountsPath)
-	} else {
-		i.OrganizationID = s.target(*in.OrganizationURI, organizationsPath)
-	}
-	if err := s.mayInvite(ctx, a, i); err != nil {
-		if p := problem.Of(err); remembered(p) {
-			if taken, err := s.remember(ctx, a, c, "", p); taken || err != nil {
-				return s.replay(ctx, a, c, err)
+	hash := ""
+	return create(ctx, s, invitations, c, func(ctx context.Context, n *creation) (*Invitation, error) {
+		i := &Invitation{
+			Meta: newMeta("inv", n.Now), State: invitationMachine.Start, Type: in.Type, EmailAddress: in.EmailAddress,
+			FirstName: in.FirstName, LastName: in.LastName, Identification: in.Identification,
+			AccountURI: in.AccountURI, OrganizationURI: in.OrganizationURI, OrganizationRole: in.Role,
+			InviterFullName: in.InviterFullName, CreatedBy: a.ID, CustomerID: unlessEmpty(a.CustomerID), CustomerGroup: unlessEmpty(a.CustomerGroup),
+			ExpiresAt: n.Now.Add(s.Settings.InvitationTTL),
+		}
+		if in.Type == InvitationJoint {
+			i.AccountID = s.target(*in.AccountURI, accountsPath)
+		} else {
+			i.OrganizationID = s.target(*in.OrganizationURI, organizationsPath)
+		}
+		if err := s.mayInvite(ctx, a, i); err != nil {
+			return nil, err
+		}
+		if hash == "" { // once, however often the race is lost
+			var err error
+			if hash, err = s.Hasher.Hash(ctx, in.SharedSecret); err != nil {
+				return nil, err
 			}
 		}
-		return Outcome[Invitation]{}, err
-	}
-	hash, err := s.Hasher.Hash(ctx, in.SharedSecret)
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	now := s.now()
-	i.Meta = Meta{ID: NewID("inv", now), Version: 1, CreatedAt: now, UpdatedAt: now}
-	i.SecretHash, i.ExpiresAt = hash, now.Add(s.Settings.InvitationTTL)
-	mail := s.invitationMail(i, now)
-	event := s.event(KindInvitation, &i.Meta, operation, "", string(i.State), now, invitations.concerns(i))
-	event.ActorID = a.ID
-	err = s.commit(ctx, &Unit{
-		Changes: []Change{{Record: i}}, Events: list(event), Messages: list(mail), IdempotencyRecord: s.memory(a, c, i.ID, nil, now),
+		i.SecretHash = hash
+		n.Messages = list(s.invitationMail(i, n.Now))
+		return i, nil
 	})
-	if errors.Is(err, ErrRemembered) {
-		return s.replay(ctx, a, c, nil)
-	}
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	return Outcome[Invitation]{Record: i, ID: i.ID}, nil
-}
-
-// replay answers a call whose key another call took first.
-func (s *Service) replay(ctx context.Context, a Actor, c call, err error) (Outcome[Invitation], error) {
-	if err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	out, done, err := recall(ctx, s, invitations, a, c)
-	if !done {
-		err = problem.New(problem.ServiceUnavailable).Because("The idempotency key expired during the call.")
-	}
-	return out, err
 }
 
 // mayInvite asks the directory. An unknown target and one the caller has no part in are answered alike.
 func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
-	part, err := s.partOf(ctx, a.ID, i)
+	part, err := s.partOf(ctx, nil, a.ID, i)
 	if err != nil {
 		return err
 	}
@@ -332,7 +309,7 @@ func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
 	}
 	account, err := s.Directory.Account(ctx, i.AccountID)
 	if err != nil {
-		return found(err, problem.InvitationAccessDenied)
+		return missingAs(err, problem.InvitationAccessDenied)
 	}
 	switch {
 	case !account.JointOwnersEnabled:
@@ -368,7 +345,7 @@ type ResendInvitationInput struct {
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InvitationResendLimit
 // and IdempotencyKeyReused.
 func (s *Service) ResendInvitation(ctx context.Context, in ResendInvitationInput) (Outcome[Invitation], error) {
-	return transit(ctx, s, "resendInvitation", in.InvitationID, in.Guard, in, InvitationResend, nil,
+	return s.transitInvitation(ctx, "resendInvitation", in.InvitationID, in.Guard, in, InvitationResend, nil,
 		func(_ context.Context, c *change[Invitation]) (InvitationState, error) {
 			if p := s.resendsLeft(c.Record); p != nil {
 				return "", p
@@ -395,7 +372,7 @@ type RevokeInvitationInput struct {
 // RevokeInvitation takes back an invitation nobody has accepted yet.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState and IdempotencyKeyReused.
 func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput) (Outcome[Invitation], error) {
-	return transit(ctx, s, "revokeInvitation", in.InvitationID, in.Guard, in, InvitationRevoke, nil, endsIn[Invitation](InvitationRevoked))
+	return s.transitInvitation(ctx, "revokeInvitation", in.InvitationID, in.Guard, in, InvitationRevoke, nil, endsIn[Invitation](InvitationRevoked))
 }
 
 // UpdateInvitationSecretInput is the new secret, which the inviter tells the invitee again.
@@ -410,7 +387,7 @@ type UpdateInvitationSecretInput struct {
 // IdempotencyKeyReused.
 func (s *Service) UpdateInvitationSecret(ctx context.Context, in UpdateInvitationSecretInput) (Outcome[Invitation], error) {
 	hash := ""
-	return transit(ctx, s, "updateInvitationSecret", in.InvitationID, in.Guard, in, InvitationUpdateSecret, list(in.SharedSecret),
+	return s.transitInvitation(ctx, "updateInvitationSecret", in.InvitationID, in.Guard, in, InvitationUpdateSecret, list(in.SharedSecret),
 		func(ctx context.Context, c *change[Invitation]) (_ InvitationState, err error) {
 			if hash == "" { // once, however often the race is lost
 				if hash, err = s.Hasher.Hash(ctx, in.SharedSecret); err != nil {
@@ -433,10 +410,10 @@ type CompleteInvitationInput struct {
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InviteeNotVerified and
 // IdempotencyKeyReused.
 func (s *Service) CompleteInvitation(ctx context.Context, in CompleteInvitationInput) (Outcome[Invitation], error) {
-	return transit(ctx, s, "completeInvitation", in.InvitationID, in.Guard, in, InvitationComplete, nil,
+	return s.transitInvitation(ctx, "completeInvitation", in.InvitationID, in.Guard, in, InvitationComplete, nil,
 		func(ctx context.Context, c *change[Invitation]) (InvitationState, error) {
 			i := c.Record
-			if err := s.inviteeVerified(ctx, i); err != nil {
+			if err := s.inviteeVerified(ctx, nil, i); err != nil {
 				return "", err
 			}
 			if i.AcceptedBy != nil && i.AccountID != "" {
@@ -459,28 +436,19 @@ type DeleteInvitationInput struct {
 // hold no personal data. The outcome has no record.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) DeleteInvitation(ctx context.Context, in DeleteInvitationInput) (Outcome[Invitation], error) {
-	out, err := transit(ctx, s, "deleteInvitation", in.InvitationID, in.Guard, in, InvitationDelete, nil,
+	out, err := s.transitInvitation(ctx, "deleteInvitation", in.InvitationID, in.Guard, in, InvitationDelete, nil,
 		func(_ context.Context, c *change[Invitation]) (InvitationState, error) { return c.Record.State, nil })
 	out.Record = nil
 	return out, err
 }
 
-// transit is apply for a transition of an invitation, with what comes before: permission, shape, and the id out
-// of the invitation's URI, which links carry.
-func transit(
-	ctx context.Context, s *Service, operation, reference string, guard Guard, input any, on InvitationTransition, parts []string,
+// transitInvitation is begin and apply, with the id out of the invitation's URI, which links carry.
+func (s *Service) transitInvitation(
+	ctx context.Context, operation, reference string, guard Guard, input any, on InvitationTransition, parts []string,
 	effect func(context.Context, *change[Invitation]) (InvitationState, error),
 ) (Outcome[Invitation], error) {
-	if err := s.Permit(ctx, operation); err != nil {
+	if _, err := s.begin(ctx, operation, input); err != nil {
 		return Outcome[Invitation]{}, err
 	}
-	if err := problem.Note(ctx, validated(input)); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	id := s.InvitationID(reference)
-	return apply(ctx, s, invitations, call{operation: operation, id: id, guard: guard, parts: parts}, on, effect)
-}
-
-func endsIn[R any, S ~string](to S) func(context.Context, *change[R]) (S, error) {
-	return func(context.Context, *change[R]) (S, error) { return to, nil }
+	return apply(ctx, s, invitations, call{operation: operation, id: s.InvitationID(reference), guard: guard, parts: parts}, on, effect)
 }

@@ -13,7 +13,7 @@ import (
 var InvitationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "type", Type: listing.Enum, Values: []string{"joint", "authorizedSigner"}},
-	{Name: "state", Type: listing.Enum, Values: []string{"sent", "accepted", "completed", "failed", "revoked", "expired"}},
+	{Name: "state", Type: listing.Enum, Values: invitationMachine.StateNames()},
 	{Name: "emailAddress", Type: listing.Text, Sealed: true, Searched: true},
 	{Name: "emailAddressFolded", Type: listing.Text, Sealed: true, Indexed: true, Fold: true, Hidden: true},
 	{Name: "firstName", Type: listing.Text, Sealed: true, Searched: true},
@@ -127,9 +127,7 @@ func (s *Service) Invitations(ctx context.Context, q listing.Query) (listing.Pag
 	}
 	q.Where = settledStates(listing.All(mine, q.Where), s.now(), invitationLapse)
 	page, err := s.Store.Invitations().List(ctx, q)
-	for i := range page.Items {
-		page.Items[i] = settle(s, invitations, page.Items[i]).record
-	}
+	settleAll(s, invitations, page.Items)
 	return page, err
 }
 
@@ -198,22 +196,6 @@ func (s *Service) byTarget(field, collection string, uris []string) listing.Pred
 	return listing.OneWord(field, ids...)
 }
 
-// InvitationActions says what the caller may do with the invitation now, and why not else.
-func (s *Service) InvitationActions(ctx context.Context, i *Invitation) ([]Action, error) {
-	return actions(ctx, s, invitations, i, func(on InvitationTransition, i *Invitation) *problem.Problem {
-		switch on {
-		case InvitationResend:
-			return s.resendsLeft(i)
-		case InvitationComplete:
-			if err := s.inviteeVerified(ctx, i); err != nil {
-				return problem.Of(err)
-			}
-		case InvitationVerify, InvitationRevoke, InvitationUpdateSecret, InvitationDelete, InvitationExpire:
-		}
-		return nil
-	})
-}
-
 // SeesIdentification reports whether the caller is shown the invitation's identification: the inviter only.
 func (i *Invitation) SeesIdentification(a Actor) bool { return a.Known() && a.ID == i.CreatedBy }
 
@@ -231,7 +213,7 @@ type InvitationPreview struct {
 func (s *Service) InvitationPreview(ctx context.Context, id, key string) (*InvitationPreview, error) {
 	read, err := find(ctx, s, invitations, s.InvitationID(id))
 	if err != nil {
-		return nil, found(err, problem.NoSuchInvitation)
+		return nil, missingAs(err, problem.NoSuchInvitation)
 	}
 	i := read.record
 	if !s.opens(&key, i) {

@@ -23,14 +23,14 @@ func unlessVerifiable(state InvitationState) *problem.Definition {
 }
 
 // inviteeVerified is the guard of completion, where the institution asks for it.
-func (s *Service) inviteeVerified(ctx context.Context, i *Invitation) error {
+func (s *Service) inviteeVerified(ctx context.Context, pre *Prefetched, i *Invitation) error {
 	if !s.Settings.CompleteRequiresVerification {
 		return nil
 	}
 	if i.AcceptedBy == nil || s.Verified == nil {
 		return problem.New(problem.InviteeNotVerified)
 	}
-	passed, known := aheadFrom(ctx).verified[*i.AcceptedBy]
+	passed, known := pre.userVerified(*i.AcceptedBy)
 	if !known {
 		verified, err := s.Verified(ctx, *i.AcceptedBy)
 		if err != nil {
@@ -65,13 +65,13 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyInvitation"
 	a := ActorFrom(ctx)
-	if in.MailKey != nil {
-		a = Actor{Address: a.Address} // the page asks nobody to sign in, and believes nobody who did
+	if in.MailKey != nil { // the page asks no one to sign in, and ignores who did
+		a = Actor{Address: a.Address}
 		ctx = WithActor(ctx, a)
-	} else if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Invitation]{}, err
-	}
-	if err := validated(in); err != nil {
+		if err := validated(in); err != nil {
+			return Outcome[Invitation]{}, err
+		}
+	} else if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[Invitation]{}, err
 	}
 	secret := in.SharedSecret
@@ -120,7 +120,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 			return InvitationAccepted, nil
 		}
 		i.FailedCount++
-		ch.tell(verifying.notFound())
+		ch.refuseAfterCommit(verifying.notFound())
 		if limit := s.Settings.InvitationMaxFailed; limit > 0 && i.FailedCount >= limit {
 			return InvitationFailed, nil
 		}
@@ -139,7 +139,7 @@ var verifying = makeVerifying()
 func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
 	l := *invitations
 	l.missing = problem.InvitationVerificationFailed
-	l.rolesOf = func(_ context.Context, _ *Service, a Actor, i *Invitation) ([]Role, bool, error) {
+	l.rolesOf = func(_ context.Context, _ *Service, _ *Prefetched, a Actor, i *Invitation) ([]Role, bool, error) {
 		if a.ID == i.CreatedBy {
 			return list(RoleInviter), true, nil
 		}
@@ -175,9 +175,12 @@ func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret str
 		return Outcome[Invitation]{}, err
 	}
 	p := verifying.notFound()
-	err := s.commit(ctx, &Unit{Decoy: true, IdempotencyRecord: s.memory(a, c, "", p, s.now())})
+	err := s.commit(ctx, &Unit{Decoy: true, IdempotencyRecord: s.idempotencyRecord(a, c, "", p, s.now())})
 	if errors.Is(err, ErrRemembered) {
-		return s.replay(ctx, a, c, nil)
+		if out, done, err := recall(ctx, s, invitations, a, c); done {
+			return out, err
+		}
+		return Outcome[Invitation]{}, problem.New(problem.ServiceUnavailable).Because("The idempotency key expired during the call.")
 	}
 	if err != nil {
 		return Outcome[Invitation]{}, err

@@ -16,20 +16,17 @@ func (m *Meta) NodeID() string { return m.ID }
 // NodeID is the event's id.
 func (e *LifecycleEvent) NodeID() string { return e.ID }
 
-// uuids stands among the prefixes for ids that are UUIDs and have none.
-const uuids = "uuid"
+// uuidPrefix stands among the prefixes for ids that are UUIDs and have none.
+const uuidPrefix = "uuid"
 
 // imported stands for ids that are not ours: contacts keep the id they are imported with.
 const imported = ""
 
-// sources says where the records of an id's prefix are found, many at once. What the caller may not see is left out.
-var sources = map[string]func(context.Context, *Service, []string) ([]Node, error){
-	"inv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, invitations, "invitation", ids)
-	},
-	"sess": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, sessions, "session", ids)
-	},
+// source finds the records of an id's prefix, many at once. What the caller may not see is left out.
+type source func(context.Context, *Service, []string) ([]Node, error)
+
+// otherSources are those of nodes that are no records with a life.
+var otherSources = map[string]source{
 	"client": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		clients, err := s.Clients(ctx, ids)
 		var out []Node
@@ -38,35 +35,11 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 		}
 		return out, err
 	},
-	"emv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, emailVerifications, "emailVerification", ids)
-	},
-	"phv": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, phoneVerifications, "phoneVerification", ids)
-	},
-	"dev": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, devices, "device", ids)
-	},
-	uuids: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, twoFactorRequests, "twoFactorRequest", ids)
-	},
-	"contact": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, contacts, "contact", ids)
-	},
-	"frr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, reports, "fraudRiskReport", ids)
-	},
-	"quiz": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, quizzes, "quiz", ids)
-	},
-	"appr": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
-		return showMany(ctx, s, approvals, "approval", ids)
-	},
 	imported: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		if s.Permit(ctx, "contact") != nil {
 			return nil, nil // an id of no known form is simply not there
 		}
-		return showMany(ctx, s, contacts, "contact", ids)
+		return contacts.nodes(ctx, s, "contact", ids)
 	},
 	"evt": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		events, err := s.Store.Events().GetMany(ctx, ids)
@@ -78,6 +51,18 @@ var sources = map[string]func(context.Context, *Service, []string) ([]Node, erro
 		}
 		return out, err
 	},
+}
+
+// sourceOf finds the source of a prefix; nil where there is none.
+func sourceOf(prefix string) source {
+	for _, k := range kinds {
+		if k.prefix == prefix {
+			return func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
+				return k.life.nodes(ctx, s, k.query, ids)
+			}
+		}
+	}
+	return otherSources[prefix]
 }
 
 // Nodes finds records of any kind by their ids: one element for each id, nil where there is none that the caller
@@ -95,12 +80,12 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 	for i, id := range ids {
 		prefix, _, _ := strings.Cut(id, "_")
 		if isUUID(id) {
-			prefix = uuids
+			prefix = uuidPrefix
 		}
 		if !plausibleID(id) {
 			continue
 		}
-		if sources[prefix] == nil {
+		if sourceOf(prefix) == nil {
 			prefix = imported
 		}
 		if places[prefix] == nil {
@@ -113,7 +98,7 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 		for id := range byID {
 			wanted = append(wanted, id)
 		}
-		found, err := sources[prefix](ctx, s, wanted)
+		found, err := sourceOf(prefix)(ctx, s, wanted)
 		for _, at := range byID {
 			for _, i := range at {
 				errs[i] = err
@@ -138,30 +123,29 @@ func (s *Service) Node(ctx context.Context, id string) (Node, error) {
 	return nodes[0], errs[0]
 }
 
-// showMany is show for many records: those that the caller may not see are left out.
-func showMany[R any, S, T ~string](
-	ctx context.Context, s *Service, l *life[R, S, T], operation string, ids []string,
-) ([]Node, error) {
-	if err := s.Permit(ctx, operation); err != nil {
+// nodes is show for many records: those that the caller may not see are left out.
+func (l *life[R, S, T]) nodes(ctx context.Context, s *Service, query string, ids []string) ([]Node, error) {
+	if err := s.Permit(ctx, query); err != nil {
 		return nil, err
 	}
 	records, err := l.shelf(s.Store).GetMany(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	var out []Node
+	settleAll(s, l, records)
 	all := make([]Record, 0, len(records))
-	for i, r := range records {
-		records[i] = settle(s, l, r).record
-		if r, ok := any(records[i]).(Record); ok {
+	for _, r := range records {
+		if r, ok := any(r).(Record); ok {
 			all = append(all, r)
 		}
 	}
-	if ctx, err = s.Prefetch(ctx, all...); err != nil {
+	pre, err := s.Prefetch(ctx, all...)
+	if err != nil {
 		return nil, err
 	}
+	var out []Node
 	for _, r := range records {
-		_, visible, err := l.rolesOf(ctx, s, ActorFrom(ctx), r)
+		_, visible, err := l.rolesOf(ctx, s, pre, ActorFrom(ctx), r)
 		if err != nil {
 			return nil, err
 		}

@@ -119,7 +119,7 @@ func TestEveryTransition(t *testing.T) {
 				if c.sees {
 					seen, err := k.Service.Invitation(c.ctx, i.ID)
 					if err == nil {
-						actions, err := k.InvitationActions(c.ctx, seen)
+						actions, err := k.Actions(c.ctx, seen, nil)
 						if err != nil {
 							t.Fatal(err)
 						}

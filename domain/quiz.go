@@ -57,6 +57,9 @@ type QuizAnswer struct {
 // Head gives the part that all records share.
 func (q *Quiz) Head() *Meta { return &q.Meta }
 
+// KindQuiz is the kind.
+const KindQuiz Kind = "quiz"
+
 // Kind names the machine.
 func (*Quiz) Kind() Kind { return KindQuiz }
 
@@ -119,14 +122,35 @@ var quizzes = &life[Quiz, QuizState, QuizTransition]{
 	shelf: func(s Store) Shelf[Quiz] { return s.Quizzes() },
 	head:  func(q *Quiz) *Meta { return &q.Meta },
 	state: func(q *Quiz) *QuizState { return &q.State },
-	rolesOf: func(ctx context.Context, s *Service, a Actor, q *Quiz) ([]Role, bool, error) {
-		return standToPerson(ctx, s, a, q.CreatedBy, q.ContactID)
+	rolesOf: func(ctx context.Context, s *Service, pre *Prefetched, a Actor, q *Quiz) ([]Role, bool, error) {
+		return personRoles(ctx, s, pre, a, q.CreatedBy, q.ContactID)
 	},
 	dummy: func() *Quiz { return &Quiz{ContactID: new("contact_-")} },
 	due: func(q *Quiz) (QuizTransition, QuizState, time.Time, bool) {
 		return QuizExpire, QuizExpired, q.ExpiresAt, q.State == QuizPending || q.State == QuizAsked
 	},
-	settled:  func(q *Quiz, _ QuizState, _ time.Time) { q.Questions = nil },
+	settled: func(q *Quiz, _ QuizState, _ time.Time) { q.Questions = nil },
+	allow: func(ctx context.Context, s *Service, pre *Prefetched, on QuizTransition, q *Quiz) *problem.Problem {
+		if on != QuizAsk {
+			return nil
+		}
+		person := PersonWord(q.Person)
+		asked, known := pre.quizzes(person)
+		if !known {
+			all, err := s.quizzesAsked(ctx, person)
+			if err != nil {
+				return problem.Of(err)
+			}
+			asked = all[person]
+		}
+		return s.tooMany(asked)
+	},
+	prefetch: func(need *needs, q *Quiz) {
+		need.personal(q.CreatedBy, q.ContactID)
+		if q.State == QuizPending {
+			need.persons = append(need.persons, PersonWord(q.Person))
+		}
+	},
 	concerns: func(q *Quiz) []string { return concerned(q.CreatedBy, q.ContactUserID) },
 	missing:  problem.NoSuchQuiz, denied: problem.AccessDenied,
 }
@@ -145,7 +169,7 @@ var QuizSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "type", Type: listing.Enum, Values: verificationTypes},
 	{Name: "createdAt", Type: listing.Time},
 	{Name: "expiresAt", Type: listing.Time},
-	{Name: "outputs.state", Type: listing.Enum, Values: []string{"pending", "failedGetQuestions", "asked", "scoring", "passed", "failed", "expired"}, Searched: true},
+	{Name: "outputs.state", Type: listing.Enum, Values: quizMachine.StateNames(), Searched: true},
 	{Name: "updatedAt", Type: listing.Time, Hidden: true},
 	{Name: "createdBy", Type: listing.ID, Hidden: true},
 	{Name: "contactId", Type: listing.ID, Hidden: true},
@@ -236,27 +260,20 @@ type Quizmaster interface {
 // Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity and IdempotencyKeyReused.
 func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Quiz], error) {
 	const operation = "createQuiz"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Quiz]{}, err
-	}
-	if err := in.checked(s.now()); err != nil {
-		return Outcome[Quiz]{}, err
-	}
-	c := s.callOf(operation, in)
-	if out, done, err := recall(ctx, s, quizzes, a, c); done {
-		return out, err
-	}
-	who, err := s.subject(ctx, in)
+	a, err := s.begin(ctx, operation, in, in.check(s.now())...)
 	if err != nil {
 		return Outcome[Quiz]{}, err
 	}
-	now := s.now()
-	return made(ctx, s, quizzes, c, &Quiz{
-		Meta: Meta{ID: NewID("quiz", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: quizMachine.Start,
-		Inputs: who.identity, CreatedBy: a.ID, ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
-		Person: s.person(who.identity), ExpiresAt: now.Add(s.Settings.QuizTTL),
-	}, &Unit{})
+	return create(ctx, s, quizzes, s.callOf(operation, in), func(ctx context.Context, n *creation) (*Quiz, error) {
+		who, err := s.subject(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return &Quiz{
+			Meta: newMeta("quiz", n.Now), State: quizMachine.Start, Inputs: who.identity, CreatedBy: a.ID, ContactID: who.contactID,
+			Vouches: who.vouches, ContactUserID: who.userID, Person: s.person(who.identity), ExpiresAt: n.Now.Add(s.Settings.QuizTTL),
+		}, nil
+	})
 }
 
 // CreateQuizQuestionsInput names a quiz.
@@ -271,39 +288,36 @@ type CreateQuizQuestionsInput struct {
 // person were asked and not passed), QuizQuestionsUnavailable, ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestionsInput) (Outcome[Quiz], []QuizQuestion, error) {
 	const operation = "createQuizQuestions"
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Quiz]{}, nil, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[Quiz]{}, nil, err
 	}
 	var questions []QuizQuestion
 	var none *problem.Problem
-	asked := false
+	requested := false
 	out, err := apply(ctx, s, quizzes, call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}, QuizAsk,
 		func(ctx context.Context, ch *change[Quiz]) (QuizState, error) {
 			q := ch.Record
-			turn, err := s.quizzesLeft(ctx, q)
+			counter, err := s.quizzesLeft(ctx, q)
 			if err != nil {
 				return "", err
 			}
-			if !asked { // once, however often the race is lost
-				switch made, err := s.Quizmaster.Questions(ctx, q); {
+			if !requested { // once, however often the race is lost
+				switch asked, err := s.Quizmaster.Questions(ctx, q); {
 				case problem.Has(err, problem.QuizQuestionsUnavailable):
 					none = problem.Of(err)
 				case err != nil:
 					return "", unavailable(err)
 				default:
-					questions = made
+					questions = asked
 				}
-				asked = true
+				requested = true
 			}
 			if none != nil {
-				ch.tell(none)
+				ch.refuseAfterCommit(none)
 				return QuizFailedGetQuestions, nil
 			}
 			q.Questions, q.QuestionCount, q.AskedAt = questions, len(questions), &ch.Now
-			ch.Counters = append(ch.Counters, turn)
+			ch.Counters = append(ch.Counters, counter)
 			return QuizAsked, nil
 		})
 	if err != nil || out.Record == nil || out.Record.State != QuizAsked {
@@ -321,7 +335,7 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 		return turn, err
 	}
 	page, err := s.Store.Quizzes().List(ctx, listing.Query{
-		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.counted()),
+		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.countsAgainstLimit()),
 		Order: []listing.Order{{Field: "askedAt", Desc: true}}, Limit: limit.Limit,
 	})
 	if err != nil {
@@ -342,6 +356,31 @@ func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 	until := asked[limit.Limit-1].AskedAt.Add(limit.Per)
 	return problem.New(problem.TooManyRequests).
 		Because("Too many quizzes of this person were not passed.").With("limit", limit.Limit).Until(until)
+}
+
+// quizzesAsked are the quizzes that count against the limit of their person, newest first, by the person.
+func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[string][]*Quiz, error) {
+	out := map[string][]*Quiz{}
+	if s.Settings.QuizLimit.Limit <= 0 {
+		return out, nil
+	}
+	all, err := listAll(ctx, s.Store.Quizzes(), listing.All(listing.OneWord("person", persons...), s.countsAgainstLimit()))
+	for _, p := range persons {
+		out[p] = nil
+	}
+	for _, q := range all {
+		p := PersonWord(q.Person)
+		out[p] = append(out[p], q)
+	}
+	for _, asked := range out {
+		slices.SortFunc(asked, func(a, b *Quiz) int { return b.AskedAt.Compare(*a.AskedAt) })
+	}
+	return out, err
+}
+
+// countsAgainstLimit selects the quizzes that count against the limit: asked not long ago, and not passed.
+func (s *Service) countsAgainstLimit() listing.Predicate {
+	return listing.All(listing.Is(listing.GT, "askedAt", s.now().Add(-s.Settings.QuizLimit.Per)), listing.Ne("outputs.state", string(QuizPassed)))
 }
 
 const (
@@ -365,10 +404,7 @@ type ScoreQuizInput struct {
 // IdempotencyKeyReused.
 func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Quiz], error) {
 	const operation = "scoreQuiz"
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Quiz]{}, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[Quiz]{}, err
 	}
 	c := call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}
@@ -449,7 +485,7 @@ func fitting(questions []QuizQuestion, answers []QuizAnswer) *problem.Problem {
 // resolving is the life as the provider's answer sees it.
 var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 	l := *quizzes
-	l.rolesOf = func(context.Context, *Service, Actor, *Quiz) ([]Role, bool, error) {
+	l.rolesOf = func(context.Context, *Service, *Prefetched, Actor, *Quiz) ([]Role, bool, error) {
 		return list(RoleProvider), true, nil
 	}
 	return &l
@@ -526,27 +562,6 @@ func (s *Service) Quizzes(ctx context.Context, q listing.Query) (listing.Page[Qu
 	}
 	q.Where = settledStatesOf("outputs.state", listing.All(mine, q.Where), s.now(), quizLapse)
 	page, err := s.Store.Quizzes().List(ctx, q)
-	for i := range page.Items {
-		page.Items[i] = settle(s, quizzes, page.Items[i]).record
-	}
+	settleAll(s, quizzes, page.Items)
 	return page, err
-}
-
-// QuizActions says what the caller may do with the quiz now, and why not else.
-func (s *Service) QuizActions(ctx context.Context, q *Quiz) ([]Action, error) {
-	return actions(ctx, s, quizzes, q, func(on QuizTransition, q *Quiz) *problem.Problem {
-		if on != QuizAsk {
-			return nil
-		}
-		person := PersonWord(q.Person)
-		asked, known := aheadFrom(ctx).asked[person]
-		if !known {
-			all, err := s.quizzesAsked(ctx, person)
-			if err != nil {
-				return problem.Of(err)
-			}
-			asked = all[person]
-		}
-		return s.tooMany(asked)
-	})
 }

@@ -38,6 +38,9 @@ type FraudRiskCategory struct {
 // Head gives the part that all records share.
 func (r *FraudRiskReport) Head() *Meta { return &r.Meta }
 
+// KindFraudRiskReport is the kind.
+const KindFraudRiskReport Kind = "fraudRiskReport"
+
 // Kind names the machine.
 func (*FraudRiskReport) Kind() Kind { return KindFraudRiskReport }
 
@@ -72,11 +75,12 @@ var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransi
 	shelf: func(s Store) Shelf[FraudRiskReport] { return s.FraudRiskReports() },
 	head:  func(r *FraudRiskReport) *Meta { return &r.Meta },
 	state: func(r *FraudRiskReport) *FraudRiskReportState { return &r.State },
-	rolesOf: func(ctx context.Context, s *Service, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
-		return standToPerson(ctx, s, a, r.CreatedBy, r.ContactID)
+	rolesOf: func(ctx context.Context, s *Service, pre *Prefetched, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
+		return personRoles(ctx, s, pre, a, r.CreatedBy, r.ContactID)
 	},
 	dummy:    func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
 	due:      never[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition],
+	prefetch: func(need *needs, r *FraudRiskReport) { need.personal(r.CreatedBy, r.ContactID) },
 	concerns: func(r *FraudRiskReport) []string { return concerned(r.CreatedBy, r.ContactUserID) },
 	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
 }
@@ -87,7 +91,7 @@ var FraudRiskReportSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "type", Type: listing.Enum, Values: verificationTypes},
 	{Name: "createdAt", Type: listing.Time},
 	{Name: "expiresAt", Type: listing.Time},
-	{Name: "outputs.state", Type: listing.Enum, Values: []string{"passed", "passedWithRiskFactors", "failed"}},
+	{Name: "outputs.state", Type: listing.Enum, Values: reportMachine.StateNames()},
 	{Name: "outputs.fraudRiskCategories.type", Type: listing.Enum, Values: categoryWords(), Many: true, Searched: true},
 	{Name: "descriptions", Type: listing.Text, Many: true, Searched: true, Hidden: true},
 	{Name: "createdBy", Type: listing.ID, Hidden: true},
@@ -167,15 +171,15 @@ type subject struct {
 	userID    *string
 }
 
-// checked is what can be said of the input by itself (Identity, inputs).
-func (in SubjectInput) checked(now time.Time) error {
-	more := in.check(now)
+// check adds what the tags cannot express (Identity, inputs).
+func (in SubjectInput) check(now time.Time) []*problem.Problem {
+	more := in.Identity.check(now)
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
 			more = append(more, problem.New(problem.InvalidInput).Because("%s is required if no contact is named.", name).At(name))
 		}
 	}
-	return validated(in, more...)
+	return more
 }
 
 // subject finds the person (Identity, inputs).
@@ -189,7 +193,7 @@ func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error
 		return nil, err
 	}
 	out := &subject{identity: contact.Of.With(in.Identity), contactID: &contact.ID, userID: contact.UserID}
-	out.vouches = out.identity.Same(contact.Of)
+	out.vouches = out.identity.Equal(contact.Of)
 	if missing := out.identity.Missing(); len(missing) > 0 {
 		return nil, problem.New(problem.IncompleteIdentity).
 			Because("The contact lacks required fields: %s.", strings.Join(missing, ", ")).With("missing", missing)
@@ -201,44 +205,49 @@ func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error
 // Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity, ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskReportInput) (Outcome[FraudRiskReport], error) {
 	const operation = "createFraudRiskReport"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[FraudRiskReport]{}, err
-	}
-	c := s.callOf(operation, in)
-	if err := in.checked(s.now()); err != nil {
-		return Outcome[FraudRiskReport]{}, err
-	}
-	if out, done, err := recall(ctx, s, reports, a, c); done {
-		return out, err
-	}
-	who, err := s.subject(ctx, in)
+	a, err := s.begin(ctx, operation, in, in.check(s.now())...)
 	if err != nil {
 		return Outcome[FraudRiskReport]{}, err
 	}
-	found, err := s.Screening.Screen(ctx, who.identity)
-	if err != nil {
-		return Outcome[FraudRiskReport]{}, unavailable(err)
-	}
-	now := s.now()
-	r := &FraudRiskReport{
-		Meta: Meta{ID: NewID("frr", now), Version: 1, CreatedAt: now, UpdatedAt: now}, State: ReportPassed,
-		Inputs: who.identity, Categories: []FraudRiskCategory{}, CreatedBy: a.ID, ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
-	}
-	for _, f := range found.Findings {
-		var evidence []string
-		for _, e := range f.Evidence {
-			evidence = append(evidence, e.String())
+	var r *FraudRiskReport
+	return create(ctx, s, reports, s.callOf(operation, in), func(ctx context.Context, _ *creation) (*FraudRiskReport, error) {
+		if r != nil { // the person is screened once, however often the race is lost
+			return r, nil
 		}
-		r.Categories = append(r.Categories, FraudRiskCategory{Type: f.Category, Description: f.Description, Evidence: strings.Join(evidence, "; ")})
-	}
+		who, err := s.subject(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		result, err := s.Screening.Screen(ctx, who.identity)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		categories := []FraudRiskCategory{}
+		for _, f := range result.Findings {
+			var evidence []string
+			for _, e := range f.Evidence {
+				evidence = append(evidence, e.String())
+			}
+			categories = append(categories, FraudRiskCategory{Type: f.Category, Description: f.Description, Evidence: strings.Join(evidence, "; ")})
+		}
+		now := s.now() // after the provider has answered
+		r = &FraudRiskReport{
+			Meta: newMeta("frr", now), State: reportState(result, categories), Inputs: who.identity, Categories: categories, CreatedBy: a.ID,
+			ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
+		}
+		return r, nil
+	})
+}
+
+// reportState is where a report begins, and stays.
+func reportState(result risk.Assessment, categories []FraudRiskCategory) FraudRiskReportState {
 	switch {
-	case !found.Found:
-		r.State = ReportFailed
-	case len(r.Categories) > 0:
-		r.State = ReportPassedWithRiskFactors
+	case !result.Found:
+		return ReportFailed
+	case len(categories) > 0:
+		return ReportPassedWithRiskFactors
 	}
-	return made(ctx, s, reports, c, r, &Unit{})
+	return ReportPassed
 }
 
 // callOf is the call of an input. A contact is the same one whether it is named by its id or by its address, so that
@@ -280,9 +289,4 @@ func (s *Service) FraudRiskReports(ctx context.Context, q listing.Query) (listin
 	}
 	q.Where = listing.All(mine, q.Where)
 	return s.Store.FraudRiskReports().List(ctx, q)
-}
-
-// FraudRiskReportActions is empty: a report is never changed.
-func (s *Service) FraudRiskReportActions(ctx context.Context, r *FraudRiskReport) ([]Action, error) {
-	return actions(ctx, s, reports, r, func(FraudRiskReportTransition, *FraudRiskReport) *problem.Problem { return nil })
 }

@@ -41,6 +41,9 @@ type Session struct {
 // Head gives the part that all records share.
 func (s *Session) Head() *Meta { return &s.Meta }
 
+// KindSession is the kind.
+const KindSession Kind = "session"
+
 // Kind names the machine.
 func (*Session) Kind() Kind { return KindSession }
 
@@ -132,7 +135,7 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 	shelf:   func(s Store) Shelf[Session] { return s.Sessions() },
 	head:    func(r *Session) *Meta { return &r.Meta },
 	state:   func(r *Session) *SessionState { return &r.State },
-	rolesOf: standToSession,
+	rolesOf: sessionRoles,
 	dummy:   func() *Session { return &Session{} },
 	due: func(r *Session) (SessionTransition, SessionState, time.Time, bool) {
 		switch {
@@ -145,7 +148,7 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 	},
 	settled: func(r *Session, to SessionState, at time.Time) {
 		if to == SessionExpired {
-			r.over(at, "", "maximum lifetime")
+			r.recordEnd(at, "", "maximum lifetime")
 		}
 	},
 	update:   updateSession,
@@ -160,8 +163,8 @@ func updateSession(r *Session, w Written) {
 	}
 }
 
-// over notes how a session ended. What ended it first stays: a removal of what is over is no second end.
-func (s *Session) over(at time.Time, by, reason string) {
+// recordEnd sets how a session ended. What ended it first stays: a removal of what is over is no second end.
+func (s *Session) recordEnd(at time.Time, by, reason string) {
 	if s.EndedAt != nil {
 		return
 	}
@@ -174,15 +177,9 @@ func (s *Session) over(at time.Time, by, reason string) {
 	}
 }
 
-// standToSession: a session is its user's, and its client's where the client token speaks for it.
-func standToSession(_ context.Context, _ *Service, a Actor, r *Session) ([]Role, bool, error) {
-	var roles []Role
-	switch {
-	case a.Admin():
-		roles = append(roles, RoleAdmin)
-	case a.SeesAll():
-		roles = append(roles, RoleAuditor)
-	}
+// sessionRoles: a session is its user's, and its client's where the client token speaks for it.
+func sessionRoles(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *Session) ([]Role, bool, error) {
+	roles := a.staffRoles()
 	if a.Known() && a.ID == r.UserID {
 		roles = append(roles, RoleOwner)
 	}
@@ -221,89 +218,58 @@ type CreateSessionInput struct {
 // Refuses with AccessDenied, InvalidInput, SessionHandleTaken and IdempotencyKeyReused.
 func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Outcome[Session], error) {
 	const operation = "createSession"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Session]{}, err
 	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
-		return Outcome[Session]{}, err
-	}
-	replace := "-"
-	if in.Replace != nil && *in.Replace {
-		replace = "+"
+	replace := in.Replace != nil && *in.Replace
+	replaces := "-"
+	if replace {
+		replaces = "+"
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append([]string{
-		in.UserID, optional(in.ClientID), optional(in.Handle), optional(in.UserAgent), optional(in.IPAddress), replace,
+		in.UserID, optional(in.ClientID), optional(in.Handle), optional(in.UserAgent), optional(in.IPAddress), replaces,
 	}, in.Tasks...)}
-	for range tries {
-		if out, done, err := recall(ctx, s, sessions, a, c); done {
-			return out, err
-		}
-		now := s.now()
+	return create(ctx, s, sessions, c, func(ctx context.Context, n *creation) (*Session, error) {
 		r := &Session{
-			Meta:  Meta{ID: NewID("sess", now), Version: 1, CreatedAt: now, UpdatedAt: now},
-			State: SessionActive, UserID: in.UserID, ClientID: in.ClientID, Tasks: slices.Clone(in.Tasks),
-			LastActiveAt: now, ExpireAt: now.Add(s.Settings.SessionMaxLifetime), IPAddress: in.IPAddress, UserAgent: in.UserAgent,
+			Meta: newMeta("sess", n.Now), State: taskState(in.Tasks), UserID: in.UserID, ClientID: in.ClientID, Tasks: slices.Clone(in.Tasks),
+			LastActiveAt: n.Now, ExpireAt: n.Now.Add(s.Settings.SessionMaxLifetime), IPAddress: in.IPAddress, UserAgent: in.UserAgent,
 		}
-		r.AbandonAt = s.idleUntil(now, r.ExpireAt)
-		if len(r.Tasks) > 0 {
-			r.State = SessionPending
-		}
+		r.AbandonAt = s.idleUntil(n.Now, r.ExpireAt)
 		if in.Handle != nil {
 			r.HandleHash = s.handleHash(*in.Handle)
-			if _, err := s.Store.SessionByHandle(ctx, r.HandleHash); err == nil {
-				out, again, err := s.handleTaken(ctx, a, c)
-				if again {
-					continue
-				}
-				return out, err
-			} else if !errors.Is(err, ErrMissing) {
-				return Outcome[Session]{}, err
+			switch _, err := s.Store.SessionByHandle(ctx, r.HandleHash); {
+			case err == nil:
+				return nil, n.keep(problem.New(problem.SessionHandleTaken).At("handle"))
+			case !errors.Is(err, ErrMissing):
+				return nil, err
 			}
 		}
-		unit := &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.memory(a, c, r.ID, nil, now)}
-		if replace == "+" && in.ClientID != nil {
-			if err := s.replaced(ctx, unit, a, r); err != nil {
-				return Outcome[Session]{}, err
+		if in.ClientID == nil {
+			return r, nil
+		}
+		login := Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: n.Now}
+		if replace {
+			login.SoleOf = in.UserID // of concurrent logins the last one stays
+			if err := s.replaceSessions(ctx, n.Unit, a, r); err != nil {
+				return nil, err
 			}
 		}
-		event := s.event(KindSession, &r.Meta, operation, "", string(r.State), now, sessions.concerns(r))
-		event.ActorID = a.ID
-		unit.Events = append(unit.Events, event)
-		if in.ClientID != nil {
-			there := Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: now}
-			if replace == "+" {
-				there.SoleOf = in.UserID // of logins at the same time the last one stays
-			}
-			unit.Seen = append(unit.Seen, there)
-		}
-		switch err := s.commit(ctx, unit); {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
-			return Outcome[Session]{}, err
-		}
-		return Outcome[Session]{Record: r}, nil
-	}
-	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The sessions of this client are changing too often.")
+		n.Seen = append(n.Seen, login)
+		return r, nil
+	})
 }
 
-// handleTaken is the answer to a call whose handle a session has: a replay, where it was a call with the same
-// idempotency key that took it meanwhile. again is true where another call with this key was remembered just now.
-func (s *Service) handleTaken(ctx context.Context, a Actor, c call) (out Outcome[Session], again bool, err error) {
-	if out, done, err := recall(ctx, s, sessions, a, c); done {
-		return out, false, err
+// taskState is the state of a session that is signed in.
+func taskState(tasks []string) SessionState {
+	if len(tasks) > 0 {
+		return SessionPending
 	}
-	refusal := problem.New(problem.SessionHandleTaken).At("handle")
-	again, err = s.remember(ctx, a, c, "", refusal)
-	if err != nil || again {
-		return Outcome[Session]{}, again && err == nil, err
-	}
-	return Outcome[Session]{}, false, refusal
+	return SessionActive
 }
 
-// replaced adds to the unit the end of the user's other sessions on the same client.
-func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session) error {
+// replaceSessions adds to the unit the end of the user's other sessions on the same client.
+func (s *Service) replaceSessions(ctx context.Context, unit *Unit, a Actor, by *Session) error {
 	others, err := s.everySession(ctx, listing.All(
 		listing.Eq("userId", by.UserID), listing.Eq("clientId", *by.ClientID),
 		listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned),
@@ -313,18 +279,14 @@ func (s *Service) replaced(ctx context.Context, unit *Unit, a Actor, by *Session
 	}
 	for _, r := range others {
 		read := settle(s, sessions, r)
-		if row := sessionMachine.Row(SessionReplace); !row.Has(read.record.State) {
+		if !sessionMachine.Row(SessionReplace).Has(read.record.State) {
 			continue
 		}
-		from := read.record.State
-		read.record.State = SessionReplaced
-		read.record.Version++
-		read.record.UpdatedAt = by.CreatedAt
-		read.record.over(by.CreatedAt, a.ID, "replaced by a new session")
-		event := s.event(KindSession, &read.record.Meta, sessionMachine.OperationName(SessionReplace), string(from), string(SessionReplaced), by.CreatedAt, sessions.concerns(read.record))
-		event.ActorID = a.ID
-		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
-		unit.Events = append(append(unit.Events, read.events...), event)
+		read.record.recordEnd(by.CreatedAt, a.ID, "replaced by a new session")
+		err := join(s, sessions, unit, read, movement[SessionState, SessionTransition]{on: SessionReplace, to: SessionReplaced, at: by.CreatedAt, by: a.ID})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -356,14 +318,11 @@ type SessionInput struct {
 	Guard
 }
 
-// step is apply for a transition of a session, with what comes before.
-func (s *Service) step(ctx context.Context, operation string, in SessionInput, on SessionTransition, parts []string,
-	effect func(*change[Session]) (SessionState, error),
+// transitSession is begin and apply, with the id out of the reference. input is what the caller gave.
+func (s *Service) transitSession(ctx context.Context, operation string, input any, in SessionInput, on SessionTransition, parts []string,
+	effect func(context.Context, *change[Session]) (SessionState, error),
 ) (Outcome[Session], error) {
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Session]{}, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	if _, err := s.begin(ctx, operation, input); err != nil {
 		return Outcome[Session]{}, err
 	}
 	id, err := s.sessionID(ctx, in.SessionID)
@@ -371,21 +330,19 @@ func (s *Service) step(ctx context.Context, operation string, in SessionInput, o
 		return Outcome[Session]{}, err
 	}
 	c := call{operation: operation, id: id, guard: in.Guard, parts: append(parts, optional(in.Reason))}
-	return apply(ctx, s, sessions, c, on, func(_ context.Context, ch *change[Session]) (SessionState, error) {
-		if in.Reason != nil {
-			ch.Reason = *in.Reason
-		}
-		return effect(ch)
+	return apply(ctx, s, sessions, c, on, func(ctx context.Context, ch *change[Session]) (SessionState, error) {
+		ch.Reason = orEmpty(in.Reason)
+		return effect(ctx, ch)
 	})
 }
 
 // finish is the effect of a transition that ends a session.
-func finish(to SessionState) func(*change[Session]) (SessionState, error) {
-	return func(ch *change[Session]) (SessionState, error) {
+func finish(to SessionState) func(context.Context, *change[Session]) (SessionState, error) {
+	return func(_ context.Context, ch *change[Session]) (SessionState, error) {
 		if ch.Actor.ClientKey != "" { // the browser or device acts for its user
 			ch.Actor.ID = ch.Record.UserID
 		}
-		ch.Record.over(ch.Now, ch.Actor.ID, ch.Reason)
+		ch.Record.recordEnd(ch.Now, ch.Actor.ID, ch.Reason)
 		if ch.Record.ClientID != nil {
 			ch.Seen = append(ch.Seen, Sighting{ClientID: *ch.Record.ClientID, SessionID: ch.Record.ID, At: ch.Now, Gone: true})
 		}
@@ -396,20 +353,20 @@ func finish(to SessionState) func(*change[Session]) (SessionState, error) {
 // EndSession signs out of a session; its client still lists it.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive and IdempotencyKeyReused.
 func (s *Service) EndSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
-	return s.step(ctx, "endSession", in, SessionEnd, nil, finish(SessionEnded))
+	return s.transitSession(ctx, "endSession", in, in, SessionEnd, nil, finish(SessionEnded))
 }
 
 // RemoveSession signs out of a session and takes it off its client.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive (removed already) and IdempotencyKeyReused.
 func (s *Service) RemoveSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
-	return s.step(ctx, "removeSession", in, SessionRemove, nil, finish(SessionRemoved))
+	return s.transitSession(ctx, "removeSession", in, in, SessionRemove, nil, finish(SessionRemoved))
 }
 
 // TerminateSession ends a session for the institution. One that is over already stays as it is, and that is no
 // problem: the caller's wish is fulfilled.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
-	out, err := s.step(ctx, "terminateSession", in, SessionTerminate, nil, finish(SessionRevoked))
+	out, err := s.transitSession(ctx, "terminateSession", in, in, SessionTerminate, nil, finish(SessionRevoked))
 	if problem.Has(err, problem.SessionTerminated) {
 		return out, nil
 	}
@@ -420,14 +377,11 @@ func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcom
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionTerminated, SessionLifetimeExceeded and
 // IdempotencyKeyReused.
 func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
-	return s.step(ctx, "resumeSession", in, SessionResume, nil, func(ch *change[Session]) (SessionState, error) {
+	return s.transitSession(ctx, "resumeSession", in, in, SessionResume, nil, func(_ context.Context, ch *change[Session]) (SessionState, error) {
 		r := ch.Record
 		r.LastActiveAt = later(r.LastActiveAt, ch.Now)
 		r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the idle time may have been longer then
-		if len(r.Tasks) > 0 {
-			return SessionPending, nil
-		}
-		return SessionActive, nil
+		return taskState(r.Tasks), nil
 	})
 }
 
@@ -442,19 +396,13 @@ type CompleteSessionTaskInput struct {
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, InvalidInput (no such task is open), SessionNotLive and
 // IdempotencyKeyReused.
 func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTaskInput) (Outcome[Session], error) {
-	if err := problem.Note(ctx, validated(in)); err != nil && s.Permit(ctx, "completeSessionTask") == nil {
-		return Outcome[Session]{}, err
-	}
-	return s.step(ctx, "completeSessionTask", SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, list(in.Task),
-		func(ch *change[Session]) (SessionState, error) {
+	return s.transitSession(ctx, "completeSessionTask", in, SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, list(in.Task),
+		func(_ context.Context, ch *change[Session]) (SessionState, error) {
 			at := slices.Index(ch.Record.Tasks, in.Task)
 			if at < 0 {
 				return "", problem.New(problem.InvalidInput).Because("The session has no such open task.").At("task")
 			}
 			ch.Record.Tasks = slices.Delete(slices.Clone(ch.Record.Tasks), at, at+1)
-			if len(ch.Record.Tasks) > 0 {
-				return SessionPending, nil
-			}
-			return SessionActive, nil
+			return taskState(ch.Record.Tasks), nil
 		})
 }

@@ -63,10 +63,7 @@ type activity struct {
 // read, for the refusal.
 func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
 	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, of.operation); err != nil {
-		return Outcome[Session]{}, err
-	}
-	if err := problem.Note(ctx, validated(of.input)); err != nil {
+	if _, err := s.begin(ctx, of.operation, of.input); err != nil {
 		return Outcome[Session]{}, err
 	}
 	id, err := s.sessionID(ctx, of.reference)
@@ -90,7 +87,7 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		if ended != nil {
 			out.Record, out.ID, on = ended.record, ended.record.ID, []Change{ended.unchanged()}
 		}
-		if refusal := problem.Of(err); remembered(refusal) {
+		if refusal := problem.Of(err); repeatable(refusal) {
 			taken, failed := s.remember(ctx, a, c, id, refusal, on...)
 			switch {
 			case errors.Is(failed, ErrStale):
@@ -107,7 +104,7 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		}
 		return out, err
 	}
-	return Outcome[Session]{}, problem.New(problem.ServiceUnavailable).Because("The session is changing too often.")
+	return Outcome[Session]{}, tooManyRaces()
 }
 
 // touch is one try of an activity. ended is the session where the refusal is that it is not live. No session and no
@@ -123,7 +120,7 @@ func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, e
 		now := s.now()
 		t := Touch{
 			SessionID: c.id, Guard: touchGuard(a), At: now, Idle: s.Settings.SessionIdleTimeout, Foremost: of.foremost,
-			IdempotencyRecord: s.memory(a, c, c.id, nil, now),
+			IdempotencyRecord: s.idempotencyRecord(a, c, c.id, nil, now),
 		}
 		if of.foremost { // a token for another organization leaves the session's own
 			t.Organization = of.organization
@@ -133,7 +130,7 @@ func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, e
 			return r, nil, err
 		}
 	}
-	read, err := shown(ctx, s, sessions, c.id)
+	read, err := findVisible(ctx, s, sessions, c.id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,7 +154,7 @@ func touchGuard(a Actor) TouchGuard {
 
 // mayUse: activity is the owner's, or an administrator's. Who may not even see the session hears that there is none.
 func (s *Service) mayUse(ctx context.Context, a Actor, r *Session) error {
-	roles, visible, err := standToSession(ctx, s, a, r)
+	roles, visible, err := sessionRoles(ctx, s, nil, a, r)
 	switch {
 	case err != nil:
 		return err
@@ -188,5 +185,10 @@ func (s *Service) mayActFor(ctx context.Context, id, organization string) error 
 // notLive says that a session takes no activity, and how it stands.
 func notLive(d *problem.Definition, r *Session) *problem.Problem {
 	return problem.New(d).With("currentState", string(r.State)).
-		With("allowedStates", []string{string(SessionActive), string(SessionPending)})
+		With("allowedStates", liveStates())
+}
+
+// liveStates are the states of a session that is signed in.
+func liveStates() []string {
+	return slices.DeleteFunc(sessionMachine.StateNames(), func(state string) bool { return !SessionState(state).Live() })
 }

@@ -28,11 +28,8 @@ type EndOtherSessionsInput struct {
 // Refuses with NoSuchSession, InvalidInput (no session is named) and IdempotencyKeyReused.
 func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput) (Outcome[Session], []*Session, error) {
 	const operation = "endOtherSessions"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Session]{}, nil, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Session]{}, nil, err
 	}
 	reference := a.SessionID
@@ -59,10 +56,10 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		if err != nil {
 			return Outcome[Session]{}, nil, err
 		}
-		if roles, _, _ := standToSession(ctx, s, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
+		if roles, _, _ := sessionRoles(ctx, s, nil, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
 			return Outcome[Session]{}, nil, problem.New(problem.AccessDenied)
 		}
-		unit := &Unit{IdempotencyRecord: s.memory(a, c, kept.ID, nil, s.now())}
+		unit := &Unit{IdempotencyRecord: s.idempotencyRecord(a, c, kept.ID, nil, s.now())}
 		ended, err := s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
 		if err != nil {
 			return Outcome[Session]{}, nil, err
@@ -84,9 +81,9 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		for _, r := range ended {
 			updateSession(r, written)
 		}
-		return Outcome[Session]{Record: kept}, ended, nil
+		return Outcome[Session]{Record: kept, ID: kept.ID}, ended, nil
 	}
-	return Outcome[Session]{}, nil, problem.New(problem.ServiceUnavailable).Because("The sessions are changing too often.")
+	return Outcome[Session]{}, nil, tooManyRaces()
 }
 
 // endedIDs is the attribute of a memory that holds what EndOtherSessions ended.
@@ -106,9 +103,7 @@ func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session,
 		}
 	}
 	ended, err := s.Store.Sessions().GetMany(ctx, ids)
-	for _, r := range ended {
-		settle(s, sessions, r)
-	}
+	settleAll(s, sessions, ended)
 	slices.SortFunc(ended, func(x, y *Session) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
 	return ended, err
 }
@@ -126,22 +121,17 @@ func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reas
 		if !read.record.State.Live() {
 			continue
 		}
-		ch := &change[Session]{Unit: unit, Record: read.record, Actor: a, Now: now}
-		if reason != nil {
-			ch.Reason = *reason
-		}
-		from := read.record.State
-		to, err := finish(SessionEnded)(ch)
+		ch := &change[Session]{Unit: unit, Record: read.record, Actor: a, Now: now, Reason: orEmpty(reason)}
+		to, err := finish(SessionEnded)(ctx, ch)
 		if err != nil {
 			return nil, err
 		}
-		read.record.State = to
-		read.record.Version++
-		read.record.UpdatedAt = now
-		event := s.event(KindSession, &read.record.Meta, operation, string(from), string(to), now, sessions.concerns(read.record))
-		event.ActorID, event.Reason = ch.Actor.ID, ch.Reason
-		unit.Changes = append(unit.Changes, Change{Record: read.record, Was: read.was})
-		unit.Events = append(unit.Events, event)
+		err = join(s, sessions, unit, read, movement[SessionState, SessionTransition]{
+			on: SessionEnd, to: to, at: now, by: ch.Actor.ID, reason: ch.Reason, name: operation,
+		})
+		if err != nil {
+			return nil, err
+		}
 		ended = append(ended, read.record)
 	}
 	return ended, nil

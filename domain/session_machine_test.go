@@ -87,7 +87,7 @@ func TestEveryTransitionOfSessions(t *testing.T) {
 				want := expectedOfSession(row, state, c.roles, c.client)
 				name := fmt.Sprintf("%s in %s by %s", row.Operation, s.Name, c.name)
 				if shown, err := k.Session(c.ctx, r.ID); err == nil {
-					actions, err := k.SessionActions(c.ctx, shown)
+					actions, err := k.Actions(c.ctx, shown, nil)
 					if err != nil {
 						t.Fatal(err)
 					}

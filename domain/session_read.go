@@ -13,7 +13,7 @@ import (
 // SessionSchema is what a list of sessions can be selected and ordered by.
 var SessionSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
-	{Name: "state", Type: listing.Enum, Values: []string{"active", "pending", "abandoned", "expired", "ended", "removed", "revoked", "replaced"}},
+	{Name: "state", Type: listing.Enum, Values: sessionMachine.StateNames()},
 	{Name: "userId", Type: listing.ID},
 	{Name: "clientId", Type: listing.ID},
 	{Name: "createdAt", Type: listing.Time},
@@ -86,9 +86,7 @@ func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[S
 	}
 	q.Where = settledStates(listing.All(seenSessions(ActorFrom(ctx)), q.Where), s.now(), sessionLapse)
 	page, err := s.Store.Sessions().List(ctx, q)
-	for i := range page.Items {
-		page.Items[i] = settle(s, sessions, page.Items[i]).record
-	}
+	settleAll(s, sessions, page.Items)
 	return page, err
 }
 
@@ -102,11 +100,6 @@ func seenSessions(a Actor) listing.Predicate {
 	default:
 		return listing.Eq("userId", a.ID)
 	}
-}
-
-// SessionActions says what the caller may do with the session now, and why not else.
-func (s *Service) SessionActions(ctx context.Context, r *Session) ([]Action, error) {
-	return actions(ctx, s, sessions, r, func(SessionTransition, *Session) *problem.Problem { return nil })
 }
 
 // SessionOver reports whether a token's claim sid names a session that is over, by its id or its foreign handle. One
@@ -128,7 +121,7 @@ func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
 func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
 	client, err := s.Store.Client(ctx, id)
 	if err != nil {
-		return nil, nil, found(err, problem.NoSuchClient)
+		return nil, nil, missingAs(err, problem.NoSuchClient)
 	}
 	page, err := s.Store.Sessions().List(ctx, listing.Query{
 		Limit: clientShows, Order: []listing.Order{{Field: "createdAt", Desc: true}, {Field: "_id", Desc: true}},

@@ -134,7 +134,7 @@ func (s *Service) DeleteJwtTemplate(ctx context.Context, in DeleteJwtTemplateInp
 	if !templateName(in.Name) {
 		return problem.New(problem.NoSuchTemplate)
 	}
-	return found(s.Store.DeleteJwtTemplate(ctx, in.Name), problem.NoSuchTemplate)
+	return missingAs(s.Store.DeleteJwtTemplate(ctx, in.Name), problem.NoSuchTemplate)
 }
 
 // JwtTemplates lists the templates by name.

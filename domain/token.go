@@ -83,7 +83,7 @@ func (s *Service) sessionJWT(ctx context.Context, r *Session, in CreateSessionTo
 	}
 	t, err := s.Store.JwtTemplate(ctx, *in.Template)
 	if err != nil {
-		return "", found(err, problem.NoSuchTemplate)
+		return "", missingAs(err, problem.NoSuchTemplate)
 	}
 	claims, err := s.templateClaims(ctx, t, r, in.Origin)
 	if err != nil {
@@ -170,11 +170,8 @@ type CreateClientTokenInput struct {
 // Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
 func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInput) (Outcome[Client], string, error) {
 	const operation = "createClientToken"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[Client]{}, "", err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	a, err := s.begin(ctx, operation, in)
+	if err != nil {
 		return Outcome[Client]{}, "", err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.ClientID))}
@@ -186,7 +183,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 				return Outcome[Client]{Replayed: true}, "", problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
 			case err == nil:
 				client, jwt, err := s.clientJWT(ctx, m.SubjectID)
-				return Outcome[Client]{Record: client, Replayed: true}, jwt, err
+				return Outcome[Client]{Record: client, ID: m.SubjectID, Replayed: true}, jwt, err
 			case !errors.Is(err, ErrMissing):
 				return Outcome[Client]{}, "", err
 			}
@@ -196,7 +193,7 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 		if in.ClientID != nil {
 			id = *in.ClientID
 		}
-		err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.memory(a, c, id, nil, now)})
+		err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.idempotencyRecord(a, c, id, nil, now)})
 		if errors.Is(err, ErrRemembered) {
 			continue
 		}
@@ -204,9 +201,9 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 			return Outcome[Client]{}, "", err
 		}
 		client, jwt, err := s.clientJWT(ctx, id)
-		return Outcome[Client]{Record: client}, jwt, err
+		return Outcome[Client]{Record: client, ID: id}, jwt, err
 	}
-	return Outcome[Client]{}, "", problem.New(problem.ServiceUnavailable)
+	return Outcome[Client]{}, "", tooManyRaces()
 }
 
 // IssueClientToken is CreateClientToken for the operator at the command line, who needs no permission.
@@ -263,7 +260,7 @@ func plausibleClientID(id string) bool {
 func (s *Service) WithClient(ctx context.Context, token string) (context.Context, error) {
 	id, err := s.clientOf(ctx, token)
 	if err != nil {
-		return ctx, found(err, problem.ClientTokenInvalid)
+		return ctx, missingAs(err, problem.ClientTokenInvalid)
 	}
 	return WithActor(ctx, Actor{ClientKey: id, Address: ActorFrom(ctx).Address}), nil
 }

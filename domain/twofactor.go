@@ -37,6 +37,9 @@ type TwoFactorRequest struct {
 // Head gives the part that all records share.
 func (r *TwoFactorRequest) Head() *Meta { return &r.Meta }
 
+// KindTwoFactorRequest is the kind.
+const KindTwoFactorRequest Kind = "twoFactorRequest"
+
 // Kind names the machine.
 func (*TwoFactorRequest) Kind() Kind { return KindTwoFactorRequest }
 
@@ -91,8 +94,8 @@ var twoFactorRequests = &life[TwoFactorRequest, TwoFactorRequestState, TwoFactor
 	shelf: func(s Store) Shelf[TwoFactorRequest] { return s.TwoFactorRequests() },
 	head:  func(r *TwoFactorRequest) *Meta { return &r.Meta },
 	state: func(r *TwoFactorRequest) *TwoFactorRequestState { return &r.State },
-	rolesOf: func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
-		return standToCustomer(a, r.CustomerID)
+	rolesOf: func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+		return customerRoles(a, r.CustomerID)
 	},
 	dummy: func() *TwoFactorRequest { return &TwoFactorRequest{} },
 	due: func(r *TwoFactorRequest) (TwoFactorRequestTransition, TwoFactorRequestState, time.Time, bool) {
@@ -105,7 +108,7 @@ var twoFactorRequests = &life[TwoFactorRequest, TwoFactorRequestState, TwoFactor
 // TwoFactorRequestSchema is what requests can be selected and ordered by.
 var TwoFactorRequestSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
-	{Name: "state", Type: listing.Enum, Values: []string{"pending", "approved", "rejected", "expired"}},
+	{Name: "state", Type: listing.Enum, Values: twoFactorMachine.StateNames()},
 	{Name: "customerId", Type: listing.ID},
 	{Name: "clientId", Type: listing.ID},
 	{Name: "createdAt", Type: listing.Time},
@@ -214,36 +217,17 @@ type OpenTwoFactorRequestInput struct {
 // Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
 func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
 	const operation = "openTwoFactorRequest"
-	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return Outcome[TwoFactorRequest]{}, err
-	}
-	if err := problem.Note(ctx, validated(in)); err != nil {
+	if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(in.CustomerID, in.ClientID, in.Statement)}
-	for range tries {
-		if out, done, err := recall(ctx, s, twoFactorRequests, a, c); done {
-			return out, err
-		}
-		now := s.now()
-		r := &TwoFactorRequest{
-			Meta:  Meta{ID: newUUID(now), Version: 1, CreatedAt: now, UpdatedAt: now},
-			State: TwoFactorPending, CustomerID: in.CustomerID, ClientID: in.ClientID, Statement: in.Statement,
-			ExpiresAt: now.Add(s.Settings.TwoFactorTTL),
-		}
-		event := s.event(KindTwoFactorRequest, &r.Meta, operation, "", string(r.State), now, twoFactorRequests.concerns(r))
-		event.ActorID = a.ID
-		err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, Events: list(event), IdempotencyRecord: s.memory(a, c, r.ID, nil, now)})
-		switch {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
-			return Outcome[TwoFactorRequest]{}, err
-		}
-		return Outcome[TwoFactorRequest]{Record: r}, nil
-	}
-	return Outcome[TwoFactorRequest]{}, problem.New(problem.ServiceUnavailable)
+	return create(ctx, s, twoFactorRequests, c, func(_ context.Context, n *creation) (*TwoFactorRequest, error) {
+		return &TwoFactorRequest{
+			Meta:  Meta{ID: newUUID(n.Now), Version: 1, CreatedAt: n.Now, UpdatedAt: n.Now},
+			State: twoFactorMachine.Start, CustomerID: in.CustomerID, ClientID: in.ClientID, Statement: in.Statement,
+			ExpiresAt: n.Now.Add(s.Settings.TwoFactorTTL),
+		}, nil
+	})
 }
 
 // Evidence is what a device presents with a decision.
@@ -349,11 +333,8 @@ func (s *Service) FromApplication(ctx context.Context, clientID string) error {
 func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision) (_ Outcome[TwoFactorRequest], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	var none Outcome[TwoFactorRequest]
-	if err := s.Permit(ctx, operation); err != nil {
-		return none, err
-	}
 	d := &decision{s: s, actor: ActorFrom(ctx), in: in}
-	if err := validated(input, d.shape()...); err != nil {
+	if _, err := s.begin(ctx, operation, input, d.shape()...); err != nil {
 		return none, err
 	}
 	requested := "-"
@@ -379,7 +360,7 @@ func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoF
 	}
 	id, err := d.request(ctx)
 	if err != nil {
-		if p := problem.Of(err); remembered(p) {
+		if p := problem.Of(err); repeatable(p) {
 			return refused(ctx, s, twoFactorRequests, d.actor, c, p)
 		}
 		return none, err
@@ -401,7 +382,7 @@ func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoF
 // empty application is any.
 func deciding(clientID string) *life[TwoFactorRequest, TwoFactorRequestState, TwoFactorRequestTransition] {
 	l := *twoFactorRequests
-	l.rolesOf = func(_ context.Context, _ *Service, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
+	l.rolesOf = func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
 		if !a.Known() || a.ID != r.CustomerID || clientID != "" && clientID != r.ClientID {
 			return nil, false, nil
 		}
@@ -428,9 +409,9 @@ type decision struct {
 }
 
 // shape lists what is malformed beyond the tags.
-func (d *decision) shape() (found []*problem.Problem) {
+func (d *decision) shape() (problems []*problem.Problem) {
 	bad := func(member, text string) {
-		found = append(found, problem.New(problem.InvalidInput).Because("%s", text).At(member))
+		problems = append(problems, problem.New(problem.InvalidInput).Because("%s", text).At(member))
 	}
 	d.in.ChallengeID = strings.ToLower(d.in.ChallengeID)
 	if !isUUID(d.in.ChallengeID) {
@@ -447,7 +428,7 @@ func (d *decision) shape() (found []*problem.Problem) {
 			bad("twoFactorRequestId", "The id of a request must be a UUID.")
 		}
 	}
-	return found
+	return problems
 }
 
 // locate finds the request that the input names, to know its application and its statement. That it is not there is
@@ -467,7 +448,7 @@ func (d *decision) locate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, visible, _ := deciding(d.client).rolesOf(ctx, d.s, d.actor, read.record); visible {
+	if _, visible, _ := deciding(d.client).rolesOf(ctx, d.s, nil, d.actor, read.record); visible {
 		d.named = read.record
 		d.client = read.record.ClientID
 	}
@@ -621,13 +602,6 @@ func (s *Service) TwoFactorRequests(ctx context.Context, q listing.Query) (listi
 	}
 	q.Where = settledStates(q.Where, s.now(), twoFactorLapse)
 	page, err := s.Store.TwoFactorRequests().List(ctx, q)
-	for i := range page.Items {
-		page.Items[i] = settle(s, twoFactorRequests, page.Items[i]).record
-	}
+	settleAll(s, twoFactorRequests, page.Items)
 	return page, err
-}
-
-// TwoFactorRequestActions says what the caller may do with the request now, and why not else.
-func (s *Service) TwoFactorRequestActions(ctx context.Context, r *TwoFactorRequest) ([]Action, error) {
-	return actions(ctx, s, twoFactorRequests, r, func(TwoFactorRequestTransition, *TwoFactorRequest) *problem.Problem { return nil })
 }

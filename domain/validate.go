@@ -136,3 +136,19 @@ func violation(member string, e validator.FieldError) string {
 	}
 	return member + " is not valid."
 }
+
+// orEmpty is an optional text; empty where it is absent.
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// unlessEmpty is a text as an optional one: absent where it is empty.
+func unlessEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

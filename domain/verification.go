@@ -83,7 +83,7 @@ func (s *Service) verifications(ctx context.Context, contacts []*Contact, types 
 	about := listing.OneWord("contactId", ids...)
 	vouching := listing.All(about, listing.Eq("vouches", true))
 	if wanted(VerifiedByReport) {
-		all, err := every(ctx, s.Store.FraudRiskReports(), vouching)
+		all, err := listAll(ctx, s.Store.FraudRiskReports(), vouching)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (s *Service) verifications(ctx context.Context, contacts []*Contact, types 
 		}
 	}
 	if wanted(VerifiedByQuiz) {
-		all, err := every(ctx, s.Store.Quizzes(), listing.All(vouching, listing.OneWord("outputs.state", QuizPassed, QuizFailed)))
+		all, err := listAll(ctx, s.Store.Quizzes(), listing.All(vouching, listing.OneWord("outputs.state", QuizPassed, QuizFailed)))
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (s *Service) verifications(ctx context.Context, contacts []*Contact, types 
 		}
 	}
 	if wanted(VerifiedByApproval) {
-		all, err := every(ctx, s.Store.Approvals(), about)
+		all, err := listAll(ctx, s.Store.Approvals(), about)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (s *Service) verifications(ctx context.Context, contacts []*Contact, types 
 // passed, or else the first. Who has none is left out.
 func (s *Service) UserVerifications(ctx context.Context, userIDs ...string) (map[string]*ContactVerification, error) {
 	out := map[string]*ContactVerification{}
-	contacts, err := every(ctx, s.Store.Contacts(), listing.OneWord("userId", userIDs...))
+	contacts, err := listAll(ctx, s.Store.Contacts(), listing.OneWord("userId", userIDs...))
 	if err != nil || len(contacts) == 0 {
 		return out, err
 	}

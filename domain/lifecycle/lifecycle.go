@@ -107,26 +107,48 @@ func (m *Machine[S, T, R]) Asked(on T) bool {
 	return row != nil && row.Within == "" && !m.OfClock(on)
 }
 
+// Begins reports whether a new record may be in the state.
+func (m *Machine[S, T, R]) Begins(state S) bool {
+	return state == m.Start || slices.Contains(m.Starts, state)
+}
+
 // Verdict is the result of Check.
 type Verdict string
 
 // The verdicts, in the order in which Check tests for them, last first.
 const (
-	Open    Verdict = ""        // the transition may be made
-	Denied  Verdict = "denied"  // none of the roles may request it
-	Closed  Verdict = "closed"  // not open in this state
-	Unknown Verdict = "unknown" // the machine does not have this transition
+	Open          Verdict = ""              // the transition may be made
+	Unknown       Verdict = "unknown"       // the machine does not have this transition
+	Denied        Verdict = "denied"        // none of the roles may request it
+	Stale         Verdict = "stale"         // the caller decided on another version
+	Unconditional Verdict = "unconditional" // the caller names no version and must
+	Closed        Verdict = "closed"        // not open in this state
 )
 
-// Check reports whether the transition is open to the roles in the state. The role is checked before the state, so that
-// a caller without permission does not learn the state.
-func (m *Machine[S, T, R]) Check(on T, state S, roles []R) Verdict {
+// Condition is what a caller requires of the version of a record; the zero value requires nothing.
+type Condition struct {
+	// Version is the record's, Expected the one the caller decided on; nil: any.
+	Version  int
+	Expected *int
+	// Required refuses a caller that expects no version.
+	Required bool
+	// InEffect leaves the version to the effect while the transition is open in the state.
+	InEffect bool
+}
+
+// Check reports whether the transition is open to the roles in the state. The role is checked before the version and the
+// state, so that a caller without permission learns neither.
+func (m *Machine[S, T, R]) Check(on T, state S, roles []R, c Condition) Verdict {
 	row := m.Row(on)
 	switch {
 	case row == nil:
 		return Unknown
 	case !row.Grants(roles):
 		return Denied
+	case c.Expected != nil && *c.Expected != c.Version && (!c.InEffect || !row.Has(state)):
+		return Stale
+	case c.Required && c.Expected == nil:
+		return Unconditional
 	case !row.Has(state):
 		return Closed
 	}
@@ -137,7 +159,7 @@ func (m *Machine[S, T, R]) Check(on T, state S, roles []R) Verdict {
 func (m *Machine[S, T, R]) Allowed(state S, roles []R) []T {
 	var open []T
 	for _, row := range m.Transitions {
-		if m.Check(row.On, state, roles) == Open {
+		if m.Check(row.On, state, roles, Condition{}) == Open {
 			open = append(open, row.On)
 		}
 	}
@@ -201,21 +223,29 @@ type MapRow struct {
 	Within string
 }
 
+// StateNames are the states as text, in the order of the documentation.
+func (m *Machine[S, T, R]) StateNames() []string {
+	out := make([]string, 0, len(m.States))
+	for _, s := range m.States {
+		out = append(out, string(s.Name))
+	}
+	return out
+}
+
 // Map returns the machine as a Map. From lists every state for a row that is open in every state.
 func (m *Machine[S, T, R]) Map() Map {
 	out := Map{Name: m.Name, Start: string(m.Start), Starts: toStrings(m.Starts), Create: m.Create, CreateBy: toStrings(m.CreateBy)}
 	if len(out.Starts) == 0 {
 		out.Starts = []string{out.Start}
 	}
-	every := make([]string, 0, len(m.States))
+	all := m.StateNames()
 	for _, s := range m.States {
-		every = append(every, string(s.Name))
 		out.States = append(out.States, MapState{Name: string(s.Name), Help: s.Help, Final: m.Final(s.Name)})
 	}
 	for _, row := range m.Transitions {
 		from := toStrings(row.From)
 		if len(from) == 0 {
-			from = every
+			from = all
 		}
 		out.Transitions = append(out.Transitions, MapRow{
 			Name: string(row.On), Operation: m.OperationName(row.On),

@@ -47,9 +47,36 @@ func TestCheck(t *testing.T) {
 		{"an empty From is every state", "remove", "locked", []role{"owner"}, lifecycle.Open},
 		{"there is no such verb", "paint", "open", []role{"owner"}, lifecycle.Unknown},
 	} {
-		if got := door.Check(c.on, c.in, c.by); got != c.want {
+		if got := door.Check(c.on, c.in, c.by, lifecycle.Condition{}); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.claim, got, c.want)
 		}
+	}
+}
+
+func TestCheckOfVersions(t *testing.T) {
+	t.Parallel()
+	old := 1
+	for _, c := range []struct {
+		claim string
+		in    state
+		by    role
+		of    lifecycle.Condition
+		want  lifecycle.Verdict
+	}{
+		{"the expected version goes on", "closed", "guest", lifecycle.Condition{Version: 1, Expected: &old}, lifecycle.Open},
+		{"another version is stale", "closed", "guest", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Stale},
+		{"the role is looked at before the version", "closed", "stranger", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Denied},
+		{"the version is looked at before the state", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Stale},
+		{"the effect looks at the version while the transition is open", "closed", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Open},
+		{"and not where it is closed", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Stale},
+		{"a required version must be named", "locked", "guest", lifecycle.Condition{Version: 2, Required: true}, lifecycle.Unconditional},
+	} {
+		if got := door.Check("open", c.in, []role{c.by}, c.of); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.claim, got, c.want)
+		}
+	}
+	if !door.Begins("closed") || door.Begins("open") {
+		t.Error("a door begins closed")
 	}
 }
 

@@ -151,12 +151,12 @@ func shownIdentity(i domain.Identity) person {
 
 // quizResource is the quiz as this caller sees it now. The link apiture:score is there before the questions were asked
 // for, as in the example of the document; it answers 409 then.
-func (a *api) quizResource(ctx context.Context, q *domain.Quiz) (*quiz, error) {
+func (a *api) quizResource(ctx context.Context, pre *domain.Prefetched, q *domain.Quiz) (*quiz, error) {
 	token, err := a.Service.QuizToken(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	actions, err := a.Service.QuizActions(ctx, q)
+	actions, err := a.Service.Actions(ctx, q, pre)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Qui
 	if out.Record == nil {
 		return reply, problem.New(problem.NoSuchQuiz)
 	}
-	resource, err := a.quizResource(r.Context(), out.Record)
+	resource, err := a.quizResource(r.Context(), nil, out.Record)
 	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
 	return reply, err
 }
@@ -273,13 +273,13 @@ func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
+	pre, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	items := make([]*quiz, 0, len(page.Items))
 	for _, one := range page.Items {
-		item, err := a.quizResource(ctx, one)
+		item, err := a.quizResource(r.Context(), pre, one)
 		if err != nil {
 			return wire.Reply{}, err
 		}

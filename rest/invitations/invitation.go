@@ -63,8 +63,8 @@ var actionLinks = map[string]struct{ rel, path string }{
 }
 
 // resource is the invitation as this caller sees it now. The secret is shown only where the caller has just sent it.
-func (a *api) resource(ctx context.Context, i *domain.Invitation, secret string) (*invitation, error) {
-	actions, err := a.Service.InvitationActions(ctx, i)
+func (a *api) resource(ctx context.Context, pre *domain.Prefetched, i *domain.Invitation, secret string) (*invitation, error) {
+	actions, err := a.Service.Actions(ctx, i, pre)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (a *api) one(r *http.Request, status int, out domain.Outcome[domain.Invitat
 		reply.Body = erased{Resource: hal.Resource{Profile: invitationProfile, Links: self(out.ID)}, ID: out.ID}
 		return reply, nil
 	}
-	resource, err := a.resource(r.Context(), out.Record, secret)
+	resource, err := a.resource(r.Context(), nil, out.Record, secret)
 	if err != nil {
 		return reply, err
 	}
@@ -147,13 +147,13 @@ func (a *api) list(r *http.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	ctx, err := domain.Prefetch(r.Context(), a.Service, page.Items)
+	pre, err := domain.Prefetch(r.Context(), a.Service, page.Items)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	items := make([]*invitation, 0, len(page.Items))
 	for _, i := range page.Items {
-		item, err := a.resource(ctx, i, "")
+		item, err := a.resource(r.Context(), pre, i, "")
 		if err != nil {
 			return wire.Reply{}, err
 		}

@@ -31,18 +31,13 @@ func TestRefusalsAreWhatTheMethodsSay(t *testing.T) {
 			}
 		}
 	}
-	for operation := range permissions {
+	for operation := range operations {
 		var listed []string
 		for _, d := range Refusals(operation) {
 			listed = append(listed, defined[d.Code])
 		}
 		if !slices.Equal(listed, said[operation]) {
 			t.Errorf("%s: the method says %v, the table %v", operation, said[operation], listed)
-		}
-	}
-	for operation := range refusals {
-		if _, ok := permissions[operation]; !ok {
-			t.Errorf("there is no operation %s", operation)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// memoryLife is how long an idempotency key stands for its first call (GraphQL contract, rules).
-const memoryLife = 24 * time.Hour
+// idempotencyKeyLife is how long an idempotency key stands for its first call (GraphQL contract, rules).
+const idempotencyKeyLife = 24 * time.Hour
 
 // key is the caller's idempotency key as the store keeps it; nil where the call has none. Callers do not share
 // keys: the same text of two callers is two keys.
@@ -37,25 +37,25 @@ func (s *Service) fingerprint(c call) []byte {
 	return s.KeyedHash("idempotency input", append([]string{c.operation, id, version}, c.parts...)...)
 }
 
-// memory is what the unit of a call remembers; nil where the call has no key.
-func (s *Service) memory(a Actor, c call, subject string, told *problem.Problem, now time.Time) *IdempotencyRecord {
+// idempotencyRecord is what the unit of a call stores under its key; nil where the call has no key.
+func (s *Service) idempotencyRecord(a Actor, c call, subject string, refusal *problem.Problem, now time.Time) *IdempotencyRecord {
 	key := s.key(a, c)
 	if key == nil {
 		return nil
 	}
 	m := &IdempotencyRecord{
 		Key: key, Fingerprint: s.fingerprint(c), Operation: c.operation, SubjectID: subject,
-		CreatedAt: now, ExpiresAt: now.Add(memoryLife),
+		CreatedAt: now, ExpiresAt: now.Add(idempotencyKeyLife),
 	}
-	if told != nil {
-		m.Code, m.Detail, m.Path, m.Attributes, m.AvailableAt = told.Code, told.Detail, told.Path, told.Attributes, told.AvailableAt
+	if refusal != nil {
+		m.Code, m.Detail, m.Path, m.Attributes, m.AvailableAt = refusal.Code, refusal.Detail, refusal.Path, refusal.Attributes, refusal.AvailableAt
 	}
 	return m
 }
 
-// remembered reports whether a refusal is an outcome that a repeat hears again: what the rules refused, not
+// repeatable reports whether a refusal is an outcome that a repeat gets again: what the rules refused, not
 // malformed input, missing rights, limits and outages.
-func remembered(p *problem.Problem) bool {
+func repeatable(p *problem.Problem) bool {
 	switch p.Kind {
 	case problem.Conflict, problem.Gone, problem.Stale:
 		return true
@@ -64,11 +64,11 @@ func remembered(p *problem.Problem) bool {
 	}
 }
 
-// remember writes a refusal under the call's key, and says whether the key was taken meanwhile. on are the records that
-// it was decided on: ErrStale where one of them is another meanwhile, for then it is to be decided anew. Else a refusal
-// could come to be remembered after calls that have seen what came later.
+// remember stores a refusal under the call's key, and reports whether the key was taken meanwhile. on are the records
+// that it was decided on: ErrStale where one of them has changed, for then it must be decided again. Otherwise a refusal
+// could be stored after calls that have seen what came later.
 func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem, on ...Change) (taken bool, err error) {
-	m := s.memory(a, c, subject, p, s.now())
+	m := s.idempotencyRecord(a, c, subject, p, s.now())
 	if m == nil {
 		return false, nil
 	}
@@ -103,7 +103,7 @@ func recall[R any, S, T ~string](
 		read, err := find(ctx, s, l, m.SubjectID)
 		switch {
 		case err == nil:
-			_, visible, err := l.rolesOf(ctx, s, a, read.record)
+			_, visible, err := l.rolesOf(ctx, s, nil, a, read.record)
 			if err != nil {
 				return out, true, err
 			}

@@ -1,0 +1,67 @@
+package domain
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// take counts one call of a key and refuses it over the rate.
+func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
+	ok, until, err := s.Limiter.Take(ctx, key, rate, 0)
+	if err == nil && !ok {
+		err = problem.Note(ctx, problem.New(problem.TooManyRequests).With("limit", rate.Limit).Until(until))
+	}
+	return err
+}
+
+// failures are counted under a key, up to a rate.
+type failures struct {
+	key  []byte
+	rate Rate
+}
+
+// unlessFailed refuses where one of the counters is full. Nothing is counted.
+func (s *Service) unlessFailed(ctx context.Context, counters ...failures) error {
+	for _, c := range counters {
+		ok, until, err := s.Limiter.Peek(ctx, c.key, c.rate)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return problem.Note(ctx, problem.New(problem.TooManyAttempts).With("limit", c.rate.Limit).Until(until))
+		}
+	}
+	return nil
+}
+
+// failed counts a failure in each of the counters. It outlives a caller who has gone: no failure is free.
+func (s *Service) failed(ctx context.Context, counters ...failures) error {
+	ctx = context.WithoutCancel(ctx)
+	for _, c := range counters {
+		if _, _, err := s.Limiter.Take(ctx, c.key, c.rate, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused ends a call in a problem that a repeat with the same idempotency key hears again, and counts it as a
+// failure if this call was the first.
+func refused[R any, S, T ~string](
+	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call, p *problem.Problem, counters ...failures,
+) (Outcome[R], error) {
+	taken, err := s.remember(ctx, a, c, "", p)
+	if err != nil {
+		return Outcome[R]{}, err
+	}
+	if taken {
+		if out, done, err := recall(ctx, s, l, a, c); done {
+			return out, err
+		}
+	}
+	if err := s.failed(ctx, counters...); err != nil {
+		return Outcome[R]{}, err
+	}
+	return Outcome[R]{}, p
+}

@@ -1,0 +1,79 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse/gatehouse/domain/problem"
+)
+
+// creation is what a new record is built with: the unit that writes it, which may change other records too.
+type creation struct {
+	*Unit
+	Actor Actor
+	Now   time.Time
+	// kept is set where repeats with the same idempotency key get the same refusal.
+	kept bool
+}
+
+// keep makes a refusal the answer to repeats with the same idempotency key, whatever its kind.
+func (n *creation) keep(p *problem.Problem) error {
+	n.kept = true
+	return p
+}
+
+// newMeta is the head of a new record.
+func newMeta(prefix string, now time.Time) Meta {
+	return Meta{ID: NewID(prefix, now), Version: 1, CreatedAt: now, UpdatedAt: now}
+}
+
+// create writes a new record with its event, after begin. build makes the record, and is called again after a lost race:
+// what is slow or counted it does once.
+func create[R any, S, T ~string](
+	ctx context.Context, s *Service, l *life[R, S, T], c call, build func(context.Context, *creation) (*R, error),
+) (_ Outcome[R], refusal error) {
+	defer func() { _ = problem.Note(ctx, refusal) }()
+	actor := ActorFrom(ctx)
+	for range tries {
+		if out, done, err := recall(ctx, s, l, actor, c); done {
+			return out, err
+		}
+		n := &creation{Unit: &Unit{}, Actor: actor, Now: s.now()}
+		r, err := build(ctx, n)
+		if err != nil {
+			if p := problem.Of(err); n.kept || repeatable(p) {
+				taken, err := s.remember(ctx, actor, c, "", p)
+				if err != nil {
+					return Outcome[R]{}, err
+				}
+				if taken {
+					continue // another call with this key was first: answer as its replay
+				}
+			}
+			return Outcome[R]{}, err
+		}
+		head, state := l.head(r), *l.state(r)
+		if !l.machine.Begins(state) {
+			return Outcome[R]{}, problem.New(problem.InternalError).Because("No record begins in this state.")
+		}
+		event := s.event(l.kind, head, c.operation, "", string(state), head.CreatedAt, l.concerns(r))
+		event.ActorID = actor.ID
+		n.Changes = append(n.Changes, Change{Record: r}) // last: what it replaces makes room for it
+		n.Events = append(n.Events, event)
+		n.IdempotencyRecord = s.idempotencyRecord(actor, c, head.ID, nil, head.CreatedAt)
+		switch err := s.commit(ctx, n.Unit); {
+		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
+			continue
+		case err != nil:
+			return Outcome[R]{}, err
+		}
+		return Outcome[R]{Record: r, ID: head.ID}, nil
+	}
+	return Outcome[R]{}, tooManyRaces()
+}
+
+// tooManyRaces is the refusal of a call that lost every race.
+func tooManyRaces() *problem.Problem {
+	return problem.New(problem.ServiceUnavailable).Because("The record is changing too often.")
+}
