@@ -16,11 +16,11 @@ Each transition writes one [` + "`LifecycleEvent`](schema/schema.md#type-lifecyc
 what happened has exactly one. Events are never changed, outlive an erased record, and hold no personal data and no secret.
 
 - **Order.** An event's ` + "`cursor`" + ` is its place in the feed of all events. The order is that of the transactions: an event is shown
-  once no earlier one can appear any more, so that who goes on from a cursor misses nothing and sees nothing twice.
+  once no earlier one can appear any more, so that a client that resumes from a cursor receives each event exactly once.
 - **Cursors.** Give the ` + "`cursor`" + ` of the last event that you have seen as ` + "`after`" + `; what came after it comes first. A cursor is opaque, stays
-  good as long as the server's data does, and is the same for everybody. The ` + "`cursor`" + ` of an edge in a ` + "`timeline`" + ` or a list is another
+  valid as long as the data of the server, and is the same for all callers. The ` + "`cursor`" + ` of an edge in a ` + "`timeline`" + ` or a list is another
   thing: it is the place in that list.
-- **Who sees it.** Those whom it concerns, as said below at the time of the event, and who sees everything (a scope ` + "`admin/…`" + `).
+- **Who sees it.** The users named below for each kind, at the time of the event, and any caller with an admin scope (` + "`admin/…`" + `).
 - **Names.** The mutation's, where one was asked for. What time does, and what another mutation does as a part of its work, has
   verb and subject too, and no mutation has that name.
 - **Activity** of a session (touch, token call) is no event.

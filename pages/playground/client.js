@@ -55,7 +55,7 @@ const demonstrationKey = { kty: "OKP", crv: "Ed25519", x: "V7G-kfDA4eSSK279S1Kjg
 
 async function signature() {
   const challenge = remembered.lastChallengeId;
-  if (!challenge) throw new Error("There is no challenge to sign: run "Create a challenge" first.");
+  if (!challenge) throw new Error("There is no challenge to sign: run 'Create a challenge' first.");
   if (!crypto.subtle) throw new Error("This browser can sign only on a secure page: open the playground at http://localhost or http://127.0.0.1.");
   const key = await crypto.subtle.importKey("jwk", demonstrationKey, "Ed25519", false, ["sign"]);
   const signed = await crypto.subtle.sign("Ed25519", key, new TextEncoder().encode(`${challenge}:alice`));
