@@ -42,7 +42,7 @@ var banned = []struct {
 	{"math/rand", "numbers that can be guessed", nil},
 	{"math/rand/v2", "numbers that can be guessed", map[string]string{
 		"provider/quiz.go": "draws decoys, the same for the same quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
-		"notify/deliver.go": "spreads attempts in time", "db/postgres.go": "spreads attempts in time", "db/store.go": "chooses one of the decoys",
+		"notify/deliver.go": "spreads attempts in time", "db/engine/postgres.go": "spreads attempts in time", "db/decoy.go": "chooses one of the decoys",
 	}},
 	{"text/template", "text that becomes markup", map[string]string{"notify/templates.go": "the plain part of a mail, and texts"}},
 }
