@@ -131,7 +131,8 @@ func (s *Step) writeKeeps(out *strings.Builder) {
 		case "signature":
 			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, pattern)
 		case "answers":
-			fmt.Fprintf(out, "\n`%s` are the answers to `%s`.\n", k.Name, pattern)
+			questions, record, _ := strings.Cut(pattern, " ")
+			fmt.Fprintf(out, "\n`%s` are the right answers to `%s`, taken from `%s` in `examples/demo.ndjson`.\n", k.Name, questions, record)
 		default:
 			fmt.Fprintf(out, "\n`%s` is `%s` of the answer.\n", k.Name, how)
 		}

@@ -61,8 +61,9 @@ type Step struct {
 // Keep is a value that later requests use as $Name.
 type Keep struct {
 	Name string
-	// From is a path in the response; `mail` or `text` and a pattern to find in the message that was sent; `signature`
-	// and the text to sign; or `answers` and the questions to answer.
+	// From is a path in the response; `mail` or `text` and a pattern to find in the message that was sent;
+	// `signature` and the text to sign; or `answers`, the questions to answer, and the record of the
+	// demonstration directory that holds the right ones.
 	From string
 }
 

@@ -181,7 +181,10 @@ func (s *telling) keep(k reference.Keep, r reply) error {
 		challenge, username, _ := strings.Cut(os.Expand(what, func(name string) string { return s.values[name] }), ":")
 		s.values[k.Name] = s.device.Sign(challenge, username)
 	case "answers":
-		return s.answer(k.Name, s.values[strings.TrimPrefix(what, "$")])
+		questions, record, _ := strings.Cut(what, " ")
+		answers, err := rightAnswers(s.values[strings.TrimPrefix(questions, "$")], record)
+		s.values[k.Name] = answers
+		return err
 	default:
 		var v any
 		if err := json.Unmarshal([]byte(r.body), &v); err != nil {
@@ -204,29 +207,57 @@ func (s *telling) keep(k reference.Keep, r reply) error {
 	return nil
 }
 
-// answer answers the questions of a quiz from the demonstration data, where the facts are.
-func (s *telling) answer(name, questions string) error {
+// rightAnswers answers the questions of a quiz from the person's record in the demonstration directory. Each question
+// has exactly one choice that is a fact of that person.
+func rightAnswers(questions, record string) (string, error) {
 	var asked []struct {
 		ID      string
 		Choices []string
 	}
 	if err := json.Unmarshal([]byte(questions), &asked); err != nil {
-		return err
+		return "", err
+	}
+	facts, err := factsOf(record)
+	if err != nil {
+		return "", err
 	}
 	answers := []map[string]string{}
 	for _, q := range asked {
-		choice := q.Choices[0]
-		for _, c := range q.Choices {
-			fact, _, _ := strings.Cut(c, ", ")
-			if bytes.Contains(examples.Demo, []byte(`"`+fact+`"`)) {
-				choice = c
-			}
+		right := slices.DeleteFunc(slices.Clone(q.Choices), func(choice string) bool { return !slices.Contains(facts, choice) })
+		if len(right) != 1 {
+			return "", fmt.Errorf("question %s: %d of %q are facts of %s", q.ID, len(right), q.Choices, record)
 		}
-		answers = append(answers, map[string]string{"questionId": q.ID, "answer": choice})
+		answers = append(answers, map[string]string{"questionId": q.ID, "answer": right[0]})
 	}
 	raw, err := json.Marshal(answers)
-	s.values[name] = string(raw)
-	return err
+	return string(raw), err
+}
+
+// factsOf reads a record of the demonstration directory and returns its facts in the form of a quiz's choices.
+func factsOf(record string) ([]string, error) {
+	for line := range bytes.Lines(examples.Demo) {
+		var r struct {
+			Kind, ID                                       string
+			PreviousAddresses                              []struct{ Address1, City string }
+			PreviousPhones, Relatives, Vehicles, Employers []string
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, err
+		}
+		if r.Kind != "identityRecord" || r.ID != record {
+			continue
+		}
+		facts := slices.Concat(r.Relatives, r.Vehicles, r.Employers)
+		for _, a := range r.PreviousAddresses {
+			facts = append(facts, a.Address1+", "+a.City)
+		}
+		for _, phone := range r.PreviousPhones {
+			area, number, _ := strings.Cut(phone, "-")
+			facts = append(facts, "("+area+") "+number)
+		}
+		return facts, nil
+	}
+	return nil, fmt.Errorf("the demonstration directory has no record %q", record)
 }
 
 // What the pages show in the place of what is different each time.
