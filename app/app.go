@@ -124,7 +124,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	deliverer.Start()
 	background.Go(func() { sweep(work, service, store, counted, log) })
 
-	leaving := newDrain(now)
+	leaving := newDrain(c.now)
 	doors, err := newDoors(c, service, authenticator, log, publicURL)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	entry := withoutRedirects(mux, authenticator.Middleware(doors))
 
 	outer := &chain{
-		log: log, now: now, caller: counted.requests, mark: newMarker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.inProgress,
+		log: log, now: c.now, caller: counted.requests, mark: newMarker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.inProgress,
 		secure: strings.HasPrefix(publicURL, "https://"),
 	}
 	if c.Development() {
@@ -160,7 +160,7 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	}
 
 	if c.Development() {
-		if err := printWelcome(ctx, c, &Database{store}, publicURL, stdout); err != nil {
+		if err := printWelcome(ctx, c, &Database{DB: store, now: c.now}, publicURL, stdout); err != nil {
 			return err
 		}
 	}
@@ -249,7 +249,7 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 		acceptURL = publicURL + "/invite?invitationId={invitationId}&key={key}"
 	}
 	return &domain.Service{
-		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: now, Known: new(domain.KnownClients),
+		Store: store, Directory: store, Limiter: store, Hasher: hasher, Signer: signer, Now: c.now, Known: new(domain.KnownClients),
 		KeyedHash: store.KeyedHash,
 		Settings: domain.Settings{
 			PublicURL: publicURL, InstitutionName: c.InstitutionName, AcceptURL: acceptURL,
@@ -267,9 +267,9 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 // newVerifier verifies tokens of the external issuer if one is configured, and otherwise those of the data directory.
 func newVerifier(ctx context.Context, c *Config, log *slog.Logger, background *sync.WaitGroup) (auth.Verifier, error) {
 	if c.Development() {
-		return auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: now})
+		return auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: c.now})
 	}
-	issuer, err := auth.NewExternalIssuer(auth.ExternalConfig{Issuer: c.Issuer, Audience: c.Audience, Now: now, Log: log})
+	issuer, err := auth.NewExternalIssuer(auth.ExternalConfig{Issuer: c.Issuer, Audience: c.Audience, Now: c.now, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("GATEHOUSE_ISSUER: %w", err)
 	}
@@ -303,7 +303,7 @@ func newDeliverer(c *Config, store *db.DB, log *slog.Logger, counted *metrics, p
 		senders[domain.ChannelSMS] = texts
 	}
 	return notify.NewDeliverer(notify.Options{
-		Outbox: store, Senders: senders, Now: now, Log: log,
+		Outbox: store, Senders: senders, Now: c.now, Log: log,
 		Observe: func(channel, outcome string) { counted.delivered.WithLabelValues(channel, outcome).Inc() },
 	}), nil
 }
@@ -321,17 +321,17 @@ func newDoors(
 	limits.Body = c.GraphQLMaxBody
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", resolvers.New(resolvers.Options{
-		Service: service, Log: log, Now: now, Development: c.Development(), TrustedDocuments: documents, Limits: limits,
+		Service: service, Log: log, Now: c.now, Development: c.Development(), TrustedDocuments: documents, Limits: limits,
 		Version: build.Version, Commit: build.Commit, Go: build.Go,
 		Origins: c.Origins(publicURL), Authenticate: authenticator.Authenticate,
 	}))
 	dialects := rest.New(rest.Options{
-		Service: service, Log: log, Now: now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),
+		Service: service, Log: log, Now: c.now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),
 		Version: build.Version,
 	})
 	mux.Handle("/", dialects)
-	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
-	mux.Handle("/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: now}))
+	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: c.now}))
+	mux.Handle("/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: c.now}))
 	if c.Development() {
 		page := pages.Playground(pages.PlaygroundOptions{
 			ForeignGraphiQL: playground.Handler("Gatehouse", "/graphql"), ForeignOrigin: "https://cdn.jsdelivr.net",
@@ -427,7 +427,7 @@ func (c *Config) demoTokens() func() (map[string]string, time.Time, error) {
 	}
 	return func() (map[string]string, time.Time, error) {
 		const life = time.Hour // the playground requests new ones
-		issuedAt, people := now(), map[string]string{}
+		issuedAt, people := c.now(), map[string]string{}
 		for name, scope := range map[string]string{"alice": demoScope, "bob": "banking/full signup", "carol": "banking/full signup"} {
 			token, err := Token(c, TokenRequest{Subject: name, Scope: scope, ClientID: "playground", TTL: life, Claims: map[string]string{
 				"username": name, "email": name + "@example.com",
@@ -469,7 +469,7 @@ func sweep(ctx context.Context, service *domain.Service, store *db.DB, counted *
 			n, err = service.Sweep(ctx)
 			counted.settled.Add(float64(n))
 		case <-purge.C:
-			err = store.Purge(ctx, now())
+			err = store.Purge(ctx, service.Now())
 		}
 		if err != nil && !troubled && ctx.Err() == nil {
 			log.Error("the sweeper failed; it will retry", "error", err)

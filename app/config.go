@@ -68,6 +68,7 @@ type Config struct {
 	CodeRate                        Rate          `default:"100/10m" env:"GATEHOUSE_CODE_RATE" help:"Limit of wrong e-mail tokens and phone codes per client address, as N/duration."`
 	SMSURL                          string        `name:"sms-url" env:"GATEHOUSE_SMS_URL" secret:"url" help:"Provider of text messages: twilio://SID:TOKEN@from?base=…. Default: the development outbox."`
 	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of password hashing: default, or low (for tests, not with an external issuer)."`
+	TestClock                       time.Duration `name:"test-clock" default:"0s" env:"GATEHOUSE_TEST_CLOCK" help:"Offset added to the system clock, such as +8760h (for tests, not with an external issuer)."`
 	QuizTTL                         time.Duration `name:"quiz-ttl" default:"15m" env:"GATEHOUSE_QUIZ_TTL" help:"Time within which a quiz must be answered."`
 	QuizLimit                       Rate          `default:"5/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Limit of quizzes per person that were started and not passed, as N/duration; beyond it, no questions are generated."`
 	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of correct answers required to pass a quiz of the local provider."`
@@ -168,6 +169,9 @@ func (c *Config) Check() error {
 	}
 	if c.HashCost == "low" && !c.Development() {
 		return bad("HASH_COST", "low is for tests and is not permitted with an external issuer")
+	}
+	if c.TestClock != 0 && !c.Development() {
+		return bad("TEST_CLOCK", "is for tests and is not permitted with an external issuer")
 	}
 	if _, err := c.Proxies(); err != nil {
 		return bad("TRUSTED_PROXIES", "%v", err)

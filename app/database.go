@@ -14,11 +14,14 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// now returns the real time; everything else receives a clock.
-func now() time.Time { return time.Now().UTC() }
+// now returns the system time, moved by GATEHOUSE_TEST_CLOCK; all other packages receive a clock.
+func (c *Config) now() time.Time { return time.Now().UTC().Add(c.TestClock) }
 
 // Database is the database with the operations of the commands.
-type Database struct{ *db.DB }
+type Database struct {
+	*db.DB
+	now func() time.Time
+}
 
 // ErrNameTaken is returned if an API key with the name exists.
 var ErrNameTaken = db.ErrNameTaken
@@ -44,7 +47,7 @@ func openDatabase(ctx context.Context, c *Config, log *slog.Logger) (*db.DB, err
 	if err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: now, Logger: log})
+	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: c.now, Logger: log})
 	if errors.Is(err, seal.ErrWrongKey) {
 		if created { // with data sealed by another key, a new key would only hide that the correct one is missing
 			_ = os.Remove(c.keyFile())
@@ -61,7 +64,7 @@ func WithRawDatabase(ctx context.Context, c *Config, do func(*Database) error) e
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(&Database{d}), d.Close())
+	return errors.Join(do(&Database{DB: d, now: c.now}), d.Close())
 }
 
 // WithDatabase opens the database for a command: migrated, if that is permitted, and with its keys.
@@ -87,14 +90,14 @@ func ensureSchema(ctx context.Context, c *Config, d *db.DB) error {
 // CreateAPIKey creates a key and returns it; only its hash is stored.
 func (d *Database) CreateAPIKey(ctx context.Context, name string) (string, error) {
 	key, hash := auth.NewAPIKey()
-	if err := d.DB.CreateAPIKey(ctx, name, hash, now()); err != nil {
+	if err := d.DB.CreateAPIKey(ctx, name, hash, d.now()); err != nil {
 		return "", err
 	}
 	return key, nil
 }
 
 // Revive returns a dead message to the outbox.
-func (d *Database) Revive(ctx context.Context, id string) error { return d.DB.Revive(ctx, id, now()) }
+func (d *Database) Revive(ctx context.Context, id string) error { return d.DB.Revive(ctx, id, d.now()) }
 
 var keyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
@@ -109,7 +112,7 @@ func Token(c *Config, r TokenRequest) (string, error) {
 	if err := prepare(c); err != nil {
 		return "", err
 	}
-	issuer, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: now})
+	issuer, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: c.DataDir, Audience: c.Audience, Now: c.now})
 	if err != nil {
 		return "", err
 	}

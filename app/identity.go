@@ -52,16 +52,16 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 
 // addProviders connects the rules to the providers of reports and quizzes, and to the signer of verification tokens.
 func addProviders(ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func())) *auth.Attester {
-	lists := provider.NewLists(store, c.OFACDir, now, log)
+	lists := provider.NewLists(store, c.OFACDir, c.now, log)
 	local := &provider.Local{
-		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: now,
+		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: c.now,
 	}
 	service.Screening, service.Quizmaster = local, local
 	if c.Demonstrate() {
-		service.Quizmaster = provider.Demonstration{Quizmaster: local, Now: now}
+		service.Quizmaster = provider.Demonstration{Quizmaster: local, Now: c.now}
 	}
 	if c.RiskURL != "" {
-		service.Screening = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: now})
+		service.Screening = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: c.now})
 	} else {
 		// Loaded in advance, so that the first caller does not have to wait.
 		background(func() {
@@ -71,7 +71,7 @@ func addProviders(ctx context.Context, c *Config, service *domain.Service, store
 		})
 	}
 	if c.QuizURL != "" {
-		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: now})
+		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: c.now})
 	}
 	service.Settings.QuizTTL, service.Settings.QuizLimit = c.QuizTTL, domain.Rate(c.QuizLimit)
 	service.Verified = service.UsersVerified

@@ -54,7 +54,7 @@ func NewImporter(c *Config, d *db.DB) (*Importer, error) {
 		return nil, err
 	}
 	return &Importer{Store: d, Rules: &domain.Service{
-		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(cost), KeyedHash: d.KeyedHash, Now: now,
+		Store: d, Directory: d, Limiter: d, Hasher: seal.NewHasher(cost), KeyedHash: d.KeyedHash, Now: c.now,
 		Settings: domain.Settings{SessionIdleTimeout: c.SessionIdleTimeout, SessionMaxLifetime: c.SessionMaxLifetime},
 	}}, nil
 }

@@ -13,6 +13,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // tables are where the records of each kind are.
@@ -374,17 +376,18 @@ func (c *clients) read() {
 	}
 }
 
-// delivered compares the development outbox with the messages: one file for each that was sent, and no other.
-func (c *clients) delivered(d *sql.DB, patience time.Duration) {
+// delivered compares the development outbox with the messages: one file for each that was sent, and no other. With
+// ofTheDead it waits for the leases of workers that were killed.
+func (c *clients) delivered(d *sql.DB, ofTheDead bool) {
 	c.t.Helper()
 	left := func(states string) int {
 		n := 0
 		_, _ = fmt.Sscan(rows(c.t, d, "SELECT count(*) FROM messages WHERE state IN ("+states+")")[0][0], &n)
 		return n
 	}
-	await(c.t, time.Minute, "the outbox is handed over", func() bool { return left("'pending'") == 0 })
-	if patience > 0 {
-		await(c.t, patience, "the messages of dead workers are handed over", func() bool { return left("'pending', 'sending'") == 0 })
+	testkit.Eventually(c.t, "the outbox is handed over", func() bool { return left("'pending'") == 0 })
+	if ofTheDead {
+		testkit.Eventually(c.t, "the messages of dead workers are handed over", func() bool { return left("'pending', 'sending'") == 0 })
 	}
 	files := map[string]int{}
 	names, _ := filepath.Glob(filepath.Join(c.w.dir, "gatehouse-data", "outbox", "*.eml"))

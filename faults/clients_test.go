@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // record is what the clients know of an invitation or a session: what they were told.
@@ -514,7 +516,7 @@ func (c *clients) settle(found map[*call]bool) {
 	defer again.CloseIdleConnections()
 	for _, k := range c.pending {
 		var a answer
-		await(c.t, 30*time.Second, "a repeated "+k.operation, func() bool {
+		testkit.Eventually(c.t, "a repeated "+k.operation, func() bool {
 			a = graphql(again, c.url(), k.token, k.document(), map[string]any{"in": k.input})
 			return a.err == nil && !a.unavailable()
 		})

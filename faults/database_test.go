@@ -109,7 +109,7 @@ func TestDatabaseTrouble(t *testing.T) {
 	cluster := testkit.NewCluster(t)
 	p := newProxy(t, cluster.Address())
 	w := newWorld(t, cluster.URL(cluster.Address()))
-	admin := "127.0.0.1:" + freePort(t)
+	admin := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
 	s := w.serve("GATEHOUSE_DATABASE_URL="+cluster.URL(p.address()), "GATEHOUSE_ADMIN_LISTEN="+admin)
 	admin = "http://" + admin
 	machines := s.lifecycles()
@@ -119,7 +119,7 @@ func TestDatabaseTrouble(t *testing.T) {
 	// What may be told to callers within how long; a busy machine makes everything late.
 	soon, healed := 5*time.Second, 10*time.Second
 	if !long {
-		soon, healed = 15*time.Second, 45*time.Second
+		soon, healed = 25*time.Second, testkit.Patience
 	}
 	r := chance(t)
 	troubles := []trouble{
@@ -181,7 +181,7 @@ func TestDatabaseTrouble(t *testing.T) {
 			start := time.Now()
 			patient := client(30 * time.Second)
 			for _, door := range doors { // one after the other: a lone caller meets every bad connection there is
-				await(t, 2*time.Minute, door.name+" after "+trouble.name, func() bool {
+				testkit.Eventually(t, door.name+" after "+trouble.name, func() bool {
 					a := send(patient, door.method, s.url+door.path, door.token, door.body, door.header...)
 					return a.err == nil && a.status == door.healthy && !a.unavailable()
 				})
@@ -213,15 +213,22 @@ func TestDatabaseTrouble(t *testing.T) {
 	}
 	// What came and went leaves nothing: neither in the server nor in the database.
 	d := w.open()
-	await(t, 30*time.Second, fmt.Sprintf("the goroutines of the trouble end: %d before", base), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("the goroutines of the trouble end: %d before", base), func() bool {
 		quick.CloseIdleConnections()
 		return goroutines(admin) <= base+5
 	})
-	all, idle := backends(t, d)
-	if all > 20 || idle > 0 {
-		t.Errorf("%d connections are open, %d in a transaction", all, idle)
-	}
+	var all, idle int
+	defer func() {
+		if all > 20 || idle > 0 {
+			t.Logf("%d connections are open, %d in a transaction", all, idle)
+		}
+	}()
+	// A transaction may be open at the moment, for a sweep or a heartbeat; one that was left behind stays open.
+	testkit.Eventually(t, "no transaction and no connection is left behind", func() bool {
+		all, idle = backends(t, d)
+		return all <= 20 && idle == 0
+	})
 	t.Logf("goroutines %d before, %d after; connections %d; %s", base, goroutines(admin), all, c.tally())
-	s.stop()
-	await(t, 10*time.Second, "its connections end with the server", func() bool { all, _ := backends(t, d); return all == 0 })
+	s.Stop()
+	testkit.Eventually(t, "its connections end with the server", func() bool { all, _ := backends(t, d); return all == 0 })
 }

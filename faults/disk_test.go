@@ -49,7 +49,7 @@ func TestDiskFull(t *testing.T) {
 		left := r.IntN(256 << 10)
 		fill(t, disk, ballast, left)
 		// The file may have room inside: it fills up under the load.
-		await(t, time.Minute, "writes are refused", func() bool {
+		testkit.Eventually(t, "writes are refused", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.counts["unavailable"] >= 10*(round+1)
@@ -78,7 +78,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		start := time.Now()
 		for _, door := range doors {
-			await(t, time.Minute, door.name+" when there is room again", func() bool {
+			testkit.Eventually(t, door.name+" when there is room again", func() bool {
 				a := send(quick, door.method, s.url+door.path, door.token, door.body, door.header...)
 				return a.err == nil && a.status == door.healthy && !a.unavailable()
 			})
@@ -94,8 +94,8 @@ func TestDiskFull(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	c.delivered(d, 3*time.Minute) // whose report found no room is held until its lease ends
-	s.stop()
+	c.delivered(d, true) // whose report found no room is held until its lease ends
+	s.Stop()
 	if found := rows(t, d, "PRAGMA integrity_check"); fmt.Sprint(found) != "[[ok]]" {
 		t.Errorf("the file is not sound: %v", found)
 	}
@@ -105,7 +105,7 @@ func TestDiskFull(t *testing.T) {
 	_ = d.Close()
 	s = w.serve() // and a server starts on it
 	c.read()
-	s.stop()
+	s.Stop()
 }
 
 // fill leaves so many bytes of the disk.

@@ -17,16 +17,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	_ "github.com/gatehouse/gatehouse/cli" // a change of the program is a change of its tests to the test cache
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
@@ -36,11 +34,12 @@ var (
 		if n, err := strconv.ParseUint(os.Getenv("GATEHOUSE_FAULTS_SEED"), 10, 64); err == nil {
 			return n
 		}
+		if !long {
+			return 1
+		}
 		return rand.Uint64() >> 32
 	}()
 )
-
-const given = "GATEHOUSE_FAULTS_BINARY"
 
 // often is how many times something is done: in the long form, in the short one, and in the short one under the race
 // detector, where everything is several times as slow.
@@ -54,37 +53,22 @@ func often(inLong, inShort, raced int) int {
 	return inShort
 }
 
-// binary builds the program once; under the race detector with it, so that its own races are found too.
+// binary is the program; under the race detector built with it, so that its own races are found too.
 // GATEHOUSE_FAULTS_BINARY names another build of it.
-var binary = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv(given); path != "" {
-		return path, nil
+func binary(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("GATEHOUSE_FAULTS_BINARY"); path != "" {
+		return path
 	}
-	dir, err := os.MkdirTemp("", "gatehouse-faults-*")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "gatehouse")
-	args := []string{"build", "-o", path}
 	if raceDetector {
-		args = append(args, "-race")
+		return testkit.Program(t, "-race")
 	}
-	build := exec.Command("go", append(args, ".")...)
-	build.Dir = ".."
-	out, err := build.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return path, err
-})
+	return testkit.Program(t)
+}
 
 func TestMain(m *testing.M) {
 	fmt.Printf("GATEHOUSE_FAULTS_SEED=%d\n", seed)
-	status := m.Run()
-	if path, err := binary(); err == nil && os.Getenv(given) == "" {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(status)
+	testkit.Main(m)
 }
 
 // chance gives the test's own random choices: the same for the same seed, whatever else runs.
@@ -116,11 +100,10 @@ func newWorld(t *testing.T, database string, env ...string) *world {
 	if database == "" {
 		w.database = "sqlite://" + filepath.Join(w.dir, "gatehouse-data", "gatehouse.db")
 	}
-	w.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GATEHOUSE_DATABASE_URL=" + w.database, "GATEHOUSE_HASH_COST=low", "GATEHOUSE_LOG_FORMAT=json",
-		"GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_VERIFY_RATE=1000000/60s", "GATEHOUSE_INVITATION_RESEND_LIMIT=1000000",
+	w.env = testkit.Environment(w.dir, append([]string{
+		"GATEHOUSE_DATABASE_URL=" + w.database, "GATEHOUSE_LOG_FORMAT=json", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_VERIFY_RATE=1000000/60s", "GATEHOUSE_INVITATION_RESEND_LIMIT=1000000",
 		"GATEHOUSE_CODE_SEND_LIMIT=1000000/1h", "GATEHOUSE_QUIZ_LIMIT=1000000/1h", "GATEHOUSE_DRAIN_DELAY=300ms", "GORACE=exitcode=66",
-	}, env...)
+	}, env...)...)
 	w.alice = w.token("alice", "banking/full profiles/full")
 	w.dora = w.token("dora", "banking/full")
 	w.root = w.token("root", "banking/full profiles/full admin/full signup")
@@ -134,86 +117,55 @@ func (w *world) token(subject, scope string) string {
 // must runs a command that is expected to work.
 func (w *world) must(args ...string) string {
 	w.t.Helper()
-	path, err := binary()
-	if err != nil {
-		w.t.Fatal(err)
+	out, errs, status := testkit.Run(w.t, binary(w.t), w.dir, w.env, "", args...)
+	if status != 0 {
+		w.t.Fatalf("gatehouse %s: status %d: %s", strings.Join(args, " "), status, errs)
 	}
-	cmd := exec.Command(path, args...)
-	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.env, &out, &errs
-	if err := cmd.Run(); err != nil {
-		w.t.Fatalf("gatehouse %s: %v: %s", strings.Join(args, " "), err, errs.String())
-	}
-	return strings.TrimSpace(out.String())
+	return strings.TrimSpace(out)
 }
 
 // server is a running server.
 type server struct {
 	*world
-	cmd  *exec.Cmd
-	url  string
-	log  string
-	done chan struct{}
+	*testkit.Process
+	url string
 	// ready is how long it took from its start until it was ready, and work the time of processors that this cost; 0
 	// where the system does not say.
 	ready, work time.Duration
 }
 
-// freePort finds a port below those that the system gives to connections, so that a server may come back to it.
-func freePort(t *testing.T) string {
-	for range 1000 {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = l.Close()
-			return strconv.Itoa(port)
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
 // serve starts a server and waits until it is ready.
 func (w *world) serve(env ...string) *server {
 	w.t.Helper()
-	path, err := binary()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	address := "127.0.0.1:" + freePort(w.t)
-	s := &server{world: w, cmd: exec.Command(path), url: "http://" + address, log: filepath.Join(w.t.TempDir(), "log"), done: make(chan struct{})}
-	log, err := os.Create(s.log)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = w.dir, io.Discard, log
-	s.cmd.Env = append(append(slices.Clone(w.env), "GATEHOUSE_LISTEN="+address), env...)
-	start := time.Now()
-	if err := s.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	go func() {
-		_ = s.cmd.Wait()
-		_ = log.Close()
-		close(s.done)
-	}()
-	w.t.Cleanup(func() {
-		s.kill()
-		s.checkLog()
-	})
-	for s.get("/readyz") != http.StatusOK {
-		select {
-		case <-s.done:
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(w.t))
+		start := time.Now()
+		s := &server{world: w, url: "http://" + address}
+		s.Process = testkit.Start(w.t, binary(w.t), w.dir, append(append(slices.Clone(w.env), "GATEHOUSE_LISTEN="+address), env...))
+		testkit.Eventually(w.t, "a server is ready or ends", func() bool { return s.get("/readyz") == http.StatusOK || s.ended() })
+		if s.ended() {
+			if strings.Contains(s.Log.String(), "address already in use") {
+				continue // somebody took the port in the meantime
+			}
 			w.t.Fatalf("the server ended at its start:\n%s", s.tail())
-		case <-time.After(2 * time.Millisecond):
 		}
-		if time.Since(start) > time.Minute {
-			w.t.Fatalf("the server is not ready after a minute:\n%s", s.tail())
-		}
+		s.ready = time.Since(start)
+		s.work = processorTime(s.Cmd.Process.Pid)
+		w.t.Cleanup(func() {
+			s.Kill()
+			s.checkLog()
+		})
+		return s
 	}
-	s.ready = time.Since(start)
-	s.work = processorTime(s.cmd.Process.Pid)
-	return s
+}
+
+func (s *server) ended() bool {
+	select {
+	case <-s.Ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // processorTime is what a process has used so far, where the system has /proc with its usual hundred ticks a second.
@@ -230,43 +182,23 @@ func processorTime(pid int) time.Duration {
 }
 
 func (s *server) tail() string {
-	raw, _ := os.ReadFile(s.log)
-	return string(raw[max(0, len(raw)-4000):])
+	text := s.Log.String()
+	return text[max(0, len(text)-4000):]
 }
 
-// checkLog finds what no server may say, whatever befalls it.
+// checkLog finds what no server may print, whatever fails around it.
 func (s *server) checkLog() {
-	raw, _ := os.ReadFile(s.log)
+	text := s.Log.String()
 	for _, bad := range []string{"DATA RACE", `"msg":"panic"`, "fatal error", "goroutine 1 ["} {
-		if at := bytes.Index(raw, []byte(bad)); at >= 0 {
-			s.t.Errorf("the log says %q:\n%s", bad, raw[max(0, at-200):min(len(raw), at+4000)])
+		if at := strings.Index(text, bad); at >= 0 {
+			s.t.Errorf("the log says %q:\n%s", bad, text[max(0, at-200):min(len(text), at+4000)])
 			return
 		}
 	}
 }
 
-// kill ends the server as a power switch would end it.
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.done
-}
-
-// stop asks the server to end and expects status 0.
-func (s *server) stop() {
-	s.t.Helper()
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.done:
-	case <-time.After(40 * time.Second):
-		s.t.Fatal("the server has not ended in 40 seconds")
-	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		s.t.Errorf("after SIGTERM the status is %d:\n%s", code, s.tail())
-	}
-}
-
 // quick asks whether a server is there.
-var quick = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var quick = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (s *server) get(path string) int {
 	res, err := quick.Get(s.url + path)
@@ -373,19 +305,6 @@ func (a answer) String() string {
 		return a.err.Error()
 	}
 	return fmt.Sprintf("%d %.600s", a.status, a.body)
-}
-
-// await asks again and again until the condition holds.
-func await(t *testing.T, atMost time.Duration, what string, holds func() bool) time.Duration {
-	t.Helper()
-	start := time.Now()
-	for !holds() {
-		if time.Since(start) > atMost {
-			t.Fatalf("%s: not within %s", what, atMost)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(start)
 }
 
 // forBoth runs a story on both databases.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // TestKilled kills the server in mid-write, again and again, and looks each time at what clients were told and what is
@@ -35,7 +37,7 @@ func TestKilled(t *testing.T) {
 				c.run(ctx, 0)
 			}()
 			time.Sleep(between(r, 150*time.Millisecond, 700*time.Millisecond))
-			s.kill()
+			s.Kill()
 			killed := time.Now()
 			cancel()
 			<-ended
@@ -51,17 +53,11 @@ func TestKilled(t *testing.T) {
 				t.Fatalf("after kill %d", n+1)
 			}
 		}
-		patience := time.Minute
-		if database != "" && !long {
-			patience = 0 // the lease of a dead worker is two minutes where others may be alive
-		} else if database != "" {
-			patience = 3 * time.Minute
-		}
-		c.delivered(d, patience)
+		c.delivered(d, database == "" || long) // the lease of a dead worker is two minutes where others may be alive
 		c.verifyTokens(s)
-		s.stop()
+		s.Stop()
 		c.audit(d, machines)
-		if slow := slices.Max(ready); slow > 30*time.Second {
+		if slow := slices.Max(ready); long && slow > 30*time.Second {
 			t.Errorf("ready after %s", slow)
 		}
 		// A busy machine makes a start late, and not much more work.
@@ -78,7 +74,7 @@ func (c *clients) quiesce(d *sql.DB, killed time.Time) {
 	if strings.HasPrefix(c.w.database, "sqlite") {
 		return
 	}
-	await(c.t, 20*time.Second, "the connections of the dead server end", func() bool {
+	testkit.Eventually(c.t, "the connections of the dead server end", func() bool {
 		return rows(c.t, d, fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse' "+
 			"AND backend_start < to_timestamp(%d.%06d)", killed.Unix(), killed.Nanosecond()/1000))[0][0] == "0"
 	})

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // post is a mail server, and a provider of text messages, that misbehaves on demand. It remembers what reached it, and
@@ -240,7 +242,7 @@ func TestMessages(t *testing.T) {
 		sent += each
 	}
 	healthy()
-	drained(t, d, time.Minute)
+	drained(t, d)
 	troubles := []string{"down", "refuse", "refuse the content", "drop", "drop in the middle", "drop before the answer", "slow", "silence"}
 	if !long {
 		troubles = []string{"down", "drop in the middle", "drop before the answer", "slow"}
@@ -265,7 +267,7 @@ func TestMessages(t *testing.T) {
 			sent += each
 			// Each message has met the trouble; a second try would come after five seconds at the soonest.
 			if trouble != "silence" {
-				await(t, time.Minute, "every message is tried: "+trouble, func() bool {
+				testkit.Eventually(t, "every message is tried: "+trouble, func() bool {
 					return trouble == "slow" || rows(t, d, "SELECT count(*) FROM messages WHERE state = 'pending' AND attempts = 0")[0][0] == "0"
 				})
 			}
@@ -275,7 +277,7 @@ func TestMessages(t *testing.T) {
 			for _, net := range []*proxy{mailNet, textNet} {
 				net.set(func() { net.cut, net.silent = false, false })
 			}
-			empty := drained(t, d, 3*time.Minute)
+			empty := drained(t, d)
 			t.Logf("round %d, %s: calls with a mail %s (%.2f of well), with a text %s (%.2f); all handed over %s after it was well again", round+1, trouble,
 				m.Round(time.Millisecond/10), float64(m)/float64(well["mails"]), x.Round(time.Millisecond/10), float64(x)/float64(well["texts"]), empty.Sub(start).Round(time.Millisecond))
 		}
@@ -295,13 +297,13 @@ func TestMessages(t *testing.T) {
 		t.Errorf("%d mails and %d texts are known, %d of each were asked for", len(mailIDs), len(textIDs), sent)
 	}
 	t.Logf("%d mails, %d of them came more than once; %d texts, %d of them", sent, mails.check(t, mailIDs), sent, texts.check(t, textIDs))
-	s.stop()
+	s.Stop()
 }
 
 // drained waits until no message is on its way and says when that was.
-func drained(t *testing.T, d *sql.DB, patience time.Duration) time.Time {
+func drained(t *testing.T, d *sql.DB) time.Time {
 	t.Helper()
-	await(t, patience, "the outbox is empty", func() bool {
+	testkit.Eventually(t, "the outbox is empty", func() bool {
 		time.Sleep(20 * time.Millisecond)
 		return rows(t, d, "SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')")[0][0] == "0"
 	})
@@ -333,7 +335,7 @@ func TestMessagesRefused(t *testing.T) {
 		t.Fatal(a)
 	}
 	var id string
-	await(t, time.Minute, "the message is given up", func() bool {
+	testkit.Eventually(t, "the message is given up", func() bool {
 		found := rows(t, d, "SELECT id FROM messages WHERE state = 'dead'")
 		if len(found) == 1 {
 			id = found[0][0]
@@ -350,6 +352,6 @@ func TestMessagesRefused(t *testing.T) {
 		t.Errorf("the list of dead messages: %s", list)
 	}
 	w.must("messages", "retry", id)
-	drained(t, d, time.Minute)
-	s.stop()
+	drained(t, d)
+	s.Stop()
 }

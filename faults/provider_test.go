@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // bureau is a provider of reports and quizzes that misbehaves on demand.
@@ -162,17 +164,17 @@ func TestProviderTrouble(t *testing.T) {
 		b.set("")
 		net.set(func() { net.cut = false })
 		start := time.Now()
-		await(t, 2*time.Minute, "reports after "+trouble, func() bool {
+		testkit.Eventually(t, "reports after "+trouble, func() bool {
 			time.Sleep(100 * time.Millisecond)
 			return report().text("data", "createFraudRiskReport", "fraudRiskReport", "state") == "PASSED"
 		})
 		reports := time.Since(start)
-		await(t, 2*time.Minute, "questions after "+trouble, func() bool {
+		testkit.Eventually(t, "questions after "+trouble, func() bool {
 			time.Sleep(100 * time.Millisecond)
 			return questions(unasked).text("data", "createQuizQuestions", "quiz", "state") == "ASKED"
 		})
 		for id := range waiting {
-			await(t, 2*time.Minute, "a quiz that was answered during "+trouble, func() bool {
+			testkit.Eventually(t, "a quiz that was answered during "+trouble, func() bool {
 				time.Sleep(50 * time.Millisecond)
 				return graphql(patient, s.url, w.root, `query($id: ID!) { quiz(id: $id) { state } }`, map[string]any{"id": id}).text("data", "quiz", "state") == "PASSED"
 			})
@@ -189,5 +191,5 @@ func TestProviderTrouble(t *testing.T) {
 			t.Errorf("quiz %s was scored %d times", id, n)
 		}
 	}
-	s.stop()
+	s.Stop()
 }

@@ -38,7 +38,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}()
 			time.Sleep(between(r, 200*time.Millisecond, 600*time.Millisecond))
 			start := time.Now()
-			s.stop()
+			s.Stop()
 			stops = append(stops, time.Since(start))
 			cancel()
 			<-ended
@@ -167,10 +167,7 @@ func TestRollingRestarts(t *testing.T) {
 	go b.watch(watching)
 	door := httptest.NewServer(b)
 	defer door.Close()
-	delay := "GATEHOUSE_DRAIN_DELAY=3s" // the default
-	if !long {
-		delay = "GATEHOUSE_DRAIN_DELAY=1.5s"
-	}
+	const delay = "GATEHOUSE_DRAIN_DELAY=3s" // the default
 	running := []*server{w.serve(delay), w.serve(delay)}
 	machines := running[0].lifecycles()
 	for _, s := range running {
@@ -192,17 +189,17 @@ func TestRollingRestarts(t *testing.T) {
 		fresh := w.serve(delay)
 		b.add(fresh.url)
 		start := time.Now()
-		_ = running[i].cmd.Process.Signal(syscall.SIGTERM)
-		await(t, 40*time.Second, "the old instance ends", func() bool {
+		_ = running[i].Cmd.Process.Signal(syscall.SIGTERM)
+		testkit.Eventually(t, "the old instance ends", func() bool {
 			select {
-			case <-running[i].done:
+			case <-running[i].Ended:
 				return true
 			default:
 				return false
 			}
 		})
 		stops = append(stops, time.Since(start))
-		if code := running[i].cmd.ProcessState.ExitCode(); code != 0 {
+		if code := running[i].Cmd.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("an instance ended with %d", code)
 		}
 		b.remove(running[i].url)

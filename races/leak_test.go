@@ -19,7 +19,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -152,18 +151,20 @@ func (b *bank) database(t testing.TB) []byte {
 func (b *bank) message(t testing.TB, end, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for late := time.Now().Add(time.Minute); time.Now().Before(late); time.Sleep(50 * time.Millisecond) {
+	var found string
+	testkit.Eventually(t, "a message "+end+" with "+pattern+" comes into the outbox", func() bool {
 		names, _ := filepath.Glob(filepath.Join(b.dir, "gatehouse-data", "outbox", "*"+end))
 		for _, name := range names {
 			raw, _ := os.ReadFile(name)
 			text := strings.NewReplacer("=\r\n", "", "=\n", "", "=3D", "=", "&amp;", "&").Replace(string(raw))
 			if m := re.FindStringSubmatch(text); m != nil {
-				return m[1]
+				found = m[1]
+				return true
 			}
 		}
-	}
-	t.Fatalf("no message %s with %s", end, pattern)
-	return ""
+		return false
+	})
+	return found
 }
 
 // TestNothingLeaks plants secrets and personal data through every door and looks for them in everything that the
@@ -357,16 +358,16 @@ func TestNothingLeaks(t *testing.T) {
 		do(alice, "resendInvitation", "", map[string]any{"invitationId": do(alice, "createInvitation", "invitation { id }", map[string]any{
 			"type": "JOINT", "accountUri": "/accounts/accounts/acc-alice", "emailAddress": m["the address of the invitee"], "inviterFullName": m["the name of the inviter"], "sharedSecret": m["the shared secret"],
 		})["invitation"].(map[string]any)["id"]})
-		b.logs[last].await(t, `(127\.0\.0\.1:1|refused|put off|again)`)
+		b.processes[last].Log.Await(t, `(127\.0\.0\.1:1|refused|put off|again)`)
 		written["the list of messages"] = []byte(b.must("messages", "list"))
 
 		written["the database"] = b.database(t)
 		// The end of a process that was asked for its stacks.
-		_ = b.processes[last].Process.Signal(syscall.SIGQUIT)
-		_ = b.processes[last].Wait()
-		for i, log := range b.logs {
+		_ = b.processes[last].Cmd.Process.Signal(syscall.SIGQUIT)
+		<-b.processes[last].Ended
+		for i, p := range b.processes {
 			var kept []string
-			for line := range strings.Lines(log.String()) {
+			for line := range strings.Lines(p.Out.String() + p.Log.String()) {
 				if !strings.HasPrefix(line, "Token: ") && !strings.HasPrefix(line, "API key: ") {
 					kept = append(kept, line)
 				}
@@ -402,18 +403,14 @@ func TestNothingLeaks(t *testing.T) {
 // restart ends the newest instance and starts another in its place; there is one on SQLite.
 func (b *bank) restart() {
 	b.Helper()
-	at := len(b.urls) - 1
-	_ = b.processes[at].Process.Signal(syscall.SIGTERM)
-	if err := b.processes[at].Wait(); err != nil {
-		b.Errorf("after SIGTERM: %v\n%s", err, b.logs[at])
-	}
+	b.processes[len(b.processes)-1].Stop()
 	b.serve()
 }
 
 // metrics reads those of an instance.
 func (b *bank) metrics(t testing.TB, instance int) string {
 	t.Helper()
-	res, err := b.client.Get("http://" + b.logs[instance].await(t, `admin listening" addr=(\S+)`) + "/metrics")
+	res, err := b.client.Get("http://" + b.processes[instance].Log.Await(t, `admin listening" addr=(\S+)`)[1] + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

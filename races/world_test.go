@@ -1,8 +1,6 @@
 package races
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,9 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,24 +16,9 @@ import (
 	"time"
 
 	"github.com/gatehouse/gatehouse/auth"
+	_ "github.com/gatehouse/gatehouse/cli" // a change of the program is a change of its tests to the test cache
 	"github.com/gatehouse/gatehouse/testkit"
 )
-
-// binary builds the program once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gatehouse-races-*")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "gatehouse")
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Dir = ".."
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return path, err
-})
 
 func TestMain(m *testing.M) {
 	// Walks: so many for each kind of record and database, where the command line does not say otherwise.
@@ -48,11 +29,7 @@ func TestMain(m *testing.M) {
 	if err := errors.Join(flag.Set("rapid.checks", walks), flag.Set("rapid.nofailfile", "true")); err != nil {
 		panic(err)
 	}
-	status := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(status)
+	testkit.Main(m)
 }
 
 // long reports whether the long form was asked for.
@@ -80,9 +57,8 @@ type bank struct {
 	env  []string
 	// urls are those of the instances.
 	urls []string
-	logs []*lines
 	// processes are the instances themselves.
-	processes []*exec.Cmd
+	processes []*testkit.Process
 	// key is an API key.
 	key    string
 	client *http.Client
@@ -103,10 +79,9 @@ func eachBank(t *testing.T, story func(t *testing.T, b *bank), env ...string) {
 func openBank(t testing.TB, name string, url func(testing.TB) string, env ...string) *bank {
 	t.Helper()
 	dir := t.TempDir()
-	b := &bank{TB: t, name: name, dir: dir, env: append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_HASH_COST=low", "GATEHOUSE_LOG_FORMAT=text",
+	b := &bank{TB: t, name: name, dir: dir, env: testkit.Environment(dir, append([]string{
 		"GATEHOUSE_VERIFY_RATE=100000000/1s", "GATEHOUSE_QUIZ_LIMIT=100000/1s", "GATEHOUSE_CODE_RATE=100000000/1s", "GATEHOUSE_CODE_SEND_LIMIT=100000000/1s",
-	}, env...)}
+	}, env...)...)}
 	b.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
 	t.Cleanup(b.client.CloseIdleConnections)
 	instances := 1
@@ -124,72 +99,14 @@ func openBank(t testing.TB, name string, url func(testing.TB) string, env ...str
 // serve starts another instance.
 func (b *bank) serve() {
 	b.Helper()
-	path, err := binary()
-	if err != nil {
-		b.Fatal(err)
-	}
-	cmd, log := exec.Command(path), &lines{}
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = b.dir, b.env, log, log
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	b.logs, b.processes = append(b.logs, log), append(b.processes, cmd)
-	b.urls = append(b.urls, "http://"+log.await(b, `msg=listening addr=(\S+)`))
-}
-
-// lines collects what a process prints.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until something is printed, and gives the first group of the pattern.
-func (l *lines) await(t testing.TB, pattern string) string {
-	t.Helper()
-	re := regexp.MustCompile(pattern)
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if m := re.FindStringSubmatch(l.String()); m != nil {
-			return m[1]
-		}
-	}
-	t.Fatalf("%q was not printed in a minute; what was:\n%s", pattern, l)
-	return ""
+	p := testkit.Start(b, testkit.Program(b), b.dir, b.env)
+	b.processes, b.urls = append(b.processes, p), append(b.urls, p.URL())
 }
 
 // run runs a command of the program to its end.
 func (b *bank) run(stdin string, args ...string) (stdout, stderr string, status int) {
 	b.Helper()
-	path, err := binary()
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
-	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = b.dir, b.env, strings.NewReader(stdin), &out, &errs
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		b.Fatal(err)
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return testkit.Run(b, testkit.Program(b), b.dir, b.env, stdin, args...)
 }
 
 func (b *bank) must(args ...string) string {
@@ -214,7 +131,7 @@ func (b *bank) token(subject, scope string, claims ...string) string {
 		name, value, _ := strings.Cut(c, "=")
 		more[name] = value
 	}
-	issuer, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: filepath.Join(b.dir, "gatehouse-data"), Now: time.Now})
+	issuer, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: filepath.Join(b.dir, "gatehouse-data"), Now: testkit.Now})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -290,14 +290,18 @@ func (s *socket) begin(in message) bool {
 		s.fail(in.ID, refusal(codeRateLimited, "Too many concurrent operations on this connection."))
 	default:
 		go func() {
-			defer func() {
-				cancel()
+			// A client may use the id again as soon as it has the last message, so the id is released before that is sent.
+			release := sync.OnceFunc(func() {
 				s.mu.Lock()
 				delete(s.operations, in.ID)
 				s.mu.Unlock()
+			})
+			defer func() {
+				cancel()
+				release()
 				s.running.Done()
 			}()
-			s.operate(ctx, in.ID, req)
+			s.operate(ctx, in.ID, req, release)
 		}()
 		return true
 	}
@@ -313,22 +317,25 @@ func (s *socket) fail(id string, errs ...*gqlerror.Error) {
 	s.send(message{Type: "error", ID: id, Payload: text})
 }
 
-// operate runs one operation to its end.
-func (s *socket) operate(ctx context.Context, id string, req request) {
+// operate runs one operation to its end. It calls release before it sends the last message.
+func (s *socket) operate(ctx context.Context, id string, req request, release func()) {
 	defer func() {
 		if v := recover(); v != nil {
+			release()
 			s.fail(id, s.h.present(ctx, caught(ctx, v)))
 		}
 	}()
 	actor := s.actor()
 	ctx = domain.WithActor(ctx, actor)
 	if actor.Refused != nil {
+		release()
 		s.fail(id, s.h.present(ctx, actor.Refused))
 		s.forbid(actor.Refused)
 		return
 	}
 	params, _, err := req.params(s.r)
 	if err != nil {
+		release()
 		s.fail(id, err)
 		return
 	}
@@ -337,27 +344,31 @@ func (s *socket) operate(ctx context.Context, id string, req request) {
 	ctx = graphql.StartOperationTrace(ctx)
 	op, errs := s.h.operation(ctx, params)
 	if errs != nil {
+		release()
 		s.fail(id, errs...)
 		return
 	}
 	if op.Operation.Operation == ast.Subscription {
-		s.stream(ctx, id, op)
+		s.stream(ctx, id, op, release)
 		return
 	}
 	next, ctx := s.h.executor.DispatchOperation(ctx, op)
 	switch reply := next(ctx); {
 	case reply == nil || ctx.Err() != nil: // the client has cancelled it
 	case reply.Data == nil:
+		release()
 		s.fail(id, reply.Errors...)
 	default:
 		s.send(message{Type: "next", ID: id, Payload: bodyOf(reply.Errors, reply.Data)})
+		release()
 		s.send(message{Type: "complete", ID: id})
 	}
 }
 
-func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationContext) {
+func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationContext, release func()) {
 	sub, errs := s.h.subscribe(ctx, op, "websocket", nil)
 	if errs != nil {
+		release()
 		if ctx.Err() == nil { // otherwise the client has cancelled it
 			s.fail(id, errs...)
 		}
@@ -372,11 +383,13 @@ func (s *socket) stream(ctx context.Context, id string, op *graphql.OperationCon
 			s.send(message{Type: "next", ID: id, Payload: body})
 			continue
 		case last != nil:
+			release()
 			s.fail(id, last)
 			if unauthenticated(last) {
 				s.close(closeForbidden, "Forbidden: the token has expired, or its session has ended")
 			}
 		case !sub.stopping():
+			release()
 			s.send(message{Type: "complete", ID: id})
 		}
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/gatehouse/gatehouse/testkit"
 )
@@ -29,7 +30,7 @@ func TestConsoleOfTheProgram(t *testing.T) {
 	browser := testkit.Browser(t)
 	w := newWorld(t)
 	s := w.serve()
-	token := s.out.await(t, `Token: +(\S+)`)[1]
+	token := s.Out.Await(t, `Token: +(\S+)`)[1]
 	bob := s.token("bob", "banking/full")
 
 	example := func(title string) chromedp.Tasks {
@@ -40,7 +41,7 @@ func TestConsoleOfTheProgram(t *testing.T) {
 		}
 	}
 	shown := func(want string) chromedp.Action {
-		return chromedp.Poll(`document.getElementById("result").textContent.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(20*time.Second))
+		return chromedp.Poll(`document.getElementById("result").textContent.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(testkit.Patience))
 	}
 	as := func(who string) chromedp.Tasks {
 		return chromedp.Tasks{chromedp.Evaluate(`document.getElementById("headers").value = `+quoted(who), nil), chromedp.Evaluate(`document.getElementById("headers").dispatchEvent(new Event("input", {bubbles: true}))`, nil)}
@@ -74,13 +75,23 @@ func TestConsoleOfTheProgram(t *testing.T) {
 	watched.clean(t)
 }
 
-// until makes invitations until the expression is true: a subscription that has just been asked for tells what happens
-// from its start on, and nothing says in the page when that is.
+// until makes invitations until the expression is true: a subscription shows what happens after its start, and nothing
+// on the page says when that is.
 func (s *server) until(expression, token string) chromedp.Action {
+	return again(chromedp.ActionFunc(func(context.Context) error {
+		s.invite(token)
+		return nil
+	}), expression)
+}
+
+// again repeats the action until the expression is true.
+func again(action chromedp.Action, expression string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
-		for range 20 {
-			s.invite(token)
-			if err := chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(time.Second)).Do(ctx); !errors.Is(err, chromedp.ErrPollingTimeout) {
+		for range 60 {
+			if err := action.Do(ctx); err != nil {
+				return err
+			}
+			if err := chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(2*time.Second)).Do(ctx); !errors.Is(err, chromedp.ErrPollingTimeout) {
 				return err
 			}
 		}
@@ -133,24 +144,38 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 	browser := testkit.Browser(t)
 	w := newWorld(t)
 	s := w.serve()
-	token := s.out.await(t, `Token: +(\S+)`)[1]
+	token := s.Out.Await(t, `Token: +(\S+)`)[1]
 	watched := watch(browser, s.url)
 
-	run := func(operation string) chromedp.Tasks {
-		return chromedp.Tasks{
-			chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery),
-			chromedp.Click(`//*[@role="menuitem" and text()="`+operation+`"]`, chromedp.BySearch),
-		}
+	// GraphiQL looks for the operations of a tab some time after it shows the tab, and nothing on the page says when. Until
+	// then the button offers those of the tab before, or runs the document at once, which is refused.
+	run := func(operation string) chromedp.Action {
+		item := `//*[@role="menuitem" and text()="` + operation + `"]`
+		return chromedp.ActionFunc(func(ctx context.Context) error {
+			for range 100 {
+				if err := chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery).Do(ctx); err != nil {
+					return err
+				}
+				err := chromedp.Poll(`document.evaluate('`+item+`', document, null, XPathResult.BOOLEAN_TYPE).booleanValue`, nil, chromedp.WithPollingTimeout(time.Second)).Do(ctx)
+				switch {
+				case err == nil:
+					return chromedp.Click(item, chromedp.BySearch).Do(ctx)
+				case !errors.Is(err, chromedp.ErrPollingTimeout):
+					return err
+				}
+				if err := chromedp.KeyEvent(kb.Escape).Do(ctx); err != nil {
+					return err
+				}
+			}
+			return fmt.Errorf("the operation %s is not offered", operation)
+		})
 	}
 	tab := func(name string) chromedp.Action {
-		return chromedp.Tasks{
-			chromedp.Click(`//button[contains(@class, "graphiql-tab-button") and text()="`+name+`"]`, chromedp.BySearch),
-			chromedp.Sleep(time.Second), // GraphiQL looks for the operations of a tab a moment later, and nothing on the page tells
-		}
+		return chromedp.Click(`//button[contains(@class, "graphiql-tab-button") and text()="`+name+`"]`, chromedp.BySearch)
 	}
 	const result = `document.querySelector(".result-window").textContent`
 	shown := func(want string) chromedp.Action {
-		return chromedp.Poll(result+`.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(20*time.Second))
+		return chromedp.Poll(result+`.includes(`+quoted(want)+`)`, nil, chromedp.WithPollingTimeout(testkit.Patience))
 	}
 	var stored string
 	if err := chromedp.Run(browser,
@@ -172,19 +197,15 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		chromedp.Click(`button[aria-label="Show Examples"]`, chromedp.ByQuery),
 		chromedp.Click(`//section//b[text()="Create a report"]`, chromedp.BySearch),
 		chromedp.Poll(`document.querySelector(".graphiql-query-editor").textContent.includes("CreateFraudRiskReport")`, nil),
-		chromedp.Sleep(time.Second), // a tab that is just being made forgets the answer
-		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), shown(`"PASSED_WITH_RISK_FACTORS"`),
+		again(chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), result+`.includes('"PASSED_WITH_RISK_FACTORS"')`), // a tab that is being made forgets the answer
 		chromedp.Click(`button[aria-label="Hide Examples"]`, chromedp.ByQuery),
-		chromedp.ActionFunc(func(ctx context.Context) error { println("step a"); return nil }),
 		tab("LifecycleEvents"),
-		chromedp.ActionFunc(func(ctx context.Context) error { println("step b"); return nil }),
 		run("LifecycleEvents"),
-		chromedp.ActionFunc(func(ctx context.Context) error { println("step c"); return nil }),
 		s.until(result+`.includes("createInvitation")`, token),
 		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), // stops
 		chromedp.Click(`button[aria-label="Show Help"]`, chromedp.ByQuery),
 		chromedp.WaitVisible(`//section//a[text()="Reference"]`, chromedp.BySearch),
-		chromedp.Sleep(time.Second), // the store is written with a delay
+		chromedp.Poll(`JSON.stringify([{...localStorage}, {...sessionStorage}]).includes("{{alice}}")`, nil, chromedp.WithPollingTimeout(testkit.Patience)), // it is written with a delay
 		chromedp.Evaluate(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])`, &stored),
 	); err != nil {
 		var page string
@@ -211,13 +232,13 @@ func TestTraces(t *testing.T) {
 	t.Cleanup(collector.Close)
 	s := newWorld(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL).serve()
 	s.send("GET", "/invite?invitationId=inv_1&key=abcdef", "")
-	s.stop()
+	s.Stop()
 	select {
 	case spans := <-got:
 		if !strings.HasPrefix(spans, "/v1/traces ") || !strings.Contains(spans, "GET /invite") || strings.Contains(spans, "abcdef") {
 			t.Errorf("the collector got %q", spans)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Error("the collector got nothing")
 	}
 }

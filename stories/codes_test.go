@@ -12,7 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,22 +29,22 @@ const directoryOfCodes = `{"kind":"customer","id":"carla","username":"carla","em
 // posted waits for a message in the development outbox whose name has the end, other than those seen before.
 func (w *world) posted(end string, seen map[string]bool) string {
 	w.t.Helper()
-	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
+	var text []byte
+	testkit.Eventually(w.t, "a "+end+" comes into the outbox", func() bool {
 		names, _ := filepath.Glob(filepath.Join(w.dir, "gatehouse-data", "outbox", "*"+end))
 		slices.Sort(names)
-		for _, name := range names {
-			if !seen[name] {
-				seen[name] = true
-				text, err := os.ReadFile(name)
-				if err != nil {
-					w.t.Fatal(err)
-				}
-				return string(text)
-			}
+		at := slices.IndexFunc(names, func(name string) bool { return !seen[name] })
+		if at < 0 {
+			return false
 		}
-	}
-	w.t.Fatalf("no %s came in 30 seconds", end)
-	return ""
+		seen[names[at]] = true
+		var err error
+		if text, err = os.ReadFile(names[at]); err != nil {
+			w.t.Fatal(err)
+		}
+		return true
+	})
+	return string(text)
 }
 
 // do runs a mutation with one input and gives the payload.
@@ -222,14 +222,14 @@ func TestADeviceDecides(t *testing.T) {
 			if r := s.send("GET", "/sessions/version", ""); r.status != 200 || r.at(t, "version") == "" {
 				t.Errorf("the version: %d %s", r.status, r.body)
 			}
-			log := s.log.String()
+			log := s.Log.String()
 			for _, secret := range secrets {
 				// Among the digits of times and ids a short number may stand by chance; as a word of its own it does not.
 				if regexp.MustCompile(`(^|[^0-9A-Za-z])` + regexp.QuoteMeta(secret) + `($|[^0-9A-Za-z])`).MatchString(log) {
 					t.Errorf("the log holds a secret or personal data: %s", secret)
 				}
 			}
-			s.stop()
+			s.Stop()
 		})
 	}
 }
@@ -241,16 +241,12 @@ func TestTextsByAProvider(t *testing.T) {
 		path, user, password string
 		form                 url.Values
 	}
-	var mu sync.Mutex
-	var calls []call
-	came := make(chan struct{}, 10)
+	var count atomic.Int64
+	calls := make(chan call, 10)
 	provider := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		user, password, _ := r.BasicAuth()
-		mu.Lock()
-		calls = append(calls, call{r.URL.Path, user, password, r.PostForm})
-		n := len(calls)
-		mu.Unlock()
+		n := count.Add(1)
 		switch {
 		case r.PostForm.Get("To") == "+19105550188":
 			rw.WriteHeader(http.StatusBadRequest)
@@ -261,7 +257,7 @@ func TestTextsByAProvider(t *testing.T) {
 			rw.WriteHeader(http.StatusCreated)
 			_, _ = rw.Write([]byte(`{"sid":"SM1","status":"queued"}`))
 		}
-		came <- struct{}{}
+		calls <- call{r.URL.Path, user, password, r.PostForm}
 	}))
 	t.Cleanup(provider.Close)
 	w := newWorld(t, "GATEHOUSE_SMS_URL=twilio://AC123:s3cret@+15005550006?base="+url.QueryEscape(provider.URL))
@@ -272,13 +268,12 @@ func TestTextsByAProvider(t *testing.T) {
 	next := func() call {
 		t.Helper()
 		select {
-		case <-came:
-		case <-time.After(30 * time.Second):
-			t.Fatal("the provider was not called in 30 seconds")
+		case c := <-calls:
+			return c
+		case <-time.After(testkit.Patience):
+			t.Fatal("the provider is not called")
+			return call{}
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		return calls[len(calls)-1]
 	}
 	carla, dan := s.token("carla", "signup"), s.token("dan", "signup")
 	s.do(carla, "requestPhoneVerification", "phoneVerification { id }", map[string]any{})
@@ -298,19 +293,12 @@ func TestTextsByAProvider(t *testing.T) {
 		return s.gql(dan, `query($id: ID!) { node(id: $id) { ... on PhoneVerification { status delivery } } }`,
 			map[string]any{"id": member(p, "phoneVerification", "id")}).at(t, "data", "node", "delivery")
 	}
-	for late := time.Now().Add(10 * time.Second); state() != "DEAD" && time.Now().Before(late); time.Sleep(50 * time.Millisecond) {
-		continue
-	}
-	if got := state(); got != "DEAD" {
-		t.Errorf("a text that was refused for good is %v", got)
-	}
-	log := s.log.String()
+	testkit.Eventually(t, "a text that is refused for good is dead", func() bool { return state() == "DEAD" })
+	s.Log.Await(t, "sms 400 21211")
+	log := s.Log.String()
 	for _, secret := range []string{"s3cret", "0188", "0177", digits} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %s:\n%s", secret, log)
 		}
-	}
-	if !strings.Contains(log, "sms 400 21211") {
-		t.Errorf("the log does not say why:\n%s", log)
 	}
 }

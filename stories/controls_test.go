@@ -37,7 +37,7 @@ func TestBillOfMaterials(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &bill); err != nil || bill.Format != "CycloneDX" || bill.Spec != "1.6" {
 		t.Fatalf("%v: %.200s", err, out)
 	}
-	path, _ := binary()
+	path := testkit.Program(t)
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestBillOfMaterials(t *testing.T) {
 // and never a credential, an address or a text that was sent.
 func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 	t.Parallel()
-	s := newWorld(t, "GATEHOUSE_VERIFY_RATE=2/60s").serve()
+	s := newWorld(t, "GATEHOUSE_VERIFY_RATE=2/1h").serve()
 	key := "API-Key: " + s.must("apikey", "create", "--name", "teller")
 	alice, bob := s.token("alice", "banking/full"), s.token("bob", "banking/full")
 	bearer := func(token string) string { return "Authorization: Bearer " + token }
@@ -130,12 +130,12 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 	} {
 		id := fmt.Sprintf("case-%02d", i)
 		s.send(c.method, c.path, c.body, append([]string{"X-Request-Id: " + id}, c.header...)...)
-		line := s.log.await(t, `\n(?:time=\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d) level=INFO )(msg=request requestId=`+id+` [^\n]*)\n`)[1]
+		line := s.Log.Await(t, `\n(?:time=\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d) level=INFO )(msg=request requestId=`+id+` [^\n]*)\n`)[1]
 		if !regexp.MustCompile(c.want).MatchString(line+" ") || c.not != "" && strings.Contains(line, c.not) {
 			t.Errorf("%s: %s", c.claim, line)
 		}
 	}
-	log := s.log.String()
+	log := s.Log.String()
 	for _, planted := range []string{address, "planted wrong secret", alice, bob, forged, client, strings.TrimPrefix(key, "API-Key: ")} {
 		if strings.Contains(log, planted) {
 			t.Errorf("the log holds %s", planted)
@@ -150,11 +150,11 @@ func TestTheLogSaysWhoAndWhatWasRefused(t *testing.T) {
 func TestOpenSettingsAreToldAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t, "GATEHOUSE_SMTP_URL=smtp://user:planted-password@mail.example").serve()
-	if line := s.log.await(t, `level=WARN msg="insecure setting" what="([^"]*)"`)[1]; !strings.HasPrefix(line, "GATEHOUSE_SMTP_URL") || strings.Contains(s.log.String(), "planted-password") {
-		t.Errorf("%s", s.log)
+	if line := s.Log.Await(t, `level=WARN msg="insecure setting" what="([^"]*)"`)[1]; !strings.HasPrefix(line, "GATEHOUSE_SMTP_URL") || strings.Contains(s.Log.String(), "planted-password") {
+		t.Errorf("%s", s.Log)
 	}
-	if s := newWorld(t).serve(); strings.Contains(s.log.String(), "level=WARN") {
-		t.Errorf("a server of this machine is warned of: %s", s.log)
+	if s := newWorld(t).serve(); strings.Contains(s.Log.String(), "level=WARN") {
+		t.Errorf("a server of this machine is warned of: %s", s.Log)
 	}
 }
 
@@ -166,7 +166,7 @@ func (s *server) raw(bytes string) []int {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(testkit.Patience))
 	if _, err := conn.Write([]byte(bytes)); err != nil {
 		s.t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func tell(t *testing.T, s *server, story *reference.Story, write bool) {
 			t.Fatalf("%s: nobody is called %s", step.Name, step.As)
 		}
 		told.values["TOKEN"] = told.tokens[step.As]
-		at := time.Now()
+		at := testkit.Now()
 		r, err := told.ask(step)
 		if err != nil {
 			t.Fatalf("%s: %v", step.Name, err)
@@ -108,7 +108,7 @@ func tell(t *testing.T, s *server, story *reference.Story, write bool) {
 			t.Fatal(err)
 		}
 	}
-	s.stop()
+	s.Stop()
 }
 
 // arguments splits a line of a command where only double quotes are used.

@@ -56,7 +56,7 @@ func BenchmarkSubscribers(b *testing.B) {
 // resident is the memory of the server in KiB.
 func resident(b *testing.B, s *server) int {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Cmd.Process.Pid))
 	if errors.Is(err, os.ErrNotExist) {
 		testkit.Without(b, "proc", err)
 	}

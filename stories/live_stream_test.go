@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // happening is an event as a subscriber gets it, or the last word of a stream.
@@ -21,9 +23,6 @@ type happening struct {
 	// err is the code of an error, done what ended the stream: complete, cut, or the code that closed a WebSocket.
 	err, done string
 }
-
-// patience is for what comes at once on a machine that has nothing else to do.
-const patience = 30 * time.Second
 
 // stream is a subscription that is read in the background.
 type stream struct {
@@ -40,7 +39,7 @@ func (s *stream) read() happening {
 	select {
 	case h := <-s.come:
 		return h
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		s.t.Fatal("nothing came")
 		return happening{}
 	}
@@ -161,7 +160,7 @@ func say(t testing.TB, conn *websocket.Conn, text string) {
 // heard gives the next message, or the code that closed the connection.
 func heard(t testing.TB, conn *websocket.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	_, text, err := conn.Read(ctx)
 	if err != nil {

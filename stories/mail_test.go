@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +35,8 @@ type postOffice struct {
 	// answer decides about the nth mail that is handed over, from 0.
 	answer func(n int) error
 
-	mu    sync.Mutex
-	n     int
-	mails []string
-	came  chan struct{}
+	n     atomic.Int64
+	mails chan string
 }
 
 // errDrop makes the server cut the connection after the mail was sent and before it is acknowledged.
@@ -57,13 +56,8 @@ func (s *postSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	s.p.mu.Lock()
-	n := s.p.n
-	s.p.n++
-	s.p.mails = append(s.p.mails, string(raw))
-	s.p.mu.Unlock()
-	s.p.came <- struct{}{}
-	err = s.p.answer(n)
+	s.p.mails <- string(raw)
+	err = s.p.answer(int(s.p.n.Add(1)) - 1)
 	if errors.Is(err, errDrop) {
 		_ = s.conn.Conn().Close()
 	}
@@ -72,7 +66,7 @@ func (s *postSession) Data(r io.Reader) error {
 
 func newPostOffice(t *testing.T, answer func(int) error) *postOffice {
 	t.Helper()
-	p := &postOffice{answer: answer, came: make(chan struct{}, 100)}
+	p := &postOffice{answer: answer, mails: make(chan string, 100)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,17 +85,16 @@ func newPostOffice(t *testing.T, answer func(int) error) *postOffice {
 func (p *postOffice) next(t *testing.T) *mail.Message {
 	t.Helper()
 	select {
-	case <-p.came:
-	case <-time.After(30 * time.Second):
-		t.Fatal("no mail came in 30 seconds")
+	case text := <-p.mails:
+		m, err := mail.ReadMessage(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	case <-time.After(testkit.Patience):
+		t.Fatal("no mail comes")
+		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m, err := mail.ReadMessage(strings.NewReader(p.mails[len(p.mails)-1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 // TestMailByMail: one mail is put off and repeated, one is cut off and repeated under its own id, one is refused for
@@ -138,23 +131,20 @@ func TestMailByMail(t *testing.T) {
 	}
 	s.invite(alice)
 	post.next(t)
-	for late := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if out := w.must("messages", "list", "--state", "dead"); strings.Contains(out, "550") {
-			if strings.Contains(out, "dora") {
-				t.Errorf("the list shows an address:\n%s", out)
-			}
-			id := regexp.MustCompile(`msg_\w+`).FindString(out)
-			w.must("messages", "retry", id)
-			if again := post.next(t); !strings.Contains(again.Header.Get("Message-ID"), id) {
-				t.Errorf("the retried mail is %s, not %s", again.Header.Get("Message-ID"), id)
-			}
-			break
-		}
-		if time.Now().After(late) {
-			t.Fatal("the refused mail is not among the dead")
-		}
+	var dead string
+	testkit.Eventually(t, "the refused mail is among the dead", func() bool {
+		dead = w.must("messages", "list", "--state", "dead")
+		return strings.Contains(dead, "550")
+	})
+	if strings.Contains(dead, "dora") {
+		t.Errorf("the list shows an address:\n%s", dead)
 	}
-	if log := s.log.String(); strings.Contains(log, "dora") || strings.Contains(log, "no such") {
+	id := regexp.MustCompile(`msg_\w+`).FindString(dead)
+	w.must("messages", "retry", id)
+	if again := post.next(t); !strings.Contains(again.Header.Get("Message-ID"), id) {
+		t.Errorf("the retried mail is %s, not %s", again.Header.Get("Message-ID"), id)
+	}
+	if log := s.Log.String(); strings.Contains(log, "dora") || strings.Contains(log, "no such") {
 		t.Errorf("the log holds an address, or words of the mail server that may:\n%s", log)
 	}
 }
@@ -174,8 +164,7 @@ func TestKilledWhileAMailIsOnItsWay(t *testing.T) {
 	s := w.serve()
 	id := s.invite(s.token("alice", "banking/full"))
 	first := post.next(t).Header.Get("Message-ID")
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	s.Kill()
 	close(hold)
 	s = w.serve()
 	if second := post.next(t).Header.Get("Message-ID"); second != first {
@@ -194,17 +183,15 @@ func TestTheInviteesPage(t *testing.T) {
 	alice := s.token("alice", "banking/full")
 	id := s.invite(alice)
 	var link string
-	for late := time.Now().Add(20 * time.Second); link == "" && time.Now().Before(late); time.Sleep(50 * time.Millisecond) {
+	testkit.Eventually(t, "a mail with a link comes into the outbox", func() bool {
 		mails, _ := filepath.Glob(filepath.Join(w.dir, "gatehouse-data", "outbox", "*.eml"))
 		for _, name := range mails {
 			raw, _ := os.ReadFile(name)
 			text := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(string(raw), "=\r\n", ""), "=\n", ""), "=3D", "=")
 			link = regexp.MustCompile(`/invite\?invitationId=[\w-]+&key=\w+`).FindString(strings.ReplaceAll(text, "&amp;", "&"))
 		}
-	}
-	if link == "" {
-		t.Fatal("no link in the mail")
-	}
+		return link != ""
+	})
 	for range 3 { // opening it spends nothing
 		if r := s.send("GET", link, ""); r.status != 200 || !strings.Contains(r.body, "Alice Doe") || strings.Contains(r.body, "acc-alice") || strings.Contains(r.body, "dora") {
 			t.Fatalf("%d %s", r.status, r.body)
@@ -232,7 +219,7 @@ func TestTheInviteesPage(t *testing.T) {
 	if r.at(t, "data", "invitation", "state") != "ACCEPTED" || r.at(t, "data", "invitation", "acceptedBy") != nil || r.at(t, "data", "invitation", "verificationCount") != 2.0 {
 		t.Errorf("%s", r.body)
 	}
-	if log := s.log.String(); strings.Contains(log, "key=") {
+	if log := s.Log.String(); strings.Contains(log, "key=") {
 		t.Errorf("the log holds the key of a mail:\n%s", log)
 	}
 }
@@ -313,15 +300,10 @@ func (i *issuer) token(t *testing.T, claims map[string]any) string {
 func TestExternalIssuer(t *testing.T) {
 	t.Parallel()
 	idp := newIssuer(t)
-	w := newWorld(t, "GATEHOUSE_ISSUER="+idp.URL, "GATEHOUSE_AUDIENCE=gatehouse")
-	for n, v := range w.env {
-		if strings.HasPrefix(v, "GATEHOUSE_HASH_COST") {
-			w.env[n] = "GATEHOUSE_HASH_COST=default"
-		}
-	}
+	w := newWorld(t, append(testkit.External(idp.URL), "GATEHOUSE_AUDIENCE=gatehouse")...)
 	s := w.serve()
-	if strings.TrimSpace(s.out.String()) != "" {
-		t.Errorf("nothing is printed to paste: %s", s.out)
+	if strings.TrimSpace(s.Out.String()) != "" {
+		t.Errorf("nothing is printed to paste: %s", s.Out)
 	}
 	if r := s.send("GET", "/", ""); r.status != http.StatusNotFound {
 		t.Errorf("there is no playground: %d", r.status)
@@ -352,7 +334,7 @@ func TestExternalIssuer(t *testing.T) {
 	// Nor are there the people of the demonstration, with accounts of theirs.
 	create, _ := json.Marshal(map[string]any{"query": createMutation, "variables": map[string]any{"secret": testkit.Secret}})
 	s.send("POST", "/graphql", string(create), "X-Request-Id: nobodys-account", "Authorization: Bearer "+idp.token(t, map[string]any{"scope": "banking/full"}))
-	s.log.await(t, `requestId=nobodys-account .*user=alice .*refusals=invitationAccessDenied`)
+	s.Log.Await(t, `requestId=nobodys-account .*user=alice .*refusals=invitationAccessDenied`)
 	idp.rotate(t, "key-2")
 	if got := code(idp.token(t, nil)); got != "alice" {
 		t.Errorf("after a rotation the new key is found: %v", got)

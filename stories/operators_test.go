@@ -43,7 +43,7 @@ func TestAGrantOutlivesTheImport(t *testing.T) {
 // window of the rate.
 func TestABlockEndsWhenItSays(t *testing.T) {
 	t.Parallel()
-	s := newWorld(t, "GATEHOUSE_VERIFY_RATE=2/60s", "GATEHOUSE_VERIFY_BLOCK=1s").serve()
+	s := newWorld(t, "GATEHOUSE_VERIFY_RATE=2/1h", "GATEHOUSE_VERIFY_BLOCK=1s").serve()
 	key, dora := "API-Key: "+s.must("apikey", "create", "--name", "t"), "Authorization: Bearer "+s.token("dora", "banking/full")
 	try := func() reply {
 		return s.send("POST", "/invitations/verifications", `{"invitationId":"inv_nowhere","sharedSecret":"a wrong secret"}`, key, dora)
@@ -95,16 +95,15 @@ func TestOneServerForAFile(t *testing.T) {
 		t.Errorf("%d %s", status, errs)
 	}
 	w.must("apikey", "create", "--name", "beside") // commands work beside it
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
-	w.serve().stop()
+	s.Kill()
+	w.serve().Stop()
 }
 
 // TestAMissingKeyFileIsNotReplaced: a new key beside sealed data would only hide that the right one is missing.
 func TestAMissingKeyFileIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.serve().stop()
+	w.serve().Stop()
 	key := filepath.Join(w.dir, "gatehouse-data", "encryption.key")
 	if err := os.Rename(key, key+".moved"); err != nil {
 		t.Fatal(err)
@@ -118,7 +117,7 @@ func TestAMissingKeyFileIsNotReplaced(t *testing.T) {
 	if err := os.Rename(key+".moved", key); err != nil {
 		t.Fatal(err)
 	}
-	w.serve().stop()
+	w.serve().Stop()
 }
 
 // TestNoRedirects: a path that is not clean is answered in the dialect of its door, never with a redirect.

@@ -273,7 +273,7 @@ func TestTokensOfThePlayground(t *testing.T) {
 			t.Errorf("%s is %s", name, r.body)
 		}
 	}
-	if strings.Contains(s.log.String(), "eyJ") {
+	if strings.Contains(s.Log.String(), "eyJ") {
 		t.Error("a token in the log")
 	}
 	for _, env := range []string{"GATEHOUSE_DEMO=false", "GATEHOUSE_TRUSTED_PROXIES=127.0.0.0/8", "GATEHOUSE_PUBLIC_URL=https://bank.example"} {

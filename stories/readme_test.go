@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gatehouse/gatehouse/testkit"
 )
@@ -39,11 +38,7 @@ func TestReadmeTour(t *testing.T) {
 	}
 	w := newWorld(t)
 	s := w.serve()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(path, filepath.Join(w.dir, "gatehouse")); err != nil {
+	if err := os.Symlink(testkit.Program(t), filepath.Join(w.dir, "gatehouse")); err != nil {
 		t.Fatal(err)
 	}
 	script, blocks := "set -eu -o pipefail\n", 0
@@ -55,7 +50,7 @@ func TestReadmeTour(t *testing.T) {
 		m[1] = strings.ReplaceAll(m[1], "go build -o gatehouse .\n", "") // and built
 		script += fmt.Sprintf("echo '== block %d'\n%s", blocks, strings.ReplaceAll(m[1], "http://127.0.0.1:8080", s.url))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	var out bytes.Buffer
@@ -78,5 +73,5 @@ func TestReadmeTour(t *testing.T) {
 		}
 		rest = after
 	}
-	s.stop()
+	s.Stop()
 }

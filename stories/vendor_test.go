@@ -506,7 +506,7 @@ func TestVendorClient(t *testing.T) {
 			}
 		})
 	}
-	if log := b.log.String(); anyToken.MatchString(log) {
+	if log := b.Log.String(); anyToken.MatchString(log) {
 		t.Error("the log holds a token")
 	}
 }

@@ -82,14 +82,27 @@ func (c *Cluster) Start() {
 	c.t.Fatalf("testkit: PostgreSQL did not start: %s", log)
 }
 
-// Kill ends the first process of the server without a word; the others end when they notice.
+// Kill ends the first process of the server without notice, and waits until the others have noticed and ended: until
+// then they go on answering on connections that exist.
 func (c *Cluster) Kill() {
 	pid, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
 	if err != nil {
 		return
 	}
 	first, _, _ := strings.Cut(string(pid), "\n")
-	if n, err := strconv.Atoi(strings.TrimSpace(first)); err == nil && n == c.server.Process.Pid {
-		_ = syscall.Kill(n, syscall.SIGKILL)
+	n, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || n != c.server.Process.Pid {
+		return
 	}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", n, n))
+	_ = syscall.Kill(n, syscall.SIGKILL)
+	Eventually(c.t, "the processes of PostgreSQL end", func() bool {
+		for _, child := range strings.Fields(string(children)) {
+			stat, err := os.ReadFile("/proc/" + child + "/stat")
+			if _, rest, _ := strings.Cut(string(stat), ") "); err == nil && !strings.HasPrefix(rest, "Z") {
+				return false
+			}
+		}
+		return true
+	})
 }

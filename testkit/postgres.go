@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -76,7 +77,7 @@ func separator(r rune) bool { return r == ',' || r == ' ' }
 
 // administer runs one statement on the server.
 func administer(server, text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)
 	if err != nil {
@@ -206,13 +207,26 @@ rm -rf "$0"`, dir)
 	return cmd.Start()
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// FreePort returns a port that is free, below those that the system gives to connections: none of them takes it while
+// what listened there is down.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	port, err := freePort()
 	if err != nil {
-		return 0, err
+		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return port
+}
+
+func freePort() (int, error) {
+	for range 1000 {
+		port := 20000 + rand.IntN(12000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port, nil
+		}
+	}
+	return 0, errors.New("testkit: no free port")
 }
 
 // serve starts the server, small and without waiting for the disk.
@@ -245,8 +259,8 @@ func started(cmd *exec.Cmd, server string) bool {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	for range 300 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	for begun := time.Now(); time.Since(begun) < Patience; {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		conn, err := pgx.Connect(ctx, server)
 		if err == nil {
 			_ = conn.Close(ctx)

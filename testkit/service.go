@@ -1,5 +1,5 @@
 // Package testkit is what tests share: the rules over a real database with a clock that stands still, people,
-// throw-away PostgreSQL clusters, and a browser. Only tests import it.
+// throw-away PostgreSQL clusters, the built program, and a browser. Only tests import it.
 package testkit
 
 import (
@@ -16,36 +16,10 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// Clock is a clock that a test moves.
-type Clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-// Epoch is when every test begins.
-var Epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-
 // Commit writes a unit.
 func Commit(ctx context.Context, store domain.Store, u *domain.Unit) error {
 	_, err := store.Commit(ctx, u)
 	return err
-}
-
-// NewClock gives a clock that stands at the epoch.
-func NewClock() *Clock { return &Clock{at: Epoch} }
-
-// Now reads the clock.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-// Pass moves the clock.
-func (c *Clock) Pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
 }
 
 // Kit is the rules over a real database.
