@@ -300,30 +300,26 @@ func (s *Service) documented(ctx context.Context, operation string, on TwoFactor
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
-	client := ""
-	if in.ClientID != nil {
-		client = *in.ClientID
-	}
-	if err := s.FromApplication(ctx, client); err != nil {
+	if err := s.CheckTwoFactorHeaders(ctx, in); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
-	}
-	switch {
-	case in.ChallengeID == "":
-		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingChallenge)
-	case in.Signature == "":
-		return Outcome[TwoFactorRequest]{}, problem.New(problem.MissingSignature)
 	}
 	return s.decideTwoFactor(ctx, operation, on, in, in)
 }
 
-// FromApplication says whether the caller may call as the application.
-// Refuses with MissingClientID (it is empty) and ClientMismatch (the token was issued to another one).
-func (s *Service) FromApplication(ctx context.Context, clientID string) error {
+// CheckTwoFactorHeaders checks in the order of the document the parts of a decision that it has in headers, so that a
+// caller can check them before it reads the body.
+// Refuses with MissingClientID, ClientMismatch (the token was issued to another application), MissingChallenge and
+// MissingSignature.
+func (s *Service) CheckTwoFactorHeaders(ctx context.Context, in TwoFactorDecision) error {
 	switch a := ActorFrom(ctx); {
-	case clientID == "":
+	case in.ClientID == nil || *in.ClientID == "":
 		return problem.New(problem.MissingClientID)
-	case a.ClientID != "" && a.ClientID != clientID:
+	case a.ClientID != "" && a.ClientID != *in.ClientID:
 		return problem.New(problem.ClientMismatch)
+	case in.ChallengeID == "":
+		return problem.New(problem.MissingChallenge)
+	case in.Signature == "":
+		return problem.New(problem.MissingSignature)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@
 // leaves room and what was chosen.
 //
 // It knows HTTP, the headers and the error codes of the document, and turns a request into one call of the rules and
-// the answer back. It must not know what makes a token, a code or a signature good: that is asked of package domain.
+// the answer back. It must not know what makes a token, a code or a signature good: package domain decides that.
 // What comes in such headers and bodies goes into no answer and no log line.
 package usersessions
 
@@ -46,9 +46,9 @@ const (
 	headerPassword  = "X-AAZZUR-PASSWORD" //nolint:gosec // the name of a header
 )
 
-// Options are what the dialect works with.
+// Options configure the dialect.
 type Options struct {
-	// Service is the rules; required.
+	// Service holds the rules; required.
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
@@ -58,7 +58,7 @@ type Options struct {
 	Version string
 }
 
-// New gives the handler of everything under Prefix.
+// New returns the handler of everything under Prefix.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -105,7 +105,7 @@ func (a *api) apiDoc(*http.Request) (wire.Reply, error) {
 var reading = wire.Reading{MediaTypes: []string{mediaType}, MaxBytes: 64 << 10}
 
 func (a *api) verifyEmail(r *http.Request) (wire.Reply, error) {
-	if refused := domain.ActorFrom(r.Context()).Refused; refused != nil { // no token will do, a bad one will not
+	if refused := domain.ActorFrom(r.Context()).Refused; refused != nil { // a missing token is allowed, an invalid one is not
 		return wire.Reply{}, refused
 	}
 	var body struct {
@@ -150,7 +150,7 @@ func (a *api) challenge(r *http.Request) (wire.Reply, error) {
 	}
 	deviceID, _ := body.String("deviceId")
 	username, _ := body.String("username")
-	if deviceID == "" || strings.Trim(deviceID, "0123456789abcdef") != "" || len(deviceID) != 64 {
+	if strings.Trim(deviceID, "0123456789abcdef") != "" || len(deviceID) != 64 {
 		body.Refuse("deviceId", "deviceId must be the SHA-256 of the public key in lower-case hexadecimal.")
 	}
 	if n := len([]rune(username)); n < 1 || n > 254 {
@@ -193,39 +193,34 @@ func (a *api) decide(do func(context.Context, domain.TwoFactorDecision) (domain.
 	}
 }
 
+// decision reads the headers and then the body, which may be absent.
 func (a *api) decision(r *http.Request) (domain.TwoFactorDecision, error) {
 	var in domain.TwoFactorDecision
-	client, err := one(r, headerClientID)
-	if err != nil {
-		return in, err
+	var client, pin, password string
+	for _, h := range []struct {
+		name string
+		to   *string
+	}{
+		{headerClientID, &client}, {headerChallenge, &in.ChallengeID}, {headerSignature, &in.Signature},
+		{headerPIN, &pin}, {headerPassword, &password},
+	} {
+		var err error
+		if *h.to, err = header(r, h.name); err != nil {
+			return in, err
+		}
 	}
 	if client == "" {
 		client = r.URL.Query().Get(headerClientID)
 	}
-	if err := a.Service.FromApplication(r.Context(), client); err != nil {
-		return in, err
-	}
 	in.ClientID = &client
-	var pin, password string
-	for _, h := range []struct {
-		name string
-		to   *string
-	}{{headerChallenge, &in.ChallengeID}, {headerSignature, &in.Signature}, {headerPIN, &pin}, {headerPassword, &password}} {
-		if *h.to, err = one(r, h.name); err != nil {
-			return in, err
-		}
-	}
 	if pin != "" {
 		in.PIN = &pin
 	}
 	if password != "" {
 		in.Password = &password
 	}
-	switch {
-	case in.ChallengeID == "":
-		return in, problem.New(problem.MissingChallenge)
-	case in.Signature == "":
-		return in, problem.New(problem.MissingSignature)
+	if err := a.Service.CheckTwoFactorHeaders(r.Context(), in); err != nil {
+		return in, err
 	}
 	if sent(r) {
 		body, err := wire.Object(r, reading)
@@ -239,7 +234,8 @@ func (a *api) decision(r *http.Request) (domain.TwoFactorDecision, error) {
 			return in, err
 		}
 	}
-	in.IdempotencyKey, err = wire.IdempotencyKey(r)
+	key, err := wire.IdempotencyKey(r)
+	in.IdempotencyKey = key
 	return in, err
 }
 
@@ -257,8 +253,8 @@ func sent(r *http.Request) bool {
 	return !errors.Is(err, io.EOF)
 }
 
-// one gives a header that may come once; empty where it is absent.
-func one(r *http.Request, name string) (string, error) {
+// header returns the value of a header that may occur once; empty if it is absent.
+func header(r *http.Request, name string) (string, error) {
 	values := r.Header.Values(name)
 	switch len(values) {
 	case 0:
