@@ -21,7 +21,7 @@ const (
 // versions are the published dates of the API. Clients already send later ones, and those are let in.
 var versions = []string{"2021-02-05", "2024-10-01", "2025-03-12", "2025-04-10", "2025-11-10", "2026-05-12"}
 
-// caller is what the headers and the query say of who calls. Nothing in it is believed yet.
+// caller is what the headers and the query say about the caller. None of it is verified.
 type caller struct {
 	// native is set for a native application, which authenticates by header.
 	native bool
@@ -182,5 +182,5 @@ func (a *api) acting(c *call) (context.Context, error) {
 		}
 	}
 	ctx, err := a.Service.WithSessionUser(c.Context(), id)
-	return ctx, told(err, "act for", id)
+	return ctx, describe(err, "act for", id)
 }

@@ -21,7 +21,7 @@ func (a *api) getClient(c *call) (reply, error) {
 	return reply{body: enveloped{Response: client}}, err
 }
 
-// createClient gives who has no credential, or one that is good no more, a new one. Who is a client stays it.
+// createClient issues a credential to a caller that has none, or one that is not valid. A client keeps its own.
 func (a *api) createClient(c *call) (reply, error) {
 	var answer reply
 	if c.refused != nil {
@@ -69,8 +69,8 @@ func (a *api) removeSessions(c *call) (reply, error) {
 	})
 }
 
-// each does something to the sessions in some states until there are none: a client lists so many at a time. That
-// another call was first is no problem, for then it is done.
+// each does something to the sessions in some states until there are none, since a client lists a limited number at a
+// time. It ignores sessions that a concurrent call has changed before it.
 func (a *api) each(c *call, in func(domain.SessionState) bool, do func(id string) error) (reply, error) {
 	for left := true; left; {
 		_, listed, err := a.Service.ClientSessions(c.Context(), c.clientID())
@@ -128,9 +128,9 @@ func (a *api) revokeMySession(c *call) (reply, error) {
 	answer := reply{replayed: out.Replayed}
 	switch {
 	case err != nil:
-		return answer, told(err, "revoke", id)
+		return answer, describe(err, "revoke", id)
 	case out.Record == nil:
-		return answer, told(problem.New(problem.NoSuchSession), "revoke", id)
+		return answer, describe(problem.New(problem.NoSuchSession), "revoke", id)
 	}
 	shown, err := a.session(c, out.Record, false)
 	if err != nil {
@@ -141,8 +141,8 @@ func (a *api) revokeMySession(c *call) (reply, error) {
 	return answer, err
 }
 
-// environment is what a page needs to know of this server before it draws anything: that nobody signs in or up through
-// it, for the institution's own login service does that.
+// environment describes this server to a page: there is no sign-in or sign-up here, which is left to the login service
+// of the institution.
 func (a *api) environment(*call) (reply, error) {
 	kind, home := "production", a.Service.Settings.PublicURL
 	if a.Development {

@@ -13,14 +13,14 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// word is what the contract calls a refusal.
-type word struct {
+// errorName is how the contract names an error.
+type errorName struct {
 	code   string
 	status int
 }
 
-// ofTheirOwn are the refusals that differ from those of their kind.
-var ofTheirOwn = map[*problem.Definition]word{
+// byDefinition are the problems whose name is not that of their kind.
+var byDefinition = map[*problem.Definition]errorName{
 	problem.MalformedBody:         {"request_body_invalid", http.StatusBadRequest},
 	problem.InvalidParameter:      {"malformed_request_parameters", http.StatusBadRequest},
 	problem.InvalidParameterValue: {"form_param_value_invalid", http.StatusUnprocessableEntity},
@@ -34,8 +34,8 @@ var ofTheirOwn = map[*problem.Definition]word{
 	problem.RequestBodyTooLarge:   {"request_body_too_large", http.StatusRequestEntityTooLarge},
 }
 
-// ofTheirKind are the names that all other refusals of a kind share.
-var ofTheirKind = map[problem.Kind]string{
+// byKind are the names of all other problems.
+var byKind = map[problem.Kind]string{
 	problem.Invalid:         "bad_request",
 	problem.Unauthenticated: "authentication_invalid",
 	problem.Denied:          "authorization_invalid",
@@ -51,12 +51,12 @@ var ofTheirKind = map[problem.Kind]string{
 	problem.Protocol:        "bad_request",
 }
 
-// wordOf names a refusal. A definition whose type is a word of this contract is called by it.
-func wordOf(p *problem.Problem) word {
-	if w, ok := ofTheirOwn[p.Definition]; ok {
+// nameOf returns the name of a problem: its type, if that is a code of this contract.
+func nameOf(p *problem.Problem) errorName {
+	if w, ok := byDefinition[p.Definition]; ok {
 		return w
 	}
-	w := word{ofTheirKind[p.Kind], wire.StatusOf(p)}
+	w := errorName{byKind[p.Kind], wire.StatusOf(p)}
 	if strings.Contains(p.Type, "_") {
 		w.code = p.Type
 	} else if w.code == "bad_request" {
@@ -79,7 +79,7 @@ type fault struct {
 }
 
 func faultOf(p *problem.Problem) fault {
-	out := fault{Message: sentence(p.Title), LongMessage: p.Text(), Code: wordOf(p).code}
+	out := fault{Message: sentence(p.Title), LongMessage: p.Text(), Code: nameOf(p).code}
 	meta := func(name, value string) {
 		if out.Meta == nil {
 			out.Meta = map[string]string{}
@@ -106,12 +106,12 @@ func sentence(title string) string {
 	return strings.Join(words, " ")
 }
 
-// signedOut is what a caller hears who is no client, or whose session is over.
+// signedOut is the error for a caller that is no client, or whose session has ended.
 func signedOut() *problem.Problem {
 	return problem.New(problem.SignedOut).Because("You are signed out")
 }
 
-// refuse writes a refusal, and tells the log what the caller must not see.
+// refuse writes an error, and logs what the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	body := errorResponse{TraceID: traceID(w.Header().Get("X-Request-Id"))}
 	for _, cause := range p.Causes {
@@ -120,7 +120,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	if len(body.Errors) == 0 {
 		body.Errors = append(body.Errors, faultOf(p))
 	}
-	status := wordOf(p).status
+	status := nameOf(p).status
 	wire.SetHeaders(w, r, p, status, a.Now())
 	if status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -146,8 +146,8 @@ func traceID(requestID string) string {
 	return hex.EncodeToString(sum[:size])
 }
 
-// told puts a refusal about a session into the words of the contract, which name the action and the id.
-func told(err error, action, id string) error {
+// describe writes an error about a session as the contract does, with the action and the id.
+func describe(err error, action, id string) error {
 	p := problem.Of(err)
 	if p == nil {
 		return nil
@@ -174,7 +174,7 @@ func told(err error, action, id string) error {
 func reference(c *call) (string, error) {
 	id := c.PathValue("session_id")
 	if !strings.HasPrefix(id, "sess_") || len(id) > maxID {
-		return "", told(problem.New(problem.NoSuchSession), "", id)
+		return "", describe(problem.New(problem.NoSuchSession), "", id)
 	}
 	return id, nil
 }

@@ -23,7 +23,7 @@ const (
 // form is the body of a request.
 type form map[string]string
 
-// optional gives a parameter; nil where it is absent. An empty one is null in the words of the clients.
+// optional gives a parameter; nil where it is absent. Clients send an empty one for null.
 func (f form) optional(name string) *string {
 	if v, ok := f[name]; ok {
 		return &v
@@ -84,13 +84,13 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// formTyped reports whether the body is said to be a form in UTF-8.
+// formTyped reports whether the Content-Type is that of a form in UTF-8.
 func formTyped(r *http.Request) bool {
-	said, coding := r.Header.Values("Content-Type"), r.Header.Get("Content-Encoding")
-	if len(said) != 1 || coding != "" && !strings.EqualFold(coding, "identity") {
+	values, coding := r.Header.Values("Content-Type"), r.Header.Get("Content-Encoding")
+	if len(values) != 1 || coding != "" && !strings.EqualFold(coding, "identity") {
 		return false
 	}
-	media, parameters, err := mime.ParseMediaType(said[0])
-	charset, given := parameters["charset"]
-	return err == nil && media == formType && (!given || strings.EqualFold(charset, "utf-8"))
+	media, parameters, err := mime.ParseMediaType(values[0])
+	charset, present := parameters["charset"]
+	return err == nil && media == formType && (!present || strings.EqualFold(charset, "utf-8"))
 }

@@ -150,7 +150,7 @@ type client struct {
 	UpdatedAt                  int64     `json:"updated_at"`
 }
 
-// about answers with a session beside the client as it is now. After a touch the session and its copy in the client
+// about returns a session with the current client. After a touch the session and its copy in the client
 // carry the same new token.
 func (a *api) about(c *call, r *domain.Session, fresh bool) (enveloped, error) {
 	if fresh {
@@ -223,7 +223,7 @@ func (a *api) session(c *call, r *domain.Session, own bool) (*session, error) {
 	return out, nil
 }
 
-// customer asks the directory for a customer, once in a request; nil where it knows none.
+// customer asks the directory for a customer, once in a request; nil if there is none.
 func (a *api) customer(c *call, id string) (*domain.Customer, error) {
 	if known, ok := c.people[id]; ok {
 		return known, nil
@@ -246,13 +246,13 @@ func publicUserDataOf(id string, c *domain.Customer) *publicUserData {
 	out.Username = some(c.Username)
 	for _, name := range []string{c.Phone, c.Username, c.Email} {
 		if name != "" {
-			out.Identifier = name // the last one that is there is the one he knows best
+			out.Identifier = name // the customer knows the last one best
 		}
 	}
 	return out
 }
 
-// user is the customer as far as the directory knows him. What it does not keep is null or empty.
+// user is the customer with the data of the directory. The rest is null or empty.
 func (a *api) user(r *domain.Session, c *domain.Customer) *user {
 	made := r.CreatedAt.UnixMilli()
 	out := &user{

@@ -3,8 +3,8 @@
 // room and what was chosen.
 //
 // It knows HTTP, the encodings of forms and the objects of the contract, and turns a request into calls of the rules
-// and the answer back. It must not know who may do what, what is possible in which state, or where anything is kept:
-// that is asked of package domain.
+// and the answer back. It must not know who may do what, what is possible in which state, or where anything is stored:
+// package domain decides that.
 package clientsessions
 
 import (
@@ -24,9 +24,9 @@ import (
 // Prefix is where the contract has the API.
 const Prefix = "/v1"
 
-// Options are what the dialect works with.
+// Options configure the dialect.
 type Options struct {
-	// Service is the rules; required.
+	// Service holds the rules; required.
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
@@ -39,7 +39,7 @@ type Options struct {
 	Development bool
 }
 
-// New gives the handler of everything under Prefix.
+// New returns the handler of everything under Prefix.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -58,13 +58,13 @@ type api struct {
 	tokens *tokens
 }
 
-// asks says whether an operation asks for a client.
+// asks is whether an operation needs a client.
 type asks int
 
 const (
-	forClient asks = iota // nobody else may call
-	whether               // it depends on the answer what is done
-	forNobody             // whoever calls hears the same
+	needsClient    asks = iota // only a client may call
+	optionalClient             // the operation depends on whether there is one
+	noClient                   // the response is the same for all callers
 )
 
 // operation is a row of the contract's table of endpoints.
@@ -99,23 +99,23 @@ func (a *api) operations() []operation {
 	ignored := []string{"tab_state", "token", "force_origin"} // clients send them with token calls
 	post := http.MethodPost
 	return []operation{
-		{"getSession", http.MethodGet, session, forClient, nil, a.getSession},
-		{"touchSession", post, session + "/touch", forClient, []string{"active_organization_id", "intent"}, a.touch},
-		{"endSession", post, session + "/end", forClient, nil, a.end},
-		{"removeSession", post, session + "/remove", forClient, nil, a.remove},
-		{"createSessionToken", post, session + "/tokens", forClient, append([]string{"organization_id"}, ignored...), a.token},
-		{"createTemplateToken", post, session + "/tokens/{template_name}", forClient, ignored, a.templateToken},
-		{"getClient", http.MethodGet, "/client", whether, nil, a.getClient},
-		{"putClient", http.MethodPut, "/client", whether, nil, a.createClient},
-		{"postClient", post, "/client", whether, nil, a.createClient},
-		{"endClient", http.MethodDelete, "/client", forClient, nil, a.endClient},
-		{"removeSessions", http.MethodDelete, "/client/sessions", forClient, nil, a.removeSessions},
-		{"getMySessions", http.MethodGet, "/me/sessions/active", forClient, nil, a.mySessions},
-		{"revokeMySession", post, "/me/sessions/{session_id}/revoke", forClient, nil, a.revokeMySession},
-		{"getEnvironment", http.MethodGet, "/environment", forNobody, nil, a.environment},
-		{"patchEnvironment", http.MethodPatch, "/environment", forNobody, nil, a.environment},
-		{"createDevBrowser", post, "/dev_browser", forNobody, nil, a.devBrowser},
-		{"getOpenAPI", http.MethodGet, "/openapi.json", forNobody, nil, a.openAPI},
+		{"getSession", http.MethodGet, session, needsClient, nil, a.getSession},
+		{"touchSession", post, session + "/touch", needsClient, []string{"active_organization_id", "intent"}, a.touch},
+		{"endSession", post, session + "/end", needsClient, nil, a.end},
+		{"removeSession", post, session + "/remove", needsClient, nil, a.remove},
+		{"createSessionToken", post, session + "/tokens", needsClient, append([]string{"organization_id"}, ignored...), a.token},
+		{"createTemplateToken", post, session + "/tokens/{template_name}", needsClient, ignored, a.templateToken},
+		{"getClient", http.MethodGet, "/client", optionalClient, nil, a.getClient},
+		{"putClient", http.MethodPut, "/client", optionalClient, nil, a.createClient},
+		{"postClient", post, "/client", optionalClient, nil, a.createClient},
+		{"endClient", http.MethodDelete, "/client", needsClient, nil, a.endClient},
+		{"removeSessions", http.MethodDelete, "/client/sessions", needsClient, nil, a.removeSessions},
+		{"getMySessions", http.MethodGet, "/me/sessions/active", needsClient, nil, a.mySessions},
+		{"revokeMySession", post, "/me/sessions/{session_id}/revoke", needsClient, nil, a.revokeMySession},
+		{"getEnvironment", http.MethodGet, "/environment", noClient, nil, a.environment},
+		{"patchEnvironment", http.MethodPatch, "/environment", noClient, nil, a.environment},
+		{"createDevBrowser", post, "/dev_browser", noClient, nil, a.devBrowser},
+		{"getOpenAPI", http.MethodGet, "/openapi.json", noClient, nil, a.openAPI},
 	}
 }
 
@@ -155,12 +155,12 @@ type reply struct {
 	document []byte
 	// credential is a new client token; empty for none.
 	credential string
-	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It counts beside a
-	// refusal too.
+	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It is sent
+	// with an error too.
 	replayed bool
 }
 
-// serve is the only writer of answers.
+// serve is the only writer of successful responses.
 func (a *api) serve(op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := r.Context().Value(callerKey{}).(caller)
@@ -185,9 +185,9 @@ func (a *api) serve(op operation) http.Handler {
 // answer reads the request in the order of the contract: the credential, then the body, then what it is for.
 func (a *api) answer(op operation, r *http.Request, who caller) (reply, error) {
 	c := &call{Request: r, caller: who, people: map[string]*domain.Customer{}}
-	if op.asks != forNobody {
+	if op.asks != noClient {
 		ctx, err := a.identify(r, who)
-		if err != nil && op.asks == forClient {
+		if err != nil && op.asks == needsClient {
 			return reply{}, err
 		}
 		c.Request, c.refused = r.WithContext(ctx), err

@@ -14,7 +14,7 @@ func (a *api) getSession(c *call) (reply, error) {
 	}
 	r, err := a.Service.Session(c.Context(), id)
 	if err != nil {
-		return reply{}, told(err, "get", id)
+		return reply{}, describe(err, "get", id)
 	}
 	body, err := a.about(c, r, false)
 	return reply{body: body}, err
@@ -60,9 +60,9 @@ func (a *api) outcome(c *call, out domain.Outcome[domain.Session], err error, ac
 	answer := reply{replayed: out.Replayed}
 	switch {
 	case err != nil:
-		return answer, told(err, action, id)
+		return answer, describe(err, action, id)
 	case out.Record == nil:
-		return answer, told(problem.New(problem.NoSuchSession), action, id)
+		return answer, describe(problem.New(problem.NoSuchSession), action, id)
 	}
 	answer.body, err = a.about(c, out.Record, action == "touch" && out.Record.State.Live())
 	return answer, err
@@ -79,7 +79,7 @@ func (a *api) token(c *call) (reply, error) {
 	out, text, err := a.Service.CreateSessionToken(c.Context(), domain.CreateSessionTokenInput{
 		SessionID: id, Origin: c.caller.origin, OrganizationID: c.form.optional("organization_id"), IdempotencyKey: c.key,
 	})
-	return reply{body: jwt(text), replayed: out.Replayed}, told(err, "make a token of", id)
+	return reply{body: jwt(text), replayed: out.Replayed}, describe(err, "make a token of", id)
 }
 
 func (a *api) templateToken(c *call) (reply, error) {
@@ -95,11 +95,11 @@ func (a *api) templateToken(c *call) (reply, error) {
 	switch {
 	case problem.Has(err, problem.InvalidInput): // no template can have such a name; an unknown session still comes first
 		if _, err := a.Service.Session(c.Context(), id); err != nil {
-			return answer, told(err, "make a token of", id)
+			return answer, describe(err, "make a token of", id)
 		}
 		fallthrough
 	case problem.Has(err, problem.NoSuchTemplate):
 		return answer, problem.New(problem.NoSuchTemplate).Because("No JWT template exists with name: %s", cut(name))
 	}
-	return answer, told(err, "make a token of", id)
+	return answer, describe(err, "make a token of", id)
 }

@@ -37,15 +37,15 @@ type apiProblem struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
-// word is what the document calls a refusal.
-type word struct {
+// errorName is how the document names an error.
+type errorName struct {
 	name, title string
 	// status is where the document differs from wire.StatusOf; 0 where it does not.
 	status int
 }
 
-// ofTheirOwn are the refusals that have a name of their own. An unknown id and a wrong state are both 422 here.
-var ofTheirOwn = map[*problem.Definition]word{
+// byDefinition are the problems that have a name of their own. An unknown id and a wrong state are both 422 here.
+var byDefinition = map[*problem.Definition]errorName{
 	problem.NoSuchSession:           {"invalidSessionId", "Invalid Session", http.StatusUnprocessableEntity},
 	problem.SessionTerminated:       {"sessionTerminated", "Session Terminated", http.StatusUnprocessableEntity},
 	problem.SessionLifetimeExceeded: {"sessionLifetimeExceeded", "Session Lifetime Exceeded", http.StatusUnprocessableEntity},
@@ -53,8 +53,8 @@ var ofTheirOwn = map[*problem.Definition]word{
 	problem.IdempotencyKeyReused:    {"idempotencyKeyReused", "Idempotency Key Reused", 0},
 }
 
-// ofTheirKind are the names that all other refusals of a kind share.
-var ofTheirKind = map[problem.Kind]word{
+// byKind are the names of all other problems.
+var byKind = map[problem.Kind]errorName{
 	problem.Invalid:         {"badRequest", "Bad Request", 0},
 	problem.Unauthenticated: {"unauthorized", "Unauthorized", 0},
 	problem.Denied:          {"forbidden", "Forbidden", 0},
@@ -68,15 +68,15 @@ var ofTheirKind = map[problem.Kind]word{
 	problem.Internal:        {"internalError", "Internal Error", 0},
 }
 
-// wordOf finds what a refusal is called here: by itself, by its kind, or, for what the door turns away and the
-// document does not know, as in the catalogue.
-func wordOf(p *problem.Problem) word {
-	w, ok := ofTheirOwn[p.Definition]
+// nameOf returns the name of a problem: its own, that of its kind or, for a protocol error that the document does not
+// have, that of the catalogue.
+func nameOf(p *problem.Problem) errorName {
+	w, ok := byDefinition[p.Definition]
 	if !ok {
-		w, ok = ofTheirKind[p.Kind]
+		w, ok = byKind[p.Kind]
 	}
 	if !ok {
-		w = word{name: p.Type, title: p.Title}
+		w = errorName{name: p.Type, title: p.Title}
 	}
 	if w.status == 0 {
 		w.status = wire.StatusOf(p)
@@ -84,7 +84,7 @@ func wordOf(p *problem.Problem) word {
 	return w
 }
 
-// refuse writes a refusal, and tells the log what the caller must not see.
+// refuse writes an error, and logs what the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	now := a.Now()
 	out := render(p)
@@ -104,8 +104,8 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	wire.LogFailure(a.Log, r, "customer sessions", p, slog.String("error_id", out.ID), slog.String("resource", a.resource(r)))
 }
 
-// resource is the URI of what a request is about. A path that is not one of ours is not repeated: somebody may have
-// written the id of a session into it.
+// resource is the URI of what a request is about. An unknown path is not repeated, because it may hold the id of a
+// session.
 func (a *api) resource(r *http.Request) string {
 	if slices.Contains(a.paths, r.URL.Path) {
 		return r.URL.Path
@@ -115,7 +115,7 @@ func (a *api) resource(r *http.Request) string {
 
 // render gives a refusal the members that say what it is. Of an internal one the caller sees a fixed sentence.
 func render(p *problem.Problem) apiProblem {
-	w := wordOf(p)
+	w := nameOf(p)
 	out := apiProblem{Type: typePage + w.name + typeVersion, Title: w.title, Status: w.status, Detail: p.Text()}
 	if p.Kind == problem.Internal {
 		out.Detail = p.Message
@@ -137,7 +137,7 @@ func render(p *problem.Problem) apiProblem {
 	return out
 }
 
-// attributes are the extras of a refusal in the words of this document: its sessions know three states.
+// attributes are those of the problem with the states of this document, which has three.
 func attributes(p *problem.Problem) map[string]any {
 	if len(p.Attributes) == 0 {
 		return nil
@@ -152,25 +152,25 @@ func attributes(p *problem.Problem) map[string]any {
 	if p.Definition == problem.SessionTerminated || p.Definition == problem.SessionLifetimeExceeded {
 		state := problem.StateProblem{Problem: p}
 		if is := state.CurrentState(); is != "" {
-			out["currentState"] = stateWord(is)
+			out["currentState"] = stateName(is)
 		}
 		if p.Definition == problem.SessionLifetimeExceeded {
-			delete(out, "allowedStates") // it is in one of them, only for too long
+			delete(out, "allowedStates") // the session is in one of them
 		} else if allowed := state.AllowedStates(); allowed != nil {
-			words := make([]string, 0, len(allowed))
+			names := make([]string, 0, len(allowed))
 			for _, s := range allowed {
-				if w := stateWord(s); !slices.Contains(words, w) {
-					words = append(words, w)
+				if w := stateName(s); !slices.Contains(names, w) {
+					names = append(names, w)
 				}
 			}
-			out["allowedStates"] = words
+			out["allowedStates"] = names
 		}
 	}
 	return out
 }
 
-// stateWord is the state of a session as this document has it.
-func stateWord(state string) string {
+// stateName is the state of a session as this document has it.
+func stateName(state string) string {
 	switch domain.SessionState(state) {
 	case domain.SessionActive, domain.SessionPending:
 		return "active"

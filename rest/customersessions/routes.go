@@ -3,8 +3,8 @@
 // room and what was chosen.
 //
 // It knows HTTP, problem+json and the names of the document, and turns a request into one call of the rules and the
-// answer back. It must not know who may do what, what is possible in which state, or where anything is kept: that is
-// asked of package domain. The id of a session is a credential of the customer, so it appears in no answer and in no
+// answer back. It must not know who may do what, what is possible in which state, or where anything is stored:
+// package domain decides that. The id of a session is a credential of the customer, so it appears in no answer and in no
 // line of the log.
 package customersessions
 
@@ -22,9 +22,9 @@ import (
 // Prefix is where the document has the API.
 const Prefix = "/system"
 
-// Options are what the dialect works with.
+// Options configure the dialect.
 type Options struct {
-	// Service is the rules; required.
+	// Service holds the rules; required.
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time

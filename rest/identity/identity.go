@@ -343,8 +343,8 @@ func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	if body.Err() == nil {
 		return in, nil
 	}
-	// The rules are not asked then, which would say what is missing; so that is said here, and the caller hears of all
-	// of it at once.
+	// The rules, which report missing members, are not called after a wrong type. They are reported here, so that the
+	// caller gets all violations at once.
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
 			if !body.Has(name) {
@@ -432,20 +432,20 @@ func (a *api) answers(r *http.Request) (wire.Reply, error) {
 		return wire.Reply{}, err
 	}
 	in := domain.ScoreQuizInput{QuizID: id, Guard: g}
-	var given struct {
+	var content struct {
 		Answers []struct {
 			QuestionID string `json:"questionId"`
 			Answer     string `json:"answer"`
 		} `json:"answers"`
 	}
-	body.Into(&given)
+	body.Into(&content)
 	if err := body.Err(); err != nil {
 		return wire.Reply{}, err
 	}
 	if body.Has("answers") {
 		in.Answers = []domain.QuizAnswer{}
 	}
-	for _, one := range given.Answers {
+	for _, one := range content.Answers {
 		in.Answers = append(in.Answers, domain.QuizAnswer{QuestionID: one.QuestionID, Answer: one.Answer})
 	}
 	out, err := a.Service.ScoreQuiz(r.Context(), in)

@@ -129,7 +129,7 @@ func (a *api) get(r *http.Request) (wire.Reply, error) {
 	return reply, err
 }
 
-// named are the parameters of the list beside the common ones, in the order of the document.
+// named are the parameters of this list, in the order of the document; the common ones are not among them.
 var named = []string{"pendingInvitations", "accountUri", "organizationUri", "state", "type", "emailAddress"}
 
 func (a *api) list(r *http.Request) (wire.Reply, error) {
@@ -182,7 +182,7 @@ func (a *api) restrictions(r *http.Request) ([]listing.Predicate, error) {
 		of   func(...string) listing.Predicate
 	}{{"accountUri", a.Service.InvitationsOfAccounts}, {"organizationUri", a.Service.InvitationsOfOrganizations}} {
 		for _, text := range values[target.name] {
-			// Read for its shape only: what the alternatives mean is for the rules, which know the two forms of a URI.
+			// Only the syntax is checked here; the rules read the two forms of a URI.
 			if _, err := listing.Alternatives(domain.InvitationSchema, target.name, text); err != nil {
 				return nil, err
 			}
@@ -227,7 +227,7 @@ func (a *api) create(r *http.Request) (wire.Reply, error) {
 	return reply, err
 }
 
-// notPatchable are the fields of an invitation that nobody can change. The document's other members are read-only,
+// notPatchable are the fields of an invitation that cannot be changed. The document's other members are read-only,
 // and ignored as everywhere.
 var notPatchable = []string{
 	"firstName", "lastName", "identification", "emailAddress", "type", "accountUri", "organizationUri", "role", "inviterFullName",
@@ -376,8 +376,8 @@ func read(r *http.Request, into any, required ...string) error {
 	return readInto(body, into, required...)
 }
 
-// readInto reads the members. Where one of them has a wrong type, the rules are not asked, which would say what is
-// missing; so that is said here, and the caller hears of all of it at once.
+// readInto reads the members. The rules, which report missing members, are not called after a wrong type, so that
+// missing members are reported here and the caller gets all violations at once.
 func readInto(body *wire.Body, into any, required ...string) error {
 	body.Into(into)
 	if body.Err() == nil {

@@ -1,10 +1,10 @@
 // Package invitations is the documented REST dialect "Invitations 0.3.3" under /invitations: its operations, its
-// representations and the words of its errors. docs/dialects/invitations.md says where its document leaves room and
+// representations and its error profiles. docs/dialects/invitations.md says where its document leaves room and
 // what was chosen.
 //
-// It knows HTTP, HAL and the names of the document, and turns a request into one call of the rules and the answer
-// back. It must not know who may do what, what is possible in which state, or where anything is kept: that is asked
-// of package domain.
+// It knows HTTP, HAL and the names of the document, and turns a request into one call of the rules and the result into
+// a response. It must not know who may do what, what is possible in which state, or where anything is stored: package
+// domain decides that.
 package invitations
 
 import (
@@ -33,9 +33,9 @@ const (
 	completedPath     = Prefix + "/completed"
 )
 
-// Options are what the dialect works with.
+// Options configure the dialect.
 type Options struct {
-	// Service is the rules; required.
+	// Service holds the rules; required.
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time

@@ -22,15 +22,15 @@ type apiError struct {
 	Path      string `json:"path"`
 }
 
-// word is what the document calls a refusal.
-type word struct {
+// errorName is how the document names an error.
+type errorName struct {
 	code string
 	// status is where the document differs from wire.StatusOf; 0 where it does not.
 	status int
 }
 
-// ofTheirOwn is the document's catalogue.
-var ofTheirOwn = map[*problem.Definition]word{
+// byDefinition is the document's catalogue.
+var byDefinition = map[*problem.Definition]errorName{
 	problem.MissingClientID:      {"MISSING_CLIENT_ID", 0},
 	problem.MissingChallenge:     {"MISSING_CHALLENGE", 0},
 	problem.MissingSignature:     {"MISSING_SIGNATURE", 0},
@@ -57,32 +57,32 @@ var ofTheirOwn = map[*problem.Definition]word{
 	problem.IdempotencyKeyReused: {"IDEMPOTENCY_KEY_REUSED", 0},
 }
 
-// wordOf is what all other refusals of a kind share.
-func wordOf(p *problem.Problem) word {
-	if w, ok := ofTheirOwn[p.Definition]; ok {
+// nameOf returns the name of a problem: its own or that of its kind.
+func nameOf(p *problem.Problem) errorName {
+	if w, ok := byDefinition[p.Definition]; ok {
 		return w
 	}
 	switch p.Kind {
 	case problem.Unauthenticated:
-		return word{"UNAUTHORIZED", 0}
+		return errorName{"UNAUTHORIZED", 0}
 	case problem.Denied:
-		return word{"INSUFFICIENT_SCOPE", 0}
+		return errorName{"INSUFFICIENT_SCOPE", 0}
 	case problem.Missing:
-		return word{"NOT_FOUND", 0}
+		return errorName{"NOT_FOUND", 0}
 	case problem.Limited:
-		return word{"TOO_MANY_ATTEMPTS", 0}
+		return errorName{"TOO_MANY_ATTEMPTS", 0}
 	case problem.Unavailable:
-		return word{"SERVICE_UNAVAILABLE", 0}
+		return errorName{"SERVICE_UNAVAILABLE", 0}
 	case problem.Internal:
-		return word{"INTERNAL_ERROR", 0}
+		return errorName{"INTERNAL_ERROR", 0}
 	case problem.Invalid, problem.Required, problem.Protocol, problem.Conflict, problem.Gone, problem.Stale, problem.Unprocessable:
 	}
-	return word{"INVALID_REQUEST", http.StatusBadRequest}
+	return errorName{"INVALID_REQUEST", http.StatusBadRequest}
 }
 
-// refuse writes a refusal, and tells the log what the caller must not see.
+// refuse writes an error, and logs what the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
-	value := wordOf(p)
+	value := nameOf(p)
 	status := value.status
 	if status == 0 {
 		status = wire.StatusOf(p)

@@ -19,11 +19,11 @@ func ETag(id string, version int) string { return `"` + id + ":" + strconv.Itoa(
 // and NoVersion where no tag is one of this record; anything is set for the tag *. Both are unset where there is
 // no header. A header that is not a list of tags is refused with InvalidParameter.
 func ParseIfMatch(r *http.Request, id string) (version *int, anything bool, err error) {
-	said := r.Header.Values("If-Match")
-	if len(said) == 0 {
+	values := r.Header.Values("If-Match")
+	if len(values) == 0 {
 		return nil, false, nil
 	}
-	tags, star, ok := parseTags(strings.Join(said, ","))
+	tags, star, ok := parseTags(strings.Join(values, ","))
 	switch {
 	case !ok:
 		return nil, false, problem.New(problem.InvalidParameter).
@@ -31,7 +31,7 @@ func ParseIfMatch(r *http.Request, id string) (version *int, anything bool, err 
 	case star:
 		return nil, true, nil
 	}
-	// Of several versions only the newest can be the current one: we have given it out, so no older one is.
+	// Only the newest of several versions can be the current one.
 	newest := NoVersion
 	for _, t := range tags {
 		digits, found := strings.CutPrefix(t.opaque, id+":")

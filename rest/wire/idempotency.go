@@ -14,16 +14,16 @@ const maxIdempotencyKey = 255
 // IdempotencyKey reads the header Idempotency-Key: 1 to 255 printable characters; nil where there is none. Anything
 // else, and a header that came several times, is refused with InvalidParameter.
 func IdempotencyKey(r *http.Request) (*string, error) {
-	said := r.Header.Values("Idempotency-Key")
-	if len(said) == 0 {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
 		return nil, nil
 	}
-	key := said[0]
-	good := len(said) == 1 && key != "" && utf8.ValidString(key) && utf8.RuneCountInString(key) <= maxIdempotencyKey
+	key := values[0]
+	valid := len(values) == 1 && key != "" && utf8.ValidString(key) && utf8.RuneCountInString(key) <= maxIdempotencyKey
 	for _, c := range key {
-		good = good && unicode.IsPrint(c)
+		valid = valid && unicode.IsPrint(c)
 	}
-	if !good {
+	if !valid {
 		return nil, problem.New(problem.InvalidParameter).
 			Because("The header Idempotency-Key must be one value of 1 to %d printable characters.", maxIdempotencyKey).
 			With("name", "Idempotency-Key")

@@ -78,12 +78,12 @@ func Paging(r *http.Request) (start, limit int, err error) {
 
 // natural reads a parameter of digits only.
 func natural(values url.Values, name string, absent int) (int, error) {
-	said := values[name]
-	if len(said) == 0 {
+	texts := values[name]
+	if len(texts) == 0 {
 		return absent, nil
 	}
-	n, err := strconv.Atoi(said[0])
-	if len(said) > 1 || err != nil || strings.Trim(said[0], "0123456789") != "" {
+	n, err := strconv.Atoi(texts[0])
+	if len(texts) > 1 || err != nil || strings.Trim(texts[0], "0123456789") != "" {
 		return 0, problem.New(problem.InvalidParameter).
 			Because("The parameter %s must be a non-negative integer.", name).With("name", name)
 	}

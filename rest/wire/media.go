@@ -56,17 +56,17 @@ func Accept(r *http.Request, types ...string) error {
 	return problem.New(problem.NotAcceptable)
 }
 
-// contentType refuses with UnsupportedMediaType a body that is not said to be one of the media types in UTF-8.
+// contentType refuses with UnsupportedMediaType a body whose Content-Type is not one of the media types in UTF-8.
 func contentType(r *http.Request, types []string) error {
 	refusal := problem.New(problem.UnsupportedMediaType)
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return refusal.Because("The content encoding of the request body is not supported.")
 	}
-	said := r.Header.Values("Content-Type")
-	if len(said) != 1 {
+	values := r.Header.Values("Content-Type")
+	if len(values) != 1 {
 		return refusal
 	}
-	media, parameters, err := mime.ParseMediaType(said[0])
+	media, parameters, err := mime.ParseMediaType(values[0])
 	if err != nil {
 		return refusal
 	}
