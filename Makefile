@@ -1,4 +1,4 @@
-.PHONY: help run test check lint generate examples release-schema verify bench faults fuzz vulnerabilities
+.PHONY: help run install test test-postgres flaky check lint generate examples release-schema verify bench faults fuzz vulnerabilities
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -6,8 +6,17 @@ help: ## List these targets.
 run: ## Start the server.
 	go run .
 
+install: ## Install the program as gatehouse into the bin directory of Go.
+	go install .
+
 test: ## Run the tests.
 	go test ./...
+
+test-postgres: ## Run the tests; PostgreSQL (GATEHOUSE_TEST_DATABASE_URL, or a temporary cluster) must be available.
+	GATEHOUSE_TEST_REQUIRE=postgres go test ./...
+
+flaky: ## Run every test RUNS=20 times in random order, half of them under load; writes docs/flaky.md in at most 3 hours.
+	bash stories/flaky.sh
 
 faults: ## Break the program and what it depends on, at length (docs/reliability.md): about a quarter of an hour.
 	GATEHOUSE_FAULTS=long go test ./faults -count=1 -timeout 90m -v
