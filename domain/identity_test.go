@@ -116,7 +116,7 @@ func TestIdentitiesAreChecked(t *testing.T) {
 		}
 	}
 	future := testkit.Pike()
-	future.Birthdate = new("2026-03-03")
+	future.Birthdate = new(testkit.Epoch.AddDate(0, 0, 2).Format(time.DateOnly))
 	_, err := k.CreateContact(testkit.Profiles("max"), domain.CreateContactInput{Identity: future})
 	refused(t, "a birth in the future", err, problem.InvalidInput)
 	limit := testkit.Pike()

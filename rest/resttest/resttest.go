@@ -177,6 +177,7 @@ func (e Exchange) format() string {
 // Golden compares a text with a file, or rewrites the file under -update.
 func Golden(t testing.TB, file string, got []byte) {
 	t.Helper()
+	got = []byte(testkit.Unmoved(string(got)))
 	if *update {
 		if err := os.WriteFile(file, got, 0o600); err != nil {
 			t.Fatal(err)
