@@ -272,15 +272,15 @@ func nullable(s string) any {
 
 // touchClient makes the session the last active one of its client. Units that share a transaction lock clients in the
 // order of their ids, so the id must be read first, unless there is only one writer.
-func (u *unit) touchClient(ctx context.Context, t domain.Touch) error {
+func (w *unit) touchClient(ctx context.Context, t domain.Touch) error {
 	at := with("at", micros(t.At))
 	client := t.Guard.ClientID
 	if client == "" || t.Guard.Any {
-		if !u.db.engine.Shared() {
-			u.add(touchClientOfSession, nil, with("session", t.SessionID), at)
+		if !w.db.engine.Shared() {
+			w.add(touchClientOfSession, nil, with("session", t.SessionID), at)
 			return nil
 		}
-		r, err := sessions.on(u.db).Get(ctx, t.SessionID)
+		r, err := sessions.on(w.db).Get(ctx, t.SessionID)
 		switch {
 		case errors.Is(err, domain.ErrMissing):
 			return domain.ErrStale
@@ -291,6 +291,6 @@ func (u *unit) touchClient(ctx context.Context, t domain.Touch) error {
 		}
 		client = *r.ClientID
 	}
-	u.add(touchClient, nil, with("id", client), with("session", t.SessionID), at)
+	w.add(touchClient, nil, with("id", client), with("session", t.SessionID), at)
 	return nil
 }

@@ -201,8 +201,11 @@ func (a *api) decision(r *http.Request) (domain.TwoFactorDecision, error) {
 		name string
 		to   *string
 	}{
-		{headerClientID, &client}, {headerChallenge, &in.ChallengeID}, {headerSignature, &in.Signature},
-		{headerPIN, &pin}, {headerPassword, &password},
+		{headerClientID, &client},
+		{headerChallenge, &in.ChallengeID},
+		{headerSignature, &in.Signature},
+		{headerPIN, &pin},
+		{headerPassword, &password},
 	} {
 		var err error
 		if *h.to, err = header(r, h.name); err != nil {
