@@ -77,9 +77,9 @@ func TestTrustedDocumentsFile(t *testing.T) {
 		{"with variables", "POST", "/graphql", `{"documentId":"revoke-invitation","variables":{"id":"inv_0"}}`, 200, "NOT_FOUND"},
 		{"a mutation by GET", "GET", "/graphql?documentId=revoke-invitation&variables=%7B%22id%22%3A%22inv_0%22%7D", "", 405, "BAD_DOCUMENT"},
 		{"a document as it is", "POST", "/graphql", `{"query":"{ version { version } }"}`, 200, `"version":`},
-		{"another document", "POST", "/graphql", `{"query":"{ version { commit } }"}`, 400, "known documents only"},
-		{"another id", "POST", "/graphql", `{"documentId":"other"}`, 400, "known documents only"},
-		{"a hash that nobody knows", "POST", "/graphql", `{"query":"{ version { commit } }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}`, 400, "known documents only"},
+		{"another document", "POST", "/graphql", `{"query":"{ version { commit } }"}`, 400, "registered documents only"},
+		{"another id", "POST", "/graphql", `{"documentId":"other"}`, 400, "registered documents only"},
+		{"an unknown hash", "POST", "/graphql", `{"query":"{ version { commit } }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}`, 400, "registered documents only"},
 	} {
 		if r := s.send(step.method, step.path, step.body, alice); r.status != step.status || !strings.Contains(r.body, step.holds) {
 			t.Errorf("%s: %d %s", step.what, r.status, r.body)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -35,8 +36,8 @@ func TestConsoleOfTheProgram(t *testing.T) {
 
 	example := func(title string) chromedp.Tasks {
 		return chromedp.Tasks{
-			chromedp.Click(`//nav//button[text()="`+title+`"]`, chromedp.BySearch),
-			chromedp.Click(`#run`),
+			click(`//nav//button[text()="`+title+`"]`, chromedp.BySearch),
+			click(`#run`),
 			chromedp.Poll(`/\b200\b/.test(document.getElementById("status").textContent)`, nil),
 		}
 	}
@@ -58,11 +59,11 @@ func TestConsoleOfTheProgram(t *testing.T) {
 		example("Verify"), shown(`"ACCEPTED"`),
 		as(token),
 		example("Complete"), shown(`"COMPLETED"`),
-		chromedp.Click(`#schema-toggle`), chromedp.WaitVisible(`#explorer h4`), // introspection works
-		chromedp.Click(`//nav//button[text()="All events"]`, chromedp.BySearch),
-		chromedp.Click(`#run`),
+		click(`#schema-toggle`), chromedp.WaitVisible(`#explorer h4`), // introspection works
+		click(`//nav//button[text()="All events"]`, chromedp.BySearch),
+		click(`#run`),
 		s.until(`/"createInvitation"/.test(document.getElementById("result").textContent)`, token),
-		chromedp.Click(`#stop`),
+		click(`#stop`),
 		chromedp.Poll(`document.getElementById("status").textContent === "stopped"`, nil),
 		// With nobody's token written by hand, the headers follow the example, and the server makes the token.
 		as(""),
@@ -98,6 +99,29 @@ func again(action chromedp.Action, expression string) chromedp.Action {
 		return fmt.Errorf("never true: %s", expression)
 	})
 }
+
+// click clicks on an element. A page that renders an element again between the search and the click makes the browser
+// answer that there is no such node; the element is then searched again.
+func click(selector string, options ...chromedp.QueryOption) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		const attempts, pause = 100, 100 * time.Millisecond
+		var err error
+		for range attempts {
+			err = chromedp.Click(selector, options...).Do(ctx)
+			var protocol *cdproto.Error
+			if !errors.As(err, &protocol) || protocol.Code != nodeNotFound {
+				return err
+			}
+			if err := chromedp.Sleep(pause).Do(ctx); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
+// nodeNotFound is the code with which Chromium refuses a command for a node that the page no longer has.
+const nodeNotFound = -32000
 
 // watched is what a page asks of others, and what the browser says against it.
 type watched struct {
@@ -153,13 +177,13 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		item := `//*[@role="menuitem" and text()="` + operation + `"]`
 		return chromedp.ActionFunc(func(ctx context.Context) error {
 			for range 100 {
-				if err := chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery).Do(ctx); err != nil {
+				if err := click(`.graphiql-execute-button`, chromedp.ByQuery).Do(ctx); err != nil {
 					return err
 				}
 				err := chromedp.Poll(`document.evaluate('`+item+`', document, null, XPathResult.BOOLEAN_TYPE).booleanValue`, nil, chromedp.WithPollingTimeout(time.Second)).Do(ctx)
 				switch {
 				case err == nil:
-					return chromedp.Click(item, chromedp.BySearch).Do(ctx)
+					return click(item, chromedp.BySearch).Do(ctx)
 				case !errors.Is(err, chromedp.ErrPollingTimeout):
 					return err
 				}
@@ -171,7 +195,7 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		})
 	}
 	tab := func(name string) chromedp.Action {
-		return chromedp.Click(`//button[contains(@class, "graphiql-tab-button") and text()="`+name+`"]`, chromedp.BySearch)
+		return click(`//button[contains(@class, "graphiql-tab-button") and text()="`+name+`"]`, chromedp.BySearch)
 	}
 	const result = `document.querySelector(".result-window").textContent`
 	shown := func(want string) chromedp.Action {
@@ -190,20 +214,20 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		tab("Sessions"),
 		run("CreateSession"), shown(`"ACTIVE"`),
 		run("TouchSession"), shown(`"touchSession"`),
-		chromedp.Click(`button[aria-label="Show GraphiQL Explorer"]`, chromedp.ByQuery),
+		click(`button[aria-label="Show GraphiQL Explorer"]`, chromedp.ByQuery),
 		chromedp.WaitVisible(`.graphiql-explorer-root`),
-		chromedp.Click(`button[aria-label="Show Documentation Explorer"]`, chromedp.ByQuery),
+		click(`button[aria-label="Show Documentation Explorer"]`, chromedp.ByQuery),
 		chromedp.WaitVisible(`.graphiql-doc-explorer`),
-		chromedp.Click(`button[aria-label="Show Examples"]`, chromedp.ByQuery),
-		chromedp.Click(`//section//b[text()="Create a report"]`, chromedp.BySearch),
+		click(`button[aria-label="Show Examples"]`, chromedp.ByQuery),
+		click(`//section//b[text()="Create a report"]`, chromedp.BySearch),
 		chromedp.Poll(`document.querySelector(".graphiql-query-editor").textContent.includes("CreateFraudRiskReport")`, nil),
-		again(chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), result+`.includes('"PASSED_WITH_RISK_FACTORS"')`), // a tab that is being made forgets the answer
-		chromedp.Click(`button[aria-label="Hide Examples"]`, chromedp.ByQuery),
+		again(click(`.graphiql-execute-button`, chromedp.ByQuery), result+`.includes('"PASSED_WITH_RISK_FACTORS"')`), // a tab that is being made forgets the answer
+		click(`button[aria-label="Hide Examples"]`, chromedp.ByQuery),
 		tab("LifecycleEvents"),
 		run("LifecycleEvents"),
 		s.until(result+`.includes("createInvitation")`, token),
-		chromedp.Click(`.graphiql-execute-button`, chromedp.ByQuery), // stops
-		chromedp.Click(`button[aria-label="Show Help"]`, chromedp.ByQuery),
+		click(`.graphiql-execute-button`, chromedp.ByQuery), // stops
+		click(`button[aria-label="Show Help"]`, chromedp.ByQuery),
 		chromedp.WaitVisible(`//section//a[text()="Reference"]`, chromedp.BySearch),
 		chromedp.Poll(`JSON.stringify([{...localStorage}, {...sessionStorage}]).includes("{{alice}}")`, nil, chromedp.WithPollingTimeout(testkit.Patience)), // it is written with a delay
 		chromedp.Evaluate(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])`, &stored),

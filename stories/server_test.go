@@ -295,10 +295,10 @@ func TestImport(t *testing.T) {
 	}
 	for range 2 { // it may be repeated
 		out, errs, status := w.run("", "import", file)
-		if status != 1 || !strings.Contains(out, "loaded 2 records, refused 4 lines") {
+		if status != 1 || !strings.Contains(out, "loaded 2 records, rejected 4 lines") {
 			t.Errorf("status %d: %s %s", status, out, errs)
 		}
-		for _, want := range []string{":2: id is missing", ":3: is not one JSON object", `:5: kind "starship" is not known`, ":6: owners has the wrong type"} {
+		for _, want := range []string{":2: id is missing", ":3: must be one JSON object", `:5: kind "starship" is unknown`, ":6: owners has the wrong type"} {
 			if !strings.Contains(errs, file+want) {
 				t.Errorf("%q is missing in:\n%s", want, errs)
 			}
