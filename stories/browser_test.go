@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,10 +152,11 @@ func watch(browser context.Context, origin string) *watched {
 	return w
 }
 
-func (w *watched) clean(t *testing.T) {
+func (w *watched) clean(t *testing.T, except ...string) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.foreign = slices.DeleteFunc(w.foreign, func(complaint string) bool { return slices.Contains(except, complaint) })
 	if len(w.foreign) > 0 || w.asked == 0 {
 		t.Errorf("%d requests; other hosts and complaints: %q", w.asked, w.foreign)
 	}
@@ -237,7 +239,8 @@ func TestGraphiQLOfTheProgram(t *testing.T) {
 		_ = chromedp.Run(browser, chromedp.Text(`body`, &page), chromedp.Evaluate(result, &answer))
 		t.Fatalf("%v\nthe answer: %s\nthe page: %s", err, answer, page)
 	}
-	watched.clean(t)
+	// A click on the button before GraphiQL knows the operations of the tab is refused, and run tries again.
+	watched.clean(t, "Failed to load resource: the server responded with a status of 400 (Bad Request) "+s.url+"/graphql")
 	if strings.Contains(stored, "eyJ") || !strings.Contains(stored, "{{alice}}") {
 		t.Errorf("the browser keeps a token, or no header: %s", stored)
 	}
