@@ -139,8 +139,13 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	entry := withoutRedirects(mux, authenticator.Middleware(doors))
 
 	outer := &chain{
-		log: log, now: c.now, caller: counted.requests, mark: newMarker(store.KeyedHash), origins: c.Origins(publicURL), leaving: leaving.inProgress,
-		secure: strings.HasPrefix(publicURL, "https://"),
+		log:     log,
+		now:     c.now,
+		caller:  counted.requests,
+		mark:    newMarker(store.KeyedHash),
+		origins: c.Origins(publicURL),
+		leaving: leaving.inProgress,
+		secure:  strings.HasPrefix(publicURL, "https://"),
 	}
 	if c.Development() {
 		outer.hosts = []string{hostOf(publicURL)}
@@ -326,12 +331,19 @@ func newDoors(
 		Origins: c.Origins(publicURL), Authenticate: authenticator.Authenticate,
 	}))
 	dialects := rest.New(rest.Options{
-		Service: service, Log: log, Now: c.now, RequireIfMatch: c.RequireIfMatch, AllowedOrigins: c.Origins(publicURL), Development: c.Development(),
-		Version: build.Version,
+		Service:        service,
+		Log:            log,
+		Now:            c.now,
+		RequireIfMatch: c.RequireIfMatch,
+		AllowedOrigins: c.Origins(publicURL),
+		Development:    c.Development(),
+		Version:        build.Version,
 	})
 	mux.Handle("/", dialects)
 	mux.Handle("/invite", pages.Invite(pages.InviteOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: c.now}))
-	mux.Handle("/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: c.now}))
+	mux.Handle(
+		"/verify-email", pages.VerifyEmail(pages.VerifyEmailOptions{Service: service, Institution: c.InstitutionName, Log: log, Now: c.now}),
+	)
 	if c.Development() {
 		page := pages.Playground(pages.PlaygroundOptions{
 			ForeignGraphiQL: playground.Handler("Gatehouse", "/graphql"), ForeignOrigin: "https://cdn.jsdelivr.net",
@@ -399,15 +411,20 @@ func printWelcome(ctx context.Context, c *Config, d *Database, publicURL string,
 	fmt.Fprintf(stdout, "Playground: %s/\n", publicURL)
 	key, err := d.CreateAPIKey(ctx, demoKey)
 	if errors.Is(err, ErrNameTaken) {
-		fmt.Fprintf(stdout, "Token:      gatehouse token --subject alice --scope %q\nAPI key:    gatehouse apikey create --name NAME\n", demoScope)
+		fmt.Fprintf(
+			stdout, "Token:      gatehouse token --subject alice --scope %q\nAPI key:    gatehouse apikey create --name NAME\n", demoScope,
+		)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	token, err := Token(c, TokenRequest{Subject: "alice", Scope: demoScope, ClientID: "playground", TTL: 12 * time.Hour, Claims: map[string]string{
-		"username": "alice", "email": "alice@example.com",
-	}})
+	token, err := Token(
+		c,
+		TokenRequest{Subject: "alice", Scope: demoScope, ClientID: "playground", TTL: 12 * time.Hour, Claims: map[string]string{
+			"username": "alice", "email": "alice@example.com",
+		}},
+	)
 	if err != nil {
 		return err
 	}

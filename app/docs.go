@@ -80,9 +80,12 @@ func ReleaseSchema(dir string) (string, error) {
 
 func machinesPage() string {
 	var b strings.Builder
-	b.WriteString(generated + "# States and transitions\n\nEach diagram below is generated from the table that the mutations enforce. The same table is the source of `lifecycle(of:)`, " +
-		"`actions` and the links of the REST APIs. The events of each transition are listed in [events](reference/events.md), " +
-		"and its problems in the [reference](reference/README.md).\n")
+	b.WriteString(
+		generated + "# States and transitions\n\n" +
+			"Each diagram below is generated from the table that the mutations enforce. The same table is the source of `lifecycle(of:)`, " +
+			"`actions` and the links of the REST APIs. The events of each transition are listed in [events](reference/events.md), " +
+			"and its problems in the [reference](reference/README.md).\n",
+	)
 	for _, m := range domain.Lifecycles() {
 		fmt.Fprintf(&b, "\n## %s\n\n```mermaid\n%s```\n\n", m.Name, m.Mermaid())
 		b.WriteString("| state | final | meaning |\n|---|---|---|\n")
@@ -115,8 +118,10 @@ func errorsPage() string {
 	b.WriteString(generated + "# Errors\n\nOne catalogue contains every problem, and each API renders it in its own format. " +
 		"`code` is the GraphQL `ProblemCode` or, for errors of the whole request, `extensions.code`; `type` is the error type of the REST APIs. " +
 		"The problems of each operation are listed in the [reference](reference/README.md).\n")
-	b.WriteString("\n## Top-level errors\n\nIf the caller may not call an operation at all, or if the request as a whole is invalid, GraphQL returns `errors` " +
-		"with one of these codes as `extensions.code`. All other problems are returned in the `problems` of a payload.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	b.WriteString(
+		"\n## Top-level errors\n\nIf the caller may not call an operation at all, or if the request as a whole is invalid, GraphQL returns `errors` " +
+			"with one of these codes as `extensions.code`. All other problems are returned in the `problems` of a payload.\n\n| code | meaning | remedy |\n|---|---|---|\n",
+	)
 	for _, c := range resolvers.TopLevels() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Meaning, c.Remedy)
 	}
@@ -139,9 +144,12 @@ func errorsPage() string {
 
 func configPage(settings []Setting) string {
 	var b strings.Builder
-	b.WriteString(generated + "# Configuration\n\nA flag overrides the environment, and the environment overrides the file (`gatehouse.yaml` in the working directory, or `--config FILE`). " +
-		"In the file, a setting has the name of its flag. `gatehouse config` prints the effective values and the source of each.\n\n" +
-		"| variable | flag | default | meaning |\n|---|---|---|---|\n")
+	b.WriteString(
+		generated + "# Configuration\n\n" +
+			"A flag overrides the environment, and the environment overrides the file (`gatehouse.yaml` in the working directory, or `--config FILE`). " +
+			"In the file, a setting has the name of its flag. `gatehouse config` prints the effective values and the source of each.\n\n" +
+			"| variable | flag | default | meaning |\n|---|---|---|---|\n",
+	)
 	for _, s := range settings {
 		value := "none"
 		if s.Default != "" {

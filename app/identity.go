@@ -35,7 +35,8 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 			continue
 		}
 		parsed, err := url.Parse(u.value)
-		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.RawQuery != "" ||
+			parsed.Fragment != "" {
 			return bad(u.name, "expected an http or https URL")
 		}
 		if parsed.Scheme == "http" && !loopback(parsed.Hostname()) && !c.Development() {
@@ -51,7 +52,9 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 }
 
 // addProviders connects the rules to the providers of reports and quizzes, and to the signer of verification tokens.
-func addProviders(ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func())) *auth.Attester {
+func addProviders(
+	ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func()),
+) *auth.Attester {
 	lists := provider.NewLists(store, c.OFACDir, c.now, log)
 	local := &provider.Local{
 		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: c.now,

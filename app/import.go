@@ -397,7 +397,8 @@ func goodIDs(member string, ids []string) error {
 }
 
 func goodID(member, id string) error {
-	if id == "" || utf8.RuneCountInString(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+	if id == "" || utf8.RuneCountInString(id) > 128 ||
+		strings.ContainsFunc(id, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
 		return fmt.Errorf("%s: an id must have 1 to 128 characters, without white space and control characters", member)
 	}
 	return nil

@@ -36,7 +36,9 @@ func (k keyStore) ChangeSigningKeys(ctx context.Context, c auth.KeyChange) error
 }
 
 func newSigner(c *Config, store *db.DB, log *slog.Logger) *auth.Signer {
-	return auth.NewSigner(auth.SignerConfig{Store: keyStore{store}, KeyedHash: store.KeyedHash, Algorithm: c.SessionTokenAlg, Now: c.now, Log: log})
+	return auth.NewSigner(
+		auth.SignerConfig{Store: keyStore{store}, KeyedHash: store.KeyedHash, Algorithm: c.SessionTokenAlg, Now: c.now, Log: log},
+	)
 }
 
 // jwksAge is how long clients may cache the public keys.
@@ -112,7 +114,11 @@ func (d *Database) SigningKeys(ctx context.Context, c *Config) ([]SigningKey, er
 func (d *Database) RotateSigningKeys(ctx context.Context, c *Config, stdout io.Writer) (SigningKey, error) {
 	key, err := newSigner(c, d.DB, nil).Rotate(ctx)
 	if age := c.now().Sub(key.CreatedAt); err == nil && age < verifierCache {
-		fmt.Fprintf(stdout, "note: this key was published %s ago; a verifier that caches keys for longer, and does not fetch unknown keys, refuses its tokens until then\n", age.Round(time.Second))
+		fmt.Fprintf(
+			stdout,
+			"note: this key was published %s ago; a verifier that caches keys for longer, and does not fetch unknown keys, refuses its tokens until then\n",
+			age.Round(time.Second),
+		)
 	}
 	return key, err
 }

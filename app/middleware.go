@@ -187,7 +187,10 @@ func (c *chain) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id")
+	h.Set(
+		"Access-Control-Allow-Headers",
+		"Authorization, API-Key, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id",
+	)
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
@@ -207,7 +210,19 @@ func requestID(header string) string {
 func door(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
-	case "graphql", "invitations", "identity", "system", "v1", "sessions", "invite", "verify-email", "healthz", "readyz", "playground", ".well-known", "":
+	case "graphql",
+		"invitations",
+		"identity",
+		"system",
+		"v1",
+		"sessions",
+		"invite",
+		"verify-email",
+		"healthz",
+		"readyz",
+		"playground",
+		".well-known",
+		"":
 		return "/" + first
 	}
 	return "other"

@@ -24,13 +24,18 @@ func (c *Config) Warnings() []string {
 	warn(notify.SMTPInClear(c.SMTPURL), "GATEHOUSE_SMTP_URL: e-mails are sent unencrypted if the mail server does not offer STARTTLS; "+
 		"add tls=required, or use smtps://")
 	warn(twilioInClear(c.SMSURL), "GATEHOUSE_SMS_URL: text messages are sent unencrypted; use an https base")
-	warn(databaseInClear(c.DatabaseURL), "GATEHOUSE_DATABASE_URL: the connection may be unencrypted or unauthenticated; add sslmode=verify-full")
+	warn(
+		databaseInClear(c.DatabaseURL), "GATEHOUSE_DATABASE_URL: the connection may be unencrypted or unauthenticated; add sslmode=verify-full",
+	)
 	warn(collectorInClear(), "OTEL_EXPORTER_OTLP_ENDPOINT: traces are sent unencrypted; use an https address")
 	if c.Development() { // reachable from this machine only
 		return out
 	}
 	warn(c.Audience == "", "GATEHOUSE_AUDIENCE is not set: tokens that the issuer issued for other services are accepted")
-	warn(!strings.HasPrefix(c.PublicURL, "https://"), "GATEHOUSE_PUBLIC_URL is not https: the client cookie has no Secure attribute, and HSTS is not sent")
+	warn(
+		!strings.HasPrefix(c.PublicURL, "https://"),
+		"GATEHOUSE_PUBLIC_URL is not https: the client cookie has no Secure attribute, and HSTS is not sent",
+	)
 	warn(c.Demonstrate(), "GATEHOUSE_DEMO: an empty database is filled with demonstration data, whose secrets are public")
 	return out
 }

@@ -111,10 +111,18 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	if err != nil {
 		return usageError{err}
 	}
-	parser, err := kong.New(r, kong.Name("gatehouse"), kong.Writers(stdout, stderr),
-		kong.Description("Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the printed address."),
-		kong.Resolvers(file), kong.UsageOnError(), kong.Exit(func(int) { panic(helpExit{}) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := kong.New(
+		r,
+		kong.Name("gatehouse"),
+		kong.Writers(stdout, stderr),
+		kong.Description(
+			"Identity-lifecycle service for digital banking.\n\nExample:\n\n  gatehouse --listen 127.0.0.1:0\n\nThen open the printed address.",
+		),
+		kong.Resolvers(file),
+		kong.UsageOnError(),
+		kong.Exit(func(int) { panic(helpExit{}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,10 @@ func settings(r *run) []app.Setting {
 		if len(flag.Envs) == 0 {
 			continue
 		}
-		out = append(out, app.Setting{Variable: flag.Envs[0], Flag: flag.Name, Default: flag.Default, Help: flag.Help, Secret: flag.Tag.Get("secret") != ""})
+		out = append(
+			out,
+			app.Setting{Variable: flag.Envs[0], Flag: flag.Name, Default: flag.Default, Help: flag.Help, Secret: flag.Tag.Get("secret") != ""},
+		)
 	}
 	return out
 }

@@ -19,7 +19,9 @@ type importCommand struct {
 
 // Help returns the example shown by --help.
 func (importCommand) Help() string {
-	return "Example:\n\n  gatehouse import directory.ndjson\n\nLoads the valid lines of each file, reports the invalid ones, and exits with status 1 if there were any.\nThe command may be repeated: existing records do not change."
+	return "Example:\n\n  gatehouse import directory.ndjson\n\n" +
+		"Loads the valid lines of each file, reports the invalid ones, and exits with status 1 if there were any.\n" +
+		"The command may be repeated: existing records do not change."
 }
 
 // Run loads files.

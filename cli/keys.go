@@ -20,7 +20,8 @@ type keysList struct{}
 
 // Help returns the example shown by --help.
 func (keysList) Help() string {
-	return "Example:\n\n  gatehouse keys list\n\nThe next key is published before it signs. An old key stays published until its last token expires."
+	return "Example:\n\n  gatehouse keys list\n\n" +
+		"The next key is published before it signs. An old key stays published until its last token expires."
 }
 
 // Run lists keys.
@@ -33,7 +34,10 @@ func (keysList) Run(r *run) error {
 		w := tabwriter.NewWriter(r.stdout, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(w, "KID\tALG\tROLE\tCREATED\tSIGNS FROM\tPUBLISHED UNTIL")
 		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Algorithm, k.Role, formatTime(k.CreatedAt), formatTime(k.SignsFrom), formatTime(k.PublishedUntil()))
+			fmt.Fprintf(
+				w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Algorithm, k.Role, formatTime(k.CreatedAt), formatTime(k.SignsFrom),
+				formatTime(k.PublishedUntil()),
+			)
 		}
 		return w.Flush()
 	})
@@ -51,7 +55,8 @@ type keysRotate struct{}
 
 // Help returns the example shown by --help.
 func (keysRotate) Help() string {
-	return "Example:\n\n  gatehouse keys rotate\n\nThe next key, which is already published, becomes the current key, and a new next key is published.\n" +
+	return "Example:\n\n  gatehouse keys rotate\n\n" +
+		"The next key, which is already published, becomes the current key, and a new next key is published.\n" +
 		"The old key stays in the JWKS until its last token expires. Running servers follow within a second. Prints the key that signs now."
 }
 

@@ -20,7 +20,8 @@ type migrateUp struct{}
 
 // Help returns the example shown by --help.
 func (migrateUp) Help() string {
-	return "Example:\n\n  gatehouse migrate up\n\nSeveral instances may run it at the same time: one applies the migrations, the others wait."
+	return "Example:\n\n  gatehouse migrate up\n\n" +
+		"Several instances may run it at the same time: one applies the migrations, the others wait."
 }
 
 // Run migrates.

@@ -10,7 +10,8 @@ type sbomCommand struct{}
 
 // Help returns the example shown by --help.
 func (sbomCommand) Help() string {
-	return "Example:\n\n  gatehouse sbom > gatehouse.cdx.json\n\nCycloneDX 1.6 in JSON: every module built into this binary, with version and hash."
+	return "Example:\n\n  gatehouse sbom > gatehouse.cdx.json\n\n" +
+		"CycloneDX 1.6 in JSON: every module built into this binary, with version and hash."
 }
 
 // Run prints the bill of materials of the running binary.

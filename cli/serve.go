@@ -6,7 +6,8 @@ type serveCommand struct{}
 
 // Help returns the example shown by --help.
 func (serveCommand) Help() string {
-	return "Example:\n\n  gatehouse serve --listen 127.0.0.1:0\n\nThe server prints the address of the playground. On SIGINT or SIGTERM it completes open requests and stops."
+	return "Example:\n\n  gatehouse serve --listen 127.0.0.1:0\n\n" +
+		"The server prints the address of the playground. On SIGINT or SIGTERM it completes open requests and stops."
 }
 
 // Run runs the server until it receives a signal to stop.

@@ -62,7 +62,10 @@ func (u *unit) lockClients(sightings []domain.Sighting) {
 func (u *unit) checkOnlySessions(sightings []domain.Sighting) {
 	for _, s := range sightings {
 		if s.SoleOf != "" {
-			u.add(lockOnlySession, domain.ErrStale, with("id", s.ClientID), with("user", s.SoleOf), with("session", s.SessionID), with("at", micros(s.At)))
+			u.add(
+				lockOnlySession, domain.ErrStale, with("id", s.ClientID), with("user", s.SoleOf), with("session", s.SessionID),
+				with("at", micros(s.At)),
+			)
 		}
 	}
 }

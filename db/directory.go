@@ -55,11 +55,15 @@ var (
 	})
 	organizationWithParts = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*organizationRow)(nil)).ColumnExpr("p.user_id, p.role").
-			Join("LEFT JOIN organization_parts AS p ON p.organization_id = ?TableAlias.id").Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("p.user_id")
+			Join("LEFT JOIN organization_parts AS p ON p.organization_id = ?TableAlias.id").
+			Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("p.user_id")
 	})
 	// partsOfUser are the accounts and organizations of a user.
 	partsOfUser = fixed(func(b *builder) schema.QueryAppender {
-		account := b.NewSelect().Model((*accountOwnerRow)(nil)).ColumnExpr("'account' AS kind, account_id AS id").Where("user_id = ?", b.arg("user"))
+		account := b.NewSelect().
+			Model((*accountOwnerRow)(nil)).
+			ColumnExpr("'account' AS kind, account_id AS id").
+			Where("user_id = ?", b.arg("user"))
 		organization := b.NewSelect().Model((*organizationPartRow)(nil)).
 			ColumnExpr("'organization' AS kind, organization_id AS id").Where("user_id = ?", b.arg("user"))
 		return b.NewSelect().ColumnExpr("kind, id").TableExpr("(? UNION ?) AS parts", account, organization).OrderExpr("kind, id")
@@ -83,13 +87,16 @@ var (
 	})
 	// grantAccount makes a user an owner, unless they are one, or the account does not exist.
 	grantAccount = fixed(func(b *builder) schema.QueryAppender {
-		target := b.NewSelect().Model((*accountRow)(nil)).ColumnExpr("id AS account_id, CAST(? AS TEXT) AS user_id, TRUE AS granted", b.arg("user")).
+		target := b.NewSelect().
+			Model((*accountRow)(nil)).
+			ColumnExpr("id AS account_id, CAST(? AS TEXT) AS user_id, TRUE AS granted", b.arg("user")).
 			Where("id = ?", b.arg("id"))
 		return grantOf(b, (*accountOwnerRow)(nil), target, "account_id", "user_id", "granted")
 	})
 	grantOrganization = fixed(func(b *builder) schema.QueryAppender {
 		target := b.NewSelect().Model((*organizationRow)(nil)).
-			ColumnExpr("id AS organization_id, CAST(? AS TEXT) AS user_id, 'signer' AS role, TRUE AS granted", b.arg("user")).Where("id = ?", b.arg("id"))
+			ColumnExpr("id AS organization_id, CAST(? AS TEXT) AS user_id, 'signer' AS role, TRUE AS granted", b.arg("user")).
+			Where("id = ?", b.arg("id"))
 		return grantOf(b, (*organizationPartRow)(nil), target, "organization_id", "user_id", "role", "granted")
 	})
 	databaseEmpty = fixed(func(b *builder) schema.QueryAppender {

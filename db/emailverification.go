@@ -51,8 +51,18 @@ func (d *DB) EmailVerifications() domain.Shelf[domain.EmailVerification] {
 }
 
 var emailVerifications = &kind[domain.EmailVerification, emailVerificationRow]{
-	table: versionedOf[emailVerificationRow](emailVerificationsTable), schema: domain.EmailVerificationSchema, read: domain.EmailVerificationValue,
-	record: emailVerificationRecord, due: []*deadline{deadlineOf[emailVerificationRow](emailVerificationsTable, deadline{at: "expires_at", where: "state = 'pending'", index: "email_verifications_due"})},
+	table: versionedOf[emailVerificationRow](
+		emailVerificationsTable,
+	),
+	schema: domain.EmailVerificationSchema,
+	read:   domain.EmailVerificationValue,
+	record: emailVerificationRecord,
+	due: []*deadline{
+		deadlineOf[emailVerificationRow](
+			emailVerificationsTable,
+			deadline{at: "expires_at", where: "state = 'pending'", index: "email_verifications_due"},
+		),
+	},
 	columns: map[string]column{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "tokenHash": {name: "token_hash"},
 		"createdAt": {name: "created_at"},

@@ -147,7 +147,10 @@ type timelineRow struct {
 
 func timelines(b *builder, subjectIDs []string, span domain.Span) schema.QueryAppender {
 	model := (*eventRow)(nil)
-	all := b.NewSelect().Model(model).ColumnExpr("?TableColumns").ColumnExpr("row_number() OVER (PARTITION BY subject_id ORDER BY seq) AS place")
+	all := b.NewSelect().
+		Model(model).
+		ColumnExpr("?TableColumns").
+		ColumnExpr("row_number() OVER (PARTITION BY subject_id ORDER BY seq) AS place")
 	if span.After != nil {
 		all.ColumnExpr("sum(CASE WHEN seq <= ? THEN 1 ELSE 0 END) OVER (PARTITION BY subject_id) AS low", b.value(*span.After))
 	} else {

@@ -190,7 +190,10 @@ func (d *DB) Feed(ctx context.Context, after domain.FeedPosition, limit int) ([]
 // with its own limit, so that the cost depends on the size of the result.
 func (d *DB) FeedPart(ctx context.Context, part domain.FeedPart) ([]*domain.LifecycleEvent, error) {
 	c := &compiler{schema: events.schema, columns: events.columns}
-	where := clause{text: "(tx, seq) > (?, ?) AND (tx, seq) <= (?, ?)", args: []any{part.After.Tx, part.After.Seq, part.UpTo.Tx, part.UpTo.Seq}}
+	where := clause{
+		text: "(tx, seq) > (?, ?) AND (tx, seq) <= (?, ?)",
+		args: []any{part.After.Tx, part.After.Seq, part.UpTo.Tx, part.UpTo.Seq},
+	}
 	if plain, _ := c.split(part.Where); plain != nil {
 		where = where.and(c.condition(plain))
 	}

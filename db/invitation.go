@@ -94,9 +94,14 @@ func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return invitations.
 
 var (
 	invitations = &kind[domain.Invitation, invitationRow]{
-		table: versionedOf[invitationRow](invitationsTable), schema: domain.InvitationSchema, read: domain.InvitationValue,
-		record: invitationRecord, columns: invitationColumns,
-		due: []*deadline{deadlineOf[invitationRow](invitationsTable, deadline{at: "expires_at", where: "state = 'sent'", index: "invitations_due"})},
+		table:   versionedOf[invitationRow](invitationsTable),
+		schema:  domain.InvitationSchema,
+		read:    domain.InvitationValue,
+		record:  invitationRecord,
+		columns: invitationColumns,
+		due: []*deadline{
+			deadlineOf[invitationRow](invitationsTable, deadline{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}),
+		},
 	}
 	// invitationOrDecoy reads an invitation, or else a decoy.
 	invitationOrDecoy = fixed(func(b *builder) schema.QueryAppender {

@@ -164,7 +164,12 @@ func (col column) orMissing(cl clause) clause {
 var (
 	signs     = map[listing.Op]string{listing.EQ: "=", listing.NE: "<>", listing.LT: "<", listing.LE: "<=", listing.GT: ">", listing.GE: ">="}
 	opposites = map[listing.Op]listing.Op{
-		listing.EQ: listing.NE, listing.NE: listing.EQ, listing.LT: listing.GE, listing.GE: listing.LT, listing.GT: listing.LE, listing.LE: listing.GT,
+		listing.EQ: listing.NE,
+		listing.NE: listing.EQ,
+		listing.LT: listing.GE,
+		listing.GE: listing.LT,
+		listing.GT: listing.LE,
+		listing.LE: listing.GT,
 	}
 )
 

@@ -118,7 +118,13 @@ func (d *DB) migrator(on *bun.DB) (*migrate.Migrator, error) {
 		return nil, err
 	}
 	unlessApplied := func(ctx context.Context, in bun.IConn, m *migrate.Migration) error {
-		applied, err := on.NewSelect().Conn(in).Model((*migrate.Migration)(nil)).ModelTableExpr("bun_migrations AS ?TableAlias").ColumnExpr("1").Where("name = ?", m.Name).Exists(ctx)
+		applied, err := on.NewSelect().
+			Conn(in).
+			Model((*migrate.Migration)(nil)).
+			ModelTableExpr("bun_migrations AS ?TableAlias").
+			ColumnExpr("1").
+			Where("name = ?", m.Name).
+			Exists(ctx)
 		if err == nil && applied {
 			err = errApplied
 		}

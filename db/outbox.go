@@ -95,7 +95,10 @@ var (
 		q.Set("state = 'dead'").Set("failure = ?", b.arg("failure")).Set("ended_at = ?", b.arg("at"))
 	})
 	newestMessages = fixed(func(b *builder) schema.QueryAppender {
-		return b.NewSelect().Model((*messageRow)(nil)).Where("state = ?", b.arg("state")).OrderExpr("created_at DESC, id DESC LIMIT ?", b.arg("limit"))
+		return b.NewSelect().
+			Model((*messageRow)(nil)).
+			Where("state = ?", b.arg("state")).
+			OrderExpr("created_at DESC, id DESC LIMIT ?", b.arg("limit"))
 	})
 	reviveMessage = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*messageRow)(nil)).Set("state = 'pending'").Set("attempts = 0").Set("next_at = ?", b.arg("at")).

@@ -52,8 +52,18 @@ func (d *DB) PhoneVerifications() domain.Shelf[domain.PhoneVerification] {
 }
 
 var phoneVerifications = &kind[domain.PhoneVerification, phoneVerificationRow]{
-	table: versionedOf[phoneVerificationRow](phoneVerificationsTable), schema: domain.PhoneVerificationSchema, read: domain.PhoneVerificationValue,
-	record: phoneVerificationRecord, due: []*deadline{deadlineOf[phoneVerificationRow](phoneVerificationsTable, deadline{at: "expires_at", where: "state = 'pending'", index: "phone_verifications_due"})},
+	table: versionedOf[phoneVerificationRow](
+		phoneVerificationsTable,
+	),
+	schema: domain.PhoneVerificationSchema,
+	read:   domain.PhoneVerificationValue,
+	record: phoneVerificationRecord,
+	due: []*deadline{
+		deadlineOf[phoneVerificationRow](
+			phoneVerificationsTable,
+			deadline{at: "expires_at", where: "state = 'pending'", index: "phone_verifications_due"},
+		),
+	},
 	columns: map[string]column{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "createdAt": {name: "created_at"},
 	},

@@ -38,9 +38,23 @@ const quizzesTable = "quizzes"
 func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 	s := sealer{keys: keys, table: quizzesTable, id: q.ID}
 	row := &quizRow{
-		ID: q.ID, Version: q.Version, CreatedAt: micros(q.CreatedAt), UpdatedAt: micros(q.UpdatedAt), Type: string(domain.VerifiedByQuiz), State: string(q.State),
-		Identity: s.sealJSON("identity", q.Inputs), CreatedBy: q.CreatedBy, ContactID: q.ContactID, ContactUserID: q.ContactUserID, Vouches: q.Vouches,
-		Person: domain.PersonWord(q.Person), ExpiresAt: micros(q.ExpiresAt), QuestionCount: q.QuestionCount, Late: q.Late,
+		ID:        q.ID,
+		Version:   q.Version,
+		CreatedAt: micros(q.CreatedAt),
+		UpdatedAt: micros(q.UpdatedAt),
+		Type:      string(domain.VerifiedByQuiz),
+		State:     string(q.State),
+		Identity: s.sealJSON(
+			"identity", q.Inputs,
+		),
+		CreatedBy:     q.CreatedBy,
+		ContactID:     q.ContactID,
+		ContactUserID: q.ContactUserID,
+		Vouches:       q.Vouches,
+		Person:        domain.PersonWord(q.Person),
+		ExpiresAt:     micros(q.ExpiresAt),
+		QuestionCount: q.QuestionCount,
+		Late:          q.Late,
 	}
 	if q.AskedAt != nil {
 		row.AskedAt = maybeMicros(*q.AskedAt)
@@ -57,9 +71,17 @@ func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 	s := sealer{keys: keys, table: quizzesTable, id: row.ID}
 	q := &domain.Quiz{
-		Meta:  domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.QuizState(row.State), CreatedBy: row.CreatedBy, ContactID: row.ContactID, ContactUserID: row.ContactUserID, Vouches: row.Vouches,
-		ExpiresAt: instant(row.ExpiresAt), QuestionCount: row.QuestionCount, Late: row.Late,
+		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
+		State: domain.QuizState(
+			row.State,
+		),
+		CreatedBy:     row.CreatedBy,
+		ContactID:     row.ContactID,
+		ContactUserID: row.ContactUserID,
+		Vouches:       row.Vouches,
+		ExpiresAt:     instant(row.ExpiresAt),
+		QuestionCount: row.QuestionCount,
+		Late:          row.Late,
 	}
 	if row.AskedAt != nil {
 		at := instant(*row.AskedAt)
@@ -78,7 +100,12 @@ func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 func (d *DB) Quizzes() domain.Shelf[domain.Quiz] { return quizzes.on(d) }
 
 var quizzes = &kind[domain.Quiz, quizRow]{
-	table: versionedOf[quizRow](quizzesTable), schema: domain.QuizSchema, read: domain.QuizValue,
-	record: quizRecord, columns: verificationColumns,
-	due: []*deadline{deadlineOf[quizRow](quizzesTable, deadline{at: "expires_at", where: "state IN ('pending', 'asked')", index: "quizzes_open"})},
+	table:   versionedOf[quizRow](quizzesTable),
+	schema:  domain.QuizSchema,
+	read:    domain.QuizValue,
+	record:  quizRecord,
+	columns: verificationColumns,
+	due: []*deadline{
+		deadlineOf[quizRow](quizzesTable, deadline{at: "expires_at", where: "state IN ('pending', 'asked')", index: "quizzes_open"}),
+	},
 }

@@ -31,17 +31,32 @@ const reportsTable = "fraud_risk_reports"
 func reportRowOf(keys *seal.Keyring, r *domain.FraudRiskReport) (*reportRow, error) {
 	s := sealer{keys: keys, table: reportsTable, id: r.ID}
 	return &reportRow{
-		ID: r.ID, Version: r.Version, CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt), Type: string(domain.VerifiedByReport), State: string(r.State),
-		Identity: s.sealJSON("identity", r.Inputs), Categories: s.sealJSON("categories", r.Categories), CreatedBy: r.CreatedBy,
-		ContactID: r.ContactID, ContactUserID: r.ContactUserID, Vouches: r.Vouches,
+		ID:            r.ID,
+		Version:       r.Version,
+		CreatedAt:     micros(r.CreatedAt),
+		UpdatedAt:     micros(r.UpdatedAt),
+		Type:          string(domain.VerifiedByReport),
+		State:         string(r.State),
+		Identity:      s.sealJSON("identity", r.Inputs),
+		Categories:    s.sealJSON("categories", r.Categories),
+		CreatedBy:     r.CreatedBy,
+		ContactID:     r.ContactID,
+		ContactUserID: r.ContactUserID,
+		Vouches:       r.Vouches,
 	}, s.err
 }
 
 func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, error) {
 	s := sealer{keys: keys, table: reportsTable, id: row.ID}
 	r := &domain.FraudRiskReport{
-		Meta:  domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.FraudRiskReportState(row.State), CreatedBy: row.CreatedBy, ContactID: row.ContactID, ContactUserID: row.ContactUserID, Vouches: row.Vouches,
+		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
+		State: domain.FraudRiskReportState(
+			row.State,
+		),
+		CreatedBy:     row.CreatedBy,
+		ContactID:     row.ContactID,
+		ContactUserID: row.ContactUserID,
+		Vouches:       row.Vouches,
 	}
 	s.openJSON("identity", row.Identity, &r.Inputs)
 	s.openJSON("categories", row.Categories, &r.Categories)

@@ -145,7 +145,11 @@ var (
 	}).locking("clients", "id")
 	// touchClientOfSession does so with the client that the session is on.
 	touchClientOfSession = fixed(func(b *builder) schema.QueryAppender {
-		client := b.NewSelect().Model((*sessionRow)(nil)).ModelTableExpr("sessions AS s").ColumnExpr("s.client_id").Where("s.id = ?", b.arg("session"))
+		client := b.NewSelect().
+			Model((*sessionRow)(nil)).
+			ModelTableExpr("sessions AS s").
+			ColumnExpr("s.client_id").
+			Where("s.id = ?", b.arg("session"))
 		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
 			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = (?)", client)
 	})

@@ -64,8 +64,12 @@ func deadlineOf[W any](name string, on deadline) *deadline {
 			if b.dialect.skipLocked != "" {
 				early.For(b.dialect.skipLocked)
 			}
-			return b.NewUpdate().WithQuery(bun.NewWithQuery("early", early).Materialized()).Model(model).Set("? = ?", bun.Ident(on.watch), bun.Ident(on.at)).
-				Where("id IN (?)", b.NewSelect().Column("id").TableExpr("early")).Where("? < ?", bun.Ident(on.watch), bun.Ident(on.at))
+			return b.NewUpdate().
+				WithQuery(bun.NewWithQuery("early", early).Materialized()).
+				Model(model).
+				Set("? = ?", bun.Ident(on.watch), bun.Ident(on.at)).
+				Where("id IN (?)", b.NewSelect().Column("id").TableExpr("early")).
+				Where("? < ?", bun.Ident(on.watch), bun.Ident(on.at))
 		})
 	}
 	return &on
@@ -162,7 +166,9 @@ type dueRow struct {
 // dueBy finds rows by one index: all of them up to the limit, however many must be put off before them.
 func (s *shelf[R, W]) dueBy(ctx context.Context, on *deadline, now time.Time, limit int) (due []dueRow, err error) {
 	for last := (dueRow{Look: math.MinInt64}); ; {
-		rows, err := query[dueRow](ctx, s.db, on.due, with("now", micros(now)), with("look", last.Look), with("id", last.ID), with("limit", limit))
+		rows, err := query[dueRow](
+			ctx, s.db, on.due, with("now", micros(now)), with("look", last.Look), with("id", last.ID), with("limit", limit),
+		)
 		if err != nil {
 			return nil, err
 		}

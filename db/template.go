@@ -54,7 +54,9 @@ var (
 
 // templateUpsert adds a template, or replaces the content of the one of its name.
 func templateUpsert(b *builder, returned ...string) *bun.InsertQuery {
-	return replace(newRow(b, (*templateRow)(nil), returned...).On("CONFLICT (name) DO UPDATE"), "claims", "lifetime", "allowed_clock_skew", "updated_at")
+	return replace(
+		newRow(b, (*templateRow)(nil), returned...).On("CONFLICT (name) DO UPDATE"), "claims", "lifetime", "allowed_clock_skew", "updated_at",
+	)
 }
 
 func templateRowOf(t *domain.JwtTemplate) (*templateRow, error) {

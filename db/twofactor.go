@@ -54,8 +54,16 @@ func (d *DB) TwoFactorRequests() domain.Shelf[domain.TwoFactorRequest] {
 }
 
 var twoFactorRequests = &kind[domain.TwoFactorRequest, twoFactorRequestRow]{
-	table: versionedOf[twoFactorRequestRow](twoFactorRequestsTable), schema: domain.TwoFactorRequestSchema, read: domain.TwoFactorRequestValue,
-	record: twoFactorRequestRecord, due: []*deadline{deadlineOf[twoFactorRequestRow](twoFactorRequestsTable, deadline{at: "expires_at", where: "state = 'pending'", index: "two_factor_requests_due"})},
+	table:  versionedOf[twoFactorRequestRow](twoFactorRequestsTable),
+	schema: domain.TwoFactorRequestSchema,
+	read:   domain.TwoFactorRequestValue,
+	record: twoFactorRequestRecord,
+	due: []*deadline{
+		deadlineOf[twoFactorRequestRow](
+			twoFactorRequestsTable,
+			deadline{at: "expires_at", where: "state = 'pending'", index: "two_factor_requests_due"},
+		),
+	},
 	columns: map[string]column{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "clientId": {name: "client_id"},
 		"createdAt": {name: "created_at"}, "updatedAt": {name: "updated_at"}, "expiresAt": {name: "expires_at"},

@@ -36,9 +36,18 @@ func Roles() []RoleHelp {
 	return []RoleHelp{
 		{RoleAnyone, "Any caller with a permitted scope. The presented secret, token or answer is the credential."},
 		{RoleInviter, "The creator of the invitation."},
-		{RoleInvitee, "A caller, other than the inviter, who presents the secret of the invitation. On the page that the e-mail links to, they need not be signed in."},
-		{RoleOwner, "The user to whom the record belongs, or the client (a browser or a device) of a session. A record about a person belongs to its creator and to the contact's own user."},
-		{RoleTarget, "A user who owns the account, or who owns or signs for the organization, that the invitation is for. They see the invitation while it is open."},
+		{
+			RoleInvitee,
+			"A caller, other than the inviter, who presents the secret of the invitation. On the page that the e-mail links to, they need not be signed in.",
+		},
+		{
+			RoleOwner,
+			"The user to whom the record belongs, or the client (a browser or a device) of a session. A record about a person belongs to its creator and to the contact's own user.",
+		},
+		{
+			RoleTarget,
+			"A user who owns the account, or who owns or signs for the organization, that the invitation is for. They see the invitation while it is open.",
+		},
 		{RoleAdmin, "A caller with the scope admin/write or admin/full."},
 		{RoleAuditor, "A caller with the scope admin/read, who may see what an administrator sees and change nothing."},
 		{RoleProvider, "The provider of the quiz, when it reports the score."},

@@ -113,7 +113,11 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 	if in.Method != nil {
 		method = string(*in.Method)
 	}
-	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(s.ContactID(in.ContactID), method, optional(in.Reason))}
+	c := call{
+		operation: operation,
+		guard:     Guard{IdempotencyKey: in.IdempotencyKey},
+		parts:     list(s.ContactID(in.ContactID), method, optional(in.Reason)),
+	}
 	return create(ctx, s, approvals, c, func(ctx context.Context, n *creation) (*Approval, error) {
 		contact, err := s.mayLink(ctx, in.ContactID, problem.InvalidContactURI)
 		if err != nil {

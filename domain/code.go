@@ -56,7 +56,9 @@ func (s *Service) codeMessage(channel Channel, template, to, subject string, exp
 	}
 }
 
-func request[R any, S, T ~string](ctx context.Context, s *Service, k *proof[R, S, T], input any, customerID, key *string) (Outcome[R], error) {
+func request[R any, S, T ~string](
+	ctx context.Context, s *Service, k *proof[R, S, T], input any, customerID, key *string,
+) (Outcome[R], error) {
 	a, err := s.begin(ctx, k.operation, input)
 	if err != nil {
 		return Outcome[R]{}, err
@@ -100,7 +102,11 @@ func (k *proof[R, S, T]) prepare(ctx context.Context, s *Service, customerID str
 	if proved {
 		return nil, nil, problem.New(problem.AlreadyVerified)
 	}
-	for _, limited := range list(s.KeyedHash("code sends of customer", k.purpose, customerID), s.KeyedHash("code sends to contact", k.purpose, listing.Fold(contact))) {
+	limits := list(
+		s.KeyedHash("code sends of customer", k.purpose, customerID),
+		s.KeyedHash("code sends to contact", k.purpose, listing.Fold(contact)),
+	)
+	for _, limited := range limits {
 		if err := s.take(ctx, limited, s.Settings.CodeSendLimit); err != nil {
 			return nil, nil, err
 		}

@@ -223,13 +223,20 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outco
 		return refused(ctx, s, verifyingEmail, a, c, problem.New(problem.InvalidToken).At("token"), s.wrongFrom(a))
 	}
 	c.id = page.Items[0].ID
-	out, err := apply(ctx, s, verifyingEmail, c, EmailVerify, func(_ context.Context, ch *change[EmailVerification]) (EmailVerificationState, error) {
-		if !ch.Now.Before(ch.Record.ExpiresAt) {
-			return "", problem.New(problem.TokenExpired)
-		}
-		ch.Record.VerifiedAt = &ch.Now
-		return EmailVerified, nil
-	})
+	out, err := apply(
+		ctx,
+		s,
+		verifyingEmail,
+		c,
+		EmailVerify,
+		func(_ context.Context, ch *change[EmailVerification]) (EmailVerificationState, error) {
+			if !ch.Now.Before(ch.Record.ExpiresAt) {
+				return "", problem.New(problem.TokenExpired)
+			}
+			ch.Record.VerifiedAt = &ch.Now
+			return EmailVerified, nil
+		},
+	)
 	if problem.Has(err, problem.InvalidToken) && !out.Replayed {
 		if err := s.failed(ctx, s.wrongFrom(a)); err != nil {
 			return Outcome[EmailVerification]{}, err

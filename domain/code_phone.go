@@ -236,28 +236,35 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outco
 	}
 	c.id = r.ID
 	right, compared := false, false
-	out, err := apply(ctx, s, phoneVerifications, c, PhoneVerify, func(ctx context.Context, ch *change[PhoneVerification]) (PhoneVerificationState, error) {
-		if !ch.Now.Before(ch.Record.ExpiresAt) {
-			return "", problem.New(problem.CodeExpired)
-		}
-		if !compared { // once, however often the race is lost: the hash of a record never changes
-			var err error
-			if right, err = s.Hasher.Verify(ctx, s.pepperedCode(ch.Record, in.Code), ch.Record.CodeHash); err != nil {
-				return "", err
+	out, err := apply(
+		ctx,
+		s,
+		phoneVerifications,
+		c,
+		PhoneVerify,
+		func(ctx context.Context, ch *change[PhoneVerification]) (PhoneVerificationState, error) {
+			if !ch.Now.Before(ch.Record.ExpiresAt) {
+				return "", problem.New(problem.CodeExpired)
 			}
-			compared = true
-		}
-		if right {
-			ch.Record.VerifiedAt = &ch.Now
-			return PhoneVerified, nil
-		}
-		ch.Record.Attempts++
-		ch.refuseAfterCommit(problem.New(problem.InvalidCode).At("code"))
-		if ch.Record.Attempts >= phoneCodeTries {
-			return PhoneLocked, nil
-		}
-		return PhonePending, nil
-	})
+			if !compared { // once, however often the race is lost: the hash of a record never changes
+				var err error
+				if right, err = s.Hasher.Verify(ctx, s.pepperedCode(ch.Record, in.Code), ch.Record.CodeHash); err != nil {
+					return "", err
+				}
+				compared = true
+			}
+			if right {
+				ch.Record.VerifiedAt = &ch.Now
+				return PhoneVerified, nil
+			}
+			ch.Record.Attempts++
+			ch.refuseAfterCommit(problem.New(problem.InvalidCode).At("code"))
+			if ch.Record.Attempts >= phoneCodeTries {
+				return PhoneLocked, nil
+			}
+			return PhonePending, nil
+		},
+	)
 	switch {
 	case problem.Has(err, problem.InvalidCode) && !out.Replayed:
 		if err := s.failed(ctx, counters...); err != nil {

@@ -90,7 +90,13 @@ var contactMachine = &lifecycle.Machine[ContactState, ContactTransition, Role]{
 		{Name: ContactActive, Help: "The contact exists and can be changed. This state does not end."},
 	},
 	Transitions: []lifecycle.Row[ContactState, ContactTransition, Role]{
-		{On: ContactUpdate, From: list(ContactActive), To: list(ContactActive), By: list(RoleOwner, RoleAdmin), Else: func(ContactState) *problem.Definition { return problem.NoSuchContact }},
+		{
+			On:   ContactUpdate,
+			From: list(ContactActive),
+			To:   list(ContactActive),
+			By:   list(RoleOwner, RoleAdmin),
+			Else: func(ContactState) *problem.Definition { return problem.NoSuchContact },
+		},
 	},
 }
 

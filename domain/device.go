@@ -88,7 +88,13 @@ var deviceMachine = &lifecycle.Machine[DeviceState, DeviceTransition, Role]{
 		{Name: DeviceRevoked, Help: "Its key is no longer accepted. The same key may be registered again, as another device."},
 	},
 	Transitions: []deviceRow{
-		{On: DeviceRevoke, From: list(DeviceRegistered), To: list(DeviceRevoked), By: list(RoleOwner, RoleAdmin), Else: func(DeviceState) *problem.Definition { return problem.DeviceIsRevoked }},
+		{
+			On:   DeviceRevoke,
+			From: list(DeviceRegistered),
+			To:   list(DeviceRevoked),
+			By:   list(RoleOwner, RoleAdmin),
+			Else: func(DeviceState) *problem.Definition { return problem.DeviceIsRevoked },
+		},
 	},
 }
 

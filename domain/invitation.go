@@ -98,7 +98,10 @@ var invitationMachine = &lifecycle.Machine[InvitationState, InvitationTransition
 	Create: "createInvitation", CreateBy: list(RoleTarget),
 	States: []lifecycle.State[InvitationState]{
 		{Name: InvitationSent, Help: "The e-mail was sent. The invitee may accept until the inviter revokes the invitation or it expires."},
-		{Name: InvitationAccepted, Help: "The invitee presented the correct secret. The institution must complete the invitation; it no longer expires."},
+		{
+			Name: InvitationAccepted,
+			Help: "The invitee presented the correct secret. The institution must complete the invitation; it no longer expires.",
+		},
 		{Name: InvitationCompleted, Help: "The invitee has the role. This state is final."},
 		{Name: InvitationFailed, Help: "Too many wrong secrets were entered. This state is final; the inviter may create a new invitation."},
 		{Name: InvitationRevoked, Help: "The inviter or an administrator revoked it. This state is final."},
@@ -372,7 +375,9 @@ type RevokeInvitationInput struct {
 // RevokeInvitation takes back an invitation nobody has accepted yet.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState and IdempotencyKeyReused.
 func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput) (Outcome[Invitation], error) {
-	return s.transitInvitation(ctx, "revokeInvitation", in.InvitationID, in.Guard, in, InvitationRevoke, nil, endsIn[Invitation](InvitationRevoked))
+	return s.transitInvitation(
+		ctx, "revokeInvitation", in.InvitationID, in.Guard, in, InvitationRevoke, nil, endsIn[Invitation](InvitationRevoked),
+	)
 }
 
 // UpdateInvitationSecretInput is the new secret, which the inviter tells the invitee again.

@@ -99,7 +99,10 @@ var quizMachine = &lifecycle.Machine[QuizState, QuizTransition, Role]{
 	Create: "createQuiz", CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[QuizState]{
 		{Name: QuizPending, Help: "The questions are not generated yet. They may be requested until the quiz expires."},
-		{Name: QuizFailedGetQuestions, Help: "No questions can be generated for this person. This state is final; create another quiz, or approve the person."},
+		{
+			Name: QuizFailedGetQuestions,
+			Help: "No questions can be generated for this person. This state is final; create another quiz, or approve the person.",
+		},
 		{Name: QuizAsked, Help: "The questions were returned, once. The answers are accepted until the quiz expires."},
 		{Name: QuizScoring, Help: "The provider is scoring the answers. The quiz does not expire in this state."},
 		{Name: QuizPassed, Help: "Enough answers were correct. This state is final."},
@@ -380,7 +383,9 @@ func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[stri
 
 // countsAgainstLimit selects the quizzes that count against the limit: asked not long ago, and not passed.
 func (s *Service) countsAgainstLimit() listing.Predicate {
-	return listing.All(listing.Is(listing.GT, "askedAt", s.now().Add(-s.Settings.QuizLimit.Per)), listing.Ne("outputs.state", string(QuizPassed)))
+	return listing.All(
+		listing.Is(listing.GT, "askedAt", s.now().Add(-s.Settings.QuizLimit.Per)), listing.Ne("outputs.state", string(QuizPassed)),
+	)
 }
 
 const (
@@ -412,7 +417,8 @@ func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Qui
 		c.parts = append(c.parts, a.QuestionID, a.Answer)
 	}
 	on := QuizScore
-	if read, err := find(ctx, s, quizzes, c.id); err == nil && read.record.State == QuizExpired && read.record.AskedAt != nil && !read.record.Late {
+	read, err := find(ctx, s, quizzes, c.id)
+	if err == nil && read.record.State == QuizExpired && read.record.AskedAt != nil && !read.record.Late {
 		on = QuizLate
 	}
 	out, err := apply(ctx, s, quizzes, c, on, func(_ context.Context, ch *change[Quiz]) (QuizState, error) {

@@ -61,8 +61,14 @@ const (
 type FraudRiskReportTransition string
 
 var reportMachine = &lifecycle.Machine[FraudRiskReportState, FraudRiskReportTransition, Role]{
-	Name: string(KindFraudRiskReport), Start: ReportPassed, Starts: list(ReportPassed, ReportPassedWithRiskFactors, ReportFailed), Clock: RoleClock,
-	Create: "createFraudRiskReport", CreateBy: list(RoleAnyone),
+	Name: string(
+		KindFraudRiskReport,
+	),
+	Start:    ReportPassed,
+	Starts:   list(ReportPassed, ReportPassedWithRiskFactors, ReportFailed),
+	Clock:    RoleClock,
+	Create:   "createFraudRiskReport",
+	CreateBy: list(RoleAnyone),
 	States: []lifecycle.State[FraudRiskReportState]{
 		{Name: ReportPassed, Help: "The person is known, and no risk applies. A report never changes."},
 		{Name: ReportPassedWithRiskFactors, Help: "The person is known, and at least one risk applies. A report never changes."},

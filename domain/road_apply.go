@@ -108,7 +108,12 @@ func decide[R any, S, T ~string](
 		return nil, l.notFound()
 	}
 	condition := lifecycle.Condition{
-		Version: l.head(read.record).Version, Expected: c.guard.ExpectedVersion, Required: c.guard.VersionRequired, InEffect: c.checkVersionInEffect,
+		Version: l.head(
+			read.record,
+		).Version,
+		Expected: c.guard.ExpectedVersion,
+		Required: c.guard.VersionRequired,
+		InEffect: c.checkVersionInEffect,
 	}
 	if p := l.refusal(l.machine.Check(on, *l.state(read.record), roles, condition), on, read.record); p != nil {
 		return nil, p

@@ -48,7 +48,8 @@ func (s *Service) idempotencyRecord(a Actor, c call, subject string, refusal *pr
 		CreatedAt: now, ExpiresAt: now.Add(idempotencyKeyLife),
 	}
 	if refusal != nil {
-		m.Code, m.Detail, m.Path, m.Attributes, m.AvailableAt = refusal.Code, refusal.Detail, refusal.Path, refusal.Attributes, refusal.AvailableAt
+		m.Code, m.Detail, m.Path = refusal.Code, refusal.Detail, refusal.Path
+		m.Attributes, m.AvailableAt = refusal.Attributes, refusal.AvailableAt
 	}
 	return m
 }

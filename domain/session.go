@@ -95,9 +95,15 @@ var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
 	Name: string(KindSession), Start: SessionActive, Starts: list(SessionActive, SessionPending), Clock: RoleClock,
 	Create: "createSession", CreateBy: list(RoleAdmin),
 	States: []lifecycle.State[SessionState]{
-		{Name: SessionActive, Help: "Signed in. Activity extends the session up to its maximum lifetime; time, the customer or the institution ends it."},
+		{
+			Name: SessionActive,
+			Help: "Signed in. Activity extends the session up to its maximum lifetime; time, the customer or the institution ends it.",
+		},
 		{Name: SessionPending, Help: "Signed in, with open tasks. Completing the last task makes the session active."},
-		{Name: SessionAbandoned, Help: "There was no activity within the idle time. The institution may resume the session within its maximum lifetime."},
+		{
+			Name: SessionAbandoned,
+			Help: "There was no activity within the idle time. The institution may resume the session within its maximum lifetime.",
+		},
 		{Name: SessionExpired, Help: "The session reached its maximum lifetime. It can only be removed from its client."},
 		{Name: SessionEnded, Help: "The customer or an administrator signed out; the client still lists the session."},
 		{Name: SessionRemoved, Help: "Signed out, and removed from the client. This state is final."},
@@ -106,10 +112,7 @@ var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
 	},
 	Transitions: []sessionRow{
 		{On: SessionEnd, From: list(SessionActive, SessionPending), To: list(SessionEnded), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive},
-		{
-			On: SessionRemove, From: list(SessionActive, SessionPending, SessionAbandoned, SessionExpired, SessionEnded, SessionRevoked, SessionReplaced),
-			To: list(SessionRemoved), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive,
-		},
+		{On: SessionRemove, From: list(SessionActive, SessionPending, SessionAbandoned, SessionExpired, SessionEnded, SessionRevoked, SessionReplaced), To: list(SessionRemoved), By: list(RoleOwner, RoleAdmin), Else: sessionNotLive},
 		{On: SessionTerminate, From: list(SessionActive, SessionPending, SessionAbandoned, SessionExpired), To: list(SessionRevoked), By: list(RoleAdmin), Else: sessionOver},
 		{On: SessionResume, From: list(SessionActive, SessionPending, SessionAbandoned), To: list(SessionActive, SessionPending), By: list(RoleAdmin), Else: sessionNotResumable},
 		{On: SessionCompleteTask, From: list(SessionPending), To: list(SessionActive, SessionPending), By: list(RoleAdmin), Else: sessionNotLive, Operation: "completeSessionTask"},
@@ -283,7 +286,10 @@ func (s *Service) replaceSessions(ctx context.Context, unit *Unit, a Actor, by *
 			continue
 		}
 		read.record.recordEnd(by.CreatedAt, a.ID, "replaced by a new session")
-		err := join(s, sessions, unit, read, movement[SessionState, SessionTransition]{on: SessionReplace, to: SessionReplaced, at: by.CreatedAt, by: a.ID})
+		err := join(
+			s, sessions, unit, read,
+			movement[SessionState, SessionTransition]{on: SessionReplace, to: SessionReplaced, at: by.CreatedAt, by: a.ID},
+		)
 		if err != nil {
 			return err
 		}
@@ -377,12 +383,20 @@ func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcom
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionTerminated, SessionLifetimeExceeded and
 // IdempotencyKeyReused.
 func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
-	return s.transitSession(ctx, "resumeSession", in, in, SessionResume, nil, func(_ context.Context, ch *change[Session]) (SessionState, error) {
-		r := ch.Record
-		r.LastActiveAt = later(r.LastActiveAt, ch.Now)
-		r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the idle time may have been longer then
-		return taskState(r.Tasks), nil
-	})
+	return s.transitSession(
+		ctx,
+		"resumeSession",
+		in,
+		in,
+		SessionResume,
+		nil,
+		func(_ context.Context, ch *change[Session]) (SessionState, error) {
+			r := ch.Record
+			r.LastActiveAt = later(r.LastActiveAt, ch.Now)
+			r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the idle time may have been longer then
+			return taskState(r.Tasks), nil
+		},
+	)
 }
 
 // CompleteSessionTaskInput names a task of a pending session.
@@ -396,7 +410,13 @@ type CompleteSessionTaskInput struct {
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, InvalidInput (no such task is open), SessionNotLive and
 // IdempotencyKeyReused.
 func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTaskInput) (Outcome[Session], error) {
-	return s.transitSession(ctx, "completeSessionTask", in, SessionInput{SessionID: in.SessionID, Guard: in.Guard}, SessionCompleteTask, list(in.Task),
+	return s.transitSession(
+		ctx,
+		"completeSessionTask",
+		in,
+		SessionInput{SessionID: in.SessionID, Guard: in.Guard},
+		SessionCompleteTask,
+		list(in.Task),
 		func(_ context.Context, ch *change[Session]) (SessionState, error) {
 			at := slices.Index(ch.Record.Tasks, in.Task)
 			if at < 0 {
@@ -404,5 +424,6 @@ func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTas
 			}
 			ch.Record.Tasks = slices.Delete(slices.Clone(ch.Record.Tasks), at, at+1)
 			return taskState(ch.Record.Tasks), nil
-		})
+		},
+	)
 }

@@ -37,7 +37,9 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		reference = *in.SessionID
 	}
 	if reference == "" {
-		return Outcome[Session]{}, nil, problem.New(problem.InvalidInput).Because("Name the session to keep: the token does not belong to a session.").At("sessionId")
+		return Outcome[Session]{}, nil, problem.New(problem.InvalidInput).
+			Because("Name the session to keep: the token does not belong to a session.").
+			At("sessionId")
 	}
 	id, err := s.sessionID(ctx, reference)
 	if err != nil {

@@ -60,7 +60,9 @@ func sessionLapse(state listing.Value, now time.Time) listing.Predicate {
 	case listing.Value(string(SessionAbandoned)):
 		return listing.All(listing.Any(listing.Eq("state", state), listing.All(live, idle)), listing.Is(listing.GT, "expireAt", now))
 	case listing.Value(string(SessionExpired)):
-		return listing.Any(listing.Eq("state", state), listing.All(listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned), old))
+		return listing.Any(
+			listing.Eq("state", state), listing.All(listing.OneWord("state", SessionActive, SessionPending, SessionAbandoned), old),
+		)
 	}
 	return nil
 }

@@ -69,15 +69,25 @@ func NewJwtTemplate(in SaveJwtTemplateInput, now time.Time) (*JwtTemplate, error
 	}
 	for _, claim := range reservedClaims {
 		if _, ok := in.Claims[claim]; ok {
-			return nil, problem.New(problem.ReservedClaim).Because("A template must not define the claim %s.", claim).At("claims", claim).With("claim", claim)
+			return nil, problem.New(problem.ReservedClaim).
+				Because("A template must not define the claim %s.", claim).
+				At("claims", claim).
+				With("claim", claim)
 		}
 	}
 	size := 0
 	if !measure(in.Claims, 0, &size) || size > maxClaimsSize {
-		return nil, problem.New(problem.InvalidInput).Because("claims must be at most %d bytes and %d levels deep.", maxClaimsSize, maxClaimsDepth).At("claims")
+		return nil, problem.New(problem.InvalidInput).
+			Because("claims must be at most %d bytes and %d levels deep.", maxClaimsSize, maxClaimsDepth).
+			At("claims")
 	}
 	t := &JwtTemplate{
-		Name: in.Name, Claims: in.Claims, Lifetime: defaultTemplateLifetime, AllowedClockSkew: defaultTemplateSkew, CreatedAt: now, UpdatedAt: now,
+		Name:             in.Name,
+		Claims:           in.Claims,
+		Lifetime:         defaultTemplateLifetime,
+		AllowedClockSkew: defaultTemplateSkew,
+		CreatedAt:        now,
+		UpdatedAt:        now,
 	}
 	if in.Lifetime != nil {
 		t.Lifetime = *in.Lifetime
@@ -226,7 +236,14 @@ func (s *Service) templateSource(ctx context.Context, r *Session) (map[string]an
 	source := map[string]any{"user": user, "session": map[string]any{"id": r.ID, "actor": nil}, "org": nil, "org_membership": nil}
 	if r.OrganizationID != nil {
 		if role, ok := all[*r.OrganizationID]; ok {
-			source["org"] = map[string]any{"id": *r.OrganizationID, "slug": *r.OrganizationID, "name": *r.OrganizationID, "role": role, "image_url": "", "public_metadata": map[string]any{}}
+			source["org"] = map[string]any{
+				"id":              *r.OrganizationID,
+				"slug":            *r.OrganizationID,
+				"name":            *r.OrganizationID,
+				"role":            role,
+				"image_url":       "",
+				"public_metadata": map[string]any{},
+			}
 			source["org_membership"] = map[string]any{"permissions": []any{}, "public_metadata": map[string]any{}}
 		}
 	}

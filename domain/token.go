@@ -53,8 +53,13 @@ type CreateSessionTokenInput struct {
 // and IdempotencyKeyReused.
 func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (Outcome[Session], string, error) {
 	out, err := s.active(ctx, activity{
-		operation: "createSessionToken", input: in, reference: in.SessionID, key: in.IdempotencyKey, parts: list(optional(in.Template), optional(in.OrganizationID)),
-		organization: in.OrganizationID, over: problem.SignedOut,
+		operation:    "createSessionToken",
+		input:        in,
+		reference:    in.SessionID,
+		key:          in.IdempotencyKey,
+		parts:        list(optional(in.Template), optional(in.OrganizationID)),
+		organization: in.OrganizationID,
+		over:         problem.SignedOut,
 	})
 	if err != nil {
 		return out, "", err
@@ -213,7 +218,9 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 		id = NewID("client", now)
 	}
 	if !plausibleClientID(id) {
-		return nil, "", problem.New(problem.InvalidInput).Because("A client id must have 1 to 48 characters from letters, digits and -_:.~$.").At("clientId")
+		return nil, "", problem.New(problem.InvalidInput).
+			Because("A client id must have 1 to 48 characters from letters, digits and -_:.~$.").
+			At("clientId")
 	}
 	if err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now})}); err != nil {
 		return nil, "", err

@@ -296,7 +296,9 @@ func (s *Service) RejectSecondFactor(ctx context.Context, in TwoFactorDecision) 
 }
 
 // documented checks in the order of the document what comes before the challenge.
-func (s *Service) documented(ctx context.Context, operation string, on TwoFactorRequestTransition, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
+func (s *Service) documented(
+	ctx context.Context, operation string, on TwoFactorRequestTransition, in TwoFactorDecision,
+) (Outcome[TwoFactorRequest], error) {
 	if err := s.Permit(ctx, operation); err != nil {
 		return Outcome[TwoFactorRequest]{}, err
 	}
@@ -326,7 +328,9 @@ func (s *Service) CheckTwoFactorHeaders(ctx context.Context, in TwoFactorDecisio
 
 // decideTwoFactor is the order of the document (User Sessions, device challenge and signature): token and scope,
 // application, shape, challenge, signature, further factors, and only then the request.
-func (s *Service) decideTwoFactor(ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision) (_ Outcome[TwoFactorRequest], refusal error) {
+func (s *Service) decideTwoFactor(
+	ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision,
+) (_ Outcome[TwoFactorRequest], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	var none Outcome[TwoFactorRequest]
 	d := &decision{s: s, actor: ActorFrom(ctx), in: in}

@@ -20,7 +20,10 @@ var validate = newValidate()
 func newValidate() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
-	for tag, ok := range map[string]func(string) bool{"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID, "templateName": templateName, "digits": digits, "birthdate": birthdate} {
+	for tag, ok := range map[string]func(string) bool{
+		"mailbox": mailbox, "printable": printable, "line": line, "text": text, "clientId": plausibleClientID,
+		"templateName": templateName, "digits": digits, "birthdate": birthdate,
+	} {
 		must(v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return ok(fl.Field().String()) }))
 	}
 	return v

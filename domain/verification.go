@@ -69,7 +69,9 @@ func (s *Service) ContactVerification(ctx context.Context, reference string, typ
 }
 
 // verifications are those of contacts, by their id, with as many statements for many as for one.
-func (s *Service) verifications(ctx context.Context, contacts []*Contact, types []VerificationType) (map[string]*ContactVerification, error) {
+func (s *Service) verifications(
+	ctx context.Context, contacts []*Contact, types []VerificationType,
+) (map[string]*ContactVerification, error) {
 	wanted := func(t VerificationType) bool { return len(types) == 0 || slices.Contains(types, t) }
 	out := make(map[string]*ContactVerification, len(contacts))
 	ids := make([]string, 0, len(contacts))
@@ -194,7 +196,9 @@ const verificationLife = 24 * time.Hour
 
 // verificationToken makes the signed word on where a verification stands; empty where the record does not count for
 // a contact. Its claims follow from the record alone: another state is another token, and the same state the same.
-func (s *Service) verificationToken(ctx context.Context, head *Meta, method VerificationType, state string, contactID *string, vouches bool) (string, error) {
+func (s *Service) verificationToken(
+	ctx context.Context, head *Meta, method VerificationType, state string, contactID *string, vouches bool,
+) (string, error) {
 	if contactID == nil || !vouches || s.Attest == nil {
 		return "", nil
 	}

@@ -188,8 +188,8 @@ func (p *post) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"sid": "SM1", "status": "queued"}`)
 }
 
-// sending asks for one message after the other, for a while, and gives how long each call took.
-func sending(t *testing.T, s *server, one func(n int) answer, from, many int) (times []time.Duration) {
+// sending requests one message after the other and returns the time that each call took.
+func sending(t *testing.T, one func(n int) answer, from, many int) (times []time.Duration) {
 	t.Helper()
 	for n := range many {
 		a := one(from + n)
@@ -238,7 +238,7 @@ func TestMessages(t *testing.T) {
 	sent := 0
 	well := map[string]time.Duration{}
 	healthy := func() {
-		well["mails"], well["texts"] = median(sending(t, s, invite, sent, each)), median(sending(t, s, text, sent, each))
+		well["mails"], well["texts"] = median(sending(t, invite, sent, each)), median(sending(t, text, sent, each))
 		sent += each
 	}
 	healthy()
@@ -263,7 +263,7 @@ func TestMessages(t *testing.T) {
 				mails.set(trouble)
 				texts.set(trouble)
 			}
-			m, x := median(sending(t, s, invite, sent, each)), median(sending(t, s, text, sent, each))
+			m, x := median(sending(t, invite, sent, each)), median(sending(t, text, sent, each))
 			sent += each
 			// Each message has met the trouble; a second try would come after five seconds at the soonest.
 			if trouble != "silence" {

@@ -230,7 +230,8 @@ func (d *Deliverer) deliver(m *domain.Message) {
 
 func (d *Deliverer) send(m *domain.Message) (err error) {
 	// An expired code is useless, and a late one is confusing.
-	if until, err := time.Parse(time.RFC3339, m.Values["expires"]); err == nil && m.Template != "invitation" && !d.options.Now().Before(until) {
+	until, parseErr := time.Parse(time.RFC3339, m.Values["expires"])
+	if parseErr == nil && m.Template != "invitation" && !d.options.Now().Before(until) {
 		return &Failure{Stage: "expired", Reason: "its content is over", Permanent: true}
 	}
 	sender := d.options.Senders[m.Channel]

@@ -97,7 +97,8 @@ func templateValues(values map[string]string) (map[string]string, error) {
 		switch name {
 		case "link":
 			u, err := url.Parse(value)
-			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || collapseSpace(value) != value || strings.Contains(value, " ") {
+			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || collapseSpace(value) != value ||
+				strings.Contains(value, " ") {
 				return nil, &Failure{Stage: "template", Reason: "the link is not one", Permanent: true}
 			}
 		case "expires":

@@ -62,7 +62,11 @@ func Invite(o InviteOptions) http.Handler {
 		if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 			return
 		}
-		p := &invitePage{o: o, r: r, view: inviteView{Institution: o.Institution, Style: template.CSS(inviteCSS), MinSecret: minSecret}} //nolint:gosec // our own file
+		p := &invitePage{
+			o:    o,
+			r:    r,
+			view: inviteView{Institution: o.Institution, Style: template.CSS(inviteCSS), MinSecret: minSecret},
+		} //nolint:gosec // our own file
 		query := r.URL.Query()
 		p.id, p.key = query.Get("invitationId"), query.Get("key")
 		if r.Method == http.MethodPost {
@@ -188,8 +192,12 @@ func (p *invitePage) load() bool {
 		p.view.Form = p.view.Preview.State == domain.InvitationSent
 		return true
 	case problem.Has(err, problem.NoSuchInvitation):
-		p.say(http.StatusNotFound, "info", "Use the link in the latest e-mail",
-			"This link does not open an invitation. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.")
+		p.say(
+			http.StatusNotFound,
+			"info",
+			"Use the link in the latest e-mail",
+			"This link does not open an invitation. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.",
+		)
 	default:
 		p.fail(err)
 	}
@@ -241,7 +249,9 @@ func (p *invitePage) post(w http.ResponseWriter) {
 		return
 	}
 	secret := p.r.PostForm.Get("sharedSecret")
-	_, err := p.o.Service.VerifyInvitation(p.r.Context(), domain.VerifyInvitationInput{InvitationID: p.id, SharedSecret: secret, MailKey: &p.key})
+	_, err := p.o.Service.VerifyInvitation(
+		p.r.Context(), domain.VerifyInvitationInput{InvitationID: p.id, SharedSecret: secret, MailKey: &p.key},
+	)
 	if problem.Has(err, problem.InvalidInput) && utf8.RuneCountInString(secret) >= minSecret {
 		err = problem.New(problem.InvitationVerificationFailed) // long enough, but with characters that no secret contains
 	}
@@ -262,7 +272,10 @@ func (p *invitePage) answer(err error) {
 	if !p.load() {
 		if err == nil { // accepted, but the database became unavailable afterwards
 			p.view.Reference, p.until = "", time.Time{}
-			p.say(http.StatusOK, "done", "You have accepted the invitation", "You will receive a message from "+p.o.Institution+" when everything is set up.")
+			p.say(
+				http.StatusOK, "done", "You have accepted the invitation",
+				"You will receive a message from "+p.o.Institution+" when everything is set up.",
+			)
 		}
 		return
 	}
@@ -280,11 +293,18 @@ func (p *invitePage) answer(err error) {
 		p.showState(status)
 	case problem.Has(err, problem.InvitationVerificationFailed):
 		p.view.FieldError = true
-		p.say(http.StatusBadRequest, "error", "The secret is not correct",
-			"Check it with "+v.InviterFullName+" and try again. Upper and lower case letters differ. After too many wrong secrets the invitation is locked.")
+		p.say(
+			http.StatusBadRequest,
+			"error",
+			"The secret is not correct",
+			"Check it with "+v.InviterFullName+" and try again. Upper and lower case letters differ. After too many wrong secrets the invitation is locked.",
+		)
 	case problem.Has(err, problem.InvalidInput):
 		p.view.FieldError = true
-		p.say(http.StatusBadRequest, "error", "The secret is too short", "It must have at least "+strconv.Itoa(minSecret)+" characters. Enter it exactly as you received it from "+v.InviterFullName+".")
+		p.say(
+			http.StatusBadRequest, "error", "The secret is too short",
+			"It must have at least "+strconv.Itoa(minSecret)+" characters. Enter it exactly as you received it from "+v.InviterFullName+".",
+		)
 	default:
 		p.fail(err)
 	}
@@ -292,7 +312,10 @@ func (p *invitePage) answer(err error) {
 
 func (p *invitePage) limited(refusal *problem.Problem) {
 	p.until = refusal.AvailableAt
-	p.say(http.StatusTooManyRequests, "error", "Too many attempts", "There were too many attempts from your network. "+retryHint(p.o.Now(), p.until))
+	p.say(
+		http.StatusTooManyRequests, "error", "Too many attempts",
+		"There were too many attempts from your network. "+retryHint(p.o.Now(), p.until),
+	)
 }
 
 // fail displays an internal error and logs it under the reference on the page.

@@ -295,8 +295,9 @@ func (p *playground) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(p.console)
 	case where == "/playground/graphiql" && p.o.ForeignGraphiQL != nil:
 		// Its scripts come from another host, with hashes in the page; they may connect to this server only.
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline' "+p.o.ForeignOrigin+"; style-src 'unsafe-inline' "+
-			p.o.ForeignOrigin+"; connect-src 'self'; img-src 'self' data:; font-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline' "+p.o.ForeignOrigin+
+			"; style-src 'unsafe-inline' "+p.o.ForeignOrigin+"; connect-src 'self'; img-src 'self' data:; font-src data:; "+
+			"form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
 		p.o.ForeignGraphiQL.ServeHTTP(w, r)
 	case strings.HasPrefix(where, referencePath) && p.pages != nil:
 		p.pages.ServeHTTP(w, r)

@@ -24,7 +24,8 @@ var referenceTemplate = template.Must(template.New("reference").Parse(`<!DOCTYPE
 <link rel="stylesheet" href="/playground/reference.css">
 </head>
 <body>
-<header><nav aria-label="Breadcrumb"><a href="/">Playground</a> › {{if .Index}}Reference{{else}}<a href="/playground/reference/">Reference</a>{{end}}</nav></header>
+<header><nav aria-label="Breadcrumb">
+<a href="/">Playground</a> › {{if .Index}}Reference{{else}}<a href="/playground/reference/">Reference</a>{{end}}</nav></header>
 <main>{{.Body}}</main>
 </body>
 </html>

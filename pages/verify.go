@@ -45,7 +45,12 @@ func VerifyEmail(o VerifyEmailOptions) http.Handler {
 		if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 			return
 		}
-		p := &verifyPage{o: o, r: r, status: http.StatusOK, view: verifyView{Institution: o.Institution, Style: template.CSS(inviteCSS)}} //nolint:gosec // our own file
+		p := &verifyPage{
+			o:      o,
+			r:      r,
+			status: http.StatusOK,
+			view:   verifyView{Institution: o.Institution, Style: template.CSS(inviteCSS)},
+		} //nolint:gosec // our own file
 		token := r.URL.Query().Get("token")
 		switch {
 		case token == "":
@@ -97,8 +102,12 @@ func (p *verifyPage) say(status int, tone, heading string, text ...string) {
 }
 
 func (p *verifyPage) wrong() {
-	p.say(http.StatusBadRequest, "error", "Use the link in the latest e-mail",
-		"This link is not valid. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.")
+	p.say(
+		http.StatusBadRequest,
+		"error",
+		"Use the link in the latest e-mail",
+		"This link is not valid. Only the link in the latest e-mail works; links in earlier e-mails are no longer valid. Check also that the link is complete.",
+	)
 }
 
 func (p *verifyPage) post(token string) {
@@ -125,14 +134,20 @@ func (p *verifyPage) post(token string) {
 		p.wrong()
 	case refusal.Kind == problem.Limited:
 		p.until = refusal.AvailableAt
-		p.say(http.StatusTooManyRequests, "error", "Too many attempts", "There were too many attempts from your network. "+retryHint(p.o.Now(), p.until))
+		p.say(
+			http.StatusTooManyRequests, "error", "Too many attempts",
+			"There were too many attempts from your network. "+retryHint(p.o.Now(), p.until),
+		)
 	default:
 		p.view.Reference = domain.NewID("err", p.o.Now())
 		if p.r.Context().Err() == nil {
 			p.o.Log.Error("verification page", "reference", p.view.Reference, "code", refusal.Code, "error", err)
 		}
 		p.until = p.o.Now().Add(5 * time.Second)
-		p.say(http.StatusServiceUnavailable, "error", "The service is temporarily unavailable", "Try again in a few minutes with the link in your e-mail.")
+		p.say(
+			http.StatusServiceUnavailable, "error", "The service is temporarily unavailable",
+			"Try again in a few minutes with the link in your e-mail.",
+		)
 	}
 }
 

@@ -234,7 +234,12 @@ func (h *HTTPScreening) Screen(ctx context.Context, identity domain.Identity) (r
 		if risk.Description(c.Type) == "" {
 			return malformed("has a category that is not documented")
 		}
-		e := risk.Evidence{Inputs: memberNames(c.Inputs), Rule: identifier(c.Rule, "provider"), Entry: identifier(c.Entry, ""), Score: min(1, max(0, c.Score))}
+		e := risk.Evidence{
+			Inputs: memberNames(c.Inputs),
+			Rule:   identifier(c.Rule, "provider"),
+			Entry:  identifier(c.Entry, ""),
+			Score:  min(1, max(0, c.Score)),
+		}
 		evidence[c.Type] = append(evidence[c.Type], e)
 	}
 	if answer.Mismatch && evidence[risk.PersonalInfoDoesNotMatch] == nil {
@@ -302,7 +307,8 @@ func (h *HTTPQuizmaster) Questions(ctx context.Context, q *domain.Quiz) ([]domai
 	seen := map[string]bool{}
 	var out []domain.QuizQuestion
 	for _, question := range answer.Questions {
-		if question.ID == "" || len(question.ID) > 256 || seen[question.ID] || question.Question == "" || len(question.Choices) < 2 || !answerable(question.Choices) {
+		if question.ID == "" || len(question.ID) > 256 || seen[question.ID] || question.Question == "" || len(question.Choices) < 2 ||
+			!answerable(question.Choices) {
 			return nil, problem.New(problem.ProviderUnavailable).From(errors.New("the provider's questions are not of their form"))
 		}
 		seen[question.ID] = true

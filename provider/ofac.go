@@ -158,7 +158,9 @@ func readCSV(path string, minColumns int, each func(row []string)) error {
 
 var (
 	// DOB 23 Nov 1962; DOB Nov 1962; DOB 1962; DOB 1962 to 1964; DOB circa 1962; alt. DOB 24 Nov 1962.
-	dob = regexp.MustCompile(`(?i)\bDOB\s+(circa\s+)?((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4}))(\s+to\s+((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4})))?`)
+	dob = regexp.MustCompile(
+		`(?i)\bDOB\s+(circa\s+)?((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4}))(\s+to\s+((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4})))?`,
+	)
 	// a.k.a. 'NAME' within the remarks.
 	aka = regexp.MustCompile(`(?i)\ba\.k\.a\.,?\s+['"]([^'"]+)['"]`)
 )
@@ -195,7 +197,13 @@ func yearSpan(year string) string {
 }
 
 func parseBirth(text string) string {
-	for _, form := range []struct{ in, out string }{{"2 Jan 2006", time.DateOnly}, {"2 January 2006", time.DateOnly}, {"Jan 2006", "2006-01"}, {"January 2006", "2006-01"}, {"2006", "2006"}} {
+	for _, form := range []struct{ in, out string }{
+		{"2 Jan 2006", time.DateOnly},
+		{"2 January 2006", time.DateOnly},
+		{"Jan 2006", "2006-01"},
+		{"January 2006", "2006-01"},
+		{"2006", "2006"},
+	} {
 		if at, err := time.Parse(form.in, text); err == nil {
 			return at.Format(form.out)
 		}

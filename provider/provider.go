@@ -98,7 +98,9 @@ func riskRecord(r *domain.IdentityRecord) *risk.Record {
 		Relatives: r.Relatives, Vehicles: r.Vehicles, Employers: r.Employers,
 	}
 	for _, a := range r.PreviousAddresses {
-		out.PreviousAddresses = append(out.PreviousAddresses, risk.Place{Address1: a.Address1, City: a.City, Region: a.Region, PostalCode: a.PostalCode})
+		out.PreviousAddresses = append(
+			out.PreviousAddresses, risk.Place{Address1: a.Address1, City: a.City, Region: a.Region, PostalCode: a.PostalCode},
+		)
 	}
 	return out
 }

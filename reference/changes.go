@@ -214,7 +214,10 @@ func (c *comparison) input(coordinate string, oldType, newType *ast.Type, oldDef
 	}
 	if text(oldDefault) != text(newDefault) {
 		incompatible := newDefault == nil && newType.NonNull
-		c.add(map[bool]Level{true: Breaking, false: Dangerous}[incompatible], coordinate, "had the default %s and has %s", text(oldDefault), text(newDefault))
+		c.add(
+			map[bool]Level{true: Breaking, false: Dangerous}[incompatible], coordinate, "had the default %s and has %s", text(oldDefault),
+			text(newDefault),
+		)
 	}
 }
 
@@ -299,7 +302,9 @@ func (c *comparison) constraints(coordinate string, oldList, newList map[string]
 	for _, name := range sorted(newList) {
 		before, after := oldList[name], newList[name]
 		if text(before) != text(after) {
-			c.add(level(before != nil && looser(name, before, after)), coordinate, "was @constraint(%s: %s) and is %s", name, text(before), text(after))
+			c.add(
+				level(before != nil && looser(name, before, after)), coordinate, "was @constraint(%s: %s) and is %s", name, text(before), text(after),
+			)
 		}
 	}
 	for _, name := range sorted(oldList) {

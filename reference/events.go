@@ -12,22 +12,29 @@ func eventsPage() string {
 	var out strings.Builder
 	out.WriteString(generated + `# Events
 
-Each transition writes one [` + "`LifecycleEvent`](schema/schema.md#type-lifecycleevent)" + ` in its own transaction: what did not happen has no event, and
-what happened has exactly one. Events are never changed, outlive an erased record, and hold no personal data and no secret.
+Each transition writes one [` + "`LifecycleEvent`](schema/schema.md#type-lifecycleevent)" + ` in its own transaction: each
+transition that is committed has exactly one event. Events never change, outlive an erased record, and hold no personal data and no
+secret.
 
 - **Order.** An event's ` + "`cursor`" + ` is its place in the feed of all events. The order is that of the transactions: an event is shown
   once no earlier one can appear any more, so that a client that resumes from a cursor receives each event exactly once.
-- **Cursors.** Give the ` + "`cursor`" + ` of the last event that you have seen as ` + "`after`" + `; what came after it comes first. A cursor is opaque, stays
-  valid as long as the data of the server, and is the same for all callers. The ` + "`cursor`" + ` of an edge in a ` + "`timeline`" + ` or a list is another
-  thing: it is the place in that list.
-- **Who sees it.** The users named below for each kind, at the time of the event, and any caller with an admin scope (` + "`admin/…`" + `).
+- **Cursors.** Pass the ` + "`cursor`" + ` of the last event received as ` + "`after`" + `: the list continues with the
+  next event. A cursor is opaque, remains valid as long as the server's data, and is the same for all callers. The ` + "`cursor`" + `
+  of an edge in a ` + "`timeline`" + ` or a list is a position in that list instead.
+- **Access.** The users named below for each kind, at the time of the event, and any caller with an administrative scope
+  (` + "`admin/…`" + `).
 - **Names.** The mutation's, where one was asked for. What time does, and what another mutation does as a part of its work, has
   verb and subject too, and no mutation has that name.
 - **Activity** of a session (touch, token call) is no event.
 `)
 	for _, m := range domain.Lifecycles() {
-		fmt.Fprintf(&out, "\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | who | how |\n|---|---|---|---|---|\n",
-			enumValue(m.Name), domain.Concerned(domain.Kind(m.Name)), strings.ToLower(m.Name))
+		fmt.Fprintf(
+			&out,
+			"\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | who | how |\n|---|---|---|---|---|\n",
+			enumValue(m.Name),
+			domain.Concerned(domain.Kind(m.Name)),
+			strings.ToLower(m.Name),
+		)
 		for _, move := range m.Moves() {
 			from, to := strings.Join(code(mapStrings(move.From, enumValue)), ", "), strings.Join(code(mapStrings(move.To, enumValue)), ", ")
 			if len(move.From) == len(m.States) {

@@ -11,12 +11,15 @@ const maxAnswerLines = 60
 // storyPage renders a story with its requests in order.
 func (b *book) storyPage(s *Story) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s# %s: examples\n\n[Reference](../README.md) · [Types and arguments](../schema/%s.md)\n\n%s\n", generated, areaTitle(s.Name), s.Name, s.Text)
+	fmt.Fprintf(
+		&out, "%s# %s: examples\n\n[Reference](../README.md) · [Types and arguments](../schema/%s.md)\n\n%s\n", generated, areaTitle(s.Name),
+		s.Name, s.Text,
+	)
 	out.WriteString(`
 The requests below are made in this order by the tests, as they are printed, on the demonstration data of a server with
-an empty database (` + "`go run .`" + `), and these are their answers. Ids, times and tokens are stand-ins. Documents and variables
-go to the [playground](http://127.0.0.1:8080/) or in a POST to ` + "`/graphql`" + `; a word such as ` + "`$SESSION`" + ` stands for a value that
-an earlier answer gave.
+an empty database (` + "`go run .`" + `), and these are their answers. Ids, times and tokens are placeholders. Send documents and
+variables in the [playground](http://127.0.0.1:8080/) or in a POST to ` + "`/graphql`" + `; a name such as ` + "`$SESSION`" + ` stands for a
+value from an earlier answer.
 `)
 	if len(s.People) > 0 {
 		out.WriteString("\n| caller | `TOKEN` |\n|---|---|\n")
@@ -127,7 +130,9 @@ func (s *Step) writeKeeps(out *strings.Builder) {
 		how, pattern, _ := strings.Cut(k.From, " ")
 		switch how {
 		case "mail", "text":
-			fmt.Fprintf(out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, pattern)
+			fmt.Fprintf(
+				out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, pattern,
+			)
 		case "signature":
 			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, pattern)
 		case "answers":

@@ -170,7 +170,16 @@ func (b *book) index() string {
 		}
 		out.WriteString("\n| operation | kind | token | examples |\n|---|---|---|---|\n")
 		for _, op := range a.operations {
-			fmt.Fprintf(&out, "| [`%s`](schema/%s.md#%s) | %s | %s | %s |\n", op.Name, a.name, op.anchor(), op.root, requiredToken(op), b.exampleLinks(a, op, "operations/"))
+			fmt.Fprintf(
+				&out,
+				"| [`%s`](schema/%s.md#%s) | %s | %s | %s |\n",
+				op.Name,
+				a.name,
+				op.anchor(),
+				op.root,
+				requiredToken(op),
+				b.exampleLinks(a, op, "operations/"),
+			)
 		}
 	}
 	out.WriteString("\n## All types\n\n")

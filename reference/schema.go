@@ -92,7 +92,10 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 	for _, m := range domain.Lifecycles() {
 		for _, move := range m.Moves() {
 			if move.Operation == op.Name {
-				fmt.Fprintf(out, "- **Transition** %s, by %s ([%s](../../machines.md#%s))\n", transition(move.From, move.To, len(m.States), move.Erases), strings.Join(move.By, ", "), m.Name, strings.ToLower(m.Name))
+				fmt.Fprintf(
+					out, "- **Transition** %s, by %s ([%s](../../machines.md#%s))\n", transition(move.From, move.To, len(m.States), move.Erases),
+					strings.Join(move.By, ", "), m.Name, strings.ToLower(m.Name),
+				)
 			}
 		}
 	}
@@ -105,7 +108,9 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 	if len(op.Arguments) > 0 {
 		out.WriteString("\n| argument | type | meaning |\n|---|---|---|\n")
 		for _, arg := range op.Arguments {
-			fmt.Fprintf(out, "| `%s` | %s | %s%s |\n", arg.Name, b.typeLink(a, arg.Type), cell(arg.Description), b.extras(arg.Directives, arg.DefaultValue))
+			fmt.Fprintf(
+				out, "| `%s` | %s | %s%s |\n", arg.Name, b.typeLink(a, arg.Type), cell(arg.Description), b.extras(arg.Directives, arg.DefaultValue),
+			)
 		}
 	}
 }
@@ -158,7 +163,8 @@ func (b *book) subscription(op operation) string {
 	}
 	out.WriteString(" {")
 	for _, f := range b.schema.Types[op.Type.Name()].Fields {
-		if def := b.schema.Types[f.Type.Name()]; (def.Kind == ast.Scalar || def.Kind == ast.Enum) && !strings.HasPrefix(f.Name, "__") && len(f.Arguments) == 0 {
+		if def := b.schema.Types[f.Type.Name()]; (def.Kind == ast.Scalar || def.Kind == ast.Enum) && !strings.HasPrefix(f.Name, "__") &&
+			len(f.Arguments) == 0 {
 			out.WriteString(" " + f.Name)
 		}
 	}
@@ -204,7 +210,16 @@ func (b *book) definition(out *strings.Builder, a *area, def *ast.Definition) {
 			for i, arg := range f.Arguments {
 				arguments += map[bool]string{true: " Arguments: ", false: ", "}[i == 0] + "`" + arg.Name + ": " + arg.Type.String() + "`"
 			}
-			fmt.Fprintf(out, "| `%s` | %s | %s%s%s%s |\n", f.Name, b.typeLink(a, f.Type), cell(deprecated(f.Directives)), cell(f.Description), b.extras(f.Directives, f.DefaultValue), arguments)
+			fmt.Fprintf(
+				out,
+				"| `%s` | %s | %s%s%s%s |\n",
+				f.Name,
+				b.typeLink(a, f.Type),
+				cell(deprecated(f.Directives)),
+				cell(f.Description),
+				b.extras(f.Directives, f.DefaultValue),
+				arguments,
+			)
 		}
 	default:
 	}

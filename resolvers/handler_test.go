@@ -26,12 +26,8 @@ const (
 	asJSON     = "application/json"
 )
 
-func get(parameters url.Values, headers ...string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/graphql?"+parameters.Encode(), nil)
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	return r
+func get(parameters url.Values) *http.Request {
+	return httptest.NewRequest(http.MethodGet, "/graphql?"+parameters.Encode(), nil)
 }
 
 // TestStatuses pins GraphQL over HTTP.

@@ -31,7 +31,11 @@ func reportPayload(out domain.Outcome[domain.FraudRiskReport], err error) (*grap
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateFraudRiskReportPayload{FraudRiskReport: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}, nil
+	return &graph.CreateFraudRiskReportPayload{
+		FraudRiskReport: recordBeside(problems, out.Record),
+		Problems:        problems,
+		Replayed:        out.Replayed,
+	}, nil
 }
 
 // quizAnswer holds the common fields of the quiz payloads, in their order.
@@ -50,7 +54,9 @@ func quizPayload[P graph.CreateQuizPayload | graph.ScoreQuizPayload](out domain.
 	return &payload, nil
 }
 
-func questionsPayload(out domain.Outcome[domain.Quiz], questions []domain.QuizQuestion, err error) (*graph.CreateQuizQuestionsPayload, error) {
+func questionsPayload(
+	out domain.Outcome[domain.Quiz], questions []domain.QuizQuestion, err error,
+) (*graph.CreateQuizQuestionsPayload, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
@@ -102,7 +108,9 @@ func sorted[S ~string](field S, direction graph.OrderDirection, state string) li
 
 const outputsState = "outputs.state"
 
-func (r *resolver) contacts(ctx context.Context, page domain.Paging, where *graph.ContactWhere, orderBy []*graph.ContactOrder, by domain.ContactSearch) (listing.Page[domain.Contact], error) {
+func (r *resolver) contacts(
+	ctx context.Context, page domain.Paging, where *graph.ContactWhere, orderBy []*graph.ContactOrder, by domain.ContactSearch,
+) (listing.Page[domain.Contact], error) {
 	c := &whereCompiler{service: r.Service}
 	p := c.contact(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.ContactOrder) listing.Order { return sorted(o.Field, o.Direction, "state") })
@@ -112,17 +120,23 @@ func (r *resolver) contacts(ctx context.Context, page domain.Paging, where *grap
 	return groupPage[domain.Contact](ctx)(r.Service.Contacts(ctx, q, by))
 }
 
-func (r *resolver) reports(ctx context.Context, page domain.Paging, where *graph.FraudRiskReportWhere, orderBy []*graph.FraudRiskReportOrder) (listing.Page[domain.FraudRiskReport], error) {
+func (r *resolver) reports(
+	ctx context.Context, page domain.Paging, where *graph.FraudRiskReportWhere, orderBy []*graph.FraudRiskReportOrder,
+) (listing.Page[domain.FraudRiskReport], error) {
 	c := &whereCompiler{service: r.Service}
 	p := c.report(where, 1)
-	q, err := keyset(page, p, c.err, orderBy, func(o *graph.FraudRiskReportOrder) listing.Order { return sorted(o.Field, o.Direction, outputsState) })
+	q, err := keyset(
+		page, p, c.err, orderBy, func(o *graph.FraudRiskReportOrder) listing.Order { return sorted(o.Field, o.Direction, outputsState) },
+	)
 	if err != nil {
 		return listing.Page[domain.FraudRiskReport]{}, err
 	}
 	return groupPage[domain.FraudRiskReport](ctx)(r.Service.FraudRiskReports(ctx, q))
 }
 
-func (r *resolver) quizzes(ctx context.Context, page domain.Paging, where *graph.QuizWhere, orderBy []*graph.QuizOrder) (listing.Page[domain.Quiz], error) {
+func (r *resolver) quizzes(
+	ctx context.Context, page domain.Paging, where *graph.QuizWhere, orderBy []*graph.QuizOrder,
+) (listing.Page[domain.Quiz], error) {
 	c := &whereCompiler{service: r.Service}
 	p := c.quiz(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.QuizOrder) listing.Order { return sorted(o.Field, o.Direction, outputsState) })
@@ -132,7 +146,9 @@ func (r *resolver) quizzes(ctx context.Context, page domain.Paging, where *graph
 	return groupPage[domain.Quiz](ctx)(r.Service.Quizzes(ctx, q))
 }
 
-func (r *resolver) approvals(ctx context.Context, page domain.Paging, where *graph.ApprovalWhere, orderBy []*graph.ApprovalOrder) (listing.Page[domain.Approval], error) {
+func (r *resolver) approvals(
+	ctx context.Context, page domain.Paging, where *graph.ApprovalWhere, orderBy []*graph.ApprovalOrder,
+) (listing.Page[domain.Approval], error) {
 	c := &whereCompiler{service: r.Service}
 	p := c.approval(where, 1)
 	q, err := keyset(page, p, c.err, orderBy, func(o *graph.ApprovalOrder) listing.Order { return sorted(o.Field, o.Direction, "state") })
@@ -223,7 +239,12 @@ func reportConnection(page listing.Page[domain.FraudRiskReport], err error) (*gr
 	if err != nil {
 		return nil, err
 	}
-	out := &graph.FraudRiskReportConnection{Nodes: page.Items, PageInfo: pageInfo(page), TotalCount: page.Count, Edges: []*graph.FraudRiskReportEdge{}}
+	out := &graph.FraudRiskReportConnection{
+		Nodes:      page.Items,
+		PageInfo:   pageInfo(page),
+		TotalCount: page.Count,
+		Edges:      []*graph.FraudRiskReportEdge{},
+	}
 	for i, item := range page.Items {
 		out.Edges = append(out.Edges, &graph.FraudRiskReportEdge{Node: item, Cursor: page.Cursors[i]})
 	}

@@ -239,20 +239,25 @@ func contactOf[K comparable](ctx context.Context, from K, id func(K) *string) (*
 
 // inviteeVerificationOf returns the contact verification of the user who accepted an invitation.
 func inviteeVerificationOf(ctx context.Context, i *domain.Invitation) (*domain.ContactVerification, error) {
-	return loadEdge(ctx, i, "inviteeVerification", func(ctx context.Context, list []*domain.Invitation) ([]*domain.ContactVerification, []error) {
-		verifications, err := loadersFrom(ctx).service.InviteeVerifications(ctx, list)
-		if err != nil {
-			return nil, []error{err}
-		}
-		var contacts []*domain.Contact
-		for _, v := range verifications {
-			if v != nil && v.Contact != nil {
-				contacts = append(contacts, v.Contact)
+	return loadEdge(
+		ctx,
+		i,
+		"inviteeVerification",
+		func(ctx context.Context, list []*domain.Invitation) ([]*domain.ContactVerification, []error) {
+			verifications, err := loadersFrom(ctx).service.InviteeVerifications(ctx, list)
+			if err != nil {
+				return nil, []error{err}
 			}
-		}
-		registerGroup(ctx, contacts)
-		return verifications, nil
-	})
+			var contacts []*domain.Contact
+			for _, v := range verifications {
+				if v != nil && v.Contact != nil {
+					contacts = append(contacts, v.Contact)
+				}
+			}
+			registerGroup(ctx, contacts)
+			return verifications, nil
+		},
+	)
 }
 
 // deliveryOf returns the delivery state of the latest message about a record.

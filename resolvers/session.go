@@ -34,7 +34,9 @@ func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | g
 }
 
 // endOtherSessionsPayload returns the payload of endOtherSessions.
-func endOtherSessionsPayload(ctx context.Context) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
+func endOtherSessionsPayload(
+	ctx context.Context,
+) func(domain.Outcome[domain.Session], []*domain.Session, error) (*graph.EndOtherSessionsPayload, error) {
 	return func(out domain.Outcome[domain.Session], ended []*domain.Session, err error) (*graph.EndOtherSessionsPayload, error) {
 		problems, err := problemsOf(err)
 		if err != nil {

@@ -108,7 +108,9 @@ type subscription struct {
 }
 
 // subscribe starts a subscription; the errors are those of a refused one.
-func (h *handler) subscribe(ctx context.Context, op *graphql.OperationContext, transport string, after *string) (*subscription, gqlerror.List) {
+func (h *handler) subscribe(
+	ctx context.Context, op *graphql.OperationContext, transport string, after *string,
+) (*subscription, gqlerror.List) {
 	roots := rootsOf(op)
 	if len(roots) != 1 || strings.HasPrefix(roots[0].Name, "__") {
 		return nil, gqlerror.List{refusal(codeBadDocument, "A subscription must have exactly one root field.")}

@@ -32,7 +32,7 @@ func BenchmarkSubscribers(b *testing.B) {
 				streams := make([]*stream, many)
 				for n := range streams {
 					if socket {
-						streams[n] = s.openSocket(admin, following, from)
+						streams[n] = s.openSocket(admin, from)
 					} else {
 						streams[n] = s.open(admin, following, from)
 					}

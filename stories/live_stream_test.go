@@ -169,8 +169,8 @@ func heard(t testing.TB, conn *websocket.Conn) string {
 	return string(text)
 }
 
-// openSocket subscribes over WebSocket.
-func (s *server) openSocket(token, query string, variables map[string]any) *stream {
+// openSocket subscribes to all events over WebSocket.
+func (s *server) openSocket(token string, variables map[string]any) *stream {
 	s.t.Helper()
 	if variables["after"] == nil { // nothing says when it has begun, so it begins where the feed ends now
 		after := "0.0"
@@ -180,7 +180,7 @@ func (s *server) openSocket(token, query string, variables map[string]any) *stre
 		variables = map[string]any{"after": after}
 	}
 	conn := s.dial(token)
-	body, _ := json.Marshal(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": query, "variables": variables}})
+	body, _ := json.Marshal(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": following, "variables": variables}})
 	say(s.t, conn, string(body))
 	out := &stream{t: s.t, come: make(chan happening, 10000), close: func() { _ = conn.CloseNow() }}
 	go func() {

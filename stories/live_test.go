@@ -35,7 +35,7 @@ func TestLiveResumes(t *testing.T) {
 				return s.open(b.admin, following, nil, "Last-Event-ID: "+after.(string))
 			},
 			"WebSocket": func(s *server, after any) *stream {
-				return s.openSocket(b.admin, following, map[string]any{"after": after})
+				return s.openSocket(b.admin, map[string]any{"after": after})
 			},
 		} {
 			user := "resumes"
@@ -164,7 +164,7 @@ func TestLiveEndsWithTheSession(t *testing.T) {
 	eachBank(t, func(b *bank) {
 		session, _ := b.enter("alice")
 		token := b.must("token", "--subject", "alice", "--scope", "banking/full", "--claim", "sid="+session)
-		events, socket := b.other().open(token, following, nil), b.other().openSocket(token, following, nil)
+		events, socket := b.other().open(token, following, nil), b.other().openSocket(token, nil)
 		if id := b.login(map[string]any{"userId": "alice"}); events.event().SubjectID != id || socket.event().SubjectID != id {
 			b.Error("the streams do not work")
 		}
@@ -177,7 +177,7 @@ func TestLiveEndsWithTheSession(t *testing.T) {
 		}
 
 		soon := b.must("token", "--subject", "alice", "--scope", "banking/full", "--ttl", "15s")
-		events, socket = b.other().open(soon, following, nil), b.other().openSocket(soon, following, nil)
+		events, socket = b.other().open(soon, following, nil), b.other().openSocket(soon, nil)
 		if err, done := events.ends(); err != "UNAUTHENTICATED" || done != "complete" {
 			b.Errorf("after the token the events end with %s, %s", err, done)
 		}
@@ -192,7 +192,7 @@ func TestLiveEndsWithTheServer(t *testing.T) {
 	t.Parallel()
 	eachBank(t, func(b *bank) {
 		s := b.other()
-		events, socket := s.open(b.admin, following, nil), s.openSocket(b.admin, following, nil)
+		events, socket := s.open(b.admin, following, nil), s.openSocket(b.admin, nil)
 		idle := s.dial(b.admin)
 		b.login(map[string]any{"userId": "alice"})
 		last := events.event().Cursor
@@ -324,7 +324,7 @@ func TestLiveIsCompleteAndInOrder(t *testing.T) {
 		const writers, each = 8, 12
 		var followers []*stream
 		join := func(s *server) {
-			followers = append(followers, s.open(b.admin, following, map[string]any{"after": cursor}), s.openSocket(b.admin, following, map[string]any{"after": cursor}))
+			followers = append(followers, s.open(b.admin, following, map[string]any{"after": cursor}), s.openSocket(b.admin, map[string]any{"after": cursor}))
 		}
 		join(b.first())
 		join(b.other())
@@ -381,7 +381,7 @@ func TestLiveThousand(t *testing.T) {
 					if n%2 == 0 {
 						streams[n] = b.other().open(b.admin, following, nil)
 					} else {
-						streams[n] = b.other().openSocket(b.admin, following, nil)
+						streams[n] = b.other().openSocket(b.admin, nil)
 					}
 				}
 			})

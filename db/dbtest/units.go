@@ -266,7 +266,7 @@ func feed(t *testing.T, fresh Fresh) {
 	go func() { writing.Wait(); close(done) }()
 	seen := map[string]bool{}
 	var at domain.FeedPosition
-	read := func() int {
+	read := func() {
 		got, err := s.Feed(t.Context(), at, 7)
 		must(t, err)
 		for _, e := range got {
@@ -275,7 +275,6 @@ func feed(t *testing.T, fresh Fresh) {
 			}
 			seen[e.ID], at = true, e.Position
 		}
-		return len(got)
 	}
 	for running := true; running; {
 		select {

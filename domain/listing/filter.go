@@ -72,11 +72,11 @@ func (p *parser) peek() byte {
 	return 0 // a filter never contains NUL, so this is the end only
 }
 
-// expect consumes the byte and the space around it.
-func (p *parser) expect(b byte) error {
+// comma consumes a comma and the space around it.
+func (p *parser) comma() error {
 	p.space()
-	if p.peek() != b {
-		return p.fail(p.at, "Expected %q.", string(b))
+	if p.peek() != ',' {
+		return p.fail(p.at, "Expected %q.", ",")
 	}
 	p.at++
 	p.space()
@@ -164,7 +164,7 @@ func (p *parser) junction(name string, depth int) (Predicate, error) {
 		if len(of) >= 2 && p.peek() != ',' {
 			break
 		}
-		if err := p.expect(','); err != nil {
+		if err := p.comma(); err != nil {
 			return nil, err
 		}
 	}
@@ -187,7 +187,7 @@ func (p *parser) relation(name string, _ int) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.expect(','); err != nil {
+	if err := p.comma(); err != nil {
 		return nil, err
 	}
 	right, err := p.operand()
@@ -209,7 +209,7 @@ func (p *parser) member(string, int) (Predicate, error) {
 				return In{Field: field, Values: values}, nil
 			}
 		}
-		if err := p.expect(','); err != nil {
+		if err := p.comma(); err != nil {
 			return nil, err
 		}
 		from := p.at
@@ -231,7 +231,7 @@ func (p *parser) like(name string, _ int) (Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.expect(','); err != nil {
+	if err := p.comma(); err != nil {
 		return nil, err
 	}
 	text, err := p.str()

@@ -290,7 +290,11 @@ var (
 // Sessions.
 var (
 	NoSuchSession = define(Definition{
-		Code: "noSuchSession", Type: "resource_not_found", Kind: Missing, GraphQL: "NOT_FOUND", Source: "client sessions §6; customer sessions: invalidSessionId",
+		Code:    "noSuchSession",
+		Type:    "resource_not_found",
+		Kind:    Missing,
+		GraphQL: "NOT_FOUND",
+		Source:  "client sessions §6; customer sessions: invalidSessionId",
 		Title:   "Session Not Found",
 		Message: "There is no such session.",
 		Remedy:  "Use a session that you may see.",
@@ -320,7 +324,11 @@ var (
 		Remedy:  "Sign in again.",
 	})
 	ClientTokenInvalid = define(Definition{
-		Code: "authenticationInvalid", Type: "authentication_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
+		Code:    "authenticationInvalid",
+		Type:    "authentication_invalid",
+		Kind:    Unauthenticated,
+		GraphQL: "UNAUTHENTICATED",
+		Source:  "client sessions §3, §6",
 		Title:   "Invalid Authentication",
 		Message: "The client token is not valid.",
 		Remedy:  "Send the client token that the login service issued.",
@@ -350,7 +358,10 @@ var (
 		Remedy:  "Remove the claims that every token has.",
 	})
 	UnknownOrganization = define(Definition{
-		Code: "organizationNotFoundOrUnauthorized", Type: "organization_not_found_or_unauthorized", Kind: Missing, Source: "client sessions §5.2, §6",
+		Code:    "organizationNotFoundOrUnauthorized",
+		Type:    "organization_not_found_or_unauthorized",
+		Kind:    Missing,
+		Source:  "client sessions §5.2, §6",
 		Title:   "Organization Not Found",
 		Message: "The organization does not exist, or the user is not a member of it.",
 		Remedy:  "Name an organization that the user owns or signs for.",
@@ -360,7 +371,11 @@ var (
 // Client session API: refusals that only its door can produce, before an operation is reached.
 var (
 	OriginAndAuthorization = define(Definition{
-		Code: "originAuthorizationHeadersConflict", Type: "origin_authorization_headers_conflict", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Code:    "originAuthorizationHeadersConflict",
+		Type:    "origin_authorization_headers_conflict",
+		Kind:    Invalid,
+		GraphQL: "INVALID_INPUT",
+		Source:  "client sessions §3",
 		Title:   "Origin and Authorization Headers Conflict",
 		Message: "A request must have either the header Origin or the header Authorization, not both.",
 		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
@@ -372,13 +387,21 @@ var (
 		Remedy:  "Send Origin from a browser, and Authorization with _is_native from a native application.",
 	})
 	SeveralOrigins = define(Definition{
-		Code: "multipleOriginHeaderValuesForbidden", Type: "multiple_origin_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Code:    "multipleOriginHeaderValuesForbidden",
+		Type:    "multiple_origin_header_values_forbidden",
+		Kind:    Invalid,
+		GraphQL: "INVALID_INPUT",
+		Source:  "client sessions §3",
 		Title:   "Multiple Origin Header Values Forbidden",
 		Message: "The header Origin must not occur more than once.",
 		Remedy:  "Send one header Origin with one value.",
 	})
 	SeveralAuthorizations = define(Definition{
-		Code: "multipleAuthorizationHeaderValuesForbidden", Type: "multiple_authorization_header_values_forbidden", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §3",
+		Code:    "multipleAuthorizationHeaderValuesForbidden",
+		Type:    "multiple_authorization_header_values_forbidden",
+		Kind:    Invalid,
+		GraphQL: "INVALID_INPUT",
+		Source:  "client sessions §3",
 		Title:   "Multiple Authorization Header Values Forbidden",
 		Message: "The header Authorization must not occur more than once.",
 		Remedy:  "Send one header Authorization with one value.",
@@ -396,7 +419,11 @@ var (
 		Remedy:  "Send the date of a published version once, as a parameter or as a header, or omit it.",
 	})
 	MalformedParameters = define(Definition{
-		Code: "malformedRequestParameters", Type: "malformed_request_parameters", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "client sessions §6",
+		Code:    "malformedRequestParameters",
+		Type:    "malformed_request_parameters",
+		Kind:    Invalid,
+		GraphQL: "INVALID_INPUT",
+		Source:  "client sessions §6",
 		Title:   "Malformed Request Parameters",
 		Message: "The request parameters are malformed.",
 		Remedy:  "Encode the parameters as application/x-www-form-urlencoded, in UTF-8.",
@@ -414,13 +441,21 @@ var (
 		Remedy:  "Send each parameter once.",
 	})
 	AuthorizationMalformed = define(Definition{
-		Code: "authorizationHeaderFormatInvalid", Type: "authorization_header_format_invalid", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §6",
+		Code:    "authorizationHeaderFormatInvalid",
+		Type:    "authorization_header_format_invalid",
+		Kind:    Unauthenticated,
+		GraphQL: "UNAUTHENTICATED",
+		Source:  "client sessions §6",
 		Title:   "Invalid Authorization Header Format",
 		Message: "The header Authorization must contain a client token, with or without the prefix Bearer.",
 		Remedy:  "Send the value of the header Authorization of an earlier response.",
 	})
 	DevBrowserUnknown = define(Definition{
-		Code: "devBrowserUnauthenticated", Type: "dev_browser_unauthenticated", Kind: Unauthenticated, GraphQL: "UNAUTHENTICATED", Source: "client sessions §3, §6",
+		Code:    "devBrowserUnauthenticated",
+		Type:    "dev_browser_unauthenticated",
+		Kind:    Unauthenticated,
+		GraphQL: "UNAUTHENTICATED",
+		Source:  "client sessions §3, §6",
 		Title:   "Browser Unauthenticated",
 		Message: "The token of the development browser is unknown.",
 		Remedy:  "Create a new token with POST /v1/dev_browser.",

@@ -69,7 +69,11 @@ var (
 		Remedy:  "Try again later.",
 	})
 	InvalidParameterWord = define(Definition{
-		Code: "invalidParameterWord", Type: "invalidParameterValue", Kind: Invalid, GraphQL: "INVALID_INPUT", Source: "identity, contact verification and approvals",
+		Code:    "invalidParameterWord",
+		Type:    "invalidParameterValue",
+		Kind:    Invalid,
+		GraphQL: "INVALID_INPUT",
+		Source:  "identity, contact verification and approvals",
 		Title:   "Invalid Parameter Value",
 		Message: "A parameter has a value that is not permitted.",
 		Remedy:  "Use one of the documented values.",

@@ -18,7 +18,9 @@ var letters = map[rune]string{
 }
 
 // umlauts maps umlauts to their spelling on keyboards without them.
-var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "Ä", "ae", "Ö", "oe", "Ü", "ue", "å", "aa", "Å", "aa", "ø", "oe", "Ø", "oe", "ñ", "n")
+var umlauts = strings.NewReplacer(
+	"ä", "ae", "ö", "oe", "ü", "ue", "Ä", "ae", "Ö", "oe", "Ü", "ue", "å", "aa", "Å", "aa", "ø", "oe", "Ø", "oe", "ñ", "n",
+)
 
 // Fold returns the words of a text in lower case without accents: letters and digits only, separated by single spaces.
 // An apostrophe joins, every other character separates.

@@ -100,7 +100,10 @@ func fieldOf(o *codegen.Object, f *codegen.Field, of string) (string, bool) {
 	case f.IsMethod():
 		value += "()"
 	}
-	return fmt.Sprintf("member(func(%s context.Context, o *%s) %s { return %s }, %s)", ctx, of, templates.CurrentImports.LookupType(f.TypeReference.GO), value, write), true
+	return fmt.Sprintf(
+		"member(func(%s context.Context, o *%s) %s { return %s }, %s)", ctx, of, templates.CurrentImports.LookupType(f.TypeReference.GO), value,
+		write,
+	), true
 }
 
 // InterfaceTypes returns the object types that implement each interface, in the order in which the generated code tests

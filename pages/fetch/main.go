@@ -74,7 +74,12 @@ func npm(folder string, names ...string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", append([]string{"pack", "--ignore-scripts", "--silent", "--pack-destination", folder}, names...)...) //nolint:gosec // names from the list above
+	cmd := exec.CommandContext(
+		ctx,
+		"npm",
+		append(
+			[]string{"pack", "--ignore-scripts", "--silent", "--pack-destination", folder},
+			names...)...) //nolint:gosec // names from the list above
 	cmd.Dir, cmd.Stderr = folder, os.Stderr
 	return cmd.Run()
 }
@@ -86,7 +91,8 @@ func run(folder string, pack func(folder string, names ...string) error) error {
 		names = append(names, p.name)
 		want += p.name + " " + p.integrity + "\n"
 	}
-	if have, err := os.ReadFile(filepath.Join(folder, licenses)); err == nil && strings.HasPrefix(string(have), want) { //nolint:gosec // our own folder
+	have, err := os.ReadFile(filepath.Join(folder, licenses)) //nolint:gosec // our own folder
+	if err == nil && strings.HasPrefix(string(have), want) {
 		return nil
 	}
 	parcelFolder, err := os.MkdirTemp("", "gatehouse-graphiql-*")
@@ -175,7 +181,8 @@ func (p npmPackage) open(folder string, files map[string][]byte) (string, error)
 
 // withoutMap removes the line that refers a browser's debugger to a source map, which is not copied.
 func withoutMap(content []byte) []byte {
-	if at := bytes.LastIndex(content, []byte("\n//# sourceMappingURL=")); at >= 0 && !bytes.Contains(bytes.TrimSpace(content[at:]), []byte("\n")) {
+	at := bytes.LastIndex(content, []byte("\n//# sourceMappingURL="))
+	if at >= 0 && !bytes.Contains(bytes.TrimSpace(content[at:]), []byte("\n")) {
 		return content[:at+1]
 	}
 	return content

@@ -98,7 +98,9 @@ func (a *api) mySessions(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page, err := a.Service.Sessions(ctx, listing.Query{Limit: 100, Where: listing.OneWord("state", domain.SessionActive, domain.SessionPending)})
+	page, err := a.Service.Sessions(
+		ctx, listing.Query{Limit: 100, Where: listing.OneWord("state", domain.SessionActive, domain.SessionPending)},
+	)
 	if err != nil {
 		return reply{}, err
 	}

@@ -62,7 +62,9 @@ func readForm(r *http.Request, takes []string) (form, error) {
 		case !utf8.ValidString(name + values[name][0]):
 			return nil, problem.New(problem.MalformedBody).Because("The request body is not UTF-8.")
 		case !slices.Contains(takes, name):
-			wrong = append(wrong, problem.New(problem.FormParameterUnknown).At(cut(name)).Because("%s is not a parameter of this operation.", cut(name)))
+			wrong = append(
+				wrong, problem.New(problem.FormParameterUnknown).At(cut(name)).Because("%s is not a parameter of this operation.", cut(name)),
+			)
 		case len(values[name]) > 1:
 			wrong = append(wrong, problem.New(problem.FormParameterTwice).At(name).Because("%s must not occur more than once.", name))
 		default:

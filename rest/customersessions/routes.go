@@ -82,7 +82,9 @@ type customerSession struct {
 }
 
 // act is an operation that does one thing to the session that the body names.
-func (a *api) act(do func(context.Context, domain.SessionInput) (domain.Outcome[domain.Session], error)) func(*http.Request) (wire.Reply, error) {
+func (a *api) act(
+	do func(context.Context, domain.SessionInput) (domain.Outcome[domain.Session], error),
+) func(*http.Request) (wire.Reply, error) {
 	return func(r *http.Request) (wire.Reply, error) {
 		var body customerSession
 		if err := wire.Decode(r, wire.Reading{MediaTypes: []string{"application/json"}}, &body); err != nil {

@@ -44,9 +44,15 @@ func (s Server) Handler() http.Handler {
 		{ID: "getApi", Method: http.MethodGet, Path: "/", Produces: MediaTypes, Handle: func(*http.Request) (wire.Reply, error) {
 			return wire.Reply{Status: http.StatusOK, Body: s.Root}, nil
 		}},
-		{ID: "getApiDoc", Method: http.MethodGet, Path: "/apiDoc", Produces: []string{"application/json"}, Handle: func(*http.Request) (wire.Reply, error) {
-			return wire.Reply{Status: http.StatusOK, Document: s.Document}, nil
-		}},
+		{
+			ID:       "getApiDoc",
+			Method:   http.MethodGet,
+			Path:     "/apiDoc",
+			Produces: []string{"application/json"},
+			Handle: func(*http.Request) (wire.Reply, error) {
+				return wire.Reply{Status: http.StatusOK, Document: s.Document}, nil
+			},
+		},
 	}
 	for _, op := range s.Operations {
 		op.Produces = MediaTypes

@@ -286,7 +286,10 @@ func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 		items = append(items, item)
 	}
 	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
-	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, quizzesProfile, "quizzes", items, slice, "createdAt", "expiredAt", "expiresAt")}, nil
+	return wire.Reply{
+		Status: http.StatusOK,
+		Body:   hal.NewCollection(r, quizzesProfile, "quizzes", items, slice, "createdAt", "expiredAt", "expiresAt"),
+	}, nil
 }
 
 // instants reads a parameter of date-times, with | between alternatives. Resources show whole seconds, so that one
@@ -509,7 +512,9 @@ func (a *api) verification(r *http.Request) (wire.Reply, error) {
 	for _, v := range found.Verifications {
 		var self hal.Links
 		self.Add("self", sources[v.Type]+"/"+v.Source)
-		out.Verifications = append(out.Verifications, verification{Type: v.Type, Links: self, State: v.State, VerifiedAt: hal.Seconds(v.VerifiedAt)})
+		out.Verifications = append(
+			out.Verifications, verification{Type: v.Type, Links: self, State: v.State, VerifiedAt: hal.Seconds(v.VerifiedAt)},
+		)
 	}
 	return wire.Reply{Status: http.StatusOK, Body: out}, nil
 }
@@ -526,7 +531,9 @@ func (a *api) approve(r *http.Request) (wire.Reply, error) {
 	}
 	in := domain.CreateApprovalInput{ContactID: uri, IdempotencyKey: key}
 	if len(types) > 1 {
-		return wire.Reply{}, problem.New(problem.InvalidParameterWord).Because("The parameter type must have one value only.").With("name", "type")
+		return wire.Reply{}, problem.New(problem.InvalidParameterWord).
+			Because("The parameter type must have one value only.").
+			With("name", "type")
 	}
 	if len(types) == 1 {
 		in.Method = &types[0]

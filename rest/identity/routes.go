@@ -68,14 +68,38 @@ func caller(ctx context.Context) (apiKey string, refused *problem.Problem) {
 func (a *api) operations() []wire.Operation {
 	return []wire.Operation{
 		{ID: "getFraudRiskReports", Method: http.MethodGet, Path: "/fraudRiskReports", Requires: "fraudRiskReports", Handle: a.reports},
-		{ID: "createFraudRiskReport", Method: http.MethodPost, Path: "/fraudRiskReports", Requires: "createFraudRiskReport", Handle: a.createReport},
-		{ID: "getFraudRiskReport", Method: http.MethodGet, Path: "/fraudRiskReports/{fraudRiskReportId}", Requires: "fraudRiskReport", Handle: a.report},
+		{
+			ID:       "createFraudRiskReport",
+			Method:   http.MethodPost,
+			Path:     "/fraudRiskReports",
+			Requires: "createFraudRiskReport",
+			Handle:   a.createReport,
+		},
+		{
+			ID:       "getFraudRiskReport",
+			Method:   http.MethodGet,
+			Path:     "/fraudRiskReports/{fraudRiskReportId}",
+			Requires: "fraudRiskReport",
+			Handle:   a.report,
+		},
 		{ID: "getQuizzes", Method: http.MethodGet, Path: "/quizzes", Requires: "quizzes", Handle: a.quizzes},
 		{ID: "createQuiz", Method: http.MethodPost, Path: "/quizzes", Requires: "createQuiz", Handle: a.createQuiz},
 		{ID: "getQuiz", Method: http.MethodGet, Path: "/quizzes/{quizId}", Requires: "quiz", Handle: a.quiz},
-		{ID: "createQuizQuestions", Method: http.MethodPost, Path: "/quizzes/{quizId}/questions", Requires: "createQuizQuestions", Handle: a.questions},
+		{
+			ID:       "createQuizQuestions",
+			Method:   http.MethodPost,
+			Path:     "/quizzes/{quizId}/questions",
+			Requires: "createQuizQuestions",
+			Handle:   a.questions,
+		},
 		{ID: "scoreQuiz", Method: http.MethodPost, Path: "/quizzes/{quizId}/answers", Requires: "scoreQuiz", Handle: a.answers},
-		{ID: "getContactVerification", Method: http.MethodGet, Path: "/contactVerification", Requires: "contactVerification", Handle: a.verification},
+		{
+			ID:       "getContactVerification",
+			Method:   http.MethodGet,
+			Path:     "/contactVerification",
+			Requires: "contactVerification",
+			Handle:   a.verification,
+		},
 		{ID: "createApproval", Method: http.MethodPost, Path: "/approvals", Requires: "createApproval", Handle: a.approve},
 		{ID: "getApproval", Method: http.MethodGet, Path: "/approvals/{approvalId}", Requires: "approval", Handle: a.approval},
 	}

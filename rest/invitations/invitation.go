@@ -307,7 +307,9 @@ func (a *api) act(
 	case problem.Has(err, problem.NoSuchInvitation):
 		err = problem.New(problem.InvalidInvitationID).With("name", "invitation")
 	case noReference(err):
-		err = problem.New(problem.InvalidParameter).Because("The parameter invitation must be a reference to an invitation.").With("name", "invitation")
+		err = problem.New(problem.InvalidParameter).
+			Because("The parameter invitation must be a reference to an invitation.").
+			With("name", "invitation")
 	}
 	return reply, err
 }

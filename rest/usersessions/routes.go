@@ -174,7 +174,9 @@ func (a *api) challenge(r *http.Request) (wire.Reply, error) {
 }
 
 // decide is a decision about a login: token and scope, application, headers, body, and then the rules.
-func (a *api) decide(do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error)) func(*http.Request) (wire.Reply, error) {
+func (a *api) decide(
+	do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error),
+) func(*http.Request) (wire.Reply, error) {
 	return func(r *http.Request) (wire.Reply, error) {
 		in, err := a.decision(r)
 		if err != nil {
