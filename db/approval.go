@@ -54,13 +54,13 @@ func approvalRecord(keys *seal.Keyring, row *approvalRow) (*domain.Approval, err
 // Approvals is the shelf of approvals.
 func (d *DB) Approvals() domain.Shelf[domain.Approval] { return approvals.on(d) }
 
-var approvals = &kind[domain.Approval, approvalRow]{
+var approvals = recordsOf(&kind[domain.Approval, approvalRow]{
 	table: versionedOf[approvalRow](approvalsTable), schema: domain.ApprovalSchema, read: domain.ApprovalValue,
-	record: approvalRecord, columns: map[string]column{
+	record: approvalRecord, row: approvalRowOf, columns: map[string]column{
 		"_id":        {name: "id"},
 		"method":     {name: "method", null: true},
 		"approvedBy": {name: "approved_by"},
 		"contactId":  {name: "contact_id"},
 		"createdAt":  {name: "created_at"},
 	},
-}
+})

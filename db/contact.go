@@ -74,10 +74,10 @@ func contactRecord(keys *seal.Keyring, row *contactRow) (*domain.Contact, error)
 // Contacts is the shelf of contacts.
 func (d *DB) Contacts() domain.Shelf[domain.Contact] { return contacts.on(d) }
 
-var contacts = &kind[domain.Contact, contactRow]{
+var contacts = recordsOf(&kind[domain.Contact, contactRow]{
 	table: versionedOf[contactRow](contactsTable), schema: domain.ContactSchema, read: domain.ContactValue,
-	record: contactRecord, columns: contactColumns,
-}
+	record: contactRecord, row: contactRowOf, columns: contactColumns,
+})
 
 var contactColumns = map[string]column{
 	"_id":       {name: "id"},

@@ -52,13 +52,13 @@ func deviceRecord(keys *seal.Keyring, row *deviceRow) (*domain.Device, error) {
 // Devices is the shelf of devices.
 func (d *DB) Devices() domain.Shelf[domain.Device] { return devices.on(d) }
 
-var devices = &kind[domain.Device, deviceRow]{
-	table: versionedOf[deviceRow](devicesTable), schema: domain.DeviceSchema, read: domain.DeviceValue, record: deviceRecord,
+var devices = recordsOf(&kind[domain.Device, deviceRow]{
+	table: versionedOf[deviceRow](devicesTable), schema: domain.DeviceSchema, read: domain.DeviceValue, record: deviceRecord, row: deviceRowOf,
 	columns: map[string]column{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "fingerprint": {name: "fingerprint"},
 		"createdAt": {name: "created_at"},
 	},
-}
+})
 
 // importedDevice replaces the device of an id. One that was revoked stays so, and no customer gets one key twice.
 var importedDevice = fixed(func(b *builder) schema.QueryAppender {

@@ -50,13 +50,13 @@ func (d *DB) EmailVerifications() domain.Shelf[domain.EmailVerification] {
 	return emailVerifications.on(d)
 }
 
-var emailVerifications = &kind[domain.EmailVerification, emailVerificationRow]{
+var emailVerifications = recordsOf(&kind[domain.EmailVerification, emailVerificationRow]{
 	table: versionedOf[emailVerificationRow](
 		emailVerificationsTable,
 	),
 	schema: domain.EmailVerificationSchema,
 	read:   domain.EmailVerificationValue,
-	record: emailVerificationRecord,
+	record: emailVerificationRecord, row: emailVerificationRowOf,
 	due: []*deadline{
 		deadlineOf[emailVerificationRow](
 			emailVerificationsTable,
@@ -67,4 +67,4 @@ var emailVerifications = &kind[domain.EmailVerification, emailVerificationRow]{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "tokenHash": {name: "token_hash"},
 		"createdAt": {name: "created_at"},
 	},
-}
+})

@@ -93,16 +93,16 @@ func invitationRecord(keys *seal.Keyring, row *invitationRow) (*domain.Invitatio
 func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return invitations.on(d) }
 
 var (
-	invitations = &kind[domain.Invitation, invitationRow]{
-		table:   versionedOf[invitationRow](invitationsTable),
-		schema:  domain.InvitationSchema,
-		read:    domain.InvitationValue,
-		record:  invitationRecord,
+	invitations = recordsOf(&kind[domain.Invitation, invitationRow]{
+		table:  versionedOf[invitationRow](invitationsTable),
+		schema: domain.InvitationSchema,
+		read:   domain.InvitationValue,
+		record: invitationRecord, row: invitationRowOf,
 		columns: invitationColumns,
 		due: []*deadline{
 			deadlineOf[invitationRow](invitationsTable, deadline{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}),
 		},
-	}
+	})
 	// invitationOrDecoy reads an invitation, or else a decoy.
 	invitationOrDecoy = fixed(func(b *builder) schema.QueryAppender {
 		model := (*invitationRow)(nil)

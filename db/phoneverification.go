@@ -51,13 +51,13 @@ func (d *DB) PhoneVerifications() domain.Shelf[domain.PhoneVerification] {
 	return phoneVerifications.on(d)
 }
 
-var phoneVerifications = &kind[domain.PhoneVerification, phoneVerificationRow]{
+var phoneVerifications = recordsOf(&kind[domain.PhoneVerification, phoneVerificationRow]{
 	table: versionedOf[phoneVerificationRow](
 		phoneVerificationsTable,
 	),
 	schema: domain.PhoneVerificationSchema,
 	read:   domain.PhoneVerificationValue,
-	record: phoneVerificationRecord,
+	record: phoneVerificationRecord, row: phoneVerificationRowOf,
 	due: []*deadline{
 		deadlineOf[phoneVerificationRow](
 			phoneVerificationsTable,
@@ -67,4 +67,4 @@ var phoneVerifications = &kind[domain.PhoneVerification, phoneVerificationRow]{
 	columns: map[string]column{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "createdAt": {name: "created_at"},
 	},
-}
+})

@@ -99,13 +99,13 @@ func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 // Quizzes is the shelf of quizzes.
 func (d *DB) Quizzes() domain.Shelf[domain.Quiz] { return quizzes.on(d) }
 
-var quizzes = &kind[domain.Quiz, quizRow]{
-	table:   versionedOf[quizRow](quizzesTable),
-	schema:  domain.QuizSchema,
-	read:    domain.QuizValue,
-	record:  quizRecord,
+var quizzes = recordsOf(&kind[domain.Quiz, quizRow]{
+	table:  versionedOf[quizRow](quizzesTable),
+	schema: domain.QuizSchema,
+	read:   domain.QuizValue,
+	record: quizRecord, row: quizRowOf,
 	columns: verificationColumns,
 	due: []*deadline{
 		deadlineOf[quizRow](quizzesTable, deadline{at: "expires_at", where: "state IN ('pending', 'asked')", index: "quizzes_open"}),
 	},
-}
+})

@@ -66,10 +66,10 @@ func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, 
 // FraudRiskReports is the shelf of reports.
 func (d *DB) FraudRiskReports() domain.Shelf[domain.FraudRiskReport] { return reports.on(d) }
 
-var reports = &kind[domain.FraudRiskReport, reportRow]{
+var reports = recordsOf(&kind[domain.FraudRiskReport, reportRow]{
 	table: versionedOf[reportRow](reportsTable), schema: domain.FraudRiskReportSchema, read: domain.FraudRiskReportValue,
-	record: reportRecord, columns: verificationColumns,
-}
+	record: reportRecord, row: reportRowOf, columns: verificationColumns,
+})
 
 // verificationColumns are those of reports and quizzes.
 var verificationColumns = map[string]column{

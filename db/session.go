@@ -89,14 +89,14 @@ func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error)
 // Sessions is the shelf of sessions.
 func (d *DB) Sessions() domain.Shelf[domain.Session] { return sessions.on(d) }
 
-var sessions = &kind[domain.Session, sessionRow]{
+var sessions = recordsOf(&kind[domain.Session, sessionRow]{
 	table: versionedOf[sessionRow](sessionsTable), schema: domain.SessionSchema, read: domain.SessionValue,
-	record: sessionRecord, columns: sessionColumns,
+	record: sessionRecord, write: writeSession, columns: sessionColumns,
 	due: []*deadline{
 		deadlineOf[sessionRow](sessionsTable, deadline{at: "abandon_at", watch: "watch_at", where: sessionLive, index: "sessions_watch"}),
 		deadlineOf[sessionRow](sessionsTable, deadline{at: "expire_at", where: "state = 'abandoned'", index: "sessions_old"}),
 	},
-}
+})
 
 // sessionLive is the condition of the index that the sweeper uses, word for word.
 const sessionLive = "state IN ('active', 'pending')"
@@ -179,12 +179,12 @@ func sessionTouch(b *builder) *bun.UpdateQuery {
 		Where("? OR user_id = ? OR client_id = ?", b.arg("any"), b.arg("user"), b.arg("client")).Returning("*")
 }
 
-// session writes a session. Activity may have changed it since it was read: this remains, and does not make the unit
+// writeSession writes a session. Activity may have changed it since it was read: this remains, and does not make the unit
 // stale. But a session whose idle time was over when that was decided, and which was used since, is stale.
-func (w *unit) session(keys *seal.Keyring, r *domain.Session, c domain.Change) error {
+func writeSession(w *unit, keys *seal.Keyring, t *table, r *domain.Session, c domain.Change) error {
 	row, err := sessionRowOf(keys, r)
 	if err != nil || c.Was == 0 || c.Erase || c.Unchanged {
-		return w.record(sessions.table, row, r.ID, c, err)
+		return w.record(t, row, r.ID, c, err)
 	}
 	change := changeSession
 	if !r.UpdatedAt.Before(r.AbandonAt) {

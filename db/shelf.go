@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -24,8 +25,36 @@ type kind[R, W any] struct {
 	columns map[string]column
 	// record opens a row.
 	record func(*seal.Keyring, *W) (*R, error)
+	// row seals a record.
+	row func(*seal.Keyring, *R) (*W, error)
+	// write adds the steps of a change, if a change is more than a row.
+	write func(w *unit, keys *seal.Keyring, t *table, r *R, c domain.Change) error
 	// due are the clock transitions; empty if the records have none.
 	due []*deadline
+}
+
+// recordKinds maps each kind of record that a unit may change to its rows.
+var recordKinds = map[domain.Kind]interface {
+	// change adds the steps that write a record.
+	change(w *unit, keys *seal.Keyring, r domain.Record, c domain.Change) error
+}{}
+
+// recordsOf registers a kind of record.
+func recordsOf[R, W any](k *kind[R, W]) *kind[R, W] {
+	recordKinds[any((*R)(nil)).(domain.Record).Kind()] = k
+	return k
+}
+
+func (k *kind[R, W]) change(w *unit, keys *seal.Keyring, r domain.Record, c domain.Change) error {
+	record, ok := any(r).(*R)
+	if !ok {
+		return fmt.Errorf("db: %T is not the type of a %s", r, r.Kind())
+	}
+	if k.write != nil {
+		return k.write(w, keys, k.table, record, c)
+	}
+	row, err := k.row(keys, record)
+	return w.record(k.table, row, r.NodeID(), c, err)
 }
 
 // shelf contains the records of one kind.

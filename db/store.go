@@ -89,39 +89,14 @@ func (w *unit) fill(keys *seal.Keyring, u *domain.Unit) error {
 
 // change writes one record.
 func (w *unit) change(keys *seal.Keyring, c domain.Change) error {
-	switch r := c.Record.(type) {
-	case *domain.Invitation:
-		row, err := invitationRowOf(keys, r)
-		return w.record(invitations.table, row, r.ID, c, err)
-	case *domain.Session:
-		return w.session(keys, r, c)
-	case *domain.Contact:
-		row, err := contactRowOf(keys, r)
-		return w.record(contacts.table, row, r.ID, c, err)
-	case *domain.FraudRiskReport:
-		row, err := reportRowOf(keys, r)
-		return w.record(reports.table, row, r.ID, c, err)
-	case *domain.Quiz:
-		row, err := quizRowOf(keys, r)
-		return w.record(quizzes.table, row, r.ID, c, err)
-	case *domain.Approval:
-		row, err := approvalRowOf(keys, r)
-		return w.record(approvals.table, row, r.ID, c, err)
-	case *domain.EmailVerification:
-		row, err := emailVerificationRowOf(keys, r)
-		return w.record(emailVerifications.table, row, r.ID, c, err)
-	case *domain.PhoneVerification:
-		row, err := phoneVerificationRowOf(keys, r)
-		return w.record(phoneVerifications.table, row, r.ID, c, err)
-	case *domain.Device:
-		row, err := deviceRowOf(keys, r)
-		return w.record(devices.table, row, r.ID, c, err)
-	case *domain.TwoFactorRequest:
-		row, err := twoFactorRequestRowOf(keys, r)
-		return w.record(twoFactorRequests.table, row, r.ID, c, err)
-	case *domain.DeviceChallenge:
+	if r, ok := c.Record.(*domain.DeviceChallenge); ok { // it has no machine
 		w.newChallenge(r)
 		return nil
+	}
+	if r, ok := c.Record.(domain.Record); ok {
+		if k := recordKinds[r.Kind()]; k != nil {
+			return k.change(w, keys, r, c)
+		}
 	}
 	return fmt.Errorf("db: records of type %T have no table", c.Record)
 }

@@ -53,11 +53,11 @@ func (d *DB) TwoFactorRequests() domain.Shelf[domain.TwoFactorRequest] {
 	return twoFactorRequests.on(d)
 }
 
-var twoFactorRequests = &kind[domain.TwoFactorRequest, twoFactorRequestRow]{
+var twoFactorRequests = recordsOf(&kind[domain.TwoFactorRequest, twoFactorRequestRow]{
 	table:  versionedOf[twoFactorRequestRow](twoFactorRequestsTable),
 	schema: domain.TwoFactorRequestSchema,
 	read:   domain.TwoFactorRequestValue,
-	record: twoFactorRequestRecord,
+	record: twoFactorRequestRecord, row: twoFactorRequestRowOf,
 	due: []*deadline{
 		deadlineOf[twoFactorRequestRow](
 			twoFactorRequestsTable,
@@ -68,4 +68,4 @@ var twoFactorRequests = &kind[domain.TwoFactorRequest, twoFactorRequestRow]{
 		"_id": {name: "id"}, "state": {name: "state"}, "customerId": {name: "customer_id"}, "clientId": {name: "client_id"},
 		"createdAt": {name: "created_at"}, "updatedAt": {name: "updated_at"}, "expiresAt": {name: "expires_at"},
 	},
-}
+})

@@ -4646,29 +4646,8 @@ interface Lifecycle implements Node {
   ): LifecycleEventConnection!
 }
 
-"A kind of record with a life cycle."
-enum LifecycleKind {
-  "A request to join an account or an organization: ` + "`" + `Invitation` + "`" + `."
-  INVITATION
-  "A signed-in user: ` + "`" + `Session` + "`" + `."
-  SESSION
-  "The verification of an e-mail address: ` + "`" + `EmailVerification` + "`" + `."
-  EMAIL_VERIFICATION
-  "The verification of a phone number: ` + "`" + `PhoneVerification` + "`" + `."
-  PHONE_VERIFICATION
-  "A customer's key pair: ` + "`" + `Device` + "`" + `."
-  DEVICE
-  "A decision requested from a customer: ` + "`" + `TwoFactorRequest` + "`" + `."
-  TWO_FACTOR_REQUEST
-  "A person known to the institution: ` + "`" + `Contact` + "`" + `."
-  CONTACT
-  "An assessment of a person's fraud risk: ` + "`" + `FraudRiskReport` + "`" + `."
-  FRAUD_RISK_REPORT
-  "Questions that identify a person: ` + "`" + `Quiz` + "`" + `."
-  QUIZ
-  "An administrator's approval of a contact: ` + "`" + `Approval` + "`" + `."
-  APPROVAL
-}
+"A kind of record with a life cycle. The file of each subject adds its kinds."
+enum LifecycleKind
 
 "Whether you may call a mutation on a record now."
 type Action {

@@ -9564,8 +9564,6 @@ func (ec *executionContext) marshalNLifecycleKind2githubᚗcomᚋgatehouseᚋgat
 
 var (
 	unmarshalNLifecycleKind2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind = map[string]domain.Kind{
-		"INVITATION":         domain.KindInvitation,
-		"SESSION":            domain.KindSession,
 		"EMAIL_VERIFICATION": domain.KindEmailVerification,
 		"PHONE_VERIFICATION": domain.KindPhoneVerification,
 		"DEVICE":             domain.KindDevice,
@@ -9574,10 +9572,10 @@ var (
 		"FRAUD_RISK_REPORT":  domain.KindFraudRiskReport,
 		"QUIZ":               domain.KindQuiz,
 		"APPROVAL":           domain.KindApproval,
+		"INVITATION":         domain.KindInvitation,
+		"SESSION":            domain.KindSession,
 	}
 	marshalNLifecycleKind2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind = map[domain.Kind]string{
-		domain.KindInvitation:        "INVITATION",
-		domain.KindSession:           "SESSION",
 		domain.KindEmailVerification: "EMAIL_VERIFICATION",
 		domain.KindPhoneVerification: "PHONE_VERIFICATION",
 		domain.KindDevice:            "DEVICE",
@@ -9586,6 +9584,8 @@ var (
 		domain.KindFraudRiskReport:   "FRAUD_RISK_REPORT",
 		domain.KindQuiz:              "QUIZ",
 		domain.KindApproval:          "APPROVAL",
+		domain.KindInvitation:        "INVITATION",
+		domain.KindSession:           "SESSION",
 	}
 )
 
@@ -9919,8 +9919,6 @@ func (ec *executionContext) marshalOLifecycleKind2ᚖgithubᚗcomᚋgatehouseᚋ
 
 var (
 	unmarshalOLifecycleKind2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind = map[string]domain.Kind{
-		"INVITATION":         domain.KindInvitation,
-		"SESSION":            domain.KindSession,
 		"EMAIL_VERIFICATION": domain.KindEmailVerification,
 		"PHONE_VERIFICATION": domain.KindPhoneVerification,
 		"DEVICE":             domain.KindDevice,
@@ -9929,10 +9927,10 @@ var (
 		"FRAUD_RISK_REPORT":  domain.KindFraudRiskReport,
 		"QUIZ":               domain.KindQuiz,
 		"APPROVAL":           domain.KindApproval,
+		"INVITATION":         domain.KindInvitation,
+		"SESSION":            domain.KindSession,
 	}
 	marshalOLifecycleKind2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐKind = map[domain.Kind]string{
-		domain.KindInvitation:        "INVITATION",
-		domain.KindSession:           "SESSION",
 		domain.KindEmailVerification: "EMAIL_VERIFICATION",
 		domain.KindPhoneVerification: "PHONE_VERIFICATION",
 		domain.KindDevice:            "DEVICE",
@@ -9941,6 +9939,8 @@ var (
 		domain.KindFraudRiskReport:   "FRAUD_RISK_REPORT",
 		domain.KindQuiz:              "QUIZ",
 		domain.KindApproval:          "APPROVAL",
+		domain.KindInvitation:        "INVITATION",
+		domain.KindSession:           "SESSION",
 	}
 )
 

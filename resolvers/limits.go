@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/lifecycle"
 )
 
 // Limits restricts a request. The limits are checked before any expensive step: the size before parsing, the counts
@@ -374,8 +375,8 @@ var brief = map[string]bool{
 func withCosts(schema graphql.ExecutableSchema) complexityRules {
 	c := complexityRules{schema, map[fieldName]cost{}}
 	verbs := map[string]int{}
-	for kind, object := range objects {
-		verbs[object] = verbsOf(kind)
+	for _, machine := range domain.Lifecycles() {
+		verbs[objectName(machine.Name)] = verbsOf(machine)
 	}
 	for _, object := range schema.Schema().Types {
 		if object.Kind != ast.Object || strings.HasPrefix(object.Name, "__") {
@@ -406,17 +407,11 @@ const (
 	maxPage     = 100
 )
 
-// objects maps the kinds of records to their types.
-var objects = map[domain.Kind]string{
-	domain.KindInvitation: "Invitation", domain.KindSession: "Session", domain.KindEmailVerification: "EmailVerification",
-	domain.KindPhoneVerification: "PhoneVerification", domain.KindDevice: "Device", domain.KindTwoFactorRequest: "TwoFactorRequest",
-	domain.KindContact: "Contact", domain.KindFraudRiskReport: "FraudRiskReport", domain.KindQuiz: "Quiz",
-	domain.KindApproval: "Approval",
-}
+// objectName returns the name of the GraphQL type of a kind of record.
+func objectName(kind string) string { return strings.ToUpper(kind[:1]) + kind[1:] }
 
 // verbsOf returns the number of actions of a record: one for each mutation of its kind.
-func verbsOf(kind domain.Kind) int {
-	m, _ := domain.Lifecycle(kind)
+func verbsOf(m lifecycle.Map) int {
 	verbs := 0
 	for _, t := range m.Transitions {
 		if !t.Clock && t.Within == "" {

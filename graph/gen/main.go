@@ -21,7 +21,7 @@ import (
 func main() {
 	cfg, err := config.LoadConfigFromDefaultLocations()
 	if err == nil {
-		err = api.Generate(cfg, api.AddPlugin(plain{}))
+		err = api.Generate(cfg, api.AddPlugin(bind{}), api.AddPlugin(plain{}))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
