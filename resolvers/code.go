@@ -33,8 +33,40 @@ type (
 	}
 )
 
+// The generated types of these payloads.
+type (
+	emailPayloads interface {
+		~struct {
+			EmailVerification *domain.EmailVerification `json:"emailVerification,omitempty"`
+			Problems          []problem.Shape           `json:"problems"`
+			Replayed          bool                      `json:"replayed"`
+		}
+	}
+	phonePayloads interface {
+		~struct {
+			PhoneVerification *domain.PhoneVerification `json:"phoneVerification,omitempty"`
+			Problems          []problem.Shape           `json:"problems"`
+			Replayed          bool                      `json:"replayed"`
+		}
+	}
+	devicePayloads interface {
+		~struct {
+			Device   *domain.Device  `json:"device,omitempty"`
+			Problems []problem.Shape `json:"problems"`
+			Replayed bool            `json:"replayed"`
+		}
+	}
+	twoFactorPayloads interface {
+		~struct {
+			TwoFactorRequest *domain.TwoFactorRequest `json:"twoFactorRequest,omitempty"`
+			Problems         []problem.Shape          `json:"problems"`
+			Replayed         bool                     `json:"replayed"`
+		}
+	}
+)
+
 // emailPayload returns the payload of a mutation from the result of the rules.
-func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPayload](
+func emailPayload[P emailPayloads](
 	out domain.Outcome[domain.EmailVerification], err error,
 ) (*P, error) {
 	problems, err := problemsOf(err)
@@ -46,7 +78,7 @@ func emailPayload[P graph.RequestEmailVerificationPayload | graph.VerifyEmailPay
 }
 
 // phonePayload returns the payload of a mutation from the result of the rules.
-func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePayload](
+func phonePayload[P phonePayloads](
 	out domain.Outcome[domain.PhoneVerification], err error,
 ) (*P, error) {
 	problems, err := problemsOf(err)
@@ -58,7 +90,7 @@ func phonePayload[P graph.RequestPhoneVerificationPayload | graph.VerifyPhonePay
 }
 
 // devicePayload returns the payload of a mutation from the result of the rules.
-func devicePayload[P graph.RegisterDevicePayload | graph.RevokeDevicePayload](out domain.Outcome[domain.Device], err error) (*P, error) {
+func devicePayload[P devicePayloads](out domain.Outcome[domain.Device], err error) (*P, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
@@ -79,7 +111,7 @@ func challengePayload(out domain.Outcome[domain.DeviceChallenge], err error) (*g
 }
 
 // twoFactorPayload returns the payload of a mutation from the result of the rules.
-func twoFactorPayload[P graph.OpenTwoFactorRequestPayload | graph.ApproveTwoFactorRequestPayload | graph.RejectTwoFactorRequestPayload](
+func twoFactorPayload[P twoFactorPayloads](
 	out domain.Outcome[domain.TwoFactorRequest], err error,
 ) (*P, error) {
 	problems, err := problemsOf(err)

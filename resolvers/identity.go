@@ -17,7 +17,16 @@ type contactAnswer struct {
 	Replayed bool
 }
 
-func contactPayload[P graph.CreateContactPayload | graph.UpdateContactPayload](out domain.Outcome[domain.Contact], err error) (*P, error) {
+// contactPayloads are the generated types of these payloads.
+type contactPayloads interface {
+	~struct {
+		Contact  *domain.Contact `json:"contact,omitempty"`
+		Problems []problem.Shape `json:"problems"`
+		Replayed bool            `json:"replayed"`
+	}
+}
+
+func contactPayload[P contactPayloads](out domain.Outcome[domain.Contact], err error) (*P, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
@@ -45,7 +54,16 @@ type quizAnswer struct {
 	Replayed bool
 }
 
-func quizPayload[P graph.CreateQuizPayload | graph.ScoreQuizPayload](out domain.Outcome[domain.Quiz], err error) (*P, error) {
+// quizPayloads are the generated types of these payloads.
+type quizPayloads interface {
+	~struct {
+		Quiz     *domain.Quiz    `json:"quiz,omitempty"`
+		Problems []problem.Shape `json:"problems"`
+		Replayed bool            `json:"replayed"`
+	}
+}
+
+func quizPayload[P quizPayloads](out domain.Outcome[domain.Quiz], err error) (*P, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err

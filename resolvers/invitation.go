@@ -16,9 +16,17 @@ type invitationAnswer struct {
 	Replayed   bool
 }
 
+// invitationPayloads are the generated types of these payloads.
+type invitationPayloads interface {
+	~struct {
+		Invitation *domain.Invitation `json:"invitation,omitempty"`
+		Problems   []problem.Shape    `json:"problems"`
+		Replayed   bool               `json:"replayed"`
+	}
+}
+
 // invitationPayload returns the payload of a mutation from the result of the rules.
-func invitationPayload[P graph.CreateInvitationPayload | graph.ResendInvitationPayload | graph.RevokeInvitationPayload |
-	graph.VerifyInvitationPayload | graph.CompleteInvitationPayload | graph.UpdateInvitationSecretPayload](
+func invitationPayload[P invitationPayloads](
 	out domain.Outcome[domain.Invitation], err error,
 ) (*P, error) {
 	problems, err := problemsOf(err)

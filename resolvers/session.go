@@ -20,9 +20,17 @@ type sessionAnswer struct {
 	Replayed bool
 }
 
+// sessionPayloads are the generated types of these payloads.
+type sessionPayloads interface {
+	~struct {
+		Session  *domain.Session `json:"session,omitempty"`
+		Problems []problem.Shape `json:"problems"`
+		Replayed bool            `json:"replayed"`
+	}
+}
+
 // sessionPayload returns the payload of a mutation from the result of the rules.
-func sessionPayload[P graph.CreateSessionPayload | graph.TouchSessionPayload | graph.EndSessionPayload | graph.RemoveSessionPayload |
-	graph.TerminateSessionPayload | graph.ResumeSessionPayload | graph.CompleteSessionTaskPayload](
+func sessionPayload[P sessionPayloads](
 	out domain.Outcome[domain.Session], err error,
 ) (*P, error) {
 	problems, err := problemsOf(err)
