@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatehouse/gatehouse/testkit"
 )
 
 // TestMain is the reference writer where the measurement starts this program as one.
@@ -227,5 +230,121 @@ func TestMeasurement(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the tables have no %q:\n%s", want, out.String())
 		}
+	}
+}
+
+// sampleOf returns a sample with the figures that a comparison reads.
+func sampleOf(rate float64, p50, p99, server time.Duration, foreign float64) sample {
+	return sample{rate: rate, p50: p50, p99: p99, server: server, foreign: foreign}
+}
+
+// TestComparison: the machine is slower in the second round, and a browser starts in the third. R1 of the newer program
+// takes a tenth off in every round, so its ratio is 0.9 in spite of both. W1 is faster but has a long tail, though no
+// longer than that of the older program. R2 is too slow on PostgreSQL and has a longer tail than before.
+func TestComparison(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	f := figures{
+		{"sqlite-older", "R1"}:   {sampleOf(1000, 2*ms, 6*ms, 100, 0), sampleOf(500, 4*ms, 12*ms, 200, 0), sampleOf(800, 2*ms, 6*ms, 100, 0.02)},
+		{"sqlite", "R1"}:         {sampleOf(900, 2*ms, 6*ms, 110, 0), sampleOf(450, 4*ms, 12*ms, 220, 0), sampleOf(400, 2*ms, 6*ms, 110, 0.5)},
+		{"sqlite-older", "W1"}:   {sampleOf(100, ms, 8*ms, 100, 0.01)},
+		{"sqlite", "W1"}:         {sampleOf(110, ms, 7*ms, 100, 0.01)},
+		{"sqlite", "W3"}:         {sampleOf(110, ms, 7*ms, 100, 0.01)}, // failed in the older program
+		{"reference", "W1"}:      {sampleOf(20, ms, 9*ms, 100, 0)},
+		{"postgres-older", "H0"}: {sampleOf(100, ms, 9*ms, 100, 0)},
+		{"postgres", "H0"}:       {sampleOf(100, ms, 20*ms, 100, 0)},
+		{"postgres-older", "R2"}: {sampleOf(100, ms, 5*ms, 100, 0)},
+		{"postgres", "R2"}:       {sampleOf(89, ms, 6*ms, 100, 0)},
+	}
+	if got := f.ratios(key{"sqlite", "R1"}, key{"sqlite-older", "R1"}, serverCPU); math.Abs(median(got)-1.1) > 1e-9 || len(got) != 3 {
+		t.Errorf("the ratios of the processor time are %v", got)
+	}
+	var got []string
+	for _, v := range verdicts(f) {
+		got = append(got, v.String())
+	}
+	want := []string{
+		"Gatehouse on SQLite, newer/older of each row at least 0.85: reached; nearest is R1 (0.900)",
+		"Gatehouse on PostgreSQL, newer/older of each row at least 0.90: **missed** by R2 (0.890)",
+		"Gatehouse on SQLite, W1 at least 4 times one transaction for each request: reached; nearest is W1 (5.50)",
+		"Gatehouse on SQLite, p99/p50 of each row but H0 at most 5 or at most that of the older program: reached; nearest is W1 (7.00 of at most 8.00)",
+		"Gatehouse on PostgreSQL, p99/p50 of each row but H0 at most 5 or at most that of the older program: **missed** by R2 (6.00 of at most 5.00)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the verdicts are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	text := comparison(f)
+	for _, want := range []string{
+		"\n| R1 | 800 | 450 | 0.900 | 0.50 to 0.90 | 2000 | 2000 | 6000 | 6000 | 3.0 | 3.0 | 0 | 0 | 1.10 |  |  |  |\n",
+		"\nForeign load, idle servers included: 0.0 % of the processor time in the median, at most 50.0 % (sqlite R1, round 3).\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the comparison has no %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "| W3 |") {
+		t.Errorf("a row of one program only is compared:\n%s", text)
+	}
+	for _, v := range verdicts(figures{}) {
+		if !strings.HasSuffix(v.String(), ": not measured") {
+			t.Errorf("without a measurement: %s", v)
+		}
+	}
+}
+
+// TestForeignShare: of two processors, one ran the measurement for a second and the other an unknown process.
+func TestForeignShare(t *testing.T) {
+	t.Parallel()
+	before := machineTime{busy: 100 * time.Second, total: 1000 * time.Second}
+	after := machineTime{busy: 102 * time.Second, total: 1002 * time.Second}
+	if got := after.foreignShare(before, time.Second); math.Abs(got-0.5) > 1e-9 {
+		t.Errorf("the share is %v", got)
+	}
+	if got := after.foreignShare(before, 3*time.Second); got != 0 {
+		t.Errorf("with more known time than busy time the share is %v", got)
+	}
+	if got := (machineTime{}).foreignShare(machineTime{}, time.Second); got != 0 {
+		t.Errorf("without /proc the share is %v", got)
+	}
+}
+
+// TestAgainst compares the built program with itself in miniature, on each database: the older one loads, the database
+// is copied and migrated, and both programs serve the same records.
+func TestAgainst(t *testing.T) {
+	t.Parallel()
+	program, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for database, reference := range map[string]string{"sqlite": "\nOne transaction for each request: W1 at ", "postgres": ""} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			var out, progress bytes.Buffer
+			o := options{
+				rounds: 1, duration: 200 * time.Millisecond, rows: 300, databases: []string{database}, only: []string{"R2", "W1", "V1"},
+				program: program, against: program, buffers: "128MB",
+			}
+			err := run(t.Context(), o, &out, &progress)
+			if errors.Is(err, errNoPostgres) {
+				testkit.Without(t, "postgres", err)
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, progress.String())
+			}
+			for _, want := range []string{"\n| H0 | ", "\n| R2 | ", "\n| W1 | ", "\n| V1 | ", reference, "\nForeign load, ", "\n### Floors\n"} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("the tables have no %q:\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+// TestAgainstNothing: a program that does not serve ends the comparison with an error.
+func TestAgainstNothing(t *testing.T) {
+	t.Parallel()
+	o := options{rounds: 1, duration: time.Millisecond, rows: 300, databases: []string{"sqlite"}, program: "/bin/echo", against: "/bin/false"}
+	if err := run(t.Context(), o, io.Discard, io.Discard); err == nil {
+		t.Error("a comparison with a program that does nothing succeeded")
 	}
 }

@@ -17,6 +17,9 @@ type key struct{ System, ID string }
 // figures holds the samples of each row, one per round.
 type figures map[key][]sample
 
+// warmUpShare is the ratio of the time of a row to its time in the warm-up round.
+const warmUpShare = 8
+
 // interleave measures every row once per round, so that a temporary disturbance of the machine affects all rows. Rounds
 // alternate between forward and reverse order. A short warm-up round comes first and is discarded. A row that fails is
 // skipped from then on.
@@ -27,7 +30,7 @@ func interleave(ctx context.Context, rows []benchRow, rounds int, d time.Duratio
 	for round := range rounds + 1 {
 		order, d := slices.Clone(rows), d
 		if round == 0 {
-			d /= 8
+			d /= warmUpShare
 		}
 		if round%2 == 0 {
 			slices.Reverse(order)
@@ -45,15 +48,15 @@ func interleave(ctx context.Context, rows []benchRow, rounds int, d time.Duratio
 				broken[k] = true
 				delete(out, k)
 				failures = append(failures, fmt.Errorf("%s %s: %w", row.system, row.id, err))
-				fmt.Fprintf(progress, "round %d  %-12s %-8s failed: %v\n", round, row.system, row.id, err)
+				fmt.Fprintf(progress, "round %d  %-14s %-8s failed: %v\n", round, row.system, row.id, err)
 				continue
 			}
 			if round == 0 {
 				continue
 			}
 			out[k] = append(out[k], got)
-			fmt.Fprintf(progress, "round %d  %-12s %-8s %9.0f/s  p50 %9v  p99 %9v  server %5.0f us  database %5.0f us\n", round, row.system, row.id,
-				got.rate, got.p50.Round(time.Microsecond), got.p99.Round(time.Microsecond), micros(got.server), micros(got.database))
+			fmt.Fprintf(progress, "round %d  %-14s %-8s %9.0f/s  p50 %9v  p99 %9v  server %5.0f us  database %5.0f us  others %3.0f %%\n", round, row.system, row.id,
+				got.rate, got.p50.Round(time.Microsecond), got.p99.Round(time.Microsecond), micros(got.server), micros(got.database), 100*got.foreign)
 		}
 	}
 	return out, errors.Join(failures...)
@@ -83,13 +86,16 @@ func (f figures) middle(k key, of func(sample) float64) float64 {
 	return median(all)
 }
 
-// ratio returns the median of the ratios of two rows, round by round; 0 if one of them was not measured.
-func (f figures) ratio(k, to key) float64 {
+// ratio returns the median of the ratios of the rates of two rows, round by round; 0 if one of them was not measured.
+func (f figures) ratio(k, to key) float64 { return median(f.ratios(k, to, rate)) }
+
+// ratios returns the ratio of one figure of two rows for each round.
+func (f figures) ratios(k, to key, of func(sample) float64) []float64 {
 	var all []float64
 	for i := range min(len(f[k]), len(f[to])) {
-		if f[to][i].rate > 0 {
-			all = append(all, f[k][i].rate/f[to][i].rate)
+		if base := of(f[to][i]); base > 0 {
+			all = append(all, of(f[k][i])/base)
 		}
 	}
-	return median(all)
+	return all
 }

@@ -1,8 +1,9 @@
 //go:build unix
 
 // Command bench measures the built program against baselines in the same run: its own bare handler, pgbench with the
-// same statements, PostGraphile on the same tables, and a writer without group commit on SQLite. Run it with `make
-// bench`; docs/performance.md describes the rows and how to read them.
+// same statements, PostGraphile on the same tables, and a writer without group commit on SQLite. With -against it
+// measures the program against an older one instead. Run it with `make bench`; docs/performance.md describes the rows
+// and how to read them.
 //
 // It knows the external interfaces of the product: commands, settings and doors. Only invitations, which no command
 // imports, are stored through package db.
@@ -38,6 +39,8 @@ type options struct {
 	// without lists the systems to skip.
 	without []string
 	program string
+	// against is an older program to compare with; empty for none.
+	against string
 	cache   string
 	buffers string
 	page    string
@@ -58,7 +61,7 @@ func main() {
 	var o options
 	var databases, only, without string
 	var quick bool
-	flag.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds`, after a short one to warm up")
+	flag.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("interleaved `rounds`, after a short one to warm up; %d with -against", roundsAgainst))
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
 	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
 	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
@@ -66,6 +69,7 @@ func main() {
 	flag.StringVar(&without, "without", "", "`systems` to leave out: pgbench, postgraphile, reference, bare")
 	flag.BoolVar(&quick, "quick", false, "two rounds of one second over 10,000 rows")
 	flag.StringVar(&o.program, "gatehouse", "", "measure this `program` instead of building one")
+	flag.StringVar(&o.against, "against", "", "compare with this older `program` instead, on copies of the data that it loads (about 15 minutes)")
 	flag.StringVar(&o.cache, "cache", "", "`folder` for PostGraphile; default: below the user's cache")
 	flag.StringVar(&o.buffers, "shared-buffers", "1GB", "shared_buffers of PostgreSQL")
 	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too, where everything was measured")
@@ -82,6 +86,9 @@ func main() {
 				_ = flag.Set(name, value)
 			}
 		}
+	}
+	if o.against != "" && !quick && !set["rounds"] {
+		o.rounds = roundsAgainst
 	}
 	o.databases, o.only, o.without = list(databases), list(only), list(without)
 	o.whole = !quick && len(o.databases) == 2 && len(o.only) == 0 && len(o.without) == 0 && o.idle > 0 && o.rounds >= 5 && o.rows >= 100_000
@@ -131,7 +138,15 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	} else if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
 	}
-	if o.sizes != "" {
+	switch {
+	case o.against != "" && o.sizes != "":
+		return errors.New("-growth measures one program: leave out -against")
+	case o.against != "":
+		if b.against, err = filepath.Abs(o.against); err != nil {
+			return err
+		}
+		return b.compare(ctx, out)
+	case o.sizes != "":
 		return b.growth(ctx, out)
 	}
 	return b.tables(ctx, out)
@@ -198,19 +213,11 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	b.add(bare...)
-	inOrder(b.rows)
 
 	begin := time.Now()
-	b.logf("%d rows, %d rounds of %v", len(b.rows), b.rounds, b.duration)
-	f, failed := interleave(ctx, b.rows, b.rounds, b.duration, b.progress)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := b.quiet(); err != nil {
+	f, failed, err := b.measure(ctx)
+	if err != nil {
 		return err
-	}
-	if b.profiles != "" {
-		failed = errors.Join(failed, b.profile(ctx))
 	}
 	if b.idle > 0 {
 		if err := b.idlers(ctx); err != nil {
@@ -249,6 +256,24 @@ func (b *bench) tables(ctx context.Context, out io.Writer) error {
 		b.logf("the tables are in %s", b.page)
 	}
 	return failed
+}
+
+// measure runs the rounds, and then the profiles. The first error is that of rows that failed and are left out.
+func (b *bench) measure(ctx context.Context) (f figures, failed, err error) {
+	inOrder(b.rows)
+	took := time.Duration(len(b.rows)) * (time.Duration(b.rounds)*b.duration + b.duration/warmUpShare)
+	b.logf("%d rows, %d rounds of %v: about %v", len(b.rows), b.rounds, b.duration, took.Round(time.Second))
+	f, failed = interleave(ctx, b.rows, b.rounds, b.duration, b.progress)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if err := b.quiet(); err != nil {
+		return nil, nil, err
+	}
+	if b.profiles != "" {
+		failed = errors.Join(failed, b.profile(ctx))
+	}
+	return f, failed, nil
 }
 
 // quiet verifies that no server wrote a line per request: the rows are documented as measured without the access log.
@@ -308,6 +333,12 @@ func (b *bench) serve(ctx context.Context, g *gatehouse, name string) (*server, 
 	return s, err
 }
 
+// otherAlgorithms lists the algorithms of T1 besides the default. Each has a small installation of its own, because the
+// algorithm is a setting of the server.
+var otherAlgorithms = []string{"ES256", "EdDSA"}
+
+const algorithmVariable = "GATEHOUSE_SESSION_TOKEN_ALG"
+
 func (b *bench) sqlite(ctx context.Context) error {
 	key := newKey()
 	g, err := newGatehouse(b.program, filepath.Join(b.dir, "sqlite"), "", key)
@@ -322,13 +353,12 @@ func (b *bench) sqlite(ctx context.Context) error {
 		return err
 	}
 	if b.wants("reference", "W1") {
-		r, err := startReference(ctx, b.dir, filepath.Join(g.dir, "gatehouse.db"))
+		r, err := startReference(ctx, b.dir, sqliteFile(g))
 		if err != nil {
 			return err
 		}
 		b.started = append(b.started, r.stop)
-		plain := onSession(r, auth, documentW1, 0, b.world.rows)
-		b.add(benchRow{system: "reference", id: "W1", run: over(r, plain)})
+		b.add(referenceRow(r, auth, b.world))
 	}
 	s, err := b.serve(ctx, g, "sqlite")
 	if err != nil {
@@ -339,13 +369,12 @@ func (b *bench) sqlite(ctx context.Context) error {
 		return err
 	}
 	b.add(rows...)
-	// Each other algorithm has a small installation of its own, because the algorithm is a setting of the server.
-	for _, algorithm := range []string{"ES256", "EdDSA"} {
+	for _, algorithm := range otherAlgorithms {
 		if !b.wants("sqlite", "T1 "+algorithm) {
 			continue
 		}
 		small := newWorld(callerSessions)
-		other, err := newGatehouse(b.program, filepath.Join(b.dir, algorithm), "", newKey(), "GATEHOUSE_SESSION_TOKEN_ALG="+algorithm)
+		other, err := newGatehouse(b.program, filepath.Join(b.dir, algorithm), "", newKey(), algorithmVariable+"="+algorithm)
 		if err != nil {
 			return err
 		}

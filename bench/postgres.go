@@ -136,7 +136,12 @@ func (p *postgres) pid() int { return p.cmd.Process.Pid }
 
 // exec executes statements in order.
 func (p *postgres) exec(ctx context.Context, statements ...string) error {
-	conn, err := pgx.Connect(ctx, p.url)
+	return execute(ctx, p.url, statements...)
+}
+
+// execute executes statements in order in the database of the URL.
+func execute(ctx context.Context, url string, statements ...string) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,43 @@ func children(pid int) []process {
 	return out
 }
 
+// machineTime is the processor time of the whole machine since its start, from /proc/stat.
+type machineTime struct{ busy, total time.Duration }
+
+// readMachine returns the zero value without /proc. Time that a hypervisor took counts as busy; that of interrupts
+// counts as idle, because most of it is the network traffic of the measurement.
+func readMachine() machineTime {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return machineTime{}
+	}
+	first, _, _ := strings.Cut(string(raw), "\n")
+	var m machineTime
+	for i, field := range strings.Fields(first) {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			continue // the label
+		}
+		switch i {
+		case 1, 2, 3, 8: // user, nice, system, steal: proc(5)
+			m.busy += time.Duration(ticks) * tick
+			fallthrough
+		case 4, 5, 6, 7: // idle, iowait, irq, softirq
+			m.total += time.Duration(ticks) * tick
+		}
+	}
+	return m
+}
+
+// foreignShare returns the share of the processor time since an earlier reading that was neither idle nor spent by known
+// processes.
+func (m machineTime) foreignShare(since machineTime, known time.Duration) float64 {
+	if m.total <= since.total {
+		return 0
+	}
+	return max(0, float64(m.busy-since.busy-known)/float64(m.total-since.total))
+}
+
 // resident returns the resident memory of a process in bytes; 0 if unknown.
 func resident(pid int) int64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -110,3 +110,8 @@ func startReference(ctx context.Context, dir, from string) (*server, error) {
 	s.address = address
 	return s, nil
 }
+
+// referenceRow is W1 of the reference writer.
+func referenceRow(s *server, c caller, w world) benchRow {
+	return benchRow{system: "reference", id: "W1", run: over(s, onSession(s, c, documentW1, 0, w.rows))}
+}

@@ -211,9 +211,9 @@ func writeSamples(dir string, at time.Time, about string, f figures) (string, er
 		return "", err
 	}
 	type line struct {
-		System, Row                  string
-		Rate                         float64
-		P50, P99, Server, DatabaseUS float64
+		System, Row                           string
+		Rate                                  float64
+		P50, P99, Server, DatabaseUS, Foreign float64
 	}
 	out := struct {
 		About string
@@ -221,7 +221,7 @@ func writeSamples(dir string, at time.Time, about string, f figures) (string, er
 	}{About: about}
 	for k, samples := range f {
 		for _, s := range samples {
-			out.Lines = append(out.Lines, line{k.System, k.ID, s.rate, p50(s), p99(s), serverCPU(s), databaseCPU(s)})
+			out.Lines = append(out.Lines, line{k.System, k.ID, s.rate, p50(s), p99(s), serverCPU(s), databaseCPU(s), s.foreign})
 		}
 	}
 	raw, err := json.MarshalIndent(out, "", " ")

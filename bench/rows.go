@@ -174,7 +174,7 @@ func conditionalTarget(ctx context.Context, s *server, c caller, w world) (targe
 
 // benchRow is one row of the tables: its name, and how to run one round.
 type benchRow struct {
-	// system is sqlite, postgres, pgbench, postgraphile, reference or bare.
+	// system is sqlite, postgres, pgbench, postgraphile, reference or bare, or in a comparison the result of olderSystem.
 	system string
 	// id is the id of the operation.
 	id string
@@ -190,21 +190,24 @@ type sample struct {
 	p50, p99 time.Duration
 	// server, database and client are the processor times per valid response.
 	server, database, client time.Duration
+	// foreign is the share of the processor time of the machine that other processes took, idle servers included.
+	foreign float64
 }
 
 // over returns a function that measures a target of a server.
 func over(s *server, t target) func(context.Context, time.Duration) (sample, error) {
 	return func(ctx context.Context, d time.Duration) (sample, error) {
-		server, database, client := cpu(s.pid(), false), cpu(s.database, true), cpu(os.Getpid(), false)
+		server, database, client, before := cpu(s.pid(), false), cpu(s.database, true), cpu(os.Getpid(), false), readMachine()
 		l, err := drive(ctx, t, connections, d)
 		if err != nil || l.good == 0 {
 			return sample{}, errors.Join(err, ctx.Err())
 		}
+		server, database, client = cpu(s.pid(), false)-server, cpu(s.database, true)-database, cpu(os.Getpid(), false)-client
 		n := time.Duration(l.good)
 		return sample{
 			rate: float64(l.good) / l.took.Seconds(), p50: l.percentile(0.5), p99: l.percentile(0.99),
-			server: (cpu(s.pid(), false) - server) / n, database: (cpu(s.database, true) - database) / n,
-			client: (cpu(os.Getpid(), false) - client) / n,
+			server: server / n, database: database / n, client: client / n,
+			foreign: readMachine().foreignShare(before, server+database+client),
 		}, nil
 	}
 }
