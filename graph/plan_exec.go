@@ -18,12 +18,12 @@ func Lean(schema graphql.ExecutableSchema) graphql.ExecutableSchema {
 	if !ok {
 		return schema
 	}
-	return &lean{executableSchema: generated}
+	return &lean{executableSchema: generated, documents: newDocuments()}
 }
 
 type lean struct {
 	*executableSchema
-	documents documents
+	documents *documents
 }
 
 // Exec executes a query or a mutation.

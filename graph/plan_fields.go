@@ -9,6 +9,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/gatehouse/gatehouse/domain/recent"
 )
 
 // object describes an object type (plain.generated.go).
@@ -266,28 +268,24 @@ func (d *document) fieldMiddleware(next graphql.FieldMiddleware, o observer) gra
 	}
 }
 
-// documents caches the plans of recently used documents in two generations: when the young one is full, the old one is
-// dropped and the young one becomes the old one.
+// documents caches the plans of recently used documents.
 type documents struct {
-	mu         sync.Mutex
-	young, old map[*ast.QueryDocument]*document
+	cache recent.Cache[*ast.QueryDocument, *document]
 }
 
+// generation is half of the number of cached documents.
 const generation = 128
 
+func newDocuments() *documents {
+	return &documents{recent.Cache[*ast.QueryDocument, *document]{Size: generation}}
+}
+
+// of returns the plans of a document. Concurrent first requests may each get plans of their own; the cache keeps one.
 func (m *documents) of(schema *ast.Schema, doc *ast.QueryDocument) *document {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if d := m.young[doc]; d != nil {
+	if d, ok := m.cache.Get(doc); ok {
 		return d
 	}
-	d := m.old[doc]
-	if d == nil {
-		d = &document{planner: planner{schema, doc}, fields: map[fieldKey]*fieldWriter{}}
-	}
-	if m.young == nil || len(m.young) >= generation {
-		m.young, m.old = map[*ast.QueryDocument]*document{}, m.young
-	}
-	m.young[doc] = d
+	d := &document{planner: planner{schema, doc}, fields: map[fieldKey]*fieldWriter{}}
+	m.cache.Add(doc, d)
 	return d
 }

@@ -119,20 +119,20 @@ func TestPanicsAreThoseOfTheGeneratedCode(t *testing.T) {
 	}
 }
 
-// TestOldDocumentsAreForgotten holds the memory of plans within its bounds.
+// TestOldDocumentsAreForgotten checks that the cache of plans keeps documents in use and drops the others.
 func TestOldDocumentsAreForgotten(t *testing.T) {
 	t.Parallel()
-	var m documents
-	first := &ast.QueryDocument{}
-	kept := m.of(nil, first)
-	for range 10 * generation {
+	m := newDocuments()
+	first, once := &ast.QueryDocument{}, &ast.QueryDocument{}
+	kept, dropped := m.of(nil, first), m.of(nil, once)
+	for range 2 * generation {
 		m.of(nil, &ast.QueryDocument{})
 		if m.of(nil, first) != kept {
 			t.Fatal("a document in use was forgotten")
 		}
 	}
-	if n := len(m.young) + len(m.old); n > 2*generation {
-		t.Errorf("%d documents are remembered", n)
+	if m.of(nil, once) == dropped {
+		t.Errorf("a document is cached after %d others", 2*generation)
 	}
 }
 

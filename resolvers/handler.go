@@ -115,7 +115,7 @@ func New(o Options) http.Handler {
 	if o.TrustedDocuments != nil {
 		stored = newTrustedDocuments(o.TrustedDocuments)
 	}
-	limits := &guard{limits: o.Limits, development: o.Development, documents: documents, schema: withCosts(schema)}
+	limits := &guard{limits: o.Limits, development: o.Development, documents: documents, schema: withCosts(schema), weights: newWeights()}
 	for _, e := range []*executor.Executor{h.executor, h.helpful} {
 		e.SetQueryCache(documents)
 		e.SetParserTokenLimit(o.Limits.Tokens)

@@ -55,7 +55,7 @@ type guard struct {
 	development bool
 	documents   graphql.Cache[*ast.QueryDocument]
 	schema      graphql.ExecutableSchema
-	weights     weights
+	weights     *weights
 }
 
 // ExtensionName implements graphql.HandlerExtension.

@@ -3,18 +3,21 @@ package resolvers
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/gatehouse/gatehouse/domain/recent"
 )
 
-// weights caches the complexity of operations that no variable changes. It keeps two generations: when the young one is
-// full, the old one is dropped and the young one becomes the old one.
+// weights caches the complexity of operations that no variable changes.
 type weights struct {
-	mu         sync.Mutex
-	young, old map[operationKey]int
+	cache recent.Cache[operationKey, int]
+}
+
+func newWeights() *weights {
+	return &weights{recent.Cache[operationKey, int]{Size: parsedDocuments / 2}}
 }
 
 // operationKey identifies an operation of a document.
@@ -29,21 +32,10 @@ func (w *weights) of(ctx context.Context, schema graphql.ExecutableSchema, op *g
 		return complexity.Calculate(ctx, schema, op.Operation, op.Variables)
 	}
 	key := operationKey{op.RawQuery, op.OperationName}
-	w.mu.Lock()
-	n, ok := w.young[key]
+	n, ok := w.cache.Get(key)
 	if !ok {
-		n, ok = w.old[key]
+		n = complexity.Calculate(ctx, schema, op.Operation, op.Variables)
+		w.cache.Add(key, n)
 	}
-	w.mu.Unlock()
-	if ok {
-		return n
-	}
-	n = complexity.Calculate(ctx, schema, op.Operation, op.Variables)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.young == nil || len(w.young) >= parsedDocuments/2 {
-		w.young, w.old = map[operationKey]int{}, w.young
-	}
-	w.young[key] = n
 	return n
 }

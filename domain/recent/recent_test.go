@@ -1,6 +1,9 @@
 package recent
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // The number of entries is bounded, and entries that are used again stay in the cache.
 func TestMemoryIsBounded(t *testing.T) {
@@ -22,5 +25,30 @@ func TestMemoryIsBounded(t *testing.T) {
 	m.Forget(0)
 	if _, ok := m.Get(0); ok {
 		t.Error("not forgotten")
+	}
+}
+
+// Several goroutines use more keys than the cache holds. Each entry that is found is the one that was stored.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	m := Cache[int, int]{Size: 8}
+	var users sync.WaitGroup
+	for range 4 {
+		users.Go(func() {
+			for n := range 2000 {
+				key := n % 40
+				if v, ok := m.Get(key); ok && v != -key {
+					t.Errorf("%d is stored for %d", v, key)
+				}
+				m.Add(key, -key)
+				if n%7 == 0 {
+					m.Forget(key)
+				}
+			}
+		})
+	}
+	users.Wait()
+	if n := len(m.young) + len(m.old); n > 2*m.Size {
+		t.Errorf("%d entries are stored", n)
 	}
 }

@@ -2,31 +2,29 @@ package clientsessions
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/recent"
 )
 
 const (
 	// tokenReuse is how long a plain read shows the same token of a session again. Pages that come back into focus read
 	// the client every few seconds, and a signature costs a millisecond.
 	tokenReuse = 5 * time.Second
-	// tokenGeneration is half of how many tokens are kept; each takes about a kilobyte.
+	// tokenGeneration is half of the number of cached tokens; each takes about a kilobyte.
 	tokenGeneration = 1000
 )
 
-// tokens makes the tokens that objects carry, and keeps the youngest for a moment. It keeps two generations: when the
-// young one is full, the old one is forgotten and the young one is the old one.
+// tokens issues the tokens that objects contain, and caches each for a short time.
 type tokens struct {
 	service *domain.Service
 	now     func() time.Time
-
-	mu         sync.Mutex
-	young, old map[tokenKey]madeToken
+	cache   recent.Cache[tokenKey, cachedToken]
 }
 
-// tokenKey holds all that a token says: another version, activity, organization or origin is another token.
+// tokenKey holds everything that a token states: a different version, activity, organization or origin needs a
+// different token.
 type tokenKey struct {
 	id           string
 	version      int
@@ -36,16 +34,16 @@ type tokenKey struct {
 	origin       string
 }
 
-type madeToken struct {
+type cachedToken struct {
 	jwt string
 	at  time.Time
 }
 
 func newTokens(service *domain.Service, now func() time.Time) *tokens {
-	return &tokens{service: service, now: now, young: map[tokenKey]madeToken{}}
+	return &tokens{service: service, now: now, cache: recent.Cache[tokenKey, cachedToken]{Size: tokenGeneration}}
 }
 
-// of gives a token of a live session for a browser origin. A fresh one is made now.
+// of returns a token of a live session for a browser origin. If fresh is set, the token is not from the cache.
 func (t *tokens) of(ctx context.Context, r *domain.Session, origin string, fresh bool) (string, error) {
 	key := tokenKey{id: r.ID, version: r.Version, state: r.State, active: r.LastActiveAt.UTC(), origin: origin}
 	if r.OrganizationID != nil {
@@ -53,31 +51,12 @@ func (t *tokens) of(ctx context.Context, r *domain.Session, origin string, fresh
 	}
 	now := t.now()
 	reuse := min(tokenReuse, t.service.Settings.SessionTokenTTL/4)
-	if made, ok := t.get(key); ok && !fresh && !now.Before(made.at) && now.Sub(made.at) < reuse {
-		return made.jwt, nil
+	if cached, ok := t.cache.Get(key); ok && !fresh && !now.Before(cached.at) && now.Sub(cached.at) < reuse {
+		return cached.jwt, nil
 	}
 	jwt, err := t.service.SessionToken(ctx, r, origin)
 	if err == nil {
-		t.put(key, madeToken{jwt, now})
+		t.cache.Add(key, cachedToken{jwt, now})
 	}
 	return jwt, err
-}
-
-func (t *tokens) get(key tokenKey) (madeToken, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if made, ok := t.young[key]; ok {
-		return made, true
-	}
-	made, ok := t.old[key]
-	return made, ok
-}
-
-func (t *tokens) put(key tokenKey, made madeToken) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.young) >= tokenGeneration {
-		t.young, t.old = make(map[tokenKey]madeToken, tokenGeneration), t.young
-	}
-	t.young[key] = made
 }
