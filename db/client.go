@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	clients = &kind[domain.Client, clientRow]{table: tableOf[clientRow]("clients"), record: clientRecord}
+	clients = &kind[domain.Client, clientRow]{table: tableOf[clientRow](), record: clientRecord}
 
 	// addClient adds a client.
 	addClient = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*clientRow)(nil)) }).locking("clients", "id")

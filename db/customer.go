@@ -66,7 +66,7 @@ func customerRecord(keys *seal.Keyring, row *customerRow) (*domain.Customer, err
 	return c, s.err
 }
 
-var customers = &kind[domain.Customer, customerRow]{table: tableOf[customerRow](customersTable), record: customerRecord}
+var customers = &kind[domain.Customer, customerRow]{table: tableOf[customerRow](), record: customerRecord}
 
 var saveCustomer = upsertOf[customerRow]()
 

@@ -104,7 +104,8 @@ func (row *challengeRow) record() *domain.DeviceChallenge {
 }
 
 var (
-	challenges = tableOf[challengeRow]("device_challenges")
+	challengeByID = byIDOf[challengeRow]()
+	addChallenge  = insertOf[challengeRow]("device_challenges")
 	// lockDevice keeps a registered device as it is until the end of the transaction.
 	lockDevice = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*deviceRow)(nil)).Set("version = version").Where("id = ? AND state = 'registered'", b.arg("device"))
@@ -135,7 +136,7 @@ func (u *unit) newChallenge(r *domain.DeviceChallenge) {
 		ExpiresAt: micros(r.ExpiresAt),
 	}
 	u.add(lockDevice, domain.ErrStale, with("device", r.DeviceID))
-	u.addRow(challenges.insert, row, domain.ErrStale)
+	u.addRow(addChallenge, row, domain.ErrStale)
 	u.add(dropChallenges, nil, with("device", r.DeviceID), with("now", row.CreatedAt), with("id", r.ID), with("limit", r.OpenChallenges()-1))
 }
 
@@ -144,7 +145,7 @@ func (d *DB) Challenge(ctx context.Context, id string) (*domain.DeviceChallenge,
 	if !storable(id) {
 		return nil, domain.ErrMissing
 	}
-	row, found, err := queryOne[challengeRow](ctx, d, challenges.byID, with("id", id))
+	row, found, err := queryOne[challengeRow](ctx, d, challengeByID, with("id", id))
 	if err == nil && !found {
 		err = domain.ErrMissing
 	}

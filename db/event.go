@@ -89,7 +89,7 @@ const eventsTable = "lifecycle_events"
 
 var (
 	events = &kind[domain.LifecycleEvent, eventRow]{
-		table: tableOf[eventRow](eventsTable), schema: domain.EventSchema, read: domain.EventValue, record: eventRecord,
+		table: tableOf[eventRow](), schema: domain.EventSchema, read: domain.EventValue, record: eventRecord,
 		columns: map[string]column{
 			"_id": {name: "id"}, "tx": {name: "tx"}, "seq": {name: "seq"}, "name": {name: "name"},
 			"subjectKind": {name: "subject_kind"}, "subjectId": {name: "subject_id"}, "occurredAt": {name: "occurred_at"},

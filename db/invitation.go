@@ -94,7 +94,7 @@ func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return invitations.
 
 var (
 	invitations = recordsOf(&kind[domain.Invitation, invitationRow]{
-		table:  versionedOf[invitationRow](invitationsTable),
+		table:  erasableOf[invitationRow](invitationsTable),
 		schema: domain.InvitationSchema,
 		read:   domain.InvitationValue,
 		record: invitationRecord, row: invitationRowOf,

@@ -29,15 +29,15 @@ type jurisdictionRow struct {
 }
 
 var (
-	applications     = tableOf[applicationRow]("applications")
-	jurisdictions    = tableOf[jurisdictionRow]("jurisdictions")
+	applicationByID  = byIDOf[applicationRow]()
+	jurisdictionByID = byIDOf[jurisdictionRow]()
 	saveApplication  = upsertOf[applicationRow]()
 	saveJurisdiction = upsertOf[jurisdictionRow]()
 )
 
 // Application finds an application.
 func (d *DB) Application(ctx context.Context, id string) (*domain.Application, error) {
-	factors, err := d.secondFactors(ctx, applications.byID, id)
+	factors, err := d.secondFactors(ctx, applicationByID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (d *DB) Application(ctx context.Context, id string) (*domain.Application, e
 
 // Jurisdiction finds a jurisdiction.
 func (d *DB) Jurisdiction(ctx context.Context, id string) (*domain.Jurisdiction, error) {
-	factors, err := d.secondFactors(ctx, jurisdictions.byID, id)
+	factors, err := d.secondFactors(ctx, jurisdictionByID, id)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error)
 func (d *DB) Sessions() domain.Shelf[domain.Session] { return sessions.on(d) }
 
 var sessions = recordsOf(&kind[domain.Session, sessionRow]{
-	table: versionedOf[sessionRow](sessionsTable), schema: domain.SessionSchema, read: domain.SessionValue,
+	table: versionedWith[sessionRow](sessionsTable, changeSession), schema: domain.SessionSchema, read: domain.SessionValue,
 	record: sessionRecord, write: writeSession, columns: sessionColumns,
 	due: []*deadline{
 		deadlineOf[sessionRow](sessionsTable, deadline{at: "abandon_at", watch: "watch_at", where: sessionLive, index: "sessions_watch"}),
@@ -186,7 +186,7 @@ func writeSession(w *unit, keys *seal.Keyring, t *table, r *domain.Session, c do
 	if err != nil || c.Was == 0 || c.Erase || c.Unchanged {
 		return w.record(t, row, r.ID, c, err)
 	}
-	change := changeSession
+	change := t.update
 	if !r.UpdatedAt.Before(r.AbandonAt) {
 		change = changeIdleSession
 	}

@@ -108,6 +108,8 @@ func (w *unit) record(t *table, row any, id string, c domain.Change, err error) 
 	case err != nil:
 	case c.Unchanged:
 		w.add(t.hold, domain.ErrStale, with("id", id), version)
+	case c.Erase && t.erase == nil:
+		return fmt.Errorf("db: no transition erases the record %s", id)
 	case c.Erase:
 		w.add(t.erase, domain.ErrStale, with("id", id), version)
 		w.add(eraseMessages, nil, with("id", id))

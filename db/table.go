@@ -18,39 +18,56 @@ import (
 type table struct {
 	// byID reads the row of an id, byIDs those of a list of ids.
 	byID, byIDs *statement
-	// insert adds a row, unless its id is taken.
-	insert *statement
-	// update replaces a row of a version; hold keeps one as it is until the end of the transaction; erase deletes one.
-	update, hold, erase *statement
-	lookups             [dialects]atomic.Pointer[engine.Lookup]
+	// insert adds a row, unless its id is taken; update replaces a row of a version; hold keeps one as it is until the end
+	// of the transaction. They are nil if the rows have no versions.
+	insert, update, hold *statement
+	// erase deletes a row of a version; nil if no transition erases the record.
+	erase   *statement
+	lookups [dialects]atomic.Pointer[engine.Lookup]
 }
 
-// tableOf declares the statements of the row struct W, whose table has the name.
-func tableOf[W any](name string) *table {
+// tableOf declares the statements that read the row struct W.
+func tableOf[W any]() *table {
 	model := (*W)(nil)
-	return &table{
-		byID: fixed(func(b *builder) schema.QueryAppender {
-			return b.NewSelect().Model(model).Where("id = ?", b.arg("id"))
-		}),
-		byIDs: fixed(func(b *builder) schema.QueryAppender {
-			return b.NewSelect().Model(model).Where("?", b.among("id", b.arg("ids")))
-		}),
-		insert: fixed(func(b *builder) schema.QueryAppender { return insertion(b, model) }).locking(name, "id").alone(),
-	}
+	return &table{byID: byIDOf[W](), byIDs: fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model(model).Where("?", b.among("id", b.arg("ids")))
+	})}
 }
 
-// versionedOf declares the statements of a row struct whose rows have versions.
+// versionedOf declares the statements of a row struct whose rows have versions. The table has the name.
 func versionedOf[W any](name string) *table {
-	model := (*W)(nil)
-	t := tableOf[W](name)
-	t.update = fixed(func(b *builder) schema.QueryAppender { return update(b, model) }).locking(name, "id").alone()
+	return versionedWith[W](name, fixed(func(b *builder) schema.QueryAppender { return update(b, (*W)(nil)) }).locking(name, "id").alone())
+}
+
+// versionedWith declares them with an update that is not the usual one.
+func versionedWith[W any](name string, update *statement) *table {
+	t := tableOf[W]()
+	t.insert, t.update = insertOf[W](name), update
 	t.hold = fixed(func(b *builder) schema.QueryAppender {
-		return b.NewUpdate().Model(model).Set("version = version").Where(ofVersion, b.arg("id"), b.arg("version"))
+		return b.NewUpdate().Model((*W)(nil)).Set("version = version").Where(ofVersion, b.arg("id"), b.arg("version"))
 	}).locking(name, "id").alone()
+	return t
+}
+
+// erasableOf declares the statements of a row struct whose rows have versions, if a transition erases the record.
+func erasableOf[W any](name string) *table {
+	t := versionedOf[W](name)
 	t.erase = fixed(func(b *builder) schema.QueryAppender {
-		return b.NewDelete().Model(model).Where(ofVersion, b.arg("id"), b.arg("version"))
+		return b.NewDelete().Model((*W)(nil)).Where(ofVersion, b.arg("id"), b.arg("version"))
 	})
 	return t
+}
+
+// byIDOf declares the statement that reads the row of an id.
+func byIDOf[W any]() *statement {
+	return fixed(func(b *builder) schema.QueryAppender {
+		return b.NewSelect().Model((*W)(nil)).Where("id = ?", b.arg("id"))
+	})
+}
+
+// insertOf declares the statement that adds a row, unless its id is taken.
+func insertOf[W any](name string) *statement {
+	return fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*W)(nil)) }).locking(name, "id").alone()
 }
 
 // upsertOf declares the statement that adds a row, or replaces the one of its id.
