@@ -277,13 +277,27 @@ var operations = map[string]operation{
 	},
 }
 
-// Operations are the names of all operations.
+// Operations returns the names of all operations, sorted.
 func Operations() []string {
 	return slices.Sorted(maps.Keys(operations))
 }
 
 // Refusals lists the problems that an operation may answer, in the order in which they are looked for.
 func Refusals(name string) []*problem.Definition { return operations[name].refuses }
+
+// Emits lists the events that an operation may write: those of the transitions that it is, or that it contains. Its source
+// are the tables of the machines.
+func Emits(name string) []string {
+	var out []string
+	for _, m := range Lifecycles() {
+		for _, move := range m.Moves() {
+			if move.Operation == name || move.Within == name {
+				out = append(out, move.Operation)
+			}
+		}
+	}
+	return out
+}
 
 // Need is what an operation asks of a token, for the documentation.
 type Need struct {

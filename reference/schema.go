@@ -99,6 +99,9 @@ func (b *book) operation(out *strings.Builder, a *area, op operation) {
 			}
 		}
 	}
+	if events := domain.Emits(op.Name); len(events) > 0 {
+		fmt.Fprintf(out, "- **Events** %s\n", strings.Join(code(events), ", "))
+	}
 	if links := b.exampleLinks(a, op, "../operations/"); links != "" {
 		fmt.Fprintf(out, "- **Examples** %s\n", links)
 	}

@@ -101,6 +101,34 @@ func word(w string) string {
 	return strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`).ReplaceAllString(w, "${1}${3}_${2}${4}"))
 }
 
+// TestTheSchemaHasTheRegisteredOperations compares the fields of the root types with the registry of operations.
+func TestTheSchemaHasTheRegisteredOperations(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	var fields []string
+	fields = append(fields, "emailVerification", "phoneVerification") // found by node only
+	for _, root := range []*gql.Definition{s.Query, s.Mutation, s.Subscription} {
+		for _, f := range root.Fields {
+			if !strings.HasPrefix(f.Name, "__") {
+				fields = append(fields, f.Name)
+			}
+		}
+	}
+	slices.Sort(fields)
+	if want := domain.Operations(); !slices.Equal(fields, want) {
+		for _, name := range fields {
+			if !slices.Contains(want, name) {
+				t.Errorf("domain/operations.go lacks %s", name)
+			}
+		}
+		for _, name := range want {
+			if !slices.Contains(fields, name) {
+				t.Errorf("the schema lacks %s", name)
+			}
+		}
+	}
+}
+
 func TestMutationsAreTheOperationsOfTheMachines(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
