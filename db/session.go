@@ -143,7 +143,7 @@ var (
 		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
 			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = ?", b.arg("id"))
 	}).locking("clients", "id")
-	// touchClientOfSession does so with the client that the session is on.
+	// touchClientOfSession does so with the client that the session is on, which the previous step has returned.
 	touchClientOfSession = fixed(func(b *builder) schema.QueryAppender {
 		client := b.NewSelect().
 			Model((*sessionRow)(nil)).
@@ -152,7 +152,7 @@ var (
 			Where("s.id = ?", b.arg("session"))
 		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
 			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = (?)", client)
-	})
+	}).skippedIfNull("client_id")
 )
 
 func sessionUpdate(b *builder) schema.QueryAppender {
@@ -225,7 +225,7 @@ func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
 }
 
 // TouchSession records activity by one guarded statement. Units lock clients before sessions, so the client is written
-// first: otherwise two transactions could deadlock.
+// first: otherwise two transactions could deadlock. With a single writer it is written last, if the session has one.
 func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session, error) {
 	if !storable(t.SessionID) || t.Organization != nil && !storable(*t.Organization) {
 		return nil, domain.ErrStale
@@ -235,7 +235,8 @@ func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session,
 		return nil, err
 	}
 	u := &unit{db: d}
-	if t.Foremost {
+	shared := d.engine.Shared()
+	if t.Foremost && shared {
 		if err := u.touchClient(ctx, t); err != nil {
 			return nil, err
 		}
@@ -249,6 +250,9 @@ func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session,
 		u.add(touchSession, domain.ErrStale, args...)
 	} else {
 		u.add(touchOrganization, domain.ErrStale, append(args, with("organization", nullable(*t.Organization)))...)
+	}
+	if t.Foremost && !shared {
+		u.add(touchClientOfSession, nil, with("session", t.SessionID), with("at", micros(t.At)))
 	}
 	if t.IdempotencyRecord != nil {
 		if err := u.remember(t.IdempotencyRecord); err != nil {
@@ -275,15 +279,10 @@ func nullable(s string) any {
 }
 
 // touchClient makes the session the last active one of its client. Units that share a transaction lock clients in the
-// order of their ids, so the id must be read first, unless there is only one writer.
+// order of their ids, so the id must be read first, unless the guard admits the sessions of one client only.
 func (w *unit) touchClient(ctx context.Context, t domain.Touch) error {
-	at := with("at", micros(t.At))
 	client := t.Guard.ClientID
-	if client == "" || t.Guard.Any {
-		if !w.db.engine.Shared() {
-			w.add(touchClientOfSession, nil, with("session", t.SessionID), at)
-			return nil
-		}
+	if client == "" || t.Guard.Any || t.Guard.UserID != "" {
 		r, err := sessions.on(w.db).Get(ctx, t.SessionID)
 		switch {
 		case errors.Is(err, domain.ErrMissing):
@@ -295,6 +294,6 @@ func (w *unit) touchClient(ctx context.Context, t domain.Touch) error {
 		}
 		client = *r.ClientID
 	}
-	w.add(touchClient, nil, with("id", client), with("session", t.SessionID), at)
+	w.add(touchClient, nil, with("id", client), with("session", t.SessionID), with("at", micros(t.At)))
 	return nil
 }

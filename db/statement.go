@@ -26,6 +26,8 @@ type statement struct {
 	locks, key string
 	// exclusive statements for one row are not executed in one transaction of several units.
 	exclusive bool
+	// skipIfNull is a column of the rows of the previous step of the unit: if it is NULL, the statement changes nothing.
+	skipIfNull string
 	// byDialect are the texts.
 	byDialect [dialects]atomic.Pointer[text]
 }
@@ -61,6 +63,11 @@ func (s *statement) locking(table, key string) *statement {
 
 func (s *statement) alone() *statement {
 	s.exclusive = true
+	return s
+}
+
+func (s *statement) skippedIfNull(column string) *statement {
+	s.skipIfNull = column
 	return s
 }
 
@@ -365,7 +372,7 @@ func (u *unit) addRow(s *statement, row any, missing error, given ...named) {
 		u.err = err
 		return
 	}
-	step := engine.Step{Statement: text, Args: args, Returns: s.returns, Missing: missing, Exclusive: s.exclusive}
+	step := engine.Step{Statement: text, Args: args, Returns: s.returns, Missing: missing, Exclusive: s.exclusive, SkipIfNull: s.skipIfNull}
 	if s.locks != "" {
 		step.Order = lockOrder(s.locks, s.key, given)
 	}

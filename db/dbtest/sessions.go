@@ -174,6 +174,22 @@ func touches(t *testing.T, fresh Fresh) {
 			}
 		}
 	}
+	// The client that becomes active is that of the session, not that of the caller.
+	elsewhere := session(s.now())
+	elsewhere.ClientID = ptr("another browser")
+	s.login(t, elsewhere)
+	s.pass(time.Second)
+	_, err = s.TouchSession(t.Context(), domain.Touch{
+		SessionID: mine.ID, Guard: domain.TouchGuard{UserID: mine.UserID, ClientID: "another browser"}, At: s.now(), Idle: idle, Foremost: true,
+	})
+	must(t, err)
+	for id, want := range map[string]string{*mine.ClientID: mine.ID, "another browser": elsewhere.ID} {
+		client, err := s.Client(t.Context(), id)
+		must(t, err)
+		if client.LastActiveSessionID == nil || *client.LastActiveSessionID != want {
+			t.Errorf("the client %q is %+v, want the session %s", id, client, want)
+		}
+	}
 	idler := s.login(t, session(s.now()))
 	s.pass(idle)
 	if _, err := s.touch(idler.ID, true); !errors.Is(err, domain.ErrStale) {

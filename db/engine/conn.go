@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -215,11 +216,23 @@ func (c *conn) queryContext(ctx context.Context, text string, args []any, row fu
 	return err
 }
 
+// null reports whether the column of the first row is NULL.
+func (r *Result) null(column string) bool {
+	if len(r.Rows) == 0 {
+		return false
+	}
+	at := slices.Index(r.Rows[0].Columns, column)
+	return at >= 0 && r.Rows[0].Values[at] == nil
+}
+
 // execute executes the steps of a unit in the current transaction.
 func (c *conn) execute(steps []Step) ([]Result, error) {
 	results := make([]Result, len(steps))
 	for i := range steps {
 		s, r := &steps[i], &results[i]
+		if i > 0 && s.SkipIfNull != "" && results[i-1].null(s.SkipIfNull) {
+			continue
+		}
 		var err error
 		if s.Returns {
 			err = c.query(s.Text, s.Args, func(row Row) error {

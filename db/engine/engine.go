@@ -86,6 +86,9 @@ type Step struct {
 	// Order is what the step locks. Units that are written in one transaction take their locks in this order; steps of
 	// the same order keep their sequence. A unit with a step without an order is written in a transaction of its own.
 	Order string
+	// SkipIfNull names a column of the rows of the previous step. If that step returned NULL there, this one would change
+	// nothing, and an engine may skip it.
+	SkipIfNull string
 	// Exclusive marks a step that must not share a transaction with another exclusive step of the same order.
 	Exclusive bool
 }
