@@ -36,6 +36,7 @@ var layers = map[string]layer{
 	"domain/lifecycle":      {ours: []string{"domain/problem"}, never: outside, why: "a life is data"},
 	"domain/listing":        {ours: []string{"domain/problem"}, never: outside, why: "a list is data"},
 	"domain/risk":           {ours: []string{"domain/problem"}, others: []string{"golang.org/x/text/unicode/norm", "github.com/gaissmai/bart"}, never: outside, why: "rules are pure functions of a person; folding of accents and the lookup of networks are pure computation"},
+	"domain/live":           {ours: []string{"domain/problem"}, never: outside, why: "it distributes events, and has no rule about them"},
 	"domain/recent":         {never: outside, why: "a memory does not know what it remembers"},
 	"domain":                {ours: []string{"domain/..."}, others: []string{"github.com/go-playground/validator/v10"}, never: outside, why: "the rules know no GraphQL, no HTTP and no SQL; validator is pure computation over struct tags"},
 	"seal":                  {others: []string{"*"}, never: []string{"net/http", "database/sql"}, why: "cryptography knows no records"},

@@ -61,7 +61,7 @@ func newMetrics(outbox domain.Outbox, log *slog.Logger) *metrics {
 func (m *metrics) follow(live *domain.Live) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gatehouse_subscriptions", Help: "Open subscriptions.",
-	}, func() float64 { return float64(live.Followers()) }))
+	}, func() float64 { return float64(live.Subscriptions()) }))
 }
 
 // tally exports the number of messages in each state, including dead ones.

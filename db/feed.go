@@ -166,7 +166,7 @@ var (
 	feedEnd = fixed(func(b *builder) schema.QueryAppender {
 		return inFeed(b, b.NewSelect().Model((*eventRow)(nil)).Column("tx", "seq")).OrderExpr("tx DESC, seq DESC").Limit(1)
 	})
-	feedWaits = fixed(func(b *builder) schema.QueryAppender {
+	feedPending = fixed(func(b *builder) schema.QueryAppender {
 		return b.exists(b.NewSelect().Model((*eventRow)(nil)).Where("(tx, seq) > (?, ?)", b.arg("tx"), b.arg("seq")))
 	})
 	feedHas = fixed(func(b *builder) schema.QueryAppender {
@@ -225,12 +225,12 @@ func (d *DB) FeedEnd(ctx context.Context) (domain.FeedPosition, error) {
 	return domain.FeedPosition(end), err
 }
 
-// FeedWaits reports whether events are committed after the position, in the feed or not.
-func (d *DB) FeedWaits(ctx context.Context, after domain.FeedPosition) (bool, error) {
+// FeedPending reports whether events are committed after the position, in the feed or not.
+func (d *DB) FeedPending(ctx context.Context, after domain.FeedPosition) (bool, error) {
 	if d.dialect.settled == "" {
 		return false, nil
 	}
-	waits, _, err := queryOne[bool](ctx, d, feedWaits, with("tx", after.Tx), with("seq", after.Seq))
+	waits, _, err := queryOne[bool](ctx, d, feedPending, with("tx", after.Tx), with("seq", after.Seq))
 	return waits, err
 }
 

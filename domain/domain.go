@@ -41,7 +41,7 @@ type Service struct {
 	Quizmaster Quizmaster
 	// Attest signs the claims of a verification token, with a key of its own. Nil: there are no such tokens.
 	Attest func(ctx context.Context, claims map[string]any) (string, error)
-	// Live brings new events to those who follow them. Nil: nobody can.
+	// Live distributes new events to subscriptions. Nil: there are none.
 	Live     *Live
 	Settings Settings
 }
@@ -141,20 +141,21 @@ type Store interface {
 	// left out.
 	Timelines(ctx context.Context, subjectIDs []string, span Span) (map[string]*TimelineSpan, error)
 	CodeStore
-	// Feed gives events in the order of their commits, after a position; the zero position is the beginning.
+	// Feed returns at most limit events after a position, in the order of their commits; the zero position is the
+	// beginning.
 	Feed(ctx context.Context, after FeedPosition, limit int) ([]*LifecycleEvent, error)
-	// FeedPart gives a part of the feed that somebody has missed.
+	// FeedPart returns a part of the feed that a subscription has missed.
 	FeedPart(ctx context.Context, part FeedPart) ([]*LifecycleEvent, error)
-	// FeedEnd is the place of the newest event in the feed; the zero position while there is none.
+	// FeedEnd returns the position of the newest event in the feed; the zero position while there is none.
 	FeedEnd(ctx context.Context) (FeedPosition, error)
-	// FeedWaits reports whether there are events after a position that are not in the feed yet, because one that
-	// comes before them may still be committed.
-	FeedWaits(ctx context.Context, after FeedPosition) (bool, error)
-	// FeedHas reports whether an event stands at the position, in the feed or on its way there.
+	// FeedPending reports whether events after a position are committed but not in the feed yet, because an event that
+	// precedes them may still be committed.
+	FeedPending(ctx context.Context, after FeedPosition) (bool, error)
+	// FeedHas reports whether there is an event at the position, in the feed or pending.
 	FeedHas(ctx context.Context, at FeedPosition) (bool, error)
-	// FeedWatch calls rung whenever events may have been committed by anybody, at once by this process and soon by
-	// others, until the context ends. It may call it for nothing. One watches at a time.
-	FeedWatch(ctx context.Context, rung func())
+	// FeedWatch calls notify after each commit of events, at once for commits of this process and soon for others, until
+	// the context ends. It may call it without new events. There must be one call at a time.
+	FeedWatch(ctx context.Context, notify func())
 }
 
 // Shelf holds the records of one kind.

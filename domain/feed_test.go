@@ -5,23 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
+	"github.com/gatehouse/gatehouse/domain/live"
 	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// happen writes events that concern a user, a hundred in one unit, and gives their names.
-func happen(t *testing.T, k *testkit.Kit, user string, n int) (names []string) {
+// publish commits events that concern a user, a hundred in one unit, and returns their names.
+func publish(t *testing.T, k *testkit.Kit, user string, n int) (names []string) {
 	t.Helper()
 	for len(names) < n {
 		u := &domain.Unit{}
 		for range min(100, n-len(names)) {
-			name := fmt.Sprint("happening", len(names))
+			name := fmt.Sprint("event", len(names))
 			u.Events = append(u.Events, &domain.LifecycleEvent{
 				ID: domain.NewID("evt", k.Clock.Now()), Name: name, SubjectKind: domain.KindContact, SubjectID: "contact-1", OccurredAt: k.Clock.Now(),
 				Concerns: []string{user},
@@ -35,14 +35,14 @@ func happen(t *testing.T, k *testkit.Kit, user string, n int) (names []string) {
 	return names
 }
 
-func live(t *testing.T, k *testkit.Kit) *domain.Live {
+func startHub(t *testing.T, k *testkit.Kit) *domain.Live {
 	t.Helper()
 	k.Live = domain.NewLive(k.Service)
 	t.Cleanup(k.Live.Stop)
 	return k.Live
 }
 
-func followed(t *testing.T, k *testkit.Kit, ctx context.Context, after *string, where listing.Predicate) *domain.Following {
+func follow(t *testing.T, k *testkit.Kit, ctx context.Context, after *string, where listing.Predicate) *domain.Subscription {
 	t.Helper()
 	f, err := k.Follow(ctx, domain.FollowInput{Operation: "lifecycleEvents", After: after, Where: where})
 	if err != nil {
@@ -52,7 +52,7 @@ func followed(t *testing.T, k *testkit.Kit, ctx context.Context, after *string, 
 	return f
 }
 
-func heard(t *testing.T, f *domain.Following, n int) (names []string, cursor string) {
+func receive(t *testing.T, f *domain.Subscription, n int) (names []string, cursor string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -66,143 +66,101 @@ func heard(t *testing.T, f *domain.Following, n int) (names []string, cursor str
 	return names, cursor
 }
 
-// TestASlowFollowerLosesNothing: however far behind somebody is, behind the queue, the window, or from before, each
-// event comes once and in order, and nobody else waits.
-func TestASlowFollowerLosesNothing(t *testing.T) {
+// However far a subscription is behind (its queue, the events in memory, or the time before it), it receives each event
+// once and in order, and does not delay others.
+func TestSlowSubscriptionMissesNothing(t *testing.T) {
 	t.Parallel()
 	for _, database := range testkit.Databases {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
 			k := testkit.New(t, database.URL(t))
-			live(t, k)
+			startHub(t, k)
 			alice, bob := testkit.As("alice"), testkit.As("bob")
-			slow, quick, other := followed(t, k, alice, nil, nil), followed(t, k, testkit.Admin(), nil, nil), followed(t, k, bob, nil, nil)
+			slow, quick, other := follow(t, k, alice, nil, nil), follow(t, k, testkit.Admin(), nil, nil), follow(t, k, bob, nil, nil)
 			for _, n := range []int{1, 65, 300, 3000} {
-				want := happen(t, k, "alice", n)
-				if got, _ := heard(t, quick, n); !slices.Equal(got, want) { // while nobody reads the slow one
-					t.Errorf("%d events: the quick one hears %d of them, or in another order", n, len(got))
+				want := publish(t, k, "alice", n)
+				if got, _ := receive(t, quick, n); !slices.Equal(got, want) { // while the slow one is not read
+					t.Errorf("%d events: the quick subscription received %d, or in another order", n, len(got))
 				}
-				if got, _ := heard(t, slow, n); !slices.Equal(got, want) {
-					t.Errorf("%d events: the slow one hears %d of them, or in another order", n, len(got))
+				if got, _ := receive(t, slow, n); !slices.Equal(got, want) {
+					t.Errorf("%d events: the slow subscription received %d, or in another order", n, len(got))
 				}
 			}
-			// The slow one stops in the middle, and goes on from there.
-			want := happen(t, k, "alice", 2500)
-			_, cursor := heard(t, slow, 1000)
+			// The slow one is closed in the middle, and others continue from there.
+			want := publish(t, k, "alice", 2500)
+			_, cursor := receive(t, slow, 1000)
 			slow.Close()
-			if _, err := slow.Next(alice); !errors.Is(err, domain.ErrUnfollowed) {
+			if _, err := slow.Next(alice); !errors.Is(err, live.ErrClosed) {
 				t.Errorf("after Close: %v", err)
 			}
-			only := listing.OneOf("name", "happening1000", "happening1001", "happening2499")
-			if got, _ := heard(t, followed(t, k, alice, &cursor, only), 3); !slices.Equal(got, []string{"happening1000", "happening1001", "happening2499"}) {
+			only := listing.OneOf("name", "event1000", "event1001", "event2499")
+			if got, _ := receive(t, follow(t, k, alice, &cursor, only), 3); !slices.Equal(got, []string{"event1000", "event1001", "event2499"}) {
 				t.Errorf("selected from the middle on: %v", got)
 			}
-			if got, _ := heard(t, followed(t, k, alice, &cursor, nil), 1500); !slices.Equal(got, want[1000:]) {
+			if got, _ := receive(t, follow(t, k, alice, &cursor, nil), 1500); !slices.Equal(got, want[1000:]) {
 				t.Errorf("from the middle on: %d events, or in another order", len(got))
 			}
 			beginning := "0.0"
-			if got, _ := heard(t, followed(t, k, testkit.As("alice"), &beginning, listing.Eq("name", "happening0")), 5); len(got) != 5 {
+			if got, _ := receive(t, follow(t, k, testkit.As("alice"), &beginning, listing.Eq("name", "event0")), 5); len(got) != 5 {
 				t.Errorf("from the beginning: %v", got)
 			}
-			happen(t, k, "bob", 1)
-			if got, _ := heard(t, other, 1); len(got) != 1 {
-				t.Error("bob hears nothing of his own")
+			publish(t, k, "bob", 1)
+			if got, _ := receive(t, other, 1); len(got) != 1 {
+				t.Error("bob did not receive his own event")
 			}
 		})
 	}
 }
 
-// TestAUserFollowsSoOftenAtOnce: one user cannot take the memory of all; others and administrators go on, and what is
-// closed is free again.
-func TestAUserFollowsSoOftenAtOnce(t *testing.T) {
+// One user cannot use the memory of all. Other users, administrators and closed subscriptions do not count.
+func TestSubscriptionsOfUserAreLimited(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
-	l := live(t, k)
-	follow := func(ctx context.Context) error {
+	l := startHub(t, k)
+	try := func(ctx context.Context) error {
 		_, err := k.Follow(ctx, domain.FollowInput{Operation: "lifecycleEvents"})
 		return err
 	}
 	alice := testkit.As("alice")
-	first := followed(t, k, alice, nil, nil)
-	for range domain.LiveEach - 1 {
-		if err := follow(alice); err != nil {
+	first := follow(t, k, alice, nil, nil)
+	for range domain.MaxSubscriptions - 1 {
+		if err := try(alice); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := follow(alice); !problem.Has(err, problem.TooManyRequests) || l.Followers() != domain.LiveEach {
-		t.Errorf("one more: %v, %d follow", err, l.Followers())
+	if err := try(alice); !problem.Has(err, problem.TooManyRequests) || l.Subscriptions() != domain.MaxSubscriptions {
+		t.Errorf("one more: %v, %d subscriptions", err, l.Subscriptions())
 	}
-	if err := follow(testkit.As("bob")); err != nil {
-		t.Errorf("somebody else: %v", err)
+	if err := try(testkit.As("bob")); err != nil {
+		t.Errorf("another user: %v", err)
 	}
-	for range domain.LiveEach + 1 {
-		if err := follow(testkit.As("root", domain.ScopeAdminRead)); err != nil {
+	for range domain.MaxSubscriptions + 1 {
+		if err := try(testkit.As("root", domain.ScopeAdminRead)); err != nil {
 			t.Fatalf("an administrator: %v", err)
 		}
 	}
 	first.Close()
-	if err := follow(alice); err != nil {
+	if err := try(alice); err != nil {
 		t.Errorf("after one was closed: %v", err)
 	}
 }
 
-// TestFollowersComeAndGo: with the last one the reader ends, and with the next it begins where the feed is then.
-func TestFollowersComeAndGo(t *testing.T) {
+// A subscription ends when its token expires, and with the session of the token.
+func TestSubscriptionEndsWithToken(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
-	l := live(t, k)
-	var wg sync.WaitGroup
-	for n := range 8 {
-		wg.Go(func() {
-			for range 20 {
-				f, err := k.Follow(testkit.As(fmt.Sprint("user", n)), domain.FollowInput{Operation: "lifecycleEvents"})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				f.Close()
-				f.Close()
-			}
-		})
-	}
-	wg.Wait()
-	if n := l.Followers(); n != 0 {
-		t.Errorf("%d follow", n)
-	}
-	happen(t, k, "alice", 3)
-	f := followed(t, k, testkit.As("alice"), nil, nil)
-	want := happen(t, k, "alice", 2)
-	if got, _ := heard(t, f, 2); !slices.Equal(got, want) {
-		t.Errorf("what was before comes too: %v", got)
-	}
-	if l.Followers() != 1 {
-		t.Errorf("%d follow", l.Followers())
-	}
-	l.Stop()
-	if _, err := f.Next(t.Context()); !errors.Is(err, domain.ErrStopping) {
-		t.Errorf("a stop is told as %v", err)
-	}
-	if _, err := k.Follow(testkit.As("alice"), domain.FollowInput{Operation: "lifecycleEvents"}); !problem.Has(err, problem.ServiceUnavailable) {
-		t.Errorf("after the stop: %v", err)
-	}
-}
-
-// TestFollowingEndsWithItsToken: at the end of its time, and with its session, by the feed or by a look.
-func TestFollowingEndsWithItsToken(t *testing.T) {
-	t.Parallel()
-	k := testkit.New(t, testkit.SQLite(t))
-	live(t, k)
+	startHub(t, k)
 	session := k.Login(t, "alice", "")
 	actor := domain.ActorFrom(testkit.As("alice"))
 	actor.SessionID = session.ID
-	f := followed(t, k, domain.WithActor(t.Context(), actor), nil, nil)
+	f := follow(t, k, domain.WithActor(t.Context(), actor), nil, nil)
 	if _, err := k.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: session.ID}); err != nil {
 		t.Fatal(err)
 	}
 	for {
 		_, err := f.Next(t.Context())
 		if err == nil {
-			continue // what came before the end was known
+			continue // an event from before the end
 		}
 		if !problem.Has(err, problem.SessionExpired) {
 			t.Error(err)
@@ -210,16 +168,16 @@ func TestFollowingEndsWithItsToken(t *testing.T) {
 		break
 	}
 	if _, err := k.Follow(domain.WithActor(t.Context(), actor), domain.FollowInput{Operation: "sessionEvents"}); !problem.Has(err, problem.SessionExpired) {
-		t.Errorf("a session that is over follows: %v", err)
+		t.Errorf("the token of a session that has ended subscribes: %v", err)
 	}
 
 	actor = domain.ActorFrom(testkit.As("alice"))
 	actor.ExpiresAt = k.Clock.Now().Add(time.Hour)
-	f = followed(t, k, domain.WithActor(t.Context(), actor), nil, nil)
-	happen(t, k, "alice", 1)
-	heard(t, f, 1)
+	f = follow(t, k, domain.WithActor(t.Context(), actor), nil, nil)
+	publish(t, k, "alice", 1)
+	receive(t, f, 1)
 	k.Clock.Pass(time.Hour)
 	if _, err := f.Next(t.Context()); !problem.Has(err, problem.SessionExpired) {
-		t.Errorf("an expired token follows: %v", err)
+		t.Errorf("after the expiry: %v", err)
 	}
 }

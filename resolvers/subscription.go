@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/live"
 )
 
 // subscriptionState is shared by a transport and the resolver of its subscription: a channel of events cannot carry the
@@ -40,7 +41,7 @@ func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan
 	if l.after != nil {
 		in.After = l.after
 	}
-	following, err := s.Follow(ctx, in)
+	sub, err := s.Follow(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +51,9 @@ func feed(ctx context.Context, s *domain.Service, in domain.FollowInput) (<-chan
 	events := make(chan *domain.LifecycleEvent)
 	go func() {
 		defer close(events)
-		defer following.Close()
+		defer sub.Close()
 		for {
-			e, err := following.Next(ctx)
+			e, err := sub.Next(ctx)
 			if err != nil {
 				l.mu.Lock()
 				l.err = err
@@ -144,7 +145,7 @@ func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error)
 	err := s.line.err
 	s.line.mu.Unlock()
 	switch {
-	case errors.Is(err, domain.ErrStopping):
+	case errors.Is(err, live.ErrStopped):
 		s.cause = "the server stops"
 	case s.ctx.Err() != nil || err == nil:
 	default:
