@@ -147,7 +147,7 @@ func readKey(raw []byte) (publicKey, error) {
 type keySet struct {
 	document []byte
 	keys     []publicKey
-	verified requireValid
+	verified verifiedTokens
 }
 
 // verifies reports whether one of the keys signed the token. A key without an id may match any token.
@@ -169,7 +169,7 @@ func (s *keySet) hasKeyID(t token) bool {
 }
 
 // verifiedTokens caches tokens with a valid signature, because verifying it is the most expensive step.
-type requireValid = recent.Cache[fingerprint, Claims]
+type verifiedTokens = recent.Cache[fingerprint, Claims]
 
 // fingerprint identifies a token, so that the cache does not hold usable tokens.
 type fingerprint [sha256.Size]byte

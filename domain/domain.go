@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/recent"
 )
 
-// KnownClients is a memory of client tokens: the client's id by the hash of the token.
+// KnownClients caches verified client tokens: the id of the client by the hash of the token.
 type KnownClients = recent.Cache[[sha256.Size]byte, string]
 
 // Service is the rules with their ports. Every method takes the actor from its context.
