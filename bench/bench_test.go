@@ -285,6 +285,13 @@ func TestComparison(t *testing.T) {
 	if strings.Contains(text, "| W3 |") {
 		t.Errorf("a row of one program only is compared:\n%s", text)
 	}
+	if strings.Contains(text, "unreliable") {
+		t.Errorf("one busy round makes the comparison unreliable:\n%s", text)
+	}
+	busy := figures{{"sqlite-older", "R1"}: {sampleOf(100, ms, ms, 100, 0.2)}, {"sqlite", "R1"}: {sampleOf(100, ms, ms, 100, 0.2)}}
+	if text := comparison(busy); !strings.Contains(text, "unreliable") {
+		t.Errorf("a comparison beside busy processes is presented as reliable:\n%s", text)
+	}
 	for _, v := range verdicts(figures{}) {
 		if !strings.HasSuffix(v.String(), ": not measured") {
 			t.Errorf("without a measurement: %s", v)

@@ -17,6 +17,9 @@ var ratioFloors = []struct {
 // groupCommitFloor is the lowest acceptable ratio of W1 on SQLite to one transaction for each request.
 const groupCommitFloor = 4
 
+// foreignLimit is the share of foreign processes, in the median, above which a comparison is not reliable.
+const foreignLimit = 0.05
+
 // comparison returns the results of a comparison as Markdown.
 func comparison(f figures) string {
 	var b strings.Builder
@@ -29,6 +32,9 @@ func comparison(f figures) string {
 	if middle, highest, k, round := foreignLoad(f); round > 0 {
 		fmt.Fprintf(&b, "Foreign load, idle servers included: %.1f %% of the processor time in the median, "+
 			"at most %.1f %% (%s %s, round %d).\n\n", 100*middle, 100*highest, k.System, k.ID, round)
+		if middle > foreignLimit {
+			b.WriteString("**This foreign load makes the figures unreliable: repeat the run on an idle machine.**\n\n")
+		}
 	}
 	b.WriteString("### Floors\n\n")
 	for _, v := range verdicts(f) {
