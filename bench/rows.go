@@ -59,10 +59,10 @@ func callers(ctx context.Context, g *gatehouse, native bool) (caller, error) {
 }
 
 // post returns a GraphQL request with one variable whose value needs no escaping.
-func post(document, variable, headers string) func(to []byte, auth, value string) []byte {
+func post(document, variable string) func(to []byte, auth, value string) []byte {
 	quoted, _ := json.Marshal(document)
 	before, after := `{"query":`+string(quoted)+`,"variables":{"`+variable+`":"`, `"}}`
-	headers += "Content-Type: application/json\r\nAccept: application/json\r\n"
+	const headers = "Content-Type: application/json\r\nAccept: application/json\r\n"
 	return func(to []byte, auth, value string) []byte {
 		to = append(to, "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\n"...)
 		to = append(to, auth...)
@@ -86,7 +86,7 @@ func bareTarget(s *server) target {
 
 // onSession sends a document about a session of the range.
 func onSession(s *server, c caller, document string, from, to int) target {
-	write := post(document, "id", "")
+	write := post(document, "id")
 	return target{address: s.address, request: func(out []byte, worker int, rng *rand.Rand) ([]byte, string) {
 		id := numbered(sessionID, from+rng.IntN(to-from))
 		return write(out, c.bearer[worker%subjects], id), id
@@ -114,7 +114,7 @@ func listTarget(ctx context.Context, s *server, c caller, w world) (target, erro
 		cursor, _, _ := strings.Cut(rest, `"`)
 		cursors = append(cursors, cursor)
 	}
-	write := post(documentR2, "after", "")
+	write := post(documentR2, "after")
 	return target{address: s.address, request: func(to []byte, worker int, rng *rand.Rand) ([]byte, string) {
 		return write(to, c.bearer[worker%subjects], cursors[rng.IntN(len(cursors))]), `"version":1}}]`
 	}}, nil
@@ -247,11 +247,11 @@ func product(ctx context.Context, name string, s *server, c caller, w world, wan
 
 // postgraphileRows are the equivalents of R1, R2 and W1 on the same tables.
 func postgraphileRows(ctx context.Context, s *server, w world) ([]benchRow, error) {
-	read := post(`query($id:String!){sessionById(id:$id){id state userId lastActiveAt expireAt abandonAt version}}`, "id", "")
-	list := post(`query($after:Cursor){allInvitations(first:50,after:$after,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`, "after", "")
+	read := post(`query($id:String!){sessionById(id:$id){id state userId lastActiveAt expireAt abandonAt version}}`, "id")
+	list := post(`query($after:Cursor){allInvitations(first:50,after:$after,condition:{state:"sent"},orderBy:[CREATED_AT_ASC,ID_ASC]){edges{cursor node{id state type accountUri createdAt expiresAt resendCount version}}}}`, "after")
 	now := time.Now()
 	touch := post(fmt.Sprintf(`mutation($id:String!){updateSessionById(input:{id:$id,sessionPatch:{lastActiveAt:"%d",abandonAt:"%d"}}){session{id state lastActiveAt abandonAt}}}`,
-		now.UnixMicro(), now.Add(24*time.Hour).UnixMicro()), "id", "")
+		now.UnixMicro(), now.Add(24*time.Hour).UnixMicro()), "id")
 	const some = 64
 	var cursors []string
 	for i := range some {
