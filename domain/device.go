@@ -392,10 +392,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 	const operation = "createDeviceChallenge"
 	var none Outcome[DeviceChallenge]
 	a := ActorFrom(ctx)
-	if err := s.Permit(ctx, operation); err != nil {
-		return none, err
-	}
-	if err := validated(in); err != nil {
+	if _, err := s.begin(ctx, operation, in); err != nil {
 		return none, err
 	}
 	name, err := s.username(ctx, a)
@@ -403,7 +400,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 		return none, err
 	}
 	c := call{operation: operation, id: in.DeviceID, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.Username))}
-	for range tries {
+	return retry(func() (Outcome[DeviceChallenge], error) {
 		if out, done, err := s.recallChallenge(ctx, a, c, name); done {
 			return out, err
 		}
@@ -425,31 +422,19 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 			ID: newUUID(now), CustomerID: a.ID, DeviceID: device.ID, UsernameHash: s.usernameHash(name),
 			CreatedAt: now, ExpiresAt: now.Add(s.Settings.ChallengeTTL), Username: name,
 		}
-		switch err := s.commit(ctx, &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.idempotencyRecord(a, c, r.ID, nil, now)}); {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
+		unit := &Unit{Changes: []Change{{Record: r}}, IdempotencyRecord: s.idempotencyRecord(a, c, r.ID, nil, now)}
+		if err := s.commit(ctx, unit); err != nil {
 			return none, err
 		}
 		return Outcome[DeviceChallenge]{Record: r, ID: r.ID}, nil
-	}
-	return none, problem.New(problem.ServiceUnavailable).Because("The device is changing too often.")
+	})
 }
 
 // recallChallenge is recall for a challenge, which is no record with a life.
 func (s *Service) recallChallenge(ctx context.Context, a Actor, c call, name string) (Outcome[DeviceChallenge], bool, error) {
-	key := s.key(a, c)
-	if key == nil {
-		return Outcome[DeviceChallenge]{}, false, nil
-	}
-	m, err := s.Store.Recall(ctx, key, s.now())
-	switch {
-	case errors.Is(err, ErrMissing):
-		return Outcome[DeviceChallenge]{}, false, nil
-	case err != nil:
-		return Outcome[DeviceChallenge]{}, true, err
-	case string(m.Fingerprint) != string(s.fingerprint(c)):
-		return Outcome[DeviceChallenge]{}, true, problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
+	m, err := s.lookUpKey(ctx, a, c)
+	if m == nil {
+		return Outcome[DeviceChallenge]{}, err != nil, err
 	}
 	r, err := s.Store.Challenge(ctx, m.SubjectID)
 	if err != nil {

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
@@ -46,19 +47,19 @@ func (s *Service) failed(ctx context.Context, counters ...failures) error {
 	return nil
 }
 
-// refused ends a call in a problem that a repeat with the same idempotency key hears again, and counts it as a
+// refused ends a call in a problem that a repeat with the same idempotency key receives again, and counts it as a
 // failure if this call was the first.
 func refused[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call, p *problem.Problem, counters ...failures,
 ) (Outcome[R], error) {
-	taken, err := s.remember(ctx, a, c, "", p)
-	if err != nil {
-		return Outcome[R]{}, err
-	}
-	if taken {
+	err := s.remember(ctx, a, c, "", p)
+	switch {
+	case errors.Is(err, ErrRemembered):
 		if out, done, err := recall(ctx, s, l, a, c); done {
 			return out, err
 		}
+	case err != nil:
+		return Outcome[R]{}, err
 	}
 	if err := s.failed(ctx, counters...); err != nil {
 		return Outcome[R]{}, err

@@ -42,13 +42,13 @@ func TestRefusalsAreWhatTheMethodsSay(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, dir string) []*ast.File {
+func parsed(t *testing.T, dir string) map[string]*ast.File {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []*ast.File
+	out := map[string]*ast.File{}
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
@@ -57,7 +57,7 @@ func parsed(t *testing.T, dir string) []*ast.File {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, file)
+		out[e.Name()] = file
 	}
 	return out
 }

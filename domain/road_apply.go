@@ -39,7 +39,7 @@ func apply[R any, S, T ~string](
 ) (_ Outcome[R], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	actor := ActorFrom(ctx)
-	for range tries {
+	return retry(func() (Outcome[R], error) {
 		if out, done, err := recall(ctx, s, l, actor, c); done {
 			return out, err
 		}
@@ -58,15 +58,8 @@ func apply[R any, S, T ~string](
 		if err != nil {
 			refusal := problem.Of(err)
 			if repeatable(refusal) {
-				taken, err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.unchanged())
-				if errors.Is(err, ErrStale) {
-					continue
-				}
-				if err != nil {
+				if err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.unchanged()); err != nil {
 					return Outcome[R]{}, err
-				}
-				if taken {
-					continue // another call with this key was first: answer as its replay
 				}
 			} else if out, done, again := recall(ctx, s, l, actor, c); done { // as here, where it may be why this one is refused
 				return out, again
@@ -77,10 +70,7 @@ func apply[R any, S, T ~string](
 			return Outcome[R]{Record: read.record, ID: c.id}, err
 		}
 		written, err := s.Store.Commit(ctx, ch.Unit)
-		switch {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
+		if err != nil {
 			return Outcome[R]{}, err
 		}
 		if l.update != nil {
@@ -91,8 +81,7 @@ func apply[R any, S, T ~string](
 			return out, ch.refusal
 		}
 		return out, nil
-	}
-	return Outcome[R]{}, tooManyRaces()
+	})
 }
 
 // decide goes from a reading to the change that is to be written, or to the refusal.

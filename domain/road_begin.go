@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
@@ -81,6 +82,19 @@ type call struct {
 // tries bounds the races one call may lose before it gives up. Each loss means that another call won, so a record
 // would have to change that often during one call.
 const tries = 1000
+
+// retry calls try until it loses no race: until it fails with neither ErrStale nor ErrRemembered. It is the only such
+// loop. Each try must read again what it decides on.
+func retry[X any](try func() (X, error)) (X, error) {
+	for range tries {
+		x, err := try()
+		if !errors.Is(err, ErrStale) && !errors.Is(err, ErrRemembered) {
+			return x, err
+		}
+	}
+	var none X
+	return none, problem.New(problem.ServiceUnavailable).Because("The record is changing too often.")
+}
 
 // begin is the start of every operation that writes: rights first, then the input. It notes what it refuses, and returns
 // the caller. more are problems of the input that its tags cannot express.

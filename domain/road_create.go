@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -35,7 +34,7 @@ func create[R any, S, T ~string](
 ) (_ Outcome[R], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	actor := ActorFrom(ctx)
-	for range tries {
+	return retry(func() (Outcome[R], error) {
 		if out, done, err := recall(ctx, s, l, actor, c); done {
 			return out, err
 		}
@@ -43,12 +42,8 @@ func create[R any, S, T ~string](
 		r, err := build(ctx, n)
 		if err != nil {
 			if p := problem.Of(err); n.kept || repeatable(p) {
-				taken, err := s.remember(ctx, actor, c, "", p)
-				if err != nil {
+				if err := s.remember(ctx, actor, c, "", p); err != nil {
 					return Outcome[R]{}, err
-				}
-				if taken {
-					continue // another call with this key was first: answer as its replay
 				}
 			}
 			return Outcome[R]{}, err
@@ -62,18 +57,9 @@ func create[R any, S, T ~string](
 		n.Changes = append(n.Changes, Change{Record: r}) // last: what it replaces makes room for it
 		n.Events = append(n.Events, event)
 		n.IdempotencyRecord = s.idempotencyRecord(actor, c, head.ID, nil, head.CreatedAt)
-		switch err := s.commit(ctx, n.Unit); {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
+		if err := s.commit(ctx, n.Unit); err != nil {
 			return Outcome[R]{}, err
 		}
 		return Outcome[R]{Record: r, ID: head.ID}, nil
-	}
-	return Outcome[R]{}, tooManyRaces()
-}
-
-// tooManyRaces is the refusal of a call that lost every race.
-func tooManyRaces() *problem.Problem {
-	return problem.New(problem.ServiceUnavailable).Because("The record is changing too often.")
+	})
 }

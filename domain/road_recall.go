@@ -65,38 +65,44 @@ func repeatable(p *problem.Problem) bool {
 	}
 }
 
-// remember stores a refusal under the call's key, and reports whether the key was taken meanwhile. on are the records
-// that it was decided on: ErrStale where one of them has changed, for then it must be decided again. Otherwise a refusal
-// could be stored after calls that have seen what came later.
-func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem, on ...Change) (taken bool, err error) {
+// remember stores a refusal under the call's key. It fails with ErrRemembered where another call with the key was first,
+// which this one must answer as its replay. on are the records that the refusal was decided on: it fails with ErrStale
+// where one of them has changed, because the call must then be decided again. Otherwise a refusal could be stored after
+// calls that have seen what came later.
+func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem, on ...Change) error {
 	m := s.idempotencyRecord(a, c, subject, p, s.now())
 	if m == nil {
-		return false, nil
+		return nil
 	}
-	err = s.commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
-	if errors.Is(err, ErrRemembered) {
-		return true, nil
+	return s.commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
+}
+
+// lookUpKey returns the idempotency record of a call; nil where the key is free, or there is none.
+// Refuses with IdempotencyKeyReused.
+func (s *Service) lookUpKey(ctx context.Context, a Actor, c call) (*IdempotencyRecord, error) {
+	key := s.key(a, c)
+	if key == nil {
+		return nil, nil
 	}
-	return false, err
+	m, err := s.Store.Recall(ctx, key, s.now())
+	switch {
+	case errors.Is(err, ErrMissing):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case string(m.Fingerprint) != string(s.fingerprint(c)):
+		return nil, problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
+	}
+	return m, nil
 }
 
 // recall answers a call from its idempotency key. done is false where the key is free, or there is none.
 func recall[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call,
 ) (out Outcome[R], done bool, err error) {
-	key := s.key(a, c)
-	if key == nil {
-		return out, false, nil
-	}
-	m, err := s.Store.Recall(ctx, key, s.now())
-	if errors.Is(err, ErrMissing) {
-		return out, false, nil
-	}
-	if err != nil {
-		return out, true, err
-	}
-	if string(m.Fingerprint) != string(s.fingerprint(c)) {
-		return out, true, problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
+	m, err := s.lookUpKey(ctx, a, c)
+	if m == nil {
+		return out, err != nil, err
 	}
 	out.Replayed = true
 	out.ID = m.SubjectID

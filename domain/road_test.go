@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -52,5 +53,38 @@ func TestOnlyMoveChangesAState(t *testing.T) {
 	}
 	if moves != 2 {
 		t.Errorf("move changes version and state: %d changes were found", moves)
+	}
+}
+
+// There is one loop that calls again what lost a race: retry. Outside of the files of the road, no loop may depend on
+// ErrStale or ErrRemembered, and tries is not used.
+func TestOnlyTheRoadRetries(t *testing.T) {
+	t.Parallel()
+	uses := func(n ast.Node, names ...string) (found bool) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			id, ok := n.(*ast.Ident)
+			found = found || ok && slices.Contains(names, id.Name)
+			return !found
+		})
+		return found
+	}
+	loops := 0
+	for name, file := range parsed(t, ".") {
+		road := strings.HasPrefix(name, "road_")
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.RangeStmt, *ast.ForStmt:
+				if uses(n, "tries") {
+					loops++
+				}
+				if !road && uses(n, "tries", "ErrStale", "ErrRemembered") {
+					t.Errorf("%s has a loop that retries after a lost race: use retry", name)
+				}
+			}
+			return true
+		})
+	}
+	if loops != 1 {
+		t.Errorf("%d loops use tries, want 1", loops)
 	}
 }

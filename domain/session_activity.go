@@ -71,14 +71,11 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 		return Outcome[Session]{}, err
 	}
 	c := call{operation: of.operation, id: id, guard: Guard{IdempotencyKey: of.key}, parts: of.parts}
-	for range tries {
+	return retry(func() (Outcome[Session], error) {
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			return out, err
 		}
 		r, ended, err := s.touch(ctx, of, c)
-		if err == nil && r == nil {
-			continue // the session has changed between the two statements
-		}
 		if err == nil {
 			return Outcome[Session]{Record: r, ID: r.ID}, nil
 		}
@@ -88,27 +85,21 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 			out.Record, out.ID, on = ended.record, ended.record.ID, []Change{ended.unchanged()}
 		}
 		if refusal := problem.Of(err); repeatable(refusal) {
-			taken, failed := s.remember(ctx, a, c, id, refusal, on...)
-			switch {
-			case errors.Is(failed, ErrStale):
-				continue
-			case failed != nil:
-				return Outcome[Session]{}, failed
-			case !taken:
-				return out, refusal
+			if err := s.remember(ctx, a, c, id, refusal, on...); err != nil {
+				return Outcome[Session]{}, err
 			}
+			return out, refusal
 		}
 		// Another call with this key may have been first, and be why this one is refused: answer as its replay.
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			return out, err
 		}
 		return out, err
-	}
-	return Outcome[Session]{}, tooManyRaces()
+	})
 }
 
-// touch is one try of an activity. ended is the session where the refusal is that it is not live. No session and no
-// error ask for another try.
+// touch is one try of an activity. ended is the session where the refusal is that it is not live. It fails with ErrStale
+// where the session has changed between two statements.
 func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, ended *reading[Session], err error) {
 	a := ActorFrom(ctx)
 	if of.organization != nil && *of.organization != "" {
@@ -138,7 +129,7 @@ func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, e
 		return nil, nil, err
 	}
 	if read.record.State.Live() {
-		return nil, nil, nil
+		return nil, nil, ErrStale
 	}
 	return nil, read, notLive(of.over, read.record)
 }

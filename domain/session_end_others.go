@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// everySession gives all sessions that are selected: an operation that ends them leaves none out.
+// everySession returns all selected sessions: an operation that ends them must not omit one.
 func (s *Service) everySession(ctx context.Context, where listing.Predicate) ([]*Session, error) {
 	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: math.MaxInt32, Where: where})
 	return page.Items, err
@@ -46,25 +45,26 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 		return Outcome[Session]{}, nil, err
 	}
 	c := call{operation: operation, id: id, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.Reason))}
-	for range tries {
+	var ended []*Session
+	out, err := retry(func() (Outcome[Session], error) {
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			if err != nil {
-				return out, nil, err
+				return out, err
 			}
-			ended, err := s.endedBefore(ctx, a, c)
-			return out, ended, err
+			ended, err = s.endedBefore(ctx, a, c)
+			return out, err
 		}
 		kept, err := show(ctx, s, sessions, id)
 		if err != nil {
-			return Outcome[Session]{}, nil, err
+			return Outcome[Session]{}, err
 		}
 		if roles, _, _ := sessionRoles(ctx, s, nil, a, kept); !slices.Contains(roles, RoleOwner) && !slices.Contains(roles, RoleAdmin) {
-			return Outcome[Session]{}, nil, problem.New(problem.AccessDenied)
+			return Outcome[Session]{}, problem.New(problem.AccessDenied)
 		}
 		unit := &Unit{IdempotencyRecord: s.idempotencyRecord(a, c, kept.ID, nil, s.now())}
-		ended, err := s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
+		ended, err = s.endAll(ctx, unit, operation, in.Reason, listing.All(listing.Eq("userId", kept.UserID), listing.Ne("_id", kept.ID)))
 		if err != nil {
-			return Outcome[Session]{}, nil, err
+			return Outcome[Session]{}, err
 		}
 		if unit.IdempotencyRecord != nil {
 			ids := make([]any, 0, len(ended))
@@ -74,24 +74,24 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 			unit.IdempotencyRecord.Attributes = map[string]any{endedIDs: ids}
 		}
 		written, err := s.Store.Commit(ctx, unit)
-		switch {
-		case errors.Is(err, ErrStale), errors.Is(err, ErrRemembered):
-			continue
-		case err != nil:
-			return Outcome[Session]{}, nil, err
+		if err != nil {
+			return Outcome[Session]{}, err
 		}
 		for _, r := range ended {
 			updateSession(r, written)
 		}
-		return Outcome[Session]{Record: kept, ID: kept.ID}, ended, nil
+		return Outcome[Session]{Record: kept, ID: kept.ID}, nil
+	})
+	if err != nil {
+		return out, nil, err
 	}
-	return Outcome[Session]{}, nil, tooManyRaces()
+	return out, ended, nil
 }
 
-// endedIDs is the attribute of a memory that holds what EndOtherSessions ended.
+// endedIDs is the attribute of an idempotency record that has the sessions which EndOtherSessions ended.
 const endedIDs = "endedSessions"
 
-// endedBefore gives the sessions that the call that this one repeats has ended, as they are now.
+// endedBefore returns the sessions that the first call with this key ended, as they are now.
 func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session, error) {
 	m, err := s.Store.Recall(ctx, s.key(a, c), s.now())
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session,
 	return ended, err
 }
 
-// endAll adds to the unit the end of the live sessions that are selected.
+// endAll adds to the unit the end of the selected sessions that are live.
 func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reason *string, where listing.Predicate) ([]*Session, error) {
 	a, now := ActorFrom(ctx), s.now()
 	live, err := s.everySession(ctx, listing.All(where, listing.OneWord("state", SessionActive, SessionPending)))

@@ -180,35 +180,28 @@ func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInp
 		return Outcome[Client]{}, "", err
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: list(optional(in.ClientID))}
-	for range tries {
-		if key := s.key(a, c); key != nil {
-			m, err := s.Store.Recall(ctx, key, s.now())
-			switch {
-			case err == nil && string(m.Fingerprint) != string(s.fingerprint(c)):
-				return Outcome[Client]{Replayed: true}, "", problem.New(problem.IdempotencyKeyReused).At("idempotencyKey")
-			case err == nil:
-				client, jwt, err := s.clientJWT(ctx, m.SubjectID)
-				return Outcome[Client]{Record: client, ID: m.SubjectID, Replayed: true}, jwt, err
-			case !errors.Is(err, ErrMissing):
-				return Outcome[Client]{}, "", err
-			}
+	out, err := retry(func() (Outcome[Client], error) {
+		m, err := s.lookUpKey(ctx, a, c)
+		if err != nil {
+			return Outcome[Client]{}, err
+		}
+		if m != nil {
+			return Outcome[Client]{ID: m.SubjectID, Replayed: true}, nil
 		}
 		now := s.now()
 		id := NewID("client", now)
 		if in.ClientID != nil {
 			id = *in.ClientID
 		}
-		err := s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.idempotencyRecord(a, c, id, nil, now)})
-		if errors.Is(err, ErrRemembered) {
-			continue
-		}
-		if err != nil {
-			return Outcome[Client]{}, "", err
-		}
-		client, jwt, err := s.clientJWT(ctx, id)
-		return Outcome[Client]{Record: client, ID: id}, jwt, err
+		err = s.commit(ctx, &Unit{Seen: list(Sighting{ClientID: id, At: now}), IdempotencyRecord: s.idempotencyRecord(a, c, id, nil, now)})
+		return Outcome[Client]{ID: id}, err
+	})
+	if err != nil {
+		return Outcome[Client]{}, "", err
 	}
-	return Outcome[Client]{}, "", tooManyRaces()
+	var jwt string
+	out.Record, jwt, err = s.clientJWT(ctx, out.ID)
+	return out, jwt, err
 }
 
 // IssueClientToken is CreateClientToken for the operator at the command line, who needs no permission.
