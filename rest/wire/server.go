@@ -80,8 +80,9 @@ func (s *Server) serve(op Operation, w http.ResponseWriter, r *http.Request) {
 	if reply.Replayed {
 		header.Set("Idempotent-Replayed", "true")
 	}
+	notModified := err == nil && reply.Private && NotModified(r, reply.ETag)
 	body, media := reply.Document, "application/json"
-	if err == nil && reply.Body != nil {
+	if err == nil && !notModified && reply.Body != nil {
 		media = s.MediaType
 		body, err = Encode(reply.Body)
 	}
@@ -98,7 +99,7 @@ func (s *Server) serve(op Operation, w http.ResponseWriter, r *http.Request) {
 	if reply.Private {
 		header.Set("Cache-Control", "private, no-cache")
 		header.Set("Vary", "Authorization")
-		if NotModified(r, reply.ETag) {
+		if notModified {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
