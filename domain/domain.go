@@ -325,8 +325,8 @@ type Kind string
 // idempotency key. It is meaningful together with an error too.
 type Outcome[R any] struct {
 	Record *R
-	// ID is the record's, also where it has been erased meanwhile, or may not be seen any more. It is empty where the
-	// call came to no record.
+	// ID is the id of the record, also where the record has been erased since, or the caller may no longer see it. It is
+	// empty where the call found or created no record that the caller may act on.
 	ID       string
 	Replayed bool
 }
