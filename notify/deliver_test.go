@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -91,7 +92,7 @@ func TestDeliverer(t *testing.T) {
 		box := newOutbox(invitation("msg_1"))
 		var seen []string
 		d := deliver(t, box, senderFunc(func(context.Context, *domain.Message) error {
-			return Permanent(errors.New("no such mailbox bob@example.com"))
+			return fmt.Errorf("no such mailbox bob@example.com: %w", &Failure{Stage: "recipient", Permanent: true})
 		}), func(o *Options) {
 			o.Observe = func(channel, outcome string) { seen = append(seen, channel+" "+outcome) }
 		})

@@ -55,24 +55,8 @@ func (f *Failure) Error() string {
 	return text
 }
 
-type permanent struct{ error }
-
-func (p permanent) Unwrap() error { return p.error }
-
-// Permanent wraps err to mark it as permanent: a retry would fail as well.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return permanent{err}
-}
-
 // IsPermanent reports whether a retry would fail with the same error. An error not known to be permanent is temporary.
 func IsPermanent(err error) bool {
-	var p permanent
-	if errors.As(err, &p) {
-		return true
-	}
 	var f *Failure
 	return errors.As(err, &f) && f.Permanent
 }

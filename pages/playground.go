@@ -67,7 +67,8 @@ type Tab struct {
 
 var examples = readExamples()
 
-// Examples returns the example operations in the order of the list; a test validates them against the schema.
+// Examples returns the example operations in the order of the list. It is exported for the stories that
+// execute each of them.
 func Examples() []Example { return append([]Example(nil), examples...) }
 
 func readExamples() []Example {

@@ -157,7 +157,8 @@ func (s *Step) header(text string) string {
 	return text
 }
 
-// Format returns the file with the current responses of the steps.
+// Format returns the file with the current responses of the steps. The story of the examples rewrites its files with it;
+// it is here because it is the inverse of the parser.
 func (s *Story) Format() []byte {
 	out := &txtar.Archive{Comment: s.archive.Comment}
 	steps := map[int]*Step{}
@@ -193,7 +194,8 @@ func (s *Story) Format() []byte {
 
 var placeholder = regexp.MustCompile(`"\$[A-Z][A-Z_]*"|\$[A-Z][A-Z_]*`)
 
-// Fill replaces $NAMES in a JSON text by their values: as a string within quotes, and unchanged elsewhere.
+// Fill replaces $NAMES in a JSON text by their values: as a string within quotes, and unchanged elsewhere. Tests execute
+// the examples with it; it is here because it belongs to the format of the examples.
 func Fill(text string, values map[string]string) (string, error) {
 	var missing error
 	out := placeholder.ReplaceAllStringFunc(text, func(match string) string {
@@ -219,7 +221,8 @@ type Request struct {
 	Body   string
 }
 
-// Curl parses a command as a shell and curl do: words, quotes, $NAMES, and the options that the examples use.
+// Curl parses a command as a shell and curl do: words, quotes, $NAMES, and the options that the examples use. Tests
+// execute the examples with it; it is here because it belongs to the format of the examples.
 func Curl(command string, values map[string]string) (*Request, error) {
 	words, err := shellWords(command, values)
 	if err != nil {

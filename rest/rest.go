@@ -64,15 +64,6 @@ var dialects = []dialect{
 	}},
 }
 
-// Prefixes lists the paths that the dialects have, each with all that is below.
-func Prefixes() []string {
-	out := make([]string, 0, len(dialects))
-	for _, d := range dialects {
-		out = append(out, d.prefix)
-	}
-	return out
-}
-
 // New gives the handler of all dialects. Paths of none of them are answered with 404. It never redirects, because a
 // request that was redirected may arrive without its body or as another method.
 func New(o Options) http.Handler {

@@ -131,14 +131,4 @@ func TestRandom(t *testing.T) {
 	if a, b := seal.Token(160), seal.Token(160); a == b || len(a) != 27 {
 		t.Errorf("tokens %s, %s", a, b)
 	}
-	if a, b := seal.HexToken(161), seal.HexToken(161); a == b || len(a) != 42 {
-		t.Errorf("tokens %s, %s", a, b)
-	}
-	digits := map[rune]bool{}
-	for _, d := range seal.Digits(2000) {
-		digits[d] = true
-	}
-	if len(digits) != 10 || !regexp.MustCompile(`^[0-9]{6}$`).MatchString(seal.Digits(6)) {
-		t.Errorf("digits %v", digits)
-	}
 }

@@ -81,23 +81,6 @@ func Word[S ~string](s S) Value {
 	return string(s)
 }
 
-// Words returns the value of a field with Many.
-func Words[S ~string](words []S) Value {
-	out := make([]string, 0, len(words))
-	for _, w := range words {
-		out = append(out, string(w))
-	}
-	return out
-}
-
-// Instant returns the value of a time; the zero time is missing.
-func Instant(t time.Time) Value {
-	if t.IsZero() {
-		return nil
-	}
-	return t
-}
-
 // Amount returns the value of a number.
 func Amount[N ~int | ~int32 | ~int64 | ~float64](n N) Value { return float64(n) }
 

@@ -58,15 +58,18 @@ func read(g *guest, field string) listing.Value {
 	case "state":
 		return listing.Word(g.state)
 	case "tags":
-		return listing.Words(g.tags)
+		return g.tags
 	case "visits":
 		return listing.Amount(g.visits)
 	case "vip":
 		return g.vip
 	case "createdAt":
-		return listing.Instant(g.created)
+		return g.created
 	case "leftAt":
-		return listing.Instant(g.left)
+		if g.left.IsZero() {
+			return nil
+		}
+		return g.left
 	case "owner":
 		return listing.Word(g.owner)
 	}

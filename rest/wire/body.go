@@ -185,24 +185,6 @@ func (b *Body) String(name string) (v string, ok bool) {
 	return v, ok
 }
 
-// Bool gives a member as String does.
-func (b *Body) Bool(name string) (v, ok bool) {
-	ok = b.get(name, &v)
-	return v, ok
-}
-
-// Int gives a member as String does.
-func (b *Body) Int(name string) (v int, ok bool) {
-	ok = b.get(name, &v)
-	return v, ok
-}
-
-// Time gives a member that is an RFC 3339 date-time, as String does.
-func (b *Body) Time(name string) (v time.Time, ok bool) {
-	ok = b.get(name, &v)
-	return v, ok
-}
-
 // Object gives a member that is an object, as String does. Its violations are kept with those of the whole.
 func (b *Body) Object(name string) (*Body, bool) {
 	switch v := b.members[name].(type) {

@@ -318,11 +318,8 @@ func TestBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, okS := b.String("s")
-	i, okI := b.Int("i")
-	yes, okB := b.Bool("b")
-	at, okT := b.Time("t")
-	if s != "x" || i != 3 || !yes || at.Year() != 2024 || !okS || !okI || !okB || !okT {
-		t.Errorf("got %s %d %t %s", s, i, yes, at)
+	if s != "x" || !okS {
+		t.Errorf("got %s", s)
 	}
 	if _, ok := b.String("n"); ok || b.Has("n") || !b.Null("n") || b.Null("none") || !b.Has("s") {
 		t.Error("null is not absent")
@@ -330,8 +327,8 @@ func TestBody(t *testing.T) {
 	if _, ok := b.Object("none"); ok || b.Err() != nil {
 		t.Error("absent is a violation")
 	}
-	if _, ok := b.Int("s"); ok {
-		t.Error("a string is an integer")
+	if _, ok := b.Object("t"); ok {
+		t.Error("a string is an object")
 	}
 	if o, ok := b.Object("o"); !ok {
 		t.Error("no object")
@@ -346,7 +343,7 @@ func TestBody(t *testing.T) {
 	for _, cause := range problem.Of(b.Err()).Causes {
 		names = append(names, fmt.Sprint(cause.Attributes["name"]))
 	}
-	if got := strings.Join(names, " "); got != "s o.s s i" {
+	if got := strings.Join(names, " "); got != "t o.s s i" {
 		t.Errorf("got %s", got)
 	}
 }
