@@ -11,135 +11,138 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// channel is where instances on PostgreSQL tell one another that there are new events.
+// channel is the notification channel on which instances on PostgreSQL announce new events.
 const channel = "gatehouse"
 
 const (
-	// tellEvery bounds how often one instance tells the others: what is committed meanwhile is told together.
-	tellEvery = 20 * time.Millisecond
-	// lookEvery is for what nobody tells: on SQLite the commands beside the server, on PostgreSQL an instance that
-	// ended between a commit and the telling.
-	lookEvery = 500 * time.Millisecond
-	// lookUntold is for the time in which the listener has no connection.
-	lookUntold = 100 * time.Millisecond
+	// notifyInterval is the minimum time between two notifications of an instance. One covers all commits since the last.
+	notifyInterval = 20 * time.Millisecond
+	// pollInterval is for commits without a notification: on SQLite those of other processes, on PostgreSQL those of an
+	// instance that ended between the commit and the notification.
+	pollInterval = 500 * time.Millisecond
+	// offlinePollInterval applies while the listener has no connection.
+	offlinePollInterval = 100 * time.Millisecond
 )
 
-// bell rings when this process has committed events.
+// announcer announces the commits of events of this process.
 //
-// The other instances are told after the commit, in a transaction of its own: one that notifies holds a lock of the
-// whole cluster while it commits, so in the units themselves it would have every writer wait for the disk in turn. What
-// is lost, should the process end in between, is found by those who look now and then.
-type bell struct {
-	// rung is for the watcher of this process.
-	rung chan struct{}
-	quit chan struct{}
+// It notifies the other instances after the commit, in a separate transaction: a transaction that notifies holds a lock
+// of the whole cluster while it commits, so that in the units themselves every writer would wait for the disk in turn. If
+// the process ends in between, the other instances find the events when they poll.
+type announcer struct {
+	// local signals the watcher of this process.
+	local chan struct{}
+	quit  chan struct{}
 
-	tellers sync.WaitGroup
+	workers sync.WaitGroup
 	mu      sync.Mutex
-	// news is what the others have not been told, running that somebody is telling them.
-	news, running, closed bool
+	// pending is set while the other instances must be notified, running while a goroutine does it.
+	pending, running, closed bool
 }
 
-func newBell() *bell { return &bell{rung: make(chan struct{}, 1), quit: make(chan struct{})} }
+func newAnnouncer() *announcer {
+	return &announcer{local: make(chan struct{}, 1), quit: make(chan struct{})}
+}
 
-// ring is called after each commit of events, and costs next to nothing.
-func (b *bell) ring(d *DB) {
-	b.pass()
+// announce is called after each commit of events. It does not block.
+func (a *announcer) announce(d *DB) {
+	a.signal()
 	if !d.engine.Shared() {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.news = true
-	if !b.running && !b.closed {
-		b.running = true
-		b.tellers.Go(func() { b.tell(d) })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending = true
+	if !a.running && !a.closed {
+		a.running = true
+		a.workers.Go(func() { a.notify(d) })
 	}
 }
 
-func (b *bell) pass() {
+// signal signals the watcher of this process.
+func (a *announcer) signal() {
 	select {
-	case b.rung <- struct{}{}:
+	case a.local <- struct{}{}:
 	default:
 	}
 }
 
-// tell tells the other instances as long as there is news.
-func (b *bell) tell(d *DB) {
-	pause := time.NewTimer(tellEvery)
+// notify notifies the other instances as long as notifications are pending.
+func (a *announcer) notify(d *DB) {
+	pause := time.NewTimer(notifyInterval)
 	defer pause.Stop()
 	for {
-		b.mu.Lock()
-		if !b.news {
-			b.running = false
-			b.mu.Unlock()
+		a.mu.Lock()
+		if !a.pending {
+			a.running = false
+			a.mu.Unlock()
 			return
 		}
-		b.news = false
-		b.mu.Unlock()
+		a.pending = false
+		a.mu.Unlock()
 		if err := d.engine.Notify(context.Background(), channel); err != nil {
 			d.log.Debug("the other instances were not notified of new events", "error", err)
 		}
-		pause.Reset(tellEvery)
+		pause.Reset(notifyInterval)
 		select {
 		case <-pause.C:
-		case <-b.quit: // what is left is told at once
+		case <-a.quit: // the last notification is not delayed
 		}
 	}
 }
 
-func (b *bell) close() {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
-	close(b.quit)
-	b.tellers.Wait()
+func (a *announcer) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	close(a.quit)
+	a.workers.Wait()
 }
 
-// FeedWatch calls rung whenever events may have been committed, until the context ends.
-func (d *DB) FeedWatch(ctx context.Context, rung func()) {
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+// FeedWatch calls notify whenever events may have been committed, until the context ends.
+func (d *DB) FeedWatch(ctx context.Context, notify func()) {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
 	if d.engine.Shared() {
 		var listening sync.WaitGroup
 		defer listening.Wait()
-		listening.Go(func() { d.listen(ctx, rung) })
+		listening.Go(func() { d.listen(ctx, notify) })
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.bell.rung:
-			if ctx.Err() != nil { // it is for the next one who watches
-				d.bell.pass()
+		case <-d.announcer.local:
+			if ctx.Err() != nil { // the signal is for the next watcher
+				d.announcer.signal()
 				return
 			}
-		case <-look.C:
+		case <-poll.C:
 		}
-		rung()
+		notify()
 	}
 }
 
-// listen hears what the other instances tell, over a connection of its own. While it has none it rings in short
-// intervals, so that nothing waits for the connection.
-func (d *DB) listen(ctx context.Context, rung func()) {
-	troubled := false
+// listen receives the notifications of the other instances over a separate connection. While there is no connection it
+// calls notify at short intervals.
+func (d *DB) listen(ctx context.Context, notify func()) {
+	offline := false
 	for ctx.Err() == nil {
 		err := d.engine.Listen(ctx, channel, func() { // notifications up to now may have been missed
-			troubled = false
-			rung()
-		}, rung)
+			offline = false
+			notify()
+		}, notify)
 		if ctx.Err() != nil {
 			return
 		}
-		if !troubled {
-			troubled = true
+		if !offline {
+			offline = true
 			d.log.Warn("the connection that listens for new events is lost; it is restored, and new events are polled meanwhile", "error", err)
 		}
-		rung()
+		notify()
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookUntold):
+		case <-time.After(offlinePollInterval):
 		}
 	}
 }
@@ -150,7 +153,7 @@ type feedPosition struct {
 	Seq int64 `bun:"seq"`
 }
 
-// inFeed leaves out the events that another one may still precede.
+// inFeed excludes events that a later commit may still precede.
 func inFeed(b *builder, q *bun.SelectQuery) *bun.SelectQuery {
 	if b.dialect.settled != "" {
 		q.Where(b.dialect.settled)

@@ -21,7 +21,7 @@ func (c clause) and(o clause) clause {
 	return clause{text: "(" + c.text + ") AND (" + o.text + ")", args: slices.Concat(c.args, o.args)}
 }
 
-// join makes one condition of several.
+// join returns the conjunction or disjunction of conditions.
 func join(word string, of []clause) clause {
 	texts := make([]string, 0, len(of))
 	var args []any
@@ -42,7 +42,7 @@ type compiler struct {
 // textList is an argument that is a list of texts, as JSON.
 type textList string
 
-// split gives the part of the predicate for the database. A text that no database can hold is left to memory.
+// split returns the part of the predicate for the database. Texts that no database can hold are evaluated in memory.
 func (c *compiler) split(p listing.Predicate) (plain, rest listing.Predicate) {
 	if !c.askable(p) {
 		return listing.True, listing.All(p)
@@ -70,11 +70,11 @@ func (c *compiler) askable(p listing.Predicate) bool {
 	return true
 }
 
-// condition is true of the rows whose records match the plain predicate.
+// condition holds for the rows whose records match the plain predicate.
 func (c *compiler) condition(p listing.Predicate) clause { return c.compile(p, true) }
 
-// compile gives the condition that the predicate is what want says. A condition may come out as unknown instead of
-// false, for in AND and OR both are the same; NOT is never written, it goes down to the relations.
+// compile returns the condition that the predicate has the value want. A condition may be unknown instead of false,
+// because AND and OR treat both alike; NOT is never written, but applied to the relations.
 func (c *compiler) compile(p listing.Predicate, want bool) clause {
 	switch p := p.(type) {
 	case listing.Constant:
@@ -119,8 +119,8 @@ func (c *compiler) junction(of []listing.Predicate, want, all bool) clause {
 	return join("OR", parts)
 }
 
-// manyValues is how many values of an In are parameters of their own; both databases have a limit to those. More go
-// as one.
+// manyValues is the maximum number of values of an In with a parameter each, because both databases limit parameters.
+// More values are one parameter.
 const manyValues = 200
 
 func (c *compiler) in(p listing.In, want bool) clause {
@@ -180,7 +180,7 @@ func (c *compiler) compare(p listing.Compare, want bool) clause {
 	}
 	if p.Right.Literal() {
 		cl := c.relation(left, signs[op], p.Right.Value)
-		// Of a missing property only ne is true, so its negation is not.
+		// For a missing property only ne holds, so its negation does not.
 		if missing := p.Op == listing.NE; missing == want {
 			return left.orMissing(cl)
 		}
@@ -199,13 +199,13 @@ func (c *compiler) compare(p listing.Compare, want bool) clause {
 func (c *compiler) relation(col column, sign string, v listing.Value) clause {
 	right := c.literal(col, v)
 	cl := clause{text: col.name + " " + sign + " " + right.text, args: right.args}
-	if col.floor != "" && strings.HasPrefix(sign, "<") && sign != signs[listing.NE] { // so is the other one, and there is an index
+	if col.floor != "" && strings.HasPrefix(sign, "<") && sign != signs[listing.NE] { // the other one is too, and there is an index
 		return clause{text: "(" + cl.text + " AND " + col.floor + " " + sign + " " + right.text + ")", args: slices.Concat(cl.args, right.args)}
 	}
 	return cl
 }
 
-// literal is a value, as the column holds it.
+// literal returns a value in the form in which the column holds it.
 func (c *compiler) literal(col column, v listing.Value) clause {
 	cl := clause{text: "?", args: []any{v}}
 	switch v := v.(type) {
@@ -218,14 +218,14 @@ func (c *compiler) literal(col column, v listing.Value) clause {
 	case float64:
 		cl.args[0] = number(v)
 		if _, whole := cl.args[0].(int64); !whole {
-			cl.text = "CAST(? AS DOUBLE PRECISION)" // or it would be read as one of the column's whole numbers
+			cl.text = "CAST(? AS DOUBLE PRECISION)" // otherwise it would be read as an integer, like the column
 		}
 	}
 	return cl
 }
 
-// number prefers whole numbers, as columns hold them. What is no number, which only a forged cursor can hold, is
-// before all others, and nothing is infinite, for one of the databases knows neither.
+// number prefers integers, as columns hold them. NaN, which only a forged cursor can hold, sorts before all other numbers,
+// and infinities become finite, because one of the databases has neither.
 func number(v float64) any {
 	switch {
 	case math.IsNaN(v) || v < -math.MaxFloat64:
@@ -238,10 +238,10 @@ func number(v float64) any {
 	return v
 }
 
-// sorts reports whether the database can sort so.
+// sorts reports whether the database can sort by these keys.
 func (c *compiler) sorts(orders []listing.Order) bool { return listing.PlainOrder(c.schema, orders) }
 
-// order is an ORDER BY: missing values last, or first where the key descends.
+// order returns an ORDER BY: missing values last, or first for a descending key.
 func (c *compiler) order(orders []listing.Order, backward bool) string {
 	var keys []string
 	for _, o := range listing.Total(orders) {
@@ -262,8 +262,7 @@ func (c *compiler) order(orders []listing.Order, backward bool) string {
 	return strings.Join(keys, ", ")
 }
 
-// beyond is true of the rows that stand after the position, or before it where backward is set; with itself, the
-// position itself counts too.
+// beyond holds for the rows after the position, or before it where backward is set; with itself, also for the position.
 func (c *compiler) beyond(orders []listing.Order, at listing.Position, backward, itself bool) clause {
 	orders = listing.Total(orders)
 	if cl, ok := c.tuple(orders, at, backward, itself); ok {
@@ -287,7 +286,7 @@ func (c *compiler) beyond(orders []listing.Order, at listing.Position, backward,
 	return join("OR", ways)
 }
 
-// tuple is beyond where one comparison of rows says it, which both databases answer from an index.
+// tuple is beyond as one comparison of rows, which both databases evaluate with an index.
 func (c *compiler) tuple(orders []listing.Order, at listing.Position, backward, itself bool) (clause, bool) {
 	var names []string
 	var values []clause
@@ -310,7 +309,7 @@ func (c *compiler) tuple(orders []listing.Order, at listing.Position, backward, 
 	return clause{text: "(" + strings.Join(names, ", ") + ") " + sign + " " + right.text, args: right.args}, true
 }
 
-// further is true of the rows that one key puts after the value. Missing is greater than every value.
+// further holds for the rows that one key sorts after the value. A missing value is greater than every value.
 func (c *compiler) further(col column, v listing.Value, desc bool) clause {
 	switch {
 	case v == nil && desc:

@@ -58,8 +58,8 @@ type DB struct {
 
 	ring  atomic.Pointer[seal.Keyring]
 	woken chan struct{}
-	// bell rings when this process has committed events.
-	bell *bell
+	// announcer announces commits of events.
+	announcer *announcer
 	// repeated are texts that were built for a call before. Preparing a statement costs a round trip, and a place among
 	// those that are kept.
 	repeated recent.Cache[string, struct{}]
@@ -78,7 +78,9 @@ var errNotMigrated = errors.New("the database has not been migrated: run gatehou
 // are none. The error is seal.ErrWrongKey where the key does not open them.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	variant := os.Getenv(engineVariable)
-	d := &DB{options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), bell: newBell(), inline: variant == "inline"}
+	d := &DB{
+		options: o, log: o.Logger, timeout: o.Timeout, woken: make(chan struct{}, 1), announcer: newAnnouncer(), inline: variant == "inline",
+	}
 	d.repeated.Size = repeatedTexts
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -129,7 +131,7 @@ func (d *DB) Yield(ctx context.Context, took time.Duration) error { return d.eng
 
 // Close closes all connections, after the units that have started. The others fail.
 func (d *DB) Close() error {
-	d.bell.close()
+	d.announcer.close()
 	return d.engine.Close()
 }
 

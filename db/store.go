@@ -38,7 +38,7 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error)
 		d.wake()
 	}
 	if len(u.Events) > 0 || u.Decoy { // a decoy must take the same time
-		d.bell.ring(d)
+		d.announcer.announce(d)
 	}
 	return written, nil
 }

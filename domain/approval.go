@@ -60,7 +60,7 @@ var approvals = &life[Approval, ApprovalState, ApprovalTransition]{
 	dummy:    func() *Approval { return &Approval{ContactID: "contact_-"} },
 	due:      never[Approval, ApprovalState, ApprovalTransition],
 	prefetch: func(need *needs, r *Approval) { need.personal(r.ApprovedBy, &r.ContactID) },
-	concerns: func(r *Approval) []string { return concerned(r.ApprovedBy, r.ContactUserID) },
+	concerns: func(r *Approval) []string { return concernedUsers(r.ApprovedBy, r.ContactUserID) },
 	missing:  problem.NoSuchApproval, denied: problem.AccessDenied,
 }
 

@@ -16,23 +16,23 @@ import (
 type LifecycleEvent struct {
 	// ID is evt_….
 	ID string
-	// Position is where it stands in the feed; the store sets it.
+	// Position is the position in the feed; the store sets it.
 	Position FeedPosition
-	// Name is the operation that made the transition: the mutation's, or verb and subject where time made it.
+	// Name is the operation that caused the transition: the mutation, or verb and subject for the clock.
 	Name string
 	// From and To are states; From is empty for a new record, To for an erased one.
 	From, To string
-	// OccurredAt is when.
+	// OccurredAt is the time of the transition.
 	OccurredAt time.Time
-	// ActorID is the user who asked for it; empty for the clock, and for an invitee who had not signed in.
+	// ActorID is the user who requested it; empty for the clock, and for an invitee who had not signed in.
 	ActorID string
 	// SubjectKind and SubjectID name the record, Version its version afterwards.
 	SubjectKind Kind
 	SubjectID   string
 	Version     int
-	// Reason is what the actor gave as the reason, where the operation takes one.
+	// Reason is the reason that the actor stated, where the operation has one.
 	Reason string
-	// Concerns are the users, two at most, who may see the event beside those who see everything.
+	// Concerns lists the users, at most two, who may see the event in addition to those who see all events.
 	Concerns []string
 }
 
@@ -45,7 +45,7 @@ func (p FeedPosition) Before(q FeedPosition) bool {
 	return p.Tx < q.Tx || p.Tx == q.Tx && p.Seq < q.Seq
 }
 
-// Cursor is the position as clients carry it.
+// Cursor returns the position in the form that clients use.
 func (p FeedPosition) Cursor() string { return fmt.Sprintf("%x.%x", p.Tx, p.Seq) }
 
 // ParseFeedPosition reads a cursor.
@@ -64,8 +64,8 @@ func ParseFeedPosition(text string) (FeedPosition, error) {
 	return p, nil
 }
 
-// EventSchema is what a list of events can be selected and ordered by. Where it stands in the feed is its transaction
-// and its number.
+// EventSchema has the fields by which events can be selected and ordered. The position in the feed is transaction and
+// number.
 var EventSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID, Hidden: true},
 	{Name: "tx", Type: listing.Number, Hidden: true},
@@ -105,37 +105,38 @@ func EventValue(e *LifecycleEvent, field string) listing.Value {
 	case "occurredAt":
 		return e.OccurredAt
 	case "firstUser":
-		return e.concerned(0)
+		return e.user(0)
 	case "secondUser":
-		return e.concerned(1)
+		return e.user(1)
 	}
 	return nil
 }
 
-func (e *LifecycleEvent) concerned(n int) listing.Value {
+// user returns the n-th user in Concerns, or nil.
+func (e *LifecycleEvent) user(n int) listing.Value {
 	if n < len(e.Concerns) {
 		return e.Concerns[n]
 	}
 	return nil
 }
 
-// Span is a part of a journal, oldest first: what is after one event and before another one, by their numbers, and of
-// that so many from the front, or from the back. No number is no bound.
+// Span is a part of a journal, oldest first: the events after one number and before another one, and of these the first
+// or the last few. Nil means no bound.
 type Span struct {
 	After, Before *int64
 	First, Last   *int
 }
 
-// TimelineSpan is what of a record's journal is in a span: Events, that come after the first Start of Total.
+// TimelineSpan has the events of a record in a span. The journal has Total events, Start of them before the span.
 type TimelineSpan struct {
 	Events       []*LifecycleEvent
 	Start, Total int
 }
 
-// timelineOrder is that of a timeline.
+// timelineOrder is the order of a timeline.
 var timelineOrder = []listing.Order{{Field: "seq"}}
 
-// Timeline lists the events of a record that the caller was shown, oldest first.
+// Timeline lists the events of a record that the caller has read, oldest first.
 // Refuses with InvalidInput and InvalidParameter (a page or a cursor that is malformed).
 func (s *Service) Timeline(ctx context.Context, r Record, page Paging) (listing.Page[LifecycleEvent], error) {
 	all, err := s.Timelines(ctx, list(r), page)
@@ -181,7 +182,7 @@ func (s *Service) Timelines(ctx context.Context, records []Record, page Paging) 
 	return out, nil
 }
 
-// span is the part of a timeline that the arguments ask for.
+// span returns the part of a timeline that the arguments select.
 func (p Paging) span() (Span, error) {
 	q, err := p.Query()
 	if err != nil {
@@ -206,8 +207,8 @@ func (p Paging) span() (Span, error) {
 	return out, nil
 }
 
-// LifecycleEvents lists the events that the caller may see, as far as they are in the feed: a cursor of the feed that
-// is taken from here misses nothing that is committed later.
+// LifecycleEvents lists the events that the caller may see, up to the end of the feed: a subscription that continues from
+// a cursor of this list misses no event that is committed later.
 // Refuses with Unauthorized, SessionExpired and InvalidInput.
 func (s *Service) LifecycleEvents(ctx context.Context, q listing.Query) (listing.Page[LifecycleEvent], error) {
 	if err := s.Permit(ctx, "lifecycleEvents"); err != nil {
@@ -219,20 +220,20 @@ func (s *Service) LifecycleEvents(ctx context.Context, q listing.Query) (listing
 	}
 	tx, seq := listing.Amount(end.Tx), listing.Amount(end.Seq)
 	there := listing.Any(listing.Is(listing.LT, "tx", tx), listing.All(listing.Eq("tx", tx), listing.Is(listing.LE, "seq", seq)))
-	q.Where = listing.All(seenEvents(ActorFrom(ctx)), there, q.Where)
+	q.Where = listing.All(visibleEvents(ActorFrom(ctx)), there, q.Where)
 	if q.Order == nil {
 		q.Order = FeedOrder(false)
 	}
 	return s.Store.Events().List(ctx, q)
 }
 
-// FeedOrder is the order of the feed, or the opposite one.
+// FeedOrder returns the order of the feed, or the reverse.
 func FeedOrder(newestFirst bool) []listing.Order {
 	return []listing.Order{{Field: "tx", Desc: newestFirst}, {Field: "seq", Desc: newestFirst}, {Field: listing.IDField, Desc: newestFirst}}
 }
 
-// seenEvents is VisibleTo as a predicate.
-func seenEvents(a Actor) listing.Predicate {
+// visibleEvents is VisibleTo as a predicate.
+func visibleEvents(a Actor) listing.Predicate {
 	if a.SeesAll() {
 		return listing.True
 	}
@@ -266,7 +267,7 @@ type Paging struct {
 	First, Last   *int
 	After, Before string
 	WithCount     bool
-	// NoEnds says that nobody asks whether there is more on the other side of the cursor.
+	// NoEnds is set where the caller does not request whether there are more items on the other side of the cursor.
 	NoEnds bool
 }
 
@@ -291,7 +292,7 @@ func (p Paging) check() error {
 	return nil
 }
 
-// Query is the keyset query that the arguments ask for.
+// Query returns the keyset query that the arguments select.
 // Refuses with InvalidInput.
 func (p Paging) Query() (listing.Query, error) {
 	if err := p.check(); err != nil {

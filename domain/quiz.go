@@ -14,28 +14,28 @@ import (
 type Quiz struct {
 	Meta
 	State QuizState
-	// Inputs is the person who is asked, in full.
+	// Inputs is the person, in full.
 	Inputs    Identity
 	CreatedBy string
-	// ContactID is the contact it was made from; nil for a person who was spelled out.
+	// ContactID is the contact that the quiz was created from; nil where the input had the fields of the person.
 	ContactID *string
-	// Vouches: the person who is asked is that contact, so that the quiz counts for it.
+	// Vouches is set where the person is that contact, so that the quiz counts for it.
 	Vouches bool
-	// ContactUserID is the user whom the contact was at the time.
+	// ContactUserID is the user of the contact when the quiz was created.
 	ContactUserID *string
-	// Person recognises the person among all quizzes.
+	// Person identifies the person across quizzes, by a keyed hash.
 	Person []byte
-	// ExpiresAt is when the time for the answers is over.
+	// ExpiresAt is the end of the time for the answers.
 	ExpiresAt time.Time
-	// AskedAt is when the questions were shown; nil while they were not.
+	// AskedAt is the time at which the questions were shown; nil before.
 	AskedAt *time.Time
-	// Questions are what was asked, with what is right where the provider told. They are gone once the quiz is scored.
+	// Questions has the questions, with the right choices where the provider returned them. It is empty after scoring.
 	Questions []QuizQuestion
-	// QuestionCount stays.
+	// QuestionCount is the number of questions. Scoring does not change it.
 	QuestionCount int
-	// Answers wait for a provider that scores later.
+	// Answers has the answers until the provider has scored them.
 	Answers []QuizAnswer
-	// Late: answers came after the time, and the caller was told.
+	// Late is set where answers arrived after ExpiresAt.
 	Late bool
 }
 
@@ -44,11 +44,11 @@ type QuizQuestion struct {
 	ID       string
 	Question string
 	Choices  []string
-	// Right is the right choice; empty where only the provider knows. No caller ever sees it.
+	// Right is the right choice; empty where only the provider has it. It is never returned to a caller.
 	Right string
 }
 
-// QuizAnswer is the text of the choice that was taken.
+// QuizAnswer is the text of the selected choice.
 type QuizAnswer struct {
 	QuestionID string `json:"questionId" validate:"required,min=1,max=256"`
 	Answer     string `json:"answer" validate:"required,min=1,max=256"`
@@ -63,13 +63,13 @@ const KindQuiz Kind = "quiz"
 // Kind names the machine.
 func (*Quiz) Kind() Kind { return KindQuiz }
 
-// Identity is the person who is asked, as the caller may see it.
+// Identity is the person, as the caller may see it.
 func (q *Quiz) Identity(ctx context.Context) *Identity { return q.Inputs.For(ctx) }
 
-// QuizState is where a quiz stands.
+// QuizState is the state of a quiz.
 type QuizState string
 
-// The states; quizMachine says how each is reached.
+// The states; quizMachine describes how each is reached.
 const (
 	QuizPending            QuizState = "pending"
 	QuizFailedGetQuestions QuizState = "failedGetQuestions"
@@ -154,19 +154,19 @@ var quizzes = &life[Quiz, QuizState, QuizTransition]{
 			need.persons = append(need.persons, PersonWord(q.Person))
 		}
 	},
-	concerns: func(q *Quiz) []string { return concerned(q.CreatedBy, q.ContactUserID) },
+	concerns: func(q *Quiz) []string { return concernedUsers(q.CreatedBy, q.ContactUserID) },
 	missing:  problem.NoSuchQuiz, denied: problem.AccessDenied,
 }
 
-// concerned are the users who may see the events of what is about a person.
-func concerned(createdBy string, user *string) []string {
+// concernedUsers lists the users who may see the events of a record about a person: its creator and that person's user.
+func concernedUsers(createdBy string, user *string) []string {
 	if user != nil && *user != createdBy {
 		return list(createdBy, *user)
 	}
 	return list(createdBy)
 }
 
-// QuizSchema is what a list of quizzes can be selected and ordered by.
+// QuizSchema has the fields by which quizzes can be selected and ordered.
 var QuizSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "type", Type: listing.Enum, Values: verificationTypes},
@@ -214,7 +214,7 @@ func QuizValue(q *Quiz, field string) listing.Value {
 	return nil
 }
 
-// PersonWord is the keyed hash of a person as a text that lists can be asked for.
+// PersonWord returns the keyed hash of a person as a text for conditions of lists.
 func PersonWord(person []byte) string {
 	const hex = "0123456789abcdef"
 	out := make([]byte, 0, 2*len(person))
@@ -224,7 +224,7 @@ func PersonWord(person []byte) string {
 	return string(out)
 }
 
-// quizLapse sees a quiz as expired from the moment that single reads do.
+// quizLapse makes a list show a quiz as expired from the moment that a read of the quiz does.
 func quizLapse(state listing.Value, now time.Time) listing.Predicate {
 	open := listing.OneWord("outputs.state", QuizPending, QuizAsked)
 	switch state {
@@ -236,7 +236,7 @@ func quizLapse(state listing.Value, now time.Time) listing.Predicate {
 	return nil
 }
 
-// QuizVerdict is what became of answers.
+// QuizVerdict is the result of scoring.
 type QuizVerdict string
 
 // The verdicts.
@@ -246,20 +246,20 @@ const (
 	VerdictFailed QuizVerdict = "failed"
 )
 
-// Quizmaster makes questions and scores answers. It may be somebody else's service; then its calls are made before
-// and after units, never inside one.
+// Quizmaster creates questions and scores answers. It may be a remote service: its calls are made before and after
+// units, never inside one.
 type Quizmaster interface {
-	// Questions makes the questions of a quiz. It fails with QuizQuestionsUnavailable where there are none for this
-	// person, and with ProviderUnavailable where nobody can say.
+	// Questions returns the questions of a quiz. It fails with QuizQuestionsUnavailable where there are none for this
+	// person, and with ProviderUnavailable where the provider does not answer.
 	Questions(ctx context.Context, q *Quiz) ([]QuizQuestion, error)
-	// Mark scores without asking anybody; ok is false where somebody else has to.
+	// Mark scores without a remote call; ok is false where one is needed.
 	Mark(q *Quiz, answers []QuizAnswer) (verdict QuizVerdict, ok bool)
-	// Score hands the answers over, and says what became of them so far. It may be repeated for the same quiz. An
-	// error means that nobody can say yet.
+	// Score sends the answers to the provider and returns the verdict so far. It may be repeated for the same quiz. An
+	// error means that there is no verdict yet.
 	Score(ctx context.Context, q *Quiz) (QuizVerdict, error)
 }
 
-// CreateQuiz makes a quiz for a person. The questions are asked for by CreateQuizQuestions.
+// CreateQuiz creates a quiz for a person. CreateQuizQuestions requests the questions.
 // Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity and IdempotencyKeyReused.
 func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Quiz], error) {
 	const operation = "createQuiz"
@@ -285,8 +285,8 @@ type CreateQuizQuestionsInput struct {
 	Guard
 }
 
-// CreateQuizQuestions makes the questions, and shows them: once, and again only for a repeat with the same
-// idempotency key while the quiz waits for the answers.
+// CreateQuizQuestions creates the questions and returns them: once, and again only for a repeat with the same
+// idempotency key before the answers arrive.
 // Refuses with NoSuchQuiz, AccessDenied, StaleVersion, InvalidQuizState, TooManyRequests (too many quizzes of this
 // person were asked and not passed), QuizQuestionsUnavailable, ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestionsInput) (Outcome[Quiz], []QuizQuestion, error) {
@@ -329,8 +329,8 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 	return out, out.Record.Questions, nil
 }
 
-// quizzesLeft refuses where too many quizzes of the person were asked and not passed. It gives the turn that makes
-// two units of one person wait for one another, so that no more are asked at once than one by one.
+// quizzesLeft refuses where too many quizzes of the person were asked and not passed. It returns the counter that makes
+// one of two concurrent units of a person stale, so that concurrent calls do not exceed the limit.
 func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 	turn, err := s.Store.Turn(ctx, q.Person)
 	limit := s.Settings.QuizLimit
@@ -350,7 +350,7 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 	return turn, nil
 }
 
-// tooMany refuses where so many quizzes of one person, newest first, leave no room for another one.
+// tooMany refuses another quiz where asked, the quizzes of one person from newest to oldest, reaches the limit.
 func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 	limit := s.Settings.QuizLimit
 	if limit.Limit <= 0 || len(asked) < limit.Limit {
@@ -361,7 +361,7 @@ func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 		Because("Too many quizzes of this person were not passed.").With("limit", limit.Limit).Until(until)
 }
 
-// quizzesAsked are the quizzes that count against the limit of their person, newest first, by the person.
+// quizzesAsked returns, by person, the quizzes that count against the limit, newest first.
 func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[string][]*Quiz, error) {
 	out := map[string][]*Quiz{}
 	if s.Settings.QuizLimit.Limit <= 0 {
@@ -381,7 +381,7 @@ func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[stri
 	return out, err
 }
 
-// countsAgainstLimit selects the quizzes that count against the limit: asked not long ago, and not passed.
+// countsAgainstLimit selects the quizzes that count against the limit: asked within its period, and not passed.
 func (s *Service) countsAgainstLimit() listing.Predicate {
 	return listing.All(
 		listing.Is(listing.GT, "askedAt", s.now().Add(-s.Settings.QuizLimit.Per)), listing.Ne("outputs.state", string(QuizPassed)),
@@ -389,10 +389,9 @@ func (s *Service) countsAgainstLimit() listing.Predicate {
 }
 
 const (
-	// scoreWait is how long the caller with the answers waits for a provider that scores them; then the state says
-	// that it is being done.
+	// scoreWait is how long the caller waits for a provider to score the answers; after that the state is SCORING.
 	scoreWait = 2 * time.Second
-	// resolveWait is longer than any provider's own deadline.
+	// resolveWait is longer than the deadline of any provider.
 	resolveWait = time.Minute
 )
 
@@ -403,8 +402,8 @@ type ScoreQuizInput struct {
 	Guard
 }
 
-// ScoreQuiz takes the answers. They are looked at before anything changes: answers that do not fit the questions are
-// no attempt. The first answers that come after the time are told so by the state; later ones are refused.
+// ScoreQuiz scores the answers. Answers that do not fit the questions are refused without an attempt. The first answers
+// after the time return the quiz as expired; later ones are refused.
 // Refuses with InvalidInput, NoSuchQuiz, AccessDenied, StaleVersion, InvalidQuizState, InvalidQuizAnswers and
 // IdempotencyKeyReused.
 func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Quiz], error) {
@@ -442,7 +441,7 @@ func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Qui
 		return verdict.state(), nil
 	})
 	if err == nil && !out.Replayed && out.Record.State == QuizScoring {
-		// The quiz is this call's now: only it, and later the clock, asks the provider.
+		// Only this call, and later the worker, may send the answers to the provider.
 		if resolved, err := s.resolve(ctx, out.Record, scoreWait); err == nil && resolved != nil {
 			out.Record = resolved
 		}
@@ -488,7 +487,7 @@ func fitting(questions []QuizQuestion, answers []QuizAnswer) *problem.Problem {
 	return problem.New(problem.InvalidQuizAnswers).With("questionIds", bad).At("answers")
 }
 
-// resolving is the life as the provider's answer sees it.
+// resolving is the life for the provider.
 var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 	l := *quizzes
 	l.rolesOf = func(context.Context, *Service, *Prefetched, Actor, *Quiz) ([]Role, bool, error) {
@@ -497,7 +496,7 @@ var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 	return &l
 }()
 
-// resolve asks the provider what became of the answers, and writes that; nil where nobody can say yet.
+// resolve requests the verdict of the provider and stores it; nil where there is none yet.
 func (s *Service) resolve(ctx context.Context, q *Quiz, patience time.Duration) (*Quiz, error) {
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -514,8 +513,8 @@ func (s *Service) resolve(ctx context.Context, q *Quiz, patience time.Duration) 
 	return out.Record, err
 }
 
-// ResolveQuizzes asks the provider for the quizzes whose answers it still has, and says how many are resolved now.
-// One that fails does not stop the others; the last failure is told.
+// ResolveQuizzes requests the verdicts of the quizzes that are being scored, and returns the number of those resolved.
+// A failure does not stop the others; the last one is returned.
 func (s *Service) ResolveQuizzes(ctx context.Context) (int, error) {
 	page, err := s.Store.Quizzes().List(ctx, listing.Query{
 		Where: listing.Eq("outputs.state", string(QuizScoring)), Order: []listing.Order{{Field: "updatedAt"}}, Limit: 100,
@@ -539,7 +538,7 @@ func (s *Service) ResolveQuizzes(ctx context.Context) (int, error) {
 
 const quizzesPath = "/identity/quizzes/"
 
-// QuizID reads the id out of a reference: an id, or the quiz's URI, relative or absolute.
+// QuizID returns the id in a reference: an id, or the URI of the quiz, relative or absolute.
 func (s *Service) QuizID(reference string) string {
 	if id := s.target(reference, quizzesPath); id != "" {
 		return id

@@ -87,7 +87,7 @@ var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransi
 	dummy:    func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
 	due:      never[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition],
 	prefetch: func(need *needs, r *FraudRiskReport) { need.personal(r.CreatedBy, r.ContactID) },
-	concerns: func(r *FraudRiskReport) []string { return concerned(r.CreatedBy, r.ContactUserID) },
+	concerns: func(r *FraudRiskReport) []string { return concernedUsers(r.CreatedBy, r.ContactUserID) },
 	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
 }
 

@@ -22,15 +22,15 @@ type TwoFactorRequest struct {
 	Meta
 	State      TwoFactorRequestState
 	CustomerID string
-	// ClientID is the application that asks.
+	// ClientID is the application that requests the decision.
 	ClientID string
-	// Statement says to people what is decided; personal data.
+	// Statement describes the decision to people; personal data.
 	Statement string
 	ExpiresAt time.Time
-	// DecidedAt and DecidedBy, a device, are nil while nobody has decided.
+	// DecidedAt and DecidedBy, a device, are nil before the decision.
 	DecidedAt *time.Time
 	DecidedBy *string
-	// StatementSigned says that the device signed the statement together with the challenge.
+	// StatementSigned is set where the device signed the statement together with the challenge.
 	StatementSigned bool
 }
 
@@ -43,10 +43,10 @@ const KindTwoFactorRequest Kind = "twoFactorRequest"
 // Kind names the machine.
 func (*TwoFactorRequest) Kind() Kind { return KindTwoFactorRequest }
 
-// TwoFactorRequestState is where a request stands.
+// TwoFactorRequestState is the state of a request.
 type TwoFactorRequestState string
 
-// The states; twoFactorMachine says how each is reached.
+// The states; twoFactorMachine describes how each is reached.
 const (
 	TwoFactorPending  TwoFactorRequestState = "pending"
 	TwoFactorApproved TwoFactorRequestState = "approved"
@@ -105,7 +105,7 @@ var twoFactorRequests = &life[TwoFactorRequest, TwoFactorRequestState, TwoFactor
 	missing:  problem.RequestNotFound, denied: problem.AccessDenied,
 }
 
-// TwoFactorRequestSchema is what requests can be selected and ordered by.
+// TwoFactorRequestSchema has the fields by which requests can be selected and ordered.
 var TwoFactorRequestSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "state", Type: listing.Enum, Values: twoFactorMachine.StateNames()},
@@ -137,7 +137,7 @@ func TwoFactorRequestValue(r *TwoFactorRequest, field string) listing.Value {
 	return nil
 }
 
-// twoFactorLapse sees a request as expired from the moment that single reads do.
+// twoFactorLapse makes a list show a request as expired from the moment that a read of the request does.
 func twoFactorLapse(state listing.Value, now time.Time) listing.Predicate {
 	pending := listing.Eq("state", string(TwoFactorPending))
 	switch state {
@@ -149,7 +149,7 @@ func twoFactorLapse(state listing.Value, now time.Time) listing.Predicate {
 	return nil
 }
 
-// SecondFactor is what a device has to present beside its signature.
+// SecondFactor is a factor that a device must present in addition to its signature.
 type SecondFactor string
 
 // The second factors.
@@ -166,13 +166,13 @@ type Application struct {
 	SecondFactors []SecondFactor
 }
 
-// Jurisdiction is where customers belong, with its policy for applications that have none.
+// Jurisdiction is the jurisdiction of customers, with its policy for applications that have none.
 type Jurisdiction struct {
 	ID            string
 	SecondFactors []SecondFactor
 }
 
-// Policies is what the bank asks of decisions; it is a part of Directory.
+// Policies has the requirements of the bank for decisions; it is a part of Directory.
 type Policies interface {
 	// Application finds an application; ErrMissing where there is none.
 	Application(ctx context.Context, id string) (*Application, error)
@@ -180,8 +180,8 @@ type Policies interface {
 	Jurisdiction(ctx context.Context, id string) (*Jurisdiction, error)
 }
 
-// policy lists the factors that the application asks for, or else the customer's jurisdiction. The challenge is always
-// asked for and not listed. The customer is nil where the directory knows none.
+// policy returns the factors that the application requires, or else the customer's jurisdiction. The challenge is always
+// required and not in the result. The customer is nil where the directory has none.
 func (s *Service) policy(ctx context.Context, clientID string, customer *Customer) ([]SecondFactor, error) {
 	if clientID != "" {
 		application, err := s.Directory.Application(ctx, clientID)
@@ -205,7 +205,7 @@ func (s *Service) policy(ctx context.Context, clientID string, customer *Custome
 	return jurisdiction.SecondFactors, nil
 }
 
-// OpenTwoFactorRequestInput is what an application asks a customer to decide.
+// OpenTwoFactorRequestInput is a decision that an application requests of a customer.
 type OpenTwoFactorRequestInput struct {
 	CustomerID     string  `json:"customerId" validate:"required,max=255,printable"`
 	ClientID       string  `json:"clientId" validate:"required,max=255,printable"`
@@ -213,7 +213,7 @@ type OpenTwoFactorRequestInput struct {
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// OpenTwoFactorRequest asks a customer to decide.
+// OpenTwoFactorRequest requests a decision of a customer.
 // Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
 func (s *Service) OpenTwoFactorRequest(ctx context.Context, in OpenTwoFactorRequestInput) (Outcome[TwoFactorRequest], error) {
 	const operation = "openTwoFactorRequest"
@@ -238,21 +238,21 @@ type Evidence struct {
 	Password    *string `json:"password" validate:"omitempty,max=1024"`
 }
 
-// ApproveTwoFactorRequestInput names a request, with what the device presents.
+// ApproveTwoFactorRequestInput names a request, with the evidence of the device.
 type ApproveTwoFactorRequestInput struct {
 	TwoFactorRequestID string `json:"twoFactorRequestId" validate:"required,max=128"`
 	Evidence
 	Guard
 }
 
-// RejectTwoFactorRequestInput names a request, with what the device presents.
+// RejectTwoFactorRequestInput names a request, with the evidence of the device.
 type RejectTwoFactorRequestInput struct {
 	TwoFactorRequestID string `json:"twoFactorRequestId" validate:"required,max=128"`
 	Evidence
 	Guard
 }
 
-// ApproveTwoFactorRequest agrees to a request. The device signs the challenge and the customer's username, or these and
+// ApproveTwoFactorRequest approves a request. The device signs the challenge and the customer's username, or these and
 // the digest of the statement.
 // Refuses with AccessDenied, InvalidInput, TooManyAttempts (failed device checks), InvalidChallenge, InvalidSignature,
 // MissingPIN, InvalidPIN, MissingPassword, InvalidPassword, RequestNotFound, StaleVersion, AlreadyDecided,
@@ -263,7 +263,7 @@ func (s *Service) ApproveTwoFactorRequest(ctx context.Context, in ApproveTwoFact
 	})
 }
 
-// RejectTwoFactorRequest refuses a request. It asks for what ApproveTwoFactorRequest asks for.
+// RejectTwoFactorRequest rejects a request. It requires the same evidence as ApproveTwoFactorRequest.
 // Refuses with AccessDenied, InvalidInput, TooManyAttempts (failed device checks), InvalidChallenge, InvalidSignature,
 // MissingPIN, InvalidPIN, MissingPassword, InvalidPassword, RequestNotFound, StaleVersion, AlreadyDecided,
 // RequestExpired and IdempotencyKeyReused.
@@ -273,8 +273,8 @@ func (s *Service) RejectTwoFactorRequest(ctx context.Context, in RejectTwoFactor
 	})
 }
 
-// TwoFactorDecision is a decision as the documented API has it: of one application, with the documented signature, and
-// without an id where only one request is pending.
+// TwoFactorDecision is a decision in the form of the documented API: of one application, with the documented signature,
+// and without an id where only one request is pending.
 type TwoFactorDecision struct {
 	// TwoFactorRequestID is nil for the only pending request of the customer and the application.
 	TwoFactorRequestID *string `json:"twoFactorRequestId" validate:"omitempty,max=128"`
@@ -284,18 +284,18 @@ type TwoFactorDecision struct {
 	ClientID *string `json:"-"`
 }
 
-// ApproveTwoFactor is ApproveTwoFactorRequest as the documented API has it.
-// Refuses beside with MissingClientID, ClientMismatch, MissingChallenge, MissingSignature and AmbiguousRequest.
+// ApproveTwoFactor is ApproveTwoFactorRequest in the form of the documented API.
+// Refuses also with MissingClientID, ClientMismatch, MissingChallenge, MissingSignature and AmbiguousRequest.
 func (s *Service) ApproveTwoFactor(ctx context.Context, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
 	return s.documented(ctx, "approveTwoFactorRequest", TwoFactorApprove, in)
 }
 
-// RejectSecondFactor is RejectTwoFactorRequest as the documented API has it, and refuses as ApproveTwoFactor does.
+// RejectSecondFactor is RejectTwoFactorRequest in the form of the documented API, with the refusals of ApproveTwoFactor.
 func (s *Service) RejectSecondFactor(ctx context.Context, in TwoFactorDecision) (Outcome[TwoFactorRequest], error) {
 	return s.documented(ctx, "rejectTwoFactorRequest", TwoFactorReject, in)
 }
 
-// documented checks in the order of the document what comes before the challenge.
+// documented makes the checks before the challenge in the order of the document.
 func (s *Service) documented(
 	ctx context.Context, operation string, on TwoFactorRequestTransition, in TwoFactorDecision,
 ) (Outcome[TwoFactorRequest], error) {
@@ -308,8 +308,8 @@ func (s *Service) documented(
 	return s.decideTwoFactor(ctx, operation, on, in, in)
 }
 
-// CheckTwoFactorHeaders checks in the order of the document the parts of a decision that it has in headers, so that a
-// caller can check them before it reads the body.
+// CheckTwoFactorHeaders checks the parts of a decision that the document puts into headers, in its order, so that a caller
+// can check them before it reads the body.
 // Refuses with MissingClientID, ClientMismatch (the token was issued to another application), MissingChallenge and
 // MissingSignature.
 func (s *Service) CheckTwoFactorHeaders(ctx context.Context, in TwoFactorDecision) error {
@@ -326,7 +326,7 @@ func (s *Service) CheckTwoFactorHeaders(ctx context.Context, in TwoFactorDecisio
 	return nil
 }
 
-// decideTwoFactor is the order of the document (User Sessions, device challenge and signature): token and scope,
+// decideTwoFactor follows the order of the document (User Sessions, device challenge and signature): token and scope,
 // application, shape, challenge, signature, further factors, and only then the request.
 func (s *Service) decideTwoFactor(
 	ctx context.Context, operation string, on TwoFactorRequestTransition, input any, in TwoFactorDecision,
@@ -378,8 +378,8 @@ func (s *Service) decideTwoFactor(
 	})
 }
 
-// deciding is the life as a customer sees it who decides for one application; for others there is no request. An
-// empty application is any.
+// deciding is the life for a customer who decides for one application: requests of others are not found. An empty
+// clientID permits any application.
 func deciding(clientID string) *life[TwoFactorRequest, TwoFactorRequestState, TwoFactorRequestTransition] {
 	l := *twoFactorRequests
 	l.rolesOf = func(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *TwoFactorRequest) ([]Role, bool, error) {
@@ -391,24 +391,24 @@ func deciding(clientID string) *life[TwoFactorRequest, TwoFactorRequestState, Tw
 	return &l
 }
 
-// decision is one call on its way through the checks.
+// decision has the state of one call during the checks.
 type decision struct {
 	s     *Service
 	actor Actor
 	in    TwoFactorDecision
 	// signature is what In.Signature decodes to.
 	signature []byte
-	// client is the application whose policy counts; empty where it is not known.
+	// client is the application whose policy applies; empty where it is not known.
 	client string
-	// named is the request that the input names, where the caller may see it; nil else.
+	// named is the request that the input names, if the caller may see it.
 	named    *TwoFactorRequest
 	device   *Device
 	counters []failures
-	// statementSigned says that the signature covers the statement.
+	// statementSigned is set where the signature covers the statement.
 	statementSigned bool
 }
 
-// shape lists what is malformed beyond the tags.
+// shape returns the problems of the input that its tags cannot express.
 func (d *decision) shape() (problems []*problem.Problem) {
 	bad := func(member, text string) {
 		problems = append(problems, problem.New(problem.InvalidInput).Because("%s", text).At(member))
@@ -431,8 +431,8 @@ func (d *decision) shape() (problems []*problem.Problem) {
 	return problems
 }
 
-// locate finds the request that the input names, to know its application and its statement. That it is not there is
-// told only after the device has been checked.
+// locate finds the request that the input names, for its application and its statement. If it does not exist, the refusal
+// follows only after the device has been checked.
 func (d *decision) locate(ctx context.Context) error {
 	d.client = d.actor.ClientID
 	if d.in.ClientID != nil {
@@ -455,7 +455,7 @@ func (d *decision) locate(ctx context.Context) error {
 	return nil
 }
 
-// check is steps 3 to 6 of the document. A refusal of it is counted.
+// check implements steps 3 to 6 of the document. Its refusals are counted.
 func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) {
 	s := d.s
 	d.counters = list(s.failuresOfCustomer(d.actor.ID))
@@ -490,8 +490,8 @@ func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) 
 	return d.factors(ctx)
 }
 
-// signedBy checks the documented string, and beside it, where the caller named a request through an API that allows
-// it, the one that binds the statement.
+// signedBy checks the signature of the documented string and, where the caller named a request through an API that
+// permits it, of the string that binds the statement.
 func (d *decision) signedBy(device *Device, name string) bool {
 	data := d.in.ChallengeID + ":" + name
 	if device.signed(data, d.signature) {
@@ -504,13 +504,13 @@ func (d *decision) signedBy(device *Device, name string) bool {
 	return d.statementSigned
 }
 
-// StatementDigest is what a device signs of a statement: the lower-case hexadecimal SHA-256 of its UTF-8.
+// StatementDigest returns the digest of a statement for signing: the lower-case hexadecimal SHA-256 of its UTF-8.
 func StatementDigest(statement string) string {
 	sum := sha256.Sum256([]byte(statement))
 	return hex.EncodeToString(sum[:])
 }
 
-// factors is step 6: what the policy asks for beside the signature, the PIN first.
+// factors implements step 6: the factors that the policy requires in addition to the signature, the PIN first.
 func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
 	s := d.s
 	customer, err := s.Directory.Customer(ctx, d.actor.ID)
@@ -552,7 +552,7 @@ func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Parallel guesses were all let in before the first was counted: look again before one is told to be right.
+		// Concurrent guesses may all have passed before the first was counted: check again before a right one is accepted.
 		if err := s.unlessFailed(ctx, d.counters...); err != nil {
 			return nil, err
 		}
@@ -563,7 +563,7 @@ func (d *decision) factors(ctx context.Context) (*problem.Problem, error) {
 	return nil, nil
 }
 
-// request gives the id of the request: the one that is named, or the only pending one of customer and application.
+// request returns the id of the request: the named one, or the only pending one of customer and application.
 // Refuses with RequestNotFound and AmbiguousRequest.
 func (d *decision) request(ctx context.Context) (string, error) {
 	if d.in.TwoFactorRequestID != nil {
@@ -591,7 +591,7 @@ func (s *Service) TwoFactorRequest(ctx context.Context, id string) (*TwoFactorRe
 	return show(ctx, s, twoFactorRequests, id)
 }
 
-// TwoFactorRequests lists the caller's requests, and everybody's for who sees all.
+// TwoFactorRequests lists the caller's requests, or all requests for a caller who sees all.
 // Refuses with InvalidInput and InvalidParameter.
 func (s *Service) TwoFactorRequests(ctx context.Context, q listing.Query) (listing.Page[TwoFactorRequest], error) {
 	if err := s.Permit(ctx, "twoFactorRequests"); err != nil {
