@@ -190,6 +190,8 @@ func TestATransitionAndAKindAreSmallChanges(t *testing.T) {
 		c.report("generation", files, total)
 		t.Error("the generator changed a file that is written by hand")
 	}
+	c.run("go", "test", "./stories", "-run", "^TestExamples$/^memorandum$/^sqlite$", "-update")
+	c.run("go", "run", ".", "docs")
 	c.commit()
 	for _, arguments := range [][]string{
 		{"./domain", "-run", "Refusals|EveryKind|EveryTransitionOfSessions|Road"},
