@@ -1,7 +1,7 @@
-// Package rest mounts the documented REST dialects under the paths that their documents give them.
+// Package rest mounts the documented REST dialects under the paths that their documents specify.
 //
-// It knows which dialects there are and what each is built from. It must not know what they serve: a dialect routes,
-// reads and writes everything under its prefix by itself.
+// It knows the dialects and their dependencies. It must not know their operations: a dialect handles every request
+// under its prefix itself.
 package rest
 
 import (
@@ -18,32 +18,32 @@ import (
 	"github.com/gatehouse/gatehouse/rest/usersessions"
 )
 
-// Options are what the dialects work with.
+// Options configure the dialects.
 type Options struct {
-	// Service is the rules; required.
+	// Service holds the rules; required.
 	Service *domain.Service
-	// Log gets what callers must not see of internal errors; nil means slog.Default().
+	// Log gets the details of internal errors, which callers must not see; nil means slog.Default().
 	Log *slog.Logger
 	// Now is the clock; required.
 	Now func() time.Time
 	// RequireIfMatch refuses updates and actions without If-Match.
 	RequireIfMatch bool
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
 	// AllowedOrigins are the browser origins that may call with cookies.
 	AllowedOrigins []string
-	// Development lets browsers call that keep no cookie of this server.
+	// Development admits browsers that store no cookie of this server.
 	Development bool
 }
 
 // dialect is one documented API.
 type dialect struct {
-	// prefix begins with a slash and does not end with one; the dialect has it and all that is below.
+	// prefix begins with a slash and does not end with one; the dialect serves it and all paths below.
 	prefix string
 	build  func(Options) http.Handler
 }
 
-// dialects has a line for each.
+// dialects lists all dialects.
 var dialects = []dialect{
 	{invitations.Prefix, func(o Options) http.Handler {
 		return invitations.New(invitations.Options{Service: o.Service, Now: o.Now, Log: o.Log, RequireIfMatch: o.RequireIfMatch})
@@ -64,8 +64,8 @@ var dialects = []dialect{
 	}},
 }
 
-// New gives the handler of all dialects. Paths of none of them are answered with 404. It never redirects, because a
-// request that was redirected may arrive without its body or as another method.
+// New returns the handler of all dialects. Other paths are 404. It never redirects, because a redirected request may
+// lose its body or change its method.
 func New(o Options) http.Handler {
 	handlers := make([]http.Handler, 0, len(dialects))
 	for _, d := range dialects {

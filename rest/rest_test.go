@@ -19,11 +19,11 @@ func TestEveryDialectHasItsPrefixAndNothingElse(t *testing.T) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 		if w.Code == http.StatusNotFound && w.Header().Get("Content-Type") == "application/json" {
-			return http.StatusUnauthorized // user sessions has addresses that need none, and says itself what is not there
+			return http.StatusUnauthorized // user sessions has paths that need none, and handles unknown paths itself
 		}
 		return w.Code
 	}
-	// Every other documented API begins by asking for a credential, so 401 says that it was reached.
+	// Every other documented API checks a credential first, so 401 shows that it was reached.
 	for _, prefix := range rest.Prefixes() {
 		for _, path := range []string{prefix, prefix + "/", prefix + "/x"} {
 			if got := status(path); got != http.StatusUnauthorized {

@@ -18,23 +18,22 @@ const (
 	cookieLife = 365 * 24 * 60 * 60
 )
 
-// versions are the published dates of the API. Clients already send later ones, and those are let in.
+// versions are the published dates of the API. Clients already send later ones, which are accepted.
 var versions = []string{"2021-02-05", "2024-10-01", "2025-03-12", "2025-04-10", "2025-11-10", "2026-05-12"}
 
-// caller is what the headers and the query say about the caller. None of it is verified.
+// caller has the data about the caller in the headers and the query. None of it is verified.
 type caller struct {
 	// native is set for a native application, which authenticates by header.
 	native bool
 	// origin is the browser origin; an allowed one, or empty.
 	origin string
-	// credential is the client token as it came; empty for none.
+	// credential is the client token as received; empty for none.
 	credential string
-	// authorization is set where the credential stood in the header, development where it is that of a development
-	// browser.
+	// authorization is set if the credential is from the header, development if it is that of a development browser.
 	authorization, development bool
-	// method is what a POST stands for; empty: itself.
+	// method overrides the method of a POST; empty for none.
 	method string
-	// session is the one that acts outside of /client.
+	// session is the acting session outside of /client.
 	session string
 }
 
@@ -47,7 +46,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 	origins, authorizations := r.Header.Values("Origin"), r.Header.Values("Authorization")
 	flag := query.Get("_is_native")
 	c := caller{native: flag == "1" || flag == "true", session: query.Get("_clerk_session_id")}
-	switch { // neither value ever holds a comma: one that does was two headers once
+	switch { // valid values contain no comma: one with a comma was several headers
 	case len(origins) > 1 || strings.Contains(strings.Join(origins, ""), ","):
 		return c, problem.New(problem.SeveralOrigins)
 	case len(authorizations) > 1 || strings.Contains(strings.Join(authorizations, ""), ","):
@@ -63,8 +62,8 @@ func (a *api) read(r *http.Request) (caller, error) {
 		c.origin = origins[0]
 	}
 	a.credential(&c, r, query)
-	// What carries a browser's credential is a browser's call. A browser leaves Origin out of a read of its own server,
-	// and says so in a header that no page can set (docs/dialects/client-sessions.md, a call without Origin).
+	// A request with a browser's credential is a browser request. A browser omits Origin on a same-origin read, and
+	// marks it with a header that no page can set (docs/dialects/client-sessions.md, a page of our own origin).
 	own := safe(r.Method) && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	if !c.native && c.credential != "" && c.origin == "" && !own {
 		return c, problem.New(problem.RequestHeaderMissing).Because("A browser must send the header Origin.")
@@ -73,7 +72,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 		return c, problem.New(problem.APIVersionInvalid)
 	}
 	switch method := query["_method"]; {
-	case r.Method != http.MethodPost || len(method) == 0: // a link must not sign anybody out
+	case r.Method != http.MethodPost || len(method) == 0: // a link must not sign a user out
 	case len(method) == 1 && slices.Contains([]string{http.MethodDelete, http.MethodPatch, http.MethodPut}, strings.ToUpper(method[0])):
 		c.method = strings.ToUpper(method[0])
 	default:
@@ -84,7 +83,7 @@ func (a *api) read(r *http.Request) (caller, error) {
 
 func safe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// credential finds the client token where this kind of caller carries it.
+// credential sets the client token from the place where this kind of caller sends it.
 func (a *api) credential(c *caller, r *http.Request, query url.Values) {
 	if c.native {
 		c.credential, c.authorization = strings.TrimSpace(r.Header.Get("Authorization")), true
@@ -103,7 +102,7 @@ func (a *api) credential(c *caller, r *http.Request, query url.Values) {
 	}
 }
 
-// versioned reports whether the version that a request names, if it does, is one.
+// versioned reports whether a request has no version, or one valid version.
 func versioned(query, header []string) bool {
 	value := slices.Concat(query, header)
 	if len(value) == 0 {
@@ -113,7 +112,7 @@ func versioned(query, header []string) bool {
 	return len(value) == 1 && err == nil && (slices.Contains(versions, value[0]) || value[0] > versions[len(versions)-1])
 }
 
-// identify puts the client that calls into the context.
+// identify adds the calling client to the context.
 func (a *api) identify(r *http.Request, c caller) (context.Context, error) {
 	ctx, token := r.Context(), c.credential
 	if c.authorization {
@@ -140,7 +139,7 @@ func (a *api) identify(r *http.Request, c caller) (context.Context, error) {
 // exposed are the headers that a page may read.
 const exposed = "Authorization, Clerk-Db-Jwt, Retry-After, X-Country, Idempotent-Replayed, X-Request-Id"
 
-// cors lets the pages of the allowed origins in, with their credentials, and answers their preflights.
+// cors sets the CORS headers for pages of the allowed origins, with credentials, and answers their preflights.
 func (a *api) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	header := w.Header()
 	if !slices.Contains(header.Values("Vary"), "Origin") {
@@ -163,8 +162,8 @@ func (a *api) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	return true
 }
 
-// acting is the session that speaks for a customer outside of /client: the one that is named, else the client's
-// active one, else its first live one.
+// acting returns the context of the session that acts for a customer outside of /client: the named one, otherwise the
+// client's active one, otherwise its first live one.
 func (a *api) acting(c *call) (context.Context, error) {
 	id := c.caller.session
 	if id == "" {
@@ -182,5 +181,5 @@ func (a *api) acting(c *call) (context.Context, error) {
 		}
 	}
 	ctx, err := a.Service.WithSessionUser(c.Context(), id)
-	return ctx, describe(err, "act for", id)
+	return ctx, describe(err, "use", id)
 }

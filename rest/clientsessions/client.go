@@ -8,8 +8,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// getClient is the first call of every client, which may have no credential yet: then there is no client, and that is
-// no error.
+// getClient is the first call of every client, which may have no credential yet. The response is then null, not an
+// error.
 func (a *api) getClient(c *call) (reply, error) {
 	switch {
 	case problem.Has(c.refused, problem.SignedOut):
@@ -21,7 +21,7 @@ func (a *api) getClient(c *call) (reply, error) {
 	return reply{body: enveloped{Response: client}}, err
 }
 
-// createClient issues a credential to a caller that has none, or one that is not valid. A client keeps its own.
+// createClient issues a credential to a caller without a valid one. An existing client keeps its own.
 func (a *api) createClient(c *call) (reply, error) {
 	var answer reply
 	if c.refused != nil {
@@ -45,7 +45,7 @@ func (a *api) createClient(c *call) (reply, error) {
 	return answer, err
 }
 
-// devBrowser makes a development browser: a client whose token the page carries in its query. Its token is one.
+// devBrowser creates a development browser: a client whose token the page sends in the query.
 func (a *api) devBrowser(c *call) (reply, error) {
 	if !a.Development {
 		return reply{}, problem.New(problem.NotFound)
@@ -54,7 +54,7 @@ func (a *api) devBrowser(c *call) (reply, error) {
 	return reply{body: map[string]string{"object": "dev_browser", "id": token, "token": token}}, err
 }
 
-// endClient ends every live session of the client, removeSessions takes every session off it.
+// endClient ends every live session of the client; removeSessions removes every session from it.
 func (a *api) endClient(c *call) (reply, error) {
 	return a.each(c, domain.SessionState.Live, func(id string) error {
 		_, err := a.Service.EndSession(c.Context(), domain.SessionInput{SessionID: id})
@@ -69,8 +69,8 @@ func (a *api) removeSessions(c *call) (reply, error) {
 	})
 }
 
-// each does something to the sessions in some states until there are none, since a client lists a limited number at a
-// time. It ignores sessions that a concurrent call has changed before it.
+// each applies do to the sessions in some states until there are none left, since a client lists a limited number at a
+// time. It ignores sessions that a concurrent call has changed first.
 func (a *api) each(c *call, in func(domain.SessionState) bool, do func(id string) error) (reply, error) {
 	for left := true; left; {
 		_, listed, err := a.Service.ClientSessions(c.Context(), c.clientID())
@@ -92,7 +92,7 @@ func (a *api) each(c *call, in func(domain.SessionState) bool, do func(id string
 	return reply{body: enveloped{Response: client, Client: client}}, err
 }
 
-// mySessions lists the live sessions of the customer, on whatever client. It is a plain list.
+// mySessions returns the live sessions of the customer on all clients, as a list without envelope.
 func (a *api) mySessions(c *call) (reply, error) {
 	ctx, err := a.acting(c)
 	if err != nil {
@@ -115,7 +115,7 @@ func (a *api) mySessions(c *call) (reply, error) {
 	return reply{body: list}, nil
 }
 
-// revokeMySession ends a session of the customer, on whatever client.
+// revokeMySession ends a session of the customer on any client.
 func (a *api) revokeMySession(c *call) (reply, error) {
 	ctx, err := a.acting(c)
 	if err != nil {
@@ -143,8 +143,8 @@ func (a *api) revokeMySession(c *call) (reply, error) {
 	return answer, err
 }
 
-// environment describes this server to a page: there is no sign-in or sign-up here, which is left to the login service
-// of the institution.
+// environment returns the configuration of this server for a page. Sign-in and sign-up are not offered, because the
+// login service of the institution provides them.
 func (a *api) environment(*call) (reply, error) {
 	kind, home := "production", a.Service.Settings.PublicURL
 	if a.Development {

@@ -37,7 +37,7 @@ func TestThePageNamesCasesThatExist(t *testing.T) {
 
 func TestEveryProblem(t *testing.T) {
 	suite().TestEveryProblem(t, func(w *resttest.World, p *problem.Problem) resttest.Exchange {
-		// A client that cannot be read for this reason is the shortest way to an error response.
+		// A failed lookup of the client with this problem is the shortest way to an error response.
 		w.Store.Fail(p)
 		r := httptest.NewRequest(http.MethodDelete, "/v1/client?_is_native=1", http.NoBody)
 		r.Header.Set("Authorization", credential("laptop"))
@@ -45,8 +45,8 @@ func TestEveryProblem(t *testing.T) {
 	})
 }
 
-// samples is a request of a browser for each operation. It succeeds after a login of alice on the laptop, where there
-// is a template and the server is one for development.
+// samples are browser requests for each operation. They succeed after a login of alice on the laptop, with a template
+// and on a development server.
 var samples = map[string]string{
 	"getSession":          browser("GET /v1/client/sessions/{sess1}"),
 	"touchSession":        browser("POST /v1/client/sessions/{sess1}/touch", "active_organization_id=org-acme&intent=focus"),
@@ -75,7 +75,7 @@ func browser(line string, body ...string) string {
 	return request
 }
 
-// native makes a request of a browser one of a native application.
+// native converts a browser request into one of a native application.
 func native(request, authorization string) string {
 	return resttest.Query(resttest.With(resttest.Without(resttest.Without(request, "Cookie"), "Origin"), "Authorization: "+authorization), "_is_native=1")
 }
@@ -172,7 +172,7 @@ func refusals() map[string]resttest.Refusal {
 	}
 }
 
-// TestTheTraceIsThatOfTheLog: whoever reads the caller's trace id finds the line, and the caller finds no internals.
+// TestTheTraceIsThatOfTheLog: the trace id of the response is in the log line, and the response has no internals.
 func TestTheTraceIsThatOfTheLog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testkit.SQLite(t))
@@ -203,7 +203,7 @@ func TestTheTraceIsThatOfTheLog(t *testing.T) {
 	}
 }
 
-// TestPreflight: pages of allowed origins may send what makes a browser ask first, others may not.
+// TestPreflight: pages of allowed origins may send requests that need a preflight, others may not.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testkit.SQLite(t))
@@ -220,7 +220,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestAClientListsItsNewestSessions: what is over stays listed, but not for ever; taking all off leaves none behind.
+// TestAClientListsItsNewestSessions: ended sessions stay listed up to a limit; removing all sessions leaves none.
 func TestAClientListsItsNewestSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testkit.SQLite(t))

@@ -13,13 +13,13 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// errorName is how the contract names an error.
+// errorName is the name of an error in the contract.
 type errorName struct {
 	code   string
 	status int
 }
 
-// byDefinition are the problems whose name is not that of their kind.
+// byDefinition has the problems with their own name.
 var byDefinition = map[*problem.Definition]errorName{
 	problem.MalformedBody:         {"request_body_invalid", http.StatusBadRequest},
 	problem.InvalidParameter:      {"malformed_request_parameters", http.StatusBadRequest},
@@ -34,7 +34,7 @@ var byDefinition = map[*problem.Definition]errorName{
 	problem.RequestBodyTooLarge:   {"request_body_too_large", http.StatusRequestEntityTooLarge},
 }
 
-// byKind are the names of all other problems.
+// byKind has the names of all other problems.
 var byKind = map[problem.Kind]string{
 	problem.Invalid:         "bad_request",
 	problem.Unauthenticated: "authentication_invalid",
@@ -65,7 +65,7 @@ func nameOf(p *problem.Problem) errorName {
 	return w
 }
 
-// envelope of errors.
+// errorResponse is the envelope of errors.
 type errorResponse struct {
 	Errors  []fault `json:"errors"`
 	TraceID string  `json:"clerk_trace_id"`
@@ -95,7 +95,7 @@ func faultOf(p *problem.Problem) fault {
 	return out
 }
 
-// sentence is a title as the contract writes it: "JWT template not found".
+// sentence returns a title in the capitalization of the contract: "JWT template not found".
 func sentence(title string) string {
 	words := strings.Fields(title)
 	for i, word := range words {
@@ -106,12 +106,12 @@ func sentence(title string) string {
 	return strings.Join(words, " ")
 }
 
-// signedOut is the error for a caller that is no client, or whose session has ended.
+// signedOut returns the error for a caller without a client or a live session.
 func signedOut() *problem.Problem {
 	return problem.New(problem.SignedOut).Because("You are signed out")
 }
 
-// refuse writes an error, and logs what the caller must not see.
+// refuse writes an error, and logs the details that the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	body := errorResponse{TraceID: traceID(w.Header().Get("X-Request-Id"))}
 	for _, cause := range p.Causes {
@@ -125,13 +125,13 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	if status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	document, _ := json.Marshal(body) // texts and maps of texts always are JSON
+	document, _ := json.Marshal(body) // strings and maps of strings always encode
 	wire.WriteBody(w, status, "application/json", document)
 	wire.LogFailure(a.Log, r, "client sessions", p, slog.String("trace_id", body.TraceID))
 }
 
-// traceID is the id of the request in the log where that has the form of the contract, 32 hexadecimal digits, and else
-// made of it.
+// traceID returns the id of the request in the log if it has the format of the contract, 32 hexadecimal digits,
+// otherwise a hash of it.
 func traceID(requestID string) string {
 	const size = 16
 	if raw, err := hex.DecodeString(requestID); err == nil && len(raw) == size {
@@ -146,7 +146,7 @@ func traceID(requestID string) string {
 	return hex.EncodeToString(sum[:size])
 }
 
-// describe writes an error about a session as the contract does, with the action and the id.
+// describe returns an error about a session in the form of the contract, with the action and the id.
 func describe(err error, action, id string) error {
 	p := problem.Of(err)
 	if p == nil {
@@ -169,8 +169,8 @@ func describe(err error, action, id string) error {
 	return err
 }
 
-// reference is the session that the path names. Only an id is one here: a foreign handle is a secret of the login
-// service, and what cannot be an id is not asked for.
+// reference returns the id of the session in the path. It refuses a foreign handle, which is a secret of the login
+// service, and any other text that cannot be an id, without a lookup.
 func reference(c *call) (string, error) {
 	id := c.PathValue("session_id")
 	if !strings.HasPrefix(id, "sess_") || len(id) > maxID {

@@ -16,14 +16,14 @@ import (
 
 const (
 	formType = "application/x-www-form-urlencoded"
-	// maxForm is far above any form of this API, a token in it included.
+	// maxForm is far larger than any form of this API, including one with a token.
 	maxForm = 64 << 10
 )
 
 // form is the body of a request.
 type form map[string]string
 
-// optional gives a parameter; nil where it is absent. Clients send an empty one for null.
+// optional returns a parameter; nil if it is absent. Clients send an empty one for null.
 func (f form) optional(name string) *string {
 	if v, ok := f[name]; ok {
 		return &v
@@ -31,8 +31,8 @@ func (f form) optional(name string) *string {
 	return nil
 }
 
-// readForm reads a body that has some of the parameters, each at most once. A body may be empty, and an empty one need
-// not say what it is.
+// readForm reads a body with some of the parameters, each at most once. A body may be empty, and an empty one needs no
+// Content-Type.
 func readForm(r *http.Request, takes []string) (form, error) {
 	if len(r.Header.Values("Content-Type")) > 0 && !formTyped(r) {
 		return nil, problem.New(problem.UnsupportedMediaType)
@@ -77,7 +77,7 @@ func readForm(r *http.Request, takes []string) (form, error) {
 	return out, nil
 }
 
-// cut keeps what a caller made up short.
+// cut shortens a text that the caller chose.
 func cut(text string) string {
 	const most = 128
 	if len(text) <= most {
@@ -86,7 +86,7 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// formTyped reports whether the Content-Type is that of a form in UTF-8.
+// formTyped reports whether the Content-Type is a form in UTF-8.
 func formTyped(r *http.Request) bool {
 	values, coding := r.Header.Values("Content-Type"), r.Header.Get("Content-Encoding")
 	if len(values) != 1 || coding != "" && !strings.EqualFold(coding, "identity") {

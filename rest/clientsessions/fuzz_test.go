@@ -46,7 +46,7 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// FuzzCaller: whatever the headers say who calls, they are read or refused, and a refusal shows none of them.
+// FuzzCaller: any headers are accepted or refused, and an error repeats none of them.
 func FuzzCaller(f *testing.F) {
 	f.Add("Bearer token", "", "", "_is_native=1", "2025-11-10")
 	f.Add("", "https://bank.example", "__client=abc", "", "")

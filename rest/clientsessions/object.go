@@ -8,13 +8,13 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// enveloped is every answer about a session or a client.
+// enveloped is the envelope of responses with a session or a client.
 type enveloped struct {
 	Response any     `json:"response"`
 	Client   *client `json:"client"`
 }
 
-// session is the object of that name. Every member is always there, because clients break without some of them.
+// session is the object of that name. Every member is always present, because clients break without some of them.
 type session struct {
 	Object                   string          `json:"object"`
 	ID                       string          `json:"id"`
@@ -43,7 +43,7 @@ type task struct {
 	Key string `json:"key"`
 }
 
-// activity is where a session was signed in; a list of a customer's own sessions shows it.
+// activity is the device and address of a sign-in; the list of a customer's own sessions contains it.
 type activity struct {
 	Object         string  `json:"object"`
 	ID             string  `json:"id"`
@@ -128,7 +128,7 @@ type identification struct {
 	UpdatedAt               int64        `json:"updated_at"`
 }
 
-// verification says whether an address is the customer's. It is never null: clients read its status of every address.
+// verification is the verification of an address. It is never null: clients read the status of every address.
 type verification struct {
 	Status   string `json:"status"`
 	Strategy string `json:"strategy"`
@@ -166,7 +166,7 @@ func (a *api) about(c *call, r *domain.Session, fresh bool) (enveloped, error) {
 	return enveloped{Response: shown, Client: client}, err
 }
 
-// client is the calling client with the sessions it lists.
+// client returns the calling client with the sessions that it lists.
 func (a *api) client(c *call) (*client, error) {
 	record, listed, err := a.Service.ClientSessions(c.Context(), c.clientID())
 	if err != nil {
@@ -186,8 +186,8 @@ func (a *api) client(c *call) (*client, error) {
 	return out, nil
 }
 
-// session is a session of the calling client, with a token where it is live. One of another client has none: its
-// token is not the caller's.
+// session returns the object of a session. A live session of the calling client (own) has a token; one of another
+// client has none, because its token belongs to that client.
 func (a *api) session(c *call, r *domain.Session, own bool) (*session, error) {
 	customer, err := a.customer(c, r.UserID)
 	if err != nil {
@@ -223,7 +223,7 @@ func (a *api) session(c *call, r *domain.Session, own bool) (*session, error) {
 	return out, nil
 }
 
-// customer asks the directory for a customer, once in a request; nil if there is none.
+// customer reads a customer from the directory, once per request; nil if there is none.
 func (a *api) customer(c *call, id string) (*domain.Customer, error) {
 	if known, ok := c.people[id]; ok {
 		return known, nil
@@ -246,13 +246,13 @@ func publicUserDataOf(id string, c *domain.Customer) *publicUserData {
 	out.Username = some(c.Username)
 	for _, name := range []string{c.Phone, c.Username, c.Email} {
 		if name != "" {
-			out.Identifier = name // the customer knows the last one best
+			out.Identifier = name // the last one is the most familiar to the customer
 		}
 	}
 	return out
 }
 
-// user is the customer with the data of the directory. The rest is null or empty.
+// user returns the customer with the data of the directory. All other members are null or empty.
 func (a *api) user(r *domain.Session, c *domain.Customer) *user {
 	made := r.CreatedAt.UnixMilli()
 	out := &user{
@@ -279,7 +279,7 @@ func (a *api) user(r *domain.Session, c *domain.Customer) *user {
 	return out
 }
 
-// identification gives an address an id that stays the same as long as the address does.
+// identification returns an address with an id that is the same for the same address.
 func (a *api) identification(c *domain.Customer, object, address string, verified bool) identification {
 	const size = 15
 	sum := a.Service.KeyedHash("identification id", c.ID, object, address)
@@ -294,7 +294,7 @@ func (a *api) identification(c *domain.Customer, object, address string, verifie
 	return out
 }
 
-// activityOf is the login as far as its user agent tells.
+// activityOf returns the data of the login that can be derived from its user agent.
 func activityOf(r *domain.Session) *activity {
 	out := &activity{Object: "session_activity", ID: strings.Replace(r.ID, "sess_", "sess_activity_", 1), IPAddress: r.IPAddress}
 	if device := r.Device(); device != nil {

@@ -20,7 +20,7 @@ type race struct {
 	id string
 }
 
-// races tells a story on both databases.
+// races runs a test on both databases.
 func races(t *testing.T, story func(*testing.T, *race)) {
 	t.Parallel()
 	for _, database := range testkit.Databases {
@@ -33,7 +33,7 @@ func races(t *testing.T, story func(*testing.T, *race)) {
 	}
 }
 
-// post makes a call of the native application on the laptop, and gives status, code and the session that was shown.
+// post sends a request of the native application on the laptop, and returns status, code and session of the response.
 func (r *race) post(t *testing.T, action, key string) (status int, code, shown string, replayed bool) {
 	t.Helper()
 	q := httptest.NewRequest(http.MethodPost, "/v1/client/sessions/"+r.id+"/"+action+"?_is_native=1", http.NoBody)
@@ -77,7 +77,7 @@ func together(n int, call func(int)) {
 	wait.Wait()
 }
 
-// journal lists what happened to the session after its creation.
+// journal returns the events of the session after its creation.
 func (r *race) journal(t *testing.T) string {
 	t.Helper()
 	page, err := r.kit.DB.Events().List(t.Context(), listing.Query{Limit: 100})
@@ -94,7 +94,7 @@ func (r *race) journal(t *testing.T) string {
 	return strings.Join(names, " ")
 }
 
-// dead checks that nobody sees the session alive any more, by whatever call.
+// dead checks that no call returns the session as live.
 func (r *race) dead(t *testing.T, action, want string) {
 	t.Helper()
 	status, code, shown, _ := r.post(t, action, "")
@@ -121,8 +121,8 @@ func TestManyTouches(t *testing.T) {
 	})
 }
 
-// against runs many calls of an action against one termination by the institution. Each is either before it, and done,
-// or after it, and refused.
+// against runs many calls of an action concurrently with one termination by the institution. Each either succeeds
+// before it, or is refused after it.
 func against(t *testing.T, action string, after string) {
 	races(t, func(t *testing.T, r *race) {
 		together(33, func(i int) {

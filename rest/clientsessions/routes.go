@@ -1,10 +1,9 @@
-// Package clientsessions is the documented REST dialect of the client session API under /v1: what a browser or a
-// native application does with the sessions on it. docs/dialects/client-sessions.md says where its contract leaves
-// room and what was chosen.
+// Package clientsessions is the documented REST dialect of the client session API under /v1, which browsers and native
+// applications use for their sessions. docs/dialects/client-sessions.md lists the decisions where its contract is
+// silent.
 //
-// It knows HTTP, the encodings of forms and the objects of the contract, and turns a request into calls of the rules
-// and the answer back. It must not know who may do what, what is possible in which state, or where anything is stored:
-// package domain decides that.
+// It knows HTTP, the encodings of forms and the objects of the contract, and translates a request into calls of the
+// rules and the result into a response. It must not know permissions, states or storage: package domain decides.
 package clientsessions
 
 import (
@@ -21,7 +20,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// Prefix is where the contract has the API.
+// Prefix is the path prefix of the API in the contract.
 const Prefix = "/v1"
 
 // Options configure the dialect.
@@ -30,12 +29,12 @@ type Options struct {
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
-	// Log gets what a caller must not see of an internal error, with the trace id that the caller does see; nil means
+	// Log gets the details of internal errors, which callers must not see, with the trace id in the response; nil means
 	// slog.Default().
 	Log *slog.Logger
 	// AllowedOrigins are the browser origins that may call.
 	AllowedOrigins []string
-	// Development lets browsers that keep no cookie of this server call, by development browsers.
+	// Development admits development browsers, which store no cookie of this server.
 	Development bool
 }
 
@@ -58,7 +57,7 @@ type api struct {
 	tokens *tokens
 }
 
-// asks is whether an operation needs a client.
+// asks specifies whether an operation needs a client.
 type asks int
 
 const (
@@ -74,24 +73,24 @@ type operation struct {
 	asks          asks
 	// takes are the parameters of the body.
 	takes []string
-	// handle calls the rules, and gives the answer or the refusal. It writes nothing.
+	// handle calls the rules, and returns the response or an error. It writes nothing.
 	handle func(*call) (reply, error)
 }
 
-// call is a request that has been read.
+// call is a parsed request.
 type call struct {
 	*http.Request
 	caller caller
 	form   form
-	// key is the Idempotency-Key; nil where there is none.
+	// key is the Idempotency-Key; nil if it is absent.
 	key *string
-	// refused is why there is no client; nil where there is one, which then is the actor.
+	// refused is the reason why there is no client; nil if there is one, which is then the actor.
 	refused error
-	// people are the customers that this request has asked the directory for.
+	// people caches the customers that this request has read from the directory.
 	people map[string]*domain.Customer
 }
 
-// clientID is the client that calls.
+// clientID returns the id of the calling client.
 func (c *call) clientID() string { return domain.ActorFrom(c.Context()).ClientKey }
 
 func (a *api) operations() []operation {
@@ -121,7 +120,7 @@ func (a *api) operations() []operation {
 
 type callerKey struct{}
 
-// ServeHTTP checks what every request must be, whatever it is for: the headers that say who calls, and the version.
+// ServeHTTP checks the headers that identify the caller and the version, and routes the request.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.cors(w, r) {
 		return
@@ -138,7 +137,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.router.ServeHTTP(w, r)
 }
 
-// unrouted answers for a path or a method that is not there; like every other request it needs a client.
+// unrouted writes the error for an unknown path or method. Like every other request, it needs a client.
 func (a *api) unrouted(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	who, _ := r.Context().Value(callerKey{}).(caller)
 	if _, err := a.identify(r, who); err != nil {
@@ -147,16 +146,15 @@ func (a *api) unrouted(w http.ResponseWriter, r *http.Request, p *problem.Proble
 	a.refuse(w, r, p)
 }
 
-// reply is an answer before it is written; its status is 200.
+// reply is a successful response before it is written; its status is 200.
 type reply struct {
-	// body is written as JSON.
+	// body is encoded as JSON.
 	body any
-	// document is a body that is JSON already.
+	// document is a body in JSON.
 	document []byte
 	// credential is a new client token; empty for none.
 	credential string
-	// replayed is set where an earlier call with the same Idempotency-Key had this outcome. It is sent
-	// with an error too.
+	// replayed is set if an earlier call with the same Idempotency-Key had this outcome. It is sent with an error too.
 	replayed bool
 }
 
@@ -182,7 +180,7 @@ func (a *api) serve(op operation) http.Handler {
 	})
 }
 
-// answer reads the request in the order of the contract: the credential, then the body, then what it is for.
+// answer reads the credential and then the body, in the order of the contract, and calls the operation.
 func (a *api) answer(op operation, r *http.Request, who caller) (reply, error) {
 	c := &call{Request: r, caller: who, people: map[string]*domain.Customer{}}
 	if op.asks != noClient {
@@ -204,7 +202,8 @@ func (a *api) answer(op operation, r *http.Request, who caller) (reply, error) {
 	return op.handle(c)
 }
 
-// handOver gives a client its credential: a native application in the header Authorization, a browser in the cookie.
+// handOver sends a client its credential: to a native application in the header Authorization, to a browser in the
+// cookie.
 func (a *api) handOver(w http.ResponseWriter, who caller, token string) {
 	if who.native {
 		w.Header().Set("Authorization", token)

@@ -20,7 +20,7 @@ func (a *api) getSession(c *call) (reply, error) {
 	return reply{body: body}, err
 }
 
-// intents say why a client touches a session. They change nothing here.
+// intents are the reasons why a client touches a session. They have no effect here.
 var intents = []string{"focus", "select_session", "select_org"}
 
 func (a *api) touch(c *call) (reply, error) {
@@ -55,7 +55,7 @@ func (a *api) remove(c *call) (reply, error) {
 	return a.outcome(c, out, err, "remove", id)
 }
 
-// outcome is the answer to what was done to a session. A session that was touched has a new token.
+// outcome returns the response to an action on a session. A touched session has a new token.
 func (a *api) outcome(c *call, out domain.Outcome[domain.Session], err error, action, id string) (reply, error) {
 	answer := reply{replayed: out.Replayed}
 	switch {
@@ -68,7 +68,7 @@ func (a *api) outcome(c *call, out domain.Outcome[domain.Session], err error, ac
 	return answer, err
 }
 
-// jwt is the answer of the token endpoints, which have no envelope.
+// jwt returns the response of the token endpoints, which has no envelope.
 func jwt(text string) token { return token{"token", text} }
 
 func (a *api) token(c *call) (reply, error) {
@@ -79,7 +79,7 @@ func (a *api) token(c *call) (reply, error) {
 	out, text, err := a.Service.CreateSessionToken(c.Context(), domain.CreateSessionTokenInput{
 		SessionID: id, Origin: c.caller.origin, OrganizationID: c.form.optional("organization_id"), IdempotencyKey: c.key,
 	})
-	return reply{body: jwt(text), replayed: out.Replayed}, describe(err, "make a token of", id)
+	return reply{body: jwt(text), replayed: out.Replayed}, describe(err, "create a token for", id)
 }
 
 func (a *api) templateToken(c *call) (reply, error) {
@@ -95,11 +95,11 @@ func (a *api) templateToken(c *call) (reply, error) {
 	switch {
 	case problem.Has(err, problem.InvalidInput): // no template can have such a name; an unknown session still comes first
 		if _, err := a.Service.Session(c.Context(), id); err != nil {
-			return answer, describe(err, "make a token of", id)
+			return answer, describe(err, "create a token for", id)
 		}
 		fallthrough
 	case problem.Has(err, problem.NoSuchTemplate):
 		return answer, problem.New(problem.NoSuchTemplate).Because("No JWT template exists with name: %s", cut(name))
 	}
-	return answer, describe(err, "make a token of", id)
+	return answer, describe(err, "create a token for", id)
 }

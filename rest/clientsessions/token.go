@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// tokenReuse is how long a plain read shows the same token of a session again. Pages that come back into focus read
-	// the client every few seconds, and a signature costs a millisecond.
+	// tokenReuse is how long plain reads return the same token of a session. Pages that regain focus read the client
+	// every few seconds, and a signature costs a millisecond.
 	tokenReuse = 5 * time.Second
 	// tokenGeneration is half of the number of cached tokens; each takes about a kilobyte.
 	tokenGeneration = 1000
 )
 
-// tokens issues the tokens that objects contain, and caches each for a short time.
+// tokens issues the tokens in objects, and caches each for a short time.
 type tokens struct {
 	service *domain.Service
 	now     func() time.Time
 	cache   recent.Cache[tokenKey, cachedToken]
 }
 
-// tokenKey holds everything that a token states: a different version, activity, organization or origin needs a
-// different token.
+// tokenKey has everything that the content of a token depends on: a different version, activity, organization or origin
+// requires a different token.
 type tokenKey struct {
 	id           string
 	version      int

@@ -22,10 +22,10 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// origin is the one that may call.
+// origin is the allowed origin.
 const origin = "https://app.gatehouse.test"
 
-// signer makes tokens that a test can read: the kind, the claims in Base64, and no signature.
+// signer issues tokens that a test can read: the kind, the claims in Base64, and no signature.
 type signer struct{}
 
 func (signer) Sign(_ context.Context, kind domain.TokenKind, claims map[string]any) (string, error) {
@@ -89,7 +89,7 @@ type world struct {
 	*resttest.World
 	kit     *testkit.Kit
 	options clientsessions.Options
-	// seen are the ids of each form in the order in which they were seen.
+	// seen are the ids of each kind in the order in which they were seen.
 	seen map[string][]string
 	// whole shows users with their members.
 	whole bool
@@ -152,7 +152,7 @@ func (w *world) do(line string) {
 		out, err := w.kit.CreateSession(testkit.Admin(), in)
 		fail(err)
 		w.placeholder("sess", out.Record.ID)
-		w.kit.Clock.Pass(time.Second) // ids of one moment have no order
+		w.kit.Clock.Pass(time.Second) // ids of the same time have no order
 	case "terminate":
 		_, err := w.kit.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: rest[0]})
 		fail(err)
@@ -179,7 +179,7 @@ func (w *world) do(line string) {
 			_, _, err := w.kit.StartClient(context.Background())
 			fail(err)
 		}
-	case "use": // a key, by the client and by the customer, for a call that this API has not
+	case "use": // a key, by the client and by the customer, for a call that is not in this API
 		for _, actor := range []domain.Actor{{ClientKey: "laptop"}, {ID: "alice"}} {
 			id := w.seen["sess"][0]
 			_, err := w.kit.TouchSession(domain.WithActor(w.T.Context(), actor), domain.TouchSessionInput{SessionID: id, IdempotencyKey: &rest[0]})
@@ -215,7 +215,7 @@ func (w *world) expand(text string) string {
 	return strings.ReplaceAll(text, "{session token}", session)
 }
 
-// check verifies what all errors have in common. No line of the log may hold a token.
+// check verifies the common properties of all errors. The log must not contain a token.
 func (w *world) check(e *resttest.Exchange) {
 	w.T.Helper()
 	if strings.Contains(w.Log(), credential("laptop")) {
@@ -244,7 +244,8 @@ func (w *world) placeholder(form, id string) string {
 	return fmt.Sprintf("{%s%d}", form, slices.Index(w.seen[form], id)+1)
 }
 
-// normalize replaces random values with placeholders, in the order in which they are seen, and tokens with their claims.
+// normalize replaces random values with placeholders, in the order in which they are seen, and tokens with their
+// claims.
 func (w *world) normalize(text string) string {
 	text = jwts.ReplaceAllStringFunc(text, func(token string) string {
 		parts := strings.Split(token, ".")
@@ -270,7 +271,7 @@ func (w *world) normalize(text string) string {
 		return w.placeholder(form, id)
 	})
 	if !w.whole {
-		// A user is the same text in every session: one story shows it whole.
+		// A user is the same text in every session: one case contains it in full.
 		text = w.people(text)
 	}
 	text = logins.ReplaceAllString(text, "{activity}")
@@ -298,7 +299,7 @@ func (w *world) people(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// state is what a refused request must not change.
+// state returns the data that a refused request must not change.
 func (w *world) state() string {
 	w.T.Helper()
 	client, sessions, err := w.kit.ClientSessions(w.T.Context(), "laptop")

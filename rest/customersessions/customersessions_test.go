@@ -39,7 +39,7 @@ func TestEveryProblem(t *testing.T) {
 	suite().TestEveryProblem(t, func(w *resttest.World, p *problem.Problem) resttest.Exchange { return refuse(w, p) })
 }
 
-// refuse sends a request with a token that was refused for a reason, which is the shortest way to an error response.
+// refuse sends a request with a token that was refused with a problem, the shortest way to an error response.
 func refuse(w *resttest.World, p *problem.Problem) resttest.Exchange {
 	r := httptest.NewRequest(http.MethodPost, "/system/terminatedCustomerSessions", http.NoBody)
 	return w.Serve(r.WithContext(domain.WithActor(r.Context(), domain.Actor{Refused: p})))
@@ -53,7 +53,7 @@ func TestTheErrorIDIsInTheLog(t *testing.T) {
 	)
 }
 
-// TestThePageNamesTestsThatExist reads the table of decisions.
+// TestThePageNamesTestsThatExist checks that the tests in the table of decisions exist.
 func TestThePageNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/dialects/customer-sessions.md")
@@ -71,7 +71,7 @@ func TestThePageNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// TestAttributesThatCannotBeWritten: a problem is sent without them.
+// TestAttributesThatCannotBeWritten: a problem is sent without attributes that cannot be encoded.
 func TestAttributesThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testkit.SQLite(t))
@@ -83,7 +83,7 @@ func TestAttributesThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// samples is a request for each operation that succeeds.
+// samples are successful requests for each operation.
 var samples = map[string]string{
 	"terminateCustomerSession": "POST /system/terminatedCustomerSessions HTTP/1.1\nAuthorization: Bearer service\nContent-Type: application/json\n\n" + `{"sessionId":"{handle1}"}`,
 	"resumeCustomerSession":    "POST /system/resumedCustomerSessions HTTP/1.1\nAuthorization: Bearer service\nContent-Type: application/json\n\n" + `{"sessionId":"{handle1}"}`,

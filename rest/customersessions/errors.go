@@ -15,16 +15,16 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// mediaType is that of every error.
+// mediaType is the media type of every error.
 const mediaType = "application/problem+json"
 
-// typePage and typeVersion stand around the name of a type: together they are its URI.
+// typePage and typeVersion precede and follow the name of a type in its URI.
 const (
 	typePage    = "https://production.api.apiture.com/errors/"
 	typeVersion = "/v1.0.0"
 )
 
-// apiProblem is the schema of that name; on the outside it is problemResponse, which has the same members.
+// apiProblem is the schema of that name. The outermost one is a problemResponse, which has the same members.
 type apiProblem struct {
 	Type       string         `json:"type"`
 	Title      string         `json:"title"`
@@ -37,14 +37,14 @@ type apiProblem struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
-// errorName is how the document names an error.
+// errorName is the name of an error in the document.
 type errorName struct {
 	name, title string
-	// status is where the document differs from wire.StatusOf; 0 where it does not.
+	// status is the documented status if it differs from wire.StatusOf; otherwise 0.
 	status int
 }
 
-// byDefinition are the problems that have a name of their own. An unknown id and a wrong state are both 422 here.
+// byDefinition has the problems with their own name. An unknown id and a wrong state are both 422 here.
 var byDefinition = map[*problem.Definition]errorName{
 	problem.NoSuchSession:           {"invalidSessionId", "Invalid Session", http.StatusUnprocessableEntity},
 	problem.SessionTerminated:       {"sessionTerminated", "Session Terminated", http.StatusUnprocessableEntity},
@@ -53,7 +53,7 @@ var byDefinition = map[*problem.Definition]errorName{
 	problem.IdempotencyKeyReused:    {"idempotencyKeyReused", "Idempotency Key Reused", 0},
 }
 
-// byKind are the names of all other problems.
+// byKind has the names of all other problems.
 var byKind = map[problem.Kind]errorName{
 	problem.Invalid:         {"badRequest", "Bad Request", 0},
 	problem.Unauthenticated: {"unauthorized", "Unauthorized", 0},
@@ -68,8 +68,8 @@ var byKind = map[problem.Kind]errorName{
 	problem.Internal:        {"internalError", "Internal Error", 0},
 }
 
-// nameOf returns the name of a problem: its own, that of its kind or, for a protocol error that the document does not
-// have, that of the catalogue.
+// nameOf returns the name of a problem: its own, that of its kind or, for a protocol error that is not in the document,
+// that of the catalogue.
 func nameOf(p *problem.Problem) errorName {
 	w, ok := byDefinition[p.Definition]
 	if !ok {
@@ -84,7 +84,7 @@ func nameOf(p *problem.Problem) errorName {
 	return w
 }
 
-// refuse writes an error, and logs what the caller must not see.
+// refuse writes an error, and logs the details that the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	now := a.Now()
 	out := render(p)
@@ -104,7 +104,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	wire.LogFailure(a.Log, r, "customer sessions", p, slog.String("error_id", out.ID), slog.String("resource", a.resource(r)))
 }
 
-// resource is the URI of what a request is about. An unknown path is not repeated, because it may hold the id of a
+// resource returns the URI of the requested resource. It does not repeat an unknown path, which may contain the id of a
 // session.
 func (a *api) resource(r *http.Request) string {
 	if slices.Contains(a.paths, r.URL.Path) {
@@ -113,7 +113,7 @@ func (a *api) resource(r *http.Request) string {
 	return Prefix
 }
 
-// render gives a refusal the members that say what it is. Of an internal one the caller sees a fixed sentence.
+// render returns the members of a problem that do not depend on the request. An internal error has a fixed detail.
 func render(p *problem.Problem) apiProblem {
 	w := nameOf(p)
 	out := apiProblem{Type: typePage + w.name + typeVersion, Title: w.title, Status: w.status, Detail: p.Text()}
@@ -131,13 +131,13 @@ func render(p *problem.Problem) apiProblem {
 		sentences = append(sentences, nested.Detail)
 		out.Problems = append(out.Problems, nested)
 	}
-	if len(sentences) > 0 && p.Detail == "" { // the members that are wrong say more than that some are
+	if len(sentences) > 0 && p.Detail == "" { // the violations are more specific than the general text
 		out.Detail = strings.Join(sentences, " ")
 	}
 	return out
 }
 
-// attributes are those of the problem with the states of this document, which has three.
+// attributes returns the attributes of the problem, with the three states of this document.
 func attributes(p *problem.Problem) map[string]any {
 	if len(p.Attributes) == 0 {
 		return nil
@@ -169,7 +169,7 @@ func attributes(p *problem.Problem) map[string]any {
 	return out
 }
 
-// stateName is the state of a session as this document has it.
+// stateName returns the name of a session's state in this document.
 func stateName(state string) string {
 	switch domain.SessionState(state) {
 	case domain.SessionActive, domain.SessionPending:
@@ -181,7 +181,7 @@ func stateName(state string) string {
 	}
 }
 
-// newUUID is a random UUID (RFC 9562, version 4), the correlation id of one problem.
+// newUUID returns a random UUID (RFC 9562, version 4), the correlation id of one problem.
 func newUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // it never fails

@@ -1,11 +1,10 @@
 // Package customersessions is the documented REST dialect "Customer Sessions 0.1.0" under /system: a trusted back-end
-// caller ends or revives the session of a customer. docs/dialects/customer-sessions.md says where its document leaves
-// room and what was chosen.
+// caller ends or resumes the session of a customer. docs/dialects/customer-sessions.md lists the decisions where its
+// document is silent.
 //
-// It knows HTTP, problem+json and the names of the document, and turns a request into one call of the rules and the
-// answer back. It must not know who may do what, what is possible in which state, or where anything is stored:
-// package domain decides that. The id of a session is a credential of the customer, so it appears in no answer and in no
-// line of the log.
+// It knows HTTP, problem+json and the names of the document, and translates a request into one call of the rules and
+// the result into a response. It must not know permissions, states or storage: package domain decides. The id of a
+// session is a credential of the customer, so it must not appear in a response or in the log.
 package customersessions
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// Prefix is where the document has the API.
+// Prefix is the path prefix of the API in the document.
 const Prefix = "/system"
 
 // Options configure the dialect.
@@ -28,7 +27,7 @@ type Options struct {
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
-	// Log gets what a caller must not see of an internal error, with the id that the caller does see; nil means
+	// Log gets the details of internal errors, which callers must not see, with the id in the response; nil means
 	// slog.Default().
 	Log *slog.Logger
 }
@@ -48,12 +47,12 @@ func New(o Options) http.Handler {
 
 type api struct {
 	Options
-	// paths are those that have an operation.
+	// paths are the paths that have an operation.
 	paths []string
 }
 
-// accepted are the media types that a request may accept although a success has no body: the samples of the document
-// ask for problems, and many clients always ask for JSON.
+// accepted are the media types that a request may accept, although a success has no body: the samples of the document
+// accept problems, and many clients always accept JSON.
 var accepted = []string{mediaType, "application/json"}
 
 func (a *api) operations() []wire.Operation {
@@ -76,12 +75,12 @@ func (a *api) admit(ctx context.Context) error {
 	return err
 }
 
-// customerSession is the schema of that name: the body of both operations.
+// customerSession is the schema of that name, the body of both operations.
 type customerSession struct {
 	SessionID string `json:"sessionId"`
 }
 
-// act is an operation that does one thing to the session that the body names.
+// act returns the handler of an operation on the session that the body names.
 func (a *api) act(
 	do func(context.Context, domain.SessionInput) (domain.Outcome[domain.Session], error),
 ) func(*http.Request) (wire.Reply, error) {

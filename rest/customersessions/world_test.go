@@ -18,7 +18,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// begin is the moment of the document's example of a problem.
+// begin is the time in the document's example of a problem.
 var begin = time.Date(2018, time.January, 25, 5, 50, 52, 375_000_000, time.UTC)
 
 // actors are the callers, by bearer token.
@@ -33,7 +33,7 @@ var actors = map[string]domain.Actor{
 	"browser":  {ClientKey: "client_john"},
 }
 
-// handle is the id of a session as the login service gives it: four parts, 114 characters.
+// handle is a session id as assigned by the login service: four parts, 114 characters.
 func handle(n int) string {
 	return fmt.Sprintf("login#1#%016x#%s", n, strings.Repeat("5f", 44)+"a")
 }
@@ -110,7 +110,7 @@ func newWorld(t testing.TB, url string) *world {
 	return w
 }
 
-// as is the context of a caller.
+// as returns the context of a caller.
 func as(name string) context.Context { return domain.WithActor(context.Background(), actors[name]) }
 
 // set changes a setting: a name and a value.
@@ -119,7 +119,7 @@ func (w *world) set(line string) {
 	switch name {
 	case "broken":
 		w.Store.Fail(map[string]error{"database": problem.New(problem.ServiceUnavailable), "bug": errBug, "": nil}[value])
-	case "remove", "end", "complete": // what a customer, or another door, did to a session
+	case "remove", "end", "complete": // an action of a customer, or through another API
 		var err error
 		id := w.names[value]
 		switch name {
@@ -148,7 +148,7 @@ func (w *world) session(name string) *domain.Session {
 	return r
 }
 
-// describe returns what a case shows of a session.
+// describe returns the data of a session that a case contains.
 func (w *world) describe(name string) string {
 	r := w.session(name)
 	out := fmt.Sprintf("%s version %d, lies idle from %s, is too old from %s", r.State, r.Version, r.AbandonAt.Format(time.RFC3339Nano), r.ExpireAt.Format(time.RFC3339Nano))
@@ -169,7 +169,7 @@ var uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a
 
 func normalize(text string) string { return uuids.ReplaceAllString(text, "{uuid}") }
 
-// check verifies what all responses have in common. None of them, and no line of the log, may hold the id of a session.
+// check verifies the common properties of all responses. Neither they nor the log may contain the id of a session.
 func (w *world) check(e *resttest.Exchange) {
 	w.T.Helper()
 	for name, id := range w.names {

@@ -16,18 +16,18 @@ type Collection struct {
 	Limit int    `json:"limit"`
 }
 
-// Items is what a collection embeds.
+// Items are the embedded items of a collection.
 type Items[T any] struct {
 	Items []T `json:"items"`
 }
 
-// Slice says which page of a list it is: count is the number of all items that satisfy the filters.
+// Slice is the position of a page in its list. Count is the number of all items that satisfy the filters.
 type Slice struct {
 	Start, Limit, Count int
 }
 
-// NewCollection makes a page with its paging links. Named are the list's own query parameters in the order of the
-// document; of the request's parameters only they and sortBy, filter and q go into the links.
+// NewCollection returns a page with its paging links. Named are the list's own query parameters in the order of the
+// document. The links keep these parameters of the request, sortBy, filter and q, and no others.
 func NewCollection[T any](r *http.Request, profile, name string, items []T, page Slice, named ...string) Collection {
 	if items == nil {
 		items = []T{}
@@ -38,7 +38,7 @@ func NewCollection[T any](r *http.Request, profile, name string, items []T, page
 	}
 }
 
-// PagingLinks are the links of a page by the table of conventions §4.
+// PagingLinks returns the links of a page by the table of conventions §4.
 func PagingLinks(r *http.Request, page Slice, named ...string) Links {
 	path := r.URL.EscapedPath()
 	rest := kept(r.URL.Query(), named)
@@ -51,7 +51,7 @@ func PagingLinks(r *http.Request, page Slice, named ...string) Links {
 	if page.Start > 0 {
 		links.Add("prev", to(max(0, page.Start-page.Limit)))
 	}
-	if page.Start < page.Count-page.Limit { // no sum, because start may be as large as numbers go
+	if page.Start < page.Count-page.Limit { // not a sum, because start may be the largest int
 		links.Add("next", to(page.Start+page.Limit))
 	}
 	if page.Limit > 0 {
@@ -61,7 +61,7 @@ func PagingLinks(r *http.Request, page Slice, named ...string) Links {
 	return links
 }
 
-// kept writes the parameters that every page of the list shares.
+// kept returns the parameters that all pages of the list share, encoded.
 func kept(values url.Values, named []string) string {
 	var b strings.Builder
 	for _, name := range append([]string{"sortBy", "filter", "q"}, named...) {
@@ -72,5 +72,5 @@ func kept(values url.Values, named []string) string {
 	return b.String()
 }
 
-// Escape percent-encodes a query value; a space becomes %20, which every reader understands.
+// Escape percent-encodes a query value; a space becomes %20, which every parser decodes.
 func Escape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

@@ -10,23 +10,22 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// DefaultErrorPages is where the pages about the error types are, from conventions §9.
+// DefaultErrorPages is the address of the pages about the error types, from conventions §9.
 const DefaultErrorPages = "https://developer.apiture.com/errors/"
 
-// ErrorOptions says how a dialect writes errors.
+// ErrorOptions configure how a dialect writes errors.
 type ErrorOptions struct {
 	// Profile is the _profile of the response.
 	Profile string
-	// ErrorProfile is the _profile of the error itself; empty where the dialect has none.
+	// ErrorProfile is the _profile of the error itself; empty if the dialect has none.
 	ErrorProfile string
-	// Embedded is set where nested errors stand in _embedded.errors and not in errors.
+	// Embedded is set if nested errors are in _embedded.errors and not in errors.
 	Embedded bool
-	// Pages is the address of the pages about error types, with a slash at its end; empty means
-	// DefaultErrorPages.
+	// Pages is the address of the pages about error types, with a trailing slash; empty means DefaultErrorPages.
 	Pages string
 	// Now is the clock.
 	Now func() time.Time
-	// NewID names an occurrence; nil means random ids.
+	// NewID returns the id of an error; nil means random ids.
 	NewID func() string
 }
 

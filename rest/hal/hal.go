@@ -1,9 +1,9 @@
 // Package hal serves the dialects whose media type is application/hal+json: the API key, getApi and getApiDoc, links,
 // resources, collections with their paging links, and errors with their log lines.
 //
-// It knows what the documents have in common and nothing of what is represented: a dialect embeds Resource in its own
-// structs, adds its links and passes its operations to Server. It must not know the rules, so the dialect passes it the
-// functions that ask them.
+// It knows the common parts of the documents, but no representation: a dialect embeds Resource in its own structs, adds
+// its links and passes its operations to Server. It must not know the rules: the dialect passes it the functions that
+// check the caller.
 package hal
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// MediaType is what the dialects produce, and one of those they consume.
+// MediaType is the media type that the dialects produce, and one of those that they consume.
 const MediaType = "application/hal+json"
 
-// MediaTypes are those that a request may have, and may accept: conventions §1.
+// MediaTypes are the media types that a request may have and may accept: conventions §1.
 var MediaTypes = []string{MediaType, "application/json"}
 
 // Link is the target of a relation.
@@ -30,19 +30,19 @@ type Link struct {
 	Profile     string `json:"profile,omitempty"`
 }
 
-// Relation is a link with the name it has among the links of a resource.
+// Relation is a named link of a resource.
 type Relation struct {
 	Name string
 	Link
 }
 
-// Links are the links of a resource in the order in which they were added, which is how they are written.
+// Links are the links of a resource. They are encoded in the order in which they were added.
 type Links []Relation
 
-// Add adds a link that is only an address. A relation that is there already gets the new address.
+// Add adds a link that has only an address. An existing relation gets the new address.
 func (l *Links) Add(name, href string) { l.AddLink(name, Link{Href: href}) }
 
-// AddLink adds a link. A relation that is there already gets the new link.
+// AddLink adds a link. An existing relation gets the new link.
 func (l *Links) AddLink(name string, link Link) {
 	for i := range *l {
 		if (*l)[i].Name == name {
@@ -53,7 +53,7 @@ func (l *Links) AddLink(name string, link Link) {
 	*l = append(*l, Relation{Name: name, Link: link})
 }
 
-// Href is the address of a relation; empty where there is none.
+// Href returns the address of a relation; empty if it is absent.
 func (l Links) Href(name string) string {
 	for _, r := range l {
 		if r.Name == name {
@@ -63,7 +63,7 @@ func (l Links) Href(name string) string {
 	return ""
 }
 
-// MarshalJSON writes the links as an object.
+// MarshalJSON encodes the links as an object.
 func (l Links) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -87,15 +87,15 @@ func (l Links) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Resource is what every representation begins with; dialects embed it. There is no _error, because only
-// WriteError writes one.
+// Resource has the members common to all representations; dialects embed it. It has no _error, because only WriteError
+// writes one.
 type Resource struct {
 	Profile  string `json:"_profile,omitempty"`
 	Links    Links  `json:"_links,omitempty"`
 	Embedded any    `json:"_embedded,omitempty"`
 }
 
-// Root is the answer of getApi. The schema calls the id _id and the examples id, so it has both.
+// Root is the response of getApi. The schema calls the id _id and the examples id, so it has both.
 type Root struct {
 	Resource
 	ID         string `json:"_id"`
@@ -104,15 +104,15 @@ type Root struct {
 	APIVersion string `json:"apiVersion"`
 }
 
-// NewRoot makes the root resource of an API.
+// NewRoot returns the root resource of an API.
 func NewRoot(profile, id, name, version string, links Links) Root {
 	return Root{Resource: Resource{Profile: profile, Links: links}, ID: id, PlainID: id, Name: name, APIVersion: version}
 }
 
-// Seconds is a time as resources show it: UTC, whole seconds. The zero time is empty, and so omitted.
+// Seconds formats a time for resources: UTC, whole seconds. The zero time is empty, and so omitted.
 func Seconds(t time.Time) string { return format(t, "2006-01-02T15:04:05Z") }
 
-// Millis is a time as errors show it: UTC, milliseconds. The zero time is empty, and so omitted.
+// Millis formats a time for errors: UTC, milliseconds. The zero time is empty, and so omitted.
 func Millis(t time.Time) string { return format(t, "2006-01-02T15:04:05.000Z") }
 
 func format(t time.Time, layout string) string {

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/hal"
 )
 
-// indented makes an answer easy to compare.
+// indented formats a response for comparison.
 func indented(t *testing.T, text string) string {
 	t.Helper()
 	var v any
@@ -299,7 +299,7 @@ func TestWriteErrorHeaders(t *testing.T) {
 	}
 }
 
-// TestErrorIDs: each response has an id of its own, even if requests share the problem.
+// TestErrorIDs: each response has its own id, even if requests share the problem.
 func TestErrorIDs(t *testing.T) {
 	t.Parallel()
 	o := hal.ErrorOptions{Now: func() time.Time { return now }}

@@ -9,11 +9,11 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// Reading is how bodies are read.
+// Reading configures how bodies are read.
 var Reading = wire.Reading{MediaTypes: MediaTypes}
 
-// Server serves one HAL dialect. It asks every request for an API key, serves getApi and getApiDoc, and writes and logs
-// errors; a dialect has its operations, its representations and its error profiles.
+// Server serves one HAL dialect. It requires an API key of every request, serves getApi and getApiDoc, and writes and
+// logs errors; the dialect provides its operations, representations and error profiles.
 type Server struct {
 	// API names the dialect in the log.
 	API string
@@ -23,13 +23,13 @@ type Server struct {
 	Root Root
 	// Document is the OpenAPI document, the response of getApiDoc.
 	Document []byte
-	// Operations are all others. They produce MediaTypes.
+	// Operations are all other operations. They produce MediaTypes.
 	Operations []wire.Operation
-	// Caller returns the API key of the caller; without one it returns why the credentials were refused, if they were.
+	// Caller returns the API key of the caller; without one, the reason if credentials were refused.
 	Caller func(context.Context) (apiKey string, refused *problem.Problem)
 	// Permit checks that the caller may call an operation of the rules.
 	Permit func(ctx context.Context, operation string) error
-	// Errors is how errors are written.
+	// Errors configure how errors are written.
 	Errors ErrorOptions
 	// Log gets a line for each error, with its _id; nil means slog.Default().
 	Log *slog.Logger

@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// The names that the document gives its representations.
+// The version and the profiles of the document.
 const (
 	apiVersion = "0.3.2"
 
@@ -33,7 +33,7 @@ const (
 	schemas = "https://api.apiture.com/schemas/identity/"
 )
 
-// person is the schema identity, in full (Identity, PII handling).
+// person is the complete schema identity (Identity, PII handling).
 type person struct {
 	TaxID      *string `json:"taxId,omitempty"`
 	FirstName  *string `json:"firstName,omitempty"`
@@ -53,7 +53,7 @@ type inputs struct {
 	Identity person `json:"identity"`
 }
 
-// verified is the schema identityVerification, which reports, quizzes and approvals begin with.
+// verified is the schema identityVerification, the common members of reports, quizzes and approvals.
 type verified struct {
 	hal.Resource
 	Type      domain.VerificationType `json:"type"`
@@ -149,8 +149,8 @@ func shownIdentity(i domain.Identity) person {
 	}
 }
 
-// quizResource is the quiz as this caller sees it now. The link apiture:score is there before the questions were asked
-// for, as in the example of the document; it answers 409 then.
+// quizResource returns the current quiz as visible to the caller. As in the example of the document, the link
+// apiture:score is present before the questions have been requested; the call is then 409.
 func (a *api) quizResource(ctx context.Context, pre *domain.Prefetched, q *domain.Quiz) (*quiz, error) {
 	token, err := a.Service.QuizToken(ctx, q)
 	if err != nil {
@@ -186,7 +186,7 @@ func (a *api) approvalResource(r *domain.Approval) *verified {
 	}
 }
 
-// oneReport is the reply that carries a report.
+// oneReport returns the reply with a report.
 func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.FraudRiskReport], err error) (wire.Reply, error) {
 	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
@@ -200,7 +200,7 @@ func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.F
 	return reply, err
 }
 
-// oneQuiz is the reply that carries a quiz.
+// oneQuiz returns the reply with a quiz.
 func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Quiz], err error) (wire.Reply, error) {
 	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
@@ -292,8 +292,8 @@ func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 	}, nil
 }
 
-// instants reads a parameter of date-times, with | between alternatives. Resources show whole seconds, so that one
-// without a fraction means all of its second.
+// instants reads a parameter of date-times, with | between alternatives. Resources have a precision of seconds, so a
+// time without a fraction matches its whole second.
 func instants(r *http.Request, name, field string) (listing.Predicate, error) {
 	values, err := wire.Parameters(r)
 	if err != nil {
@@ -346,8 +346,8 @@ func (a *api) subject(r *http.Request) (domain.SubjectInput, error) {
 	if body.Err() == nil {
 		return in, nil
 	}
-	// The rules, which report missing members, are not called after a wrong type. They are reported here, so that the
-	// caller gets all violations at once.
+	// The rules, which report missing members, are not called after a wrong type. Missing members are therefore also
+	// reported here, so that the caller gets all violations at once.
 	if in.ContactID == nil {
 		for _, name := range in.Missing() {
 			if !body.Has(name) {
@@ -384,7 +384,7 @@ func (a *api) createQuiz(r *http.Request) (wire.Reply, error) {
 	return reply, err
 }
 
-// guard reads If-Match, which is honoured although the document has it nowhere, and Idempotency-Key.
+// guard reads If-Match, which is supported although it is not in the document, and Idempotency-Key.
 func guard(r *http.Request, id string) (domain.Guard, error) {
 	version, _, err := wire.ParseIfMatch(r, id)
 	if err != nil {
@@ -455,7 +455,7 @@ func (a *api) answers(r *http.Request) (wire.Reply, error) {
 	return a.oneQuiz(r, http.StatusCreated, out, atPath(err))
 }
 
-// atPath is what a path that cannot be the address of a quiz is answered with: there is none.
+// atPath replaces the error for a malformed id with NoSuchQuiz, because the id is part of the path.
 func atPath(err error) error {
 	if problem.Has(err, problem.InvalidInput) && slices.ContainsFunc(problem.Of(err).Causes, func(cause *problem.Problem) bool {
 		return slices.Equal(cause.Path, []string{"quizId"})
@@ -492,7 +492,7 @@ func (a *api) about(r *http.Request) (uri string, types []domain.VerificationTyp
 	return uri, types, nil
 }
 
-// sources are where the resources of a type are.
+// sources are the paths of the resources of each type.
 var sources = map[domain.VerificationType]string{
 	domain.VerifiedByReport: reportsPath, domain.VerifiedByQuiz: quizzesPath, domain.VerifiedByApproval: approvalsPath,
 }
@@ -519,7 +519,7 @@ func (a *api) verification(r *http.Request) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusOK, Body: out}, nil
 }
 
-// approve ignores a body, as the document has none.
+// approve ignores a body, because the document specifies none.
 func (a *api) approve(r *http.Request) (wire.Reply, error) {
 	key, err := wire.IdempotencyKey(r)
 	if err != nil {

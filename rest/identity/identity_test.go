@@ -30,7 +30,7 @@ func TestThePageNamesCasesThatExist(t *testing.T) {
 
 func TestEveryProblem(t *testing.T) {
 	suite().TestEveryProblem(t, func(w *resttest.World, p *problem.Problem) resttest.Exchange {
-		// A token that was refused for this reason is the shortest way to an error response.
+		// A token that was refused with this problem is the shortest way to an error response.
 		r := httptest.NewRequest(http.MethodGet, "/identity/quizzes", http.NoBody)
 		return w.Serve(r.WithContext(domain.WithActor(r.Context(), domain.Actor{APIKey: "demo", Refused: p})))
 	})
@@ -70,7 +70,7 @@ func TestDocumentAndRulesAgree(t *testing.T) {
 	})
 }
 
-// samples is a request for each operation that succeeds after those of prepare.
+// samples are requests for each operation that succeed after those of prepare.
 var samples = map[string]string{
 	"getApi":                 "GET /identity/ HTTP/1.1\nAPI-Key: demo",
 	"getApiDoc":              "GET /identity/apiDoc HTTP/1.1\nAPI-Key: demo",
@@ -92,7 +92,7 @@ const (
 	rightBody = `{"answers":[{"questionId":"1","answer":"9 Elm Avenue, Raleigh"},{"questionId":"2","answer":"(919) 555-0100"},{"questionId":"3","answer":"Tidewater Marine"}]}`
 )
 
-// prepare makes a report, a quiz, a quiz that was asked, and an approval.
+// prepare creates a report, a quiz, a quiz in state asked, and an approval.
 func prepare(w *resttest.World) {
 	w.T.Helper()
 	for _, request := range []string{
@@ -105,7 +105,7 @@ func prepare(w *resttest.World) {
 	}
 }
 
-// useKey uses a key for a call of its own if the request has the key "taken".
+// useKey uses the key "taken" for another call if the request has it.
 func useKey(w *resttest.World, operation, request string) string {
 	if !strings.Contains(request, "Idempotency-Key: taken") {
 		return request

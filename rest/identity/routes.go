@@ -1,10 +1,8 @@
 // Package identity is the documented REST dialect "Identity 0.3.2" under /identity: its operations, its
-// representations and its error profiles. docs/dialects/identity.md says where its document leaves room and
-// what was chosen.
+// representations and its error profiles. docs/dialects/identity.md lists the decisions where its document is silent.
 //
-// It knows HTTP, HAL and the names of the document, and turns a request into one call of the rules and the result into
-// a response. It must not know who may do what, what is possible in which state, or where anything is stored: package
-// domain decides that.
+// It knows HTTP, HAL and the names of the document, and translates a request into one call of the rules and the result
+// into a response. It must not know permissions, states or storage: package domain decides.
 package identity
 
 import (
@@ -20,10 +18,10 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// Prefix is where the document has the API.
+// Prefix is the path prefix of the API in the document.
 const Prefix = "/identity"
 
-// What is registered under the prefix.
+// The paths under the prefix.
 const (
 	rootPath         = Prefix + "/"
 	reportsPath      = Prefix + "/fraudRiskReports"
@@ -38,10 +36,10 @@ type Options struct {
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
-	// Log gets what a caller must not see of an internal error, with the id that the caller does see; nil means
+	// Log gets the details of internal errors, which callers must not see, with the id in the response; nil means
 	// slog.Default().
 	Log *slog.Logger
-	// ErrorPages is the address of the pages about error types, with a slash at its end; empty means
+	// ErrorPages is the address of the pages about error types, with a trailing slash; empty means
 	// hal.DefaultErrorPages.
 	ErrorPages string
 }

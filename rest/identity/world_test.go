@@ -26,7 +26,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// begin is the moment of the document's first example.
+// begin is the time in the document's first example.
 var begin = time.Date(2020, time.June, 1, 13, 8, 31, 0, time.UTC)
 
 // actors are the callers, by bearer token.

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// The names that the document gives its representations.
+// The version and the profiles of the document.
 const (
 	apiVersion = "0.3.3"
 
@@ -48,21 +48,22 @@ type invitation struct {
 	CustomerGroup     *string `json:"customerGroup,omitempty"`
 }
 
-// erased is what is left to show of an invitation that is there no more.
+// erased is the representation of an invitation that was erased or is no longer visible.
 type erased struct {
 	hal.Resource
 	ID string `json:"_id"`
 }
 
-// actionLinks are the transitions that the document has links for. Verifying has none, because the invitee cannot
-// fetch the invitation before; a new secret and deleting are methods of self.
+// actionLinks are the transitions with links in the document. Verification has none, because the invitee cannot read
+// the invitation before; a new secret and deletion are methods of self.
 var actionLinks = map[string]struct{ rel, path string }{
 	"revokeInvitation":   {"apiture:revoke", revokedPath},
 	"resendInvitation":   {"apiture:send", sentPath},
 	"completeInvitation": {"apiture:complete", completedPath},
 }
 
-// resource is the invitation as this caller sees it now. The secret is shown only where the caller has just sent it.
+// resource returns the current invitation as visible to the caller. It has the secret only if the caller has just sent
+// it.
 func (a *api) resource(ctx context.Context, pre *domain.Prefetched, i *domain.Invitation, secret string) (*invitation, error) {
 	actions, err := a.Service.Actions(ctx, i, pre)
 	if err != nil {
@@ -103,14 +104,14 @@ func self(id string) hal.Links {
 	return links
 }
 
-// one is the reply that carries a single invitation. A replay may come after the invitation was erased, or when the
-// caller may not see it any more; then only its address is left to show.
+// one returns the reply with a single invitation. If the invitation was erased before a replay, or the caller may no
+// longer see it, the reply has only its id and address.
 func (a *api) one(r *http.Request, status int, out domain.Outcome[domain.Invitation], secret string, err error) (wire.Reply, error) {
 	reply := wire.Reply{Status: status, Replayed: out.Replayed}
 	if err != nil {
 		return reply, err
 	}
-	if out.Record == nil { // the status and the address are those of the first answer
+	if out.Record == nil { // status and address are those of the first response
 		reply.Body = erased{Resource: hal.Resource{Profile: invitationProfile, Links: self(out.ID)}, ID: out.ID}
 		return reply, nil
 	}
@@ -129,7 +130,7 @@ func (a *api) get(r *http.Request) (wire.Reply, error) {
 	return reply, err
 }
 
-// named are the parameters of this list, in the order of the document; the common ones are not among them.
+// named are the parameters of this list other than the common ones, in the order of the document.
 var named = []string{"pendingInvitations", "accountUri", "organizationUri", "state", "type", "emailAddress"}
 
 func (a *api) list(r *http.Request) (wire.Reply, error) {
@@ -163,7 +164,7 @@ func (a *api) list(r *http.Request) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, collectionProfile, "invitations", items, slice, named...)}, nil
 }
 
-// restrictions reads the parameters whose meaning the rules know and the schema of the list does not.
+// restrictions reads the parameters that the rules interpret, not the schema of the list.
 func (a *api) restrictions(r *http.Request) ([]listing.Predicate, error) {
 	values, err := wire.Parameters(r)
 	if err != nil {
@@ -182,7 +183,7 @@ func (a *api) restrictions(r *http.Request) ([]listing.Predicate, error) {
 		of   func(...string) listing.Predicate
 	}{{"accountUri", a.Service.InvitationsOfAccounts}, {"organizationUri", a.Service.InvitationsOfOrganizations}} {
 		for _, text := range values[target.name] {
-			// Only the syntax is checked here; the rules read the two forms of a URI.
+			// Only the syntax is checked here; the rules parse both forms of a URI.
 			if _, err := listing.Alternatives(domain.InvitationSchema, target.name, text); err != nil {
 				return nil, err
 			}
@@ -192,7 +193,7 @@ func (a *api) restrictions(r *http.Request) ([]listing.Predicate, error) {
 	return all, nil
 }
 
-// fields are the members that describe an invitation, as a request has them.
+// fields are the members of an invitation in a request.
 type fields struct {
 	FirstName       *string               `json:"firstName"`
 	LastName        *string               `json:"lastName"`
@@ -227,8 +228,8 @@ func (a *api) create(r *http.Request) (wire.Reply, error) {
 	return reply, err
 }
 
-// notPatchable are the fields of an invitation that cannot be changed. The document's other members are read-only,
-// and ignored as everywhere.
+// notPatchable are the fields of an invitation that cannot be changed. The document's other members are read-only, and
+// ignored as in every operation.
 var notPatchable = []string{
 	"firstName", "lastName", "identification", "emailAddress", "type", "accountUri", "organizationUri", "role", "inviterFullName",
 }
@@ -262,7 +263,7 @@ func (a *api) patch(r *http.Request) (wire.Reply, error) {
 
 func (a *api) delete(r *http.Request) (wire.Reply, error) {
 	id := r.PathValue("invitationId")
-	guard, err := a.guard(r, id, false) // If-Match is not a parameter of this operation, but is honoured
+	guard, err := a.guard(r, id, false) // If-Match is not a documented parameter, but is supported
 	if err != nil {
 		return wire.Reply{}, err
 	}
@@ -288,8 +289,8 @@ func (a *api) complete(r *http.Request) (wire.Reply, error) {
 	})
 }
 
-// act is an action on the invitation that the parameter invitation refers to. A reference that leads nowhere is an
-// unprocessable parameter and not a missing resource.
+// act executes an action on the invitation that the parameter invitation refers to. A reference to an unknown
+// invitation is an unprocessable parameter, not a missing resource.
 func (a *api) act(
 	r *http.Request, call func(context.Context, string, domain.Guard) (domain.Outcome[domain.Invitation], error),
 ) (wire.Reply, error) {
@@ -314,14 +315,14 @@ func (a *api) act(
 	return reply, err
 }
 
-// noReference reports whether the rules could not read what should refer to an invitation.
+// noReference reports whether the rules could not parse the reference to an invitation.
 func noReference(err error) bool {
 	return problem.Has(err, problem.InvalidInput) && slices.ContainsFunc(problem.Of(err).Causes, func(cause *problem.Problem) bool {
 		return slices.Equal(cause.Path, []string{"invitationId"})
 	})
 }
 
-// atPath is what a path that cannot be the address of an invitation is answered with: there is none.
+// atPath replaces the error for a malformed id with NoSuchInvitation, because the id is part of the path.
 func atPath(err error) error {
 	if noReference(err) {
 		return problem.New(problem.NoSuchInvitation)
@@ -378,8 +379,8 @@ func read(r *http.Request, into any, required ...string) error {
 	return readInto(body, into, required...)
 }
 
-// readInto reads the members. The rules, which report missing members, are not called after a wrong type, so that
-// missing members are reported here and the caller gets all violations at once.
+// readInto reads the members. The rules, which report missing members, are not called after a wrong type. Missing
+// members are therefore also reported here, so that the caller gets all violations at once.
 func readInto(body *wire.Body, into any, required ...string) error {
 	body.Into(into)
 	if body.Err() == nil {

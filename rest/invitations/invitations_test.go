@@ -31,7 +31,7 @@ func TestThePageNamesCasesThatExist(t *testing.T) {
 
 func TestEveryProblem(t *testing.T) {
 	suite().TestEveryProblem(t, func(w *resttest.World, p *problem.Problem) resttest.Exchange {
-		// A token that was refused for this reason is the shortest way to an error response.
+		// A token that was refused with this problem is the shortest way to an error response.
 		r := httptest.NewRequest(http.MethodGet, "/invitations/invitations", http.NoBody)
 		return w.Serve(r.WithContext(domain.WithActor(r.Context(), domain.Actor{APIKey: "demo", Refused: p})))
 	})
@@ -70,7 +70,7 @@ func TestDocumentAndRulesAgree(t *testing.T) {
 	}, "/accounts/accounts/")
 }
 
-// samples is a request for each operation that succeeds after the one of createSample.
+// samples are requests for each operation that succeed after the one of createSample.
 var samples = map[string]string{
 	"getApi":             "GET /invitations/ HTTP/1.1\nAPI-Key: demo",
 	"getApiDoc":          "GET /invitations/apiDoc HTTP/1.1\nAPI-Key: demo",
@@ -92,7 +92,7 @@ const (
 		`{"invitationId":"{inv1}","sharedSecret":"our first holiday"}`
 )
 
-// useKey uses the key "taken" for a call of its own if the request has it.
+// useKey uses the key "taken" for another call if the request has it.
 func useKey(w *resttest.World, _, request string) string {
 	if strings.Contains(request, "Idempotency-Key: taken") {
 		other := resttest.Bearer.ReplaceAllString(strings.Replace(verifySample, "{inv1}", "inv_0", 1), resttest.Bearer.FindString(request))

@@ -1,7 +1,8 @@
-// Package resttest is the test harness of the REST dialects: a server under test, requests and responses as they
-// travel, the OpenAPI document that they are validated against, and the suite of tests that every dialect runs.
+// Package resttest is the test harness of the REST dialects: a server under test, requests and responses as sent, the
+// OpenAPI document that they are validated against, and the suite of tests that every dialect runs.
 //
-// A dialect has its own setup, its placeholders for what differs from run to run, and its cases. Only tests import it.
+// A dialect provides its own setup, placeholders for values that differ from run to run, and cases. Only tests import
+// it.
 package resttest
 
 import (
@@ -40,23 +41,23 @@ type World struct {
 	Handler func() http.Handler
 	// Actors are the callers, by bearer token; nil for a dialect that authenticates its callers itself.
 	Actors map[string]domain.Actor
-	// Tick is how far the clock moves after each request.
+	// Tick is the time that passes after each request.
 	Tick time.Duration
 	// Setup executes one line of a section "settings".
 	Setup func(line string)
-	// State reads all that a refused request could have changed.
+	// State returns all data that a refused request could have changed.
 	State func() string
-	// Section returns the content of a section of the dialect's own; nil if it has none.
+	// Section returns the content of a section that the dialect defines; nil if it defines none.
 	Section func(name string) (content string, ok bool)
 	// Expand replaces placeholders with their values, and Normalize values with placeholders. Nil changes nothing.
 	Expand, Normalize func(text string) string
-	// Check holds each response against rules of the dialect; nil if it has none.
+	// Check verifies each response against rules of the dialect; nil if it has none.
 	Check func(*Exchange)
 
 	log bytes.Buffer
 }
 
-// Log is what the server has logged.
+// Log returns the log of the server.
 func (w *World) Log() string { return w.log.String() }
 
 // Logger writes to Log.
@@ -76,14 +77,14 @@ func (w *World) Open(url string) *db.DB {
 	return d
 }
 
-// ClockAt returns a clock that stands at a moment.
+// ClockAt returns a clock that is stopped at a time.
 func ClockAt(at time.Time) *testkit.Clock {
 	clock := testkit.NewClock()
 	clock.Pass(at.Sub(testkit.Epoch))
 	return clock
 }
 
-// Exchange is a response with the operation that it belongs to.
+// Exchange is a response with its operation.
 type Exchange struct {
 	// Operation is the operationId; empty if no operation was found.
 	Operation string
@@ -96,8 +97,8 @@ type Exchange struct {
 	Text string
 }
 
-// Send sends a request, written as it travels but without Host and Content-Length, and returns the response. It fails
-// the test if the OpenAPI document does not describe the response, or the request, unless the latter is wrong on purpose.
+// Send sends a request, in HTTP syntax without Host and Content-Length, and returns the response. It fails the test if
+// the OpenAPI document does not describe the response, or the request, unless the latter is wrong on purpose.
 func (w *World) Send(text string, wrong bool) Exchange {
 	w.T.Helper()
 	if w.Expand != nil {
@@ -122,7 +123,7 @@ func (w *World) Send(text string, wrong bool) Exchange {
 	return e
 }
 
-// Serve passes a request to the dialect as it is.
+// Serve passes a request to the dialect unchanged.
 func (w *World) Serve(r *http.Request) Exchange {
 	w.T.Helper()
 	recorder := httptest.NewRecorder()
@@ -154,7 +155,7 @@ func (w *World) request(text string) *http.Request {
 	return r
 }
 
-// format writes the response as it travels, with sorted headers and an indented body.
+// format returns the response in HTTP syntax, with sorted headers and an indented body.
 func (e Exchange) format() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", e.Status, http.StatusText(e.Status))
@@ -193,7 +194,7 @@ func Golden(t testing.TB, file string, got []byte) {
 	}
 }
 
-// difference shows the lines from the first one that differs.
+// difference returns the lines from the first different one on.
 func difference(want, got string) string {
 	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
 	n := 0

@@ -15,7 +15,7 @@ type Store struct {
 	err error
 }
 
-// Fail makes every call of the store return an error; nil ends it. It returns the error before.
+// Fail makes every call of the store return an error; nil makes them succeed again. It returns the previous error.
 func (s *Store) Fail(err error) (before error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,7 +29,7 @@ func (s *Store) failure() error {
 	return s.err
 }
 
-// Commit fails or passes the call on, like all methods here.
+// Commit returns the failure or forwards the call, like all methods here.
 func (s *Store) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
 	if err := s.failure(); err != nil {
 		return domain.Written{}, err

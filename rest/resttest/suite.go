@@ -24,18 +24,18 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// Suite is the tests that every dialect runs.
+// Suite has the tests that every dialect runs.
 type Suite struct {
 	Document *Document
 	// New starts a server.
 	New func(testing.TB) *World
-	// Samples is a request for each operation, by operationId. It succeeds after Prepare.
+	// Samples are requests for each operation, by operationId. They succeed after Prepare.
 	Samples map[string]string
-	// Prepare creates what the samples refer to; nil if they refer to nothing.
+	// Prepare creates the records that the samples refer to; nil if there are none.
 	Prepare func(*World)
 	// APIDoc is the operation that serves the OpenAPI document.
 	APIDoc string
-	// Refusals are requests that are refused in the same way by several operations, and change nothing.
+	// Refusals are requests that several operations refuse in the same way, without any effect.
 	Refusals map[string]Refusal
 	// Before runs before a refused request, which it may change; nil does nothing.
 	Before func(w *World, operation, request string) string
@@ -62,7 +62,7 @@ func Refused(operations []string, setting string, change func(request string) st
 	return Refusal{Operations: operations, Setting: setting, Change: change, Want: want}
 }
 
-// coverage collects which responses were seen, by operation, status and error type.
+// coverage records the responses that were seen, by operation, status and error type.
 type coverage struct {
 	mu   sync.Mutex
 	seen map[string]bool
@@ -78,7 +78,6 @@ func (c *coverage) add(e Exchange) {
 
 // TestDocument runs the cases of testdata and the refusals, and then compares the responses with the OpenAPI document:
 // each documented status and error type must have been seen. The comparison needs all cases; it is skipped if -run or
-// -skip leaves some out, and fails then if GATEHOUSE_TEST_REQUIRE names "cases".
 func (s Suite) TestDocument(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*/*.txtar")
@@ -132,7 +131,7 @@ func (s Suite) TestDocument(t *testing.T) {
 
 var typeLine = regexp.MustCompile("(?m)^- `([A-Za-z_]+)`:")
 
-// errorTypes are those that the description of a response lists; one empty for a response that is no error.
+// errorTypes returns the types that the description of a response lists; one empty type for a successful response.
 func errorTypes(description string) []string {
 	var out []string
 	for _, match := range typeLine.FindAllStringSubmatch(description, -1) {
@@ -144,10 +143,10 @@ func errorTypes(description string) []string {
 	return out
 }
 
-// testCase runs testdata/<operation>/<case>.txtar. A case begins with its claim and then has in any order: "settings",
+// testCase runs testdata/<operation>/<case>.txtar. A case begins with its claim, followed in any order by: "settings",
 // lines for World.Setup; "clock", a duration that passes; "request", and "wrong request" for one that the document does
-// not allow, each followed by the "reply" that -update writes; and sections of the dialect's own (World.Section), which
-// -update writes too.
+// not allow, each followed by the "reply" that -update writes; and sections that the dialect defines (World.Section),
+// which -update writes too.
 func (s Suite) testCase(t *testing.T, file string, all *coverage) {
 	t.Parallel()
 	all.run.Add(1)
@@ -282,7 +281,7 @@ type Logged struct {
 	Request string
 	// Level is the level of the log line.
 	Level string
-	// Attributes are others that the line has.
+	// Attributes are further attributes of the line.
 	Attributes []string
 }
 
@@ -312,8 +311,7 @@ func (s Suite) TestTheErrorIDIsInTheLog(t *testing.T, id func(body []byte) strin
 	}
 }
 
-// TestThePageNamesCasesThatExist reads the tables of decisions of a page in docs/dialects: each names the case or the
-// test that pins it.
+// TestThePageNamesCasesThatExist checks that the cases in the tables of decisions of a page in docs/dialects exist.
 func (s Suite) TestThePageNamesCasesThatExist(t *testing.T, pages ...string) {
 	t.Parallel()
 	for _, page := range pages {
@@ -343,8 +341,8 @@ var Absent = struct{}{}
 // Values are the allowed (true) and the forbidden (false) values of a member.
 type Values map[bool][]any
 
-// TestDocumentAndRulesAgree sends bodies at the edges of the constraints: a value that the schema allows is accepted, and
-// one that it forbids is refused. The error does not repeat the value, but for the parts of messages that are listed.
+// TestDocumentAndRulesAgree sends bodies at the edges of the constraints: a value that the schema allows is accepted,
+// and one that it forbids is refused. The error does not repeat the value, except for the listed parts of messages.
 func (s Suite) TestDocumentAndRulesAgree(t *testing.T, schemaName, request string, members map[string]Values, parts ...string) {
 	t.Parallel()
 	schema := s.Document.Spec(t).Components.Schemas[schemaName].Value

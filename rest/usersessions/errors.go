@@ -22,14 +22,14 @@ type apiError struct {
 	Path      string `json:"path"`
 }
 
-// errorName is how the document names an error.
+// errorName is the name of an error in the document.
 type errorName struct {
 	code string
-	// status is where the document differs from wire.StatusOf; 0 where it does not.
+	// status is the documented status if it differs from wire.StatusOf; otherwise 0.
 	status int
 }
 
-// byDefinition is the document's catalogue.
+// byDefinition is the document's catalogue of errors.
 var byDefinition = map[*problem.Definition]errorName{
 	problem.MissingClientID:      {"MISSING_CLIENT_ID", 0},
 	problem.MissingChallenge:     {"MISSING_CHALLENGE", 0},
@@ -80,7 +80,7 @@ func nameOf(p *problem.Problem) errorName {
 	return errorName{"INVALID_REQUEST", http.StatusBadRequest}
 }
 
-// refuse writes an error, and logs what the caller must not see.
+// refuse writes an error, and logs the details that the caller must not see.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	value := nameOf(p)
 	status := value.status

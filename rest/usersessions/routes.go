@@ -1,10 +1,10 @@
 // Package usersessions is the documented REST dialect "User Sessions" under /sessions: tokens of mails, codes of text
-// messages, challenges of devices, and decisions about logins. docs/dialects/user-sessions.md says where its document
-// leaves room and what was chosen.
+// messages, challenges of devices, and decisions about logins. docs/dialects/user-sessions.md lists the decisions where
+// its document is silent.
 //
-// It knows HTTP, the headers and the error codes of the document, and turns a request into one call of the rules and
-// the answer back. It must not know what makes a token, a code or a signature good: package domain decides that.
-// What comes in such headers and bodies goes into no answer and no log line.
+// It knows HTTP, the headers and the error codes of the document, and translates a request into one call of the rules
+// and the result into a response. It must not know when a token, a code or a signature is valid: package domain decides
+// that. These values must not appear in responses or in the log.
 package usersessions
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// Prefix is where the document has the API.
+// Prefix is the path prefix of the API in the document.
 const Prefix = "/sessions"
 
-// The paths below the prefix. The document names those of challenges and decisions; the others are chosen.
+// The paths below the prefix. The document specifies those of challenges and decisions; the others are ours.
 const (
 	versionPath   = "/version"
 	emailPath     = "/auth/email/verify"
@@ -52,9 +52,9 @@ type Options struct {
 	Service *domain.Service
 	// Now is the clock; required.
 	Now func() time.Time
-	// Log gets what a caller must not see of an internal error; nil means slog.Default().
+	// Log gets the details of internal errors, which callers must not see; nil means slog.Default().
 	Log *slog.Logger
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
 }
 
@@ -101,7 +101,7 @@ func (a *api) apiDoc(*http.Request) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusOK, Document: openAPI}, nil
 }
 
-// reading is how bodies are read: no documented one comes near the size.
+// reading configures how bodies are read. All documented bodies are far smaller than the limit.
 var reading = wire.Reading{MediaTypes: []string{mediaType}, MaxBytes: 64 << 10}
 
 func (a *api) verifyEmail(r *http.Request) (wire.Reply, error) {
@@ -135,7 +135,7 @@ func (a *api) verifyPhone(r *http.Request) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusNoContent, Replayed: out.Replayed}, err
 }
 
-// read reads the body, and the key of the header.
+// read reads the body and the header Idempotency-Key.
 func read(r *http.Request, into any) (key *string, err error) {
 	if err := wire.Decode(r, reading, into); err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (a *api) challenge(r *http.Request) (wire.Reply, error) {
 	}{out.Record.ID, out.Record.ExpiresAt}}, nil
 }
 
-// decide is a decision about a login: token and scope, application, headers, body, and then the rules.
+// decide returns the handler of a decision about a login. It checks headers and body, and then calls the rules.
 func (a *api) decide(
 	do func(context.Context, domain.TwoFactorDecision) (domain.Outcome[domain.TwoFactorRequest], error),
 ) func(*http.Request) (wire.Reply, error) {

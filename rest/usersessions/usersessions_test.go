@@ -22,7 +22,7 @@ func TestDocument(t *testing.T) { suite().TestDocument(t) }
 
 func TestEveryProblem(t *testing.T) {
 	suite().TestEveryProblem(t, func(w *resttest.World, p *problem.Problem) resttest.Exchange {
-		// A token that was refused for this reason is the shortest way to an error response.
+		// A token that was refused with this problem is the shortest way to an error response.
 		r := httptest.NewRequest(http.MethodPost, "/sessions/auth/phone/verify", http.NoBody)
 		return w.Serve(r.WithContext(domain.WithActor(r.Context(), domain.Actor{Refused: p})))
 	})

@@ -47,7 +47,7 @@ type world struct {
 	kit *testkit.Kit
 	// names are the values that differ from run to run, by their placeholders.
 	names map[string]string
-	// secrets must be in no response and no line of the log.
+	// secrets must not appear in a response or in the log.
 	secrets []string
 	devices []*testkit.Device
 	counts  map[string]int
@@ -66,13 +66,13 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// name gives a value the next placeholder of its kind.
+// name assigns a value the next placeholder of its kind.
 func (w *world) name(kind, value string) {
 	w.counts[kind]++
 	w.names[fmt.Sprintf("{%s%d}", kind, w.counts[kind])] = value
 }
 
-// do executes a line of the section "settings": calls of the rules that come before the requests.
+// do executes a line of the section "settings": calls of the rules before the requests.
 func (w *world) do(line string) {
 	w.T.Helper()
 	fields := strings.Fields(line)
@@ -136,7 +136,7 @@ func (w *world) do(line string) {
 
 var signing = regexp.MustCompile(`\{sign (\d+) (\S+) (\S+)\}`)
 
-// expand replaces placeholders; {sign 1 {challenge1} alice} is what device 1 signs of a challenge.
+// expand replaces placeholders; {sign 1 {challenge1} alice} is the signature of device 1 for a challenge.
 func (w *world) expand(text string) string {
 	for name, value := range w.names {
 		text = strings.ReplaceAll(text, name, value)

@@ -21,32 +21,32 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// The limits of a body where a dialect states none. No documented body comes near them.
+// The default limits of a body. All documented bodies are far smaller.
 const (
 	DefaultMaxBytes = 1 << 20
 	DefaultMaxDepth = 32
 )
 
-// Reading says how a dialect reads bodies.
+// Reading configures how a dialect reads bodies.
 type Reading struct {
 	// MaxBytes is the size of the largest body; 0 means DefaultMaxBytes.
 	MaxBytes int64
-	// MaxDepth is how deep objects and arrays may nest; 0 means DefaultMaxDepth.
+	// MaxDepth is the maximum nesting of objects and arrays; 0 means DefaultMaxDepth.
 	MaxDepth int
-	// MediaTypes are those that a body may have.
+	// MediaTypes are the allowed media types of a body.
 	MediaTypes []string
 }
 
-// Body is the one JSON object of a request. Its getters take null for absent, and keep what is of a wrong type
-// as a violation, so that Err reports all of them together.
+// Body is the JSON object of a request. Its getters treat null as absent, and record values of a wrong type as
+// violations, so that Err reports all of them together.
 type Body struct {
 	members    map[string]any
 	path       []string
 	violations *[]*problem.Problem
 }
 
-// Object reads the body of a request: one JSON object in UTF-8, with no member twice at any depth and nothing
-// behind it. It refuses with MalformedBody, UnsupportedMediaType or RequestBodyTooLarge.
+// Object reads the body of a request: one JSON object in UTF-8, without duplicate members at any depth or trailing
+// data. It refuses other bodies with MalformedBody, UnsupportedMediaType or RequestBodyTooLarge.
 func Object(r *http.Request, how Reading) (*Body, error) {
 	if how.MaxBytes == 0 {
 		how.MaxBytes = DefaultMaxBytes
@@ -66,7 +66,7 @@ func Object(r *http.Request, how Reading) (*Body, error) {
 	if len(bytes.Trim(text, " \t\r\n")) == 0 {
 		return nil, malformed("The request body is missing.")
 	}
-	// A body of no stated type could come from a form on a foreign page.
+	// A body without a type could come from a form on a foreign page.
 	if err := contentType(r, how.MediaTypes); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func Object(r *http.Request, how Reading) (*Body, error) {
 }
 
 // Decode reads the body into a struct: the members of its json tags, by their exact names. Unknown members are
-// ignored, null counts as absent, and all members of a wrong type are reported together.
+// ignored, null is treated as absent, and all members of a wrong type are reported together.
 func Decode(r *http.Request, how Reading, into any) error {
 	body, err := Object(r, how)
 	if err != nil {
@@ -123,7 +123,7 @@ func readAll(r *http.Request, most int64) ([]byte, error) {
 	return text, nil
 }
 
-// value reads one value of a text that is known to be valid JSON. Numbers stay text.
+// value reads one value from valid JSON. Numbers are kept as text.
 func value(dec *json.Decoder, depth int) (any, error) {
 	token, err := dec.Token()
 	if err != nil {
@@ -170,22 +170,22 @@ func value(dec *json.Decoder, depth int) (any, error) {
 	return out, nil
 }
 
-// Has reports whether the member is there and not null.
+// Has reports whether the member is present and not null.
 func (b *Body) Has(name string) bool { return b.members[name] != nil }
 
-// Null reports whether the member is there and null, for dialects in which that erases a value.
+// Null reports whether the member is present and null, for dialects in which null erases a value.
 func (b *Body) Null(name string) bool {
 	v, ok := b.members[name]
 	return ok && v == nil
 }
 
-// String gives a member; ok is false for an absent one and, with a violation kept, for one of another type.
+// String returns a member. Ok is false if it is absent, or if it has another type, which is recorded as a violation.
 func (b *Body) String(name string) (v string, ok bool) {
 	ok = b.get(name, &v)
 	return v, ok
 }
 
-// Object gives a member that is an object, as String does. Its violations are kept with those of the whole.
+// Object returns a member that is an object, as String does. Its violations are recorded with those of the whole body.
 func (b *Body) Object(name string) (*Body, bool) {
 	switch v := b.members[name].(type) {
 	case nil:
@@ -197,19 +197,19 @@ func (b *Body) Object(name string) (*Body, bool) {
 	return nil, false
 }
 
-// Into fills the struct that into points to; see Decode. The outcome is in Err.
+// Into fills the struct that into points to; see Decode. Err reports the violations.
 func (b *Body) Into(into any) {
 	b.fields(b.path, b.members, reflect.ValueOf(into).Elem())
 }
 
-// Refuse keeps a violation of a member that a type alone does not show: one the caller must not send.
+// Refuse records a violation of a member other than a wrong type.
 func (b *Body) Refuse(name, format string, args ...any) {
 	path := below(b.path, name)
 	*b.violations = append(*b.violations, problem.New(problem.InvalidInput).
 		Because(format, args...).At(path...).With("name", strings.Join(path, ".")))
 }
 
-// Err is InvalidInput with a cause for each violation, or nil.
+// Err returns InvalidInput with a cause for each violation, or nil.
 func (b *Body) Err() error {
 	if len(*b.violations) == 0 {
 		return nil
@@ -232,7 +232,7 @@ func below(path []string, name string) []string {
 	return append(append(make([]string, 0, len(path)+1), path...), name)
 }
 
-// fields fills the members of a struct that have a json tag. Embedded structs are part of it.
+// fields fills the struct fields that have a json tag, including those of embedded structs.
 func (b *Body) fields(path []string, members map[string]any, dst reflect.Value) bool {
 	good := true
 	for i := range dst.NumField() {
@@ -249,7 +249,7 @@ func (b *Body) fields(path []string, members map[string]any, dst reflect.Value) 
 	return good
 }
 
-// assign puts a value that is not null into a variable, or keeps a violation.
+// assign stores a non-null value in a variable, or records a violation.
 func (b *Body) assign(path []string, node any, dst reflect.Value) bool {
 	wrong := func(want string) bool {
 		b.violate(path, want)
@@ -327,7 +327,7 @@ func (b *Body) assign(path []string, node any, dst reflect.Value) bool {
 	case reflect.Interface:
 		dst.Set(reflect.ValueOf(node))
 	default:
-		panic(fmt.Sprintf("wire: no JSON for %s", dst.Type())) // a mistake of the dialect
+		panic(fmt.Sprintf("wire: no JSON for %s", dst.Type())) // a bug in the dialect
 	}
 	return true
 }
@@ -363,7 +363,7 @@ func (b *Body) entries(path []string, members map[string]any, dst reflect.Value)
 	return good
 }
 
-// integer reads a number that has no fraction, however it is written: 3, 3.0 and 3e0 are one.
+// integer parses a number without a fraction in any notation: 3, 3.0 and 3e0 are equal.
 func integer(number json.Number) (int64, bool) {
 	if n, err := strconv.ParseInt(number.String(), 10, 64); err == nil {
 		return n, true

@@ -8,16 +8,16 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// NoVersion is the version that no record ever has: an If-Match whose tags name other resources or other
-// representations asks for it, so that the rules find it stale where its turn comes.
+// NoVersion is a version that no record ever has. It stands for an If-Match whose tags name other resources or other
+// representations, so that the rules report it as stale at the proper place in their order of checks.
 const NoVersion = -1
 
-// ETag is the strong tag of a version of a record.
+// ETag returns the strong tag of a version of a record.
 func ETag(id string, version int) string { return `"` + id + ":" + strconv.Itoa(version) + `"` }
 
-// ParseIfMatch reads the header If-Match of a request for the record. A version is what the request was made for,
-// and NoVersion where no tag is one of this record; anything is set for the tag *. Both are unset where there is
-// no header. A header that is not a list of tags is refused with InvalidParameter.
+// ParseIfMatch reads the header If-Match of a request for the record. Version is the version that the request expects,
+// and NoVersion if no tag belongs to this record; anything is set for the tag *. Both are unset if the header is
+// absent. A header that is not a list of tags is refused with InvalidParameter.
 func ParseIfMatch(r *http.Request, id string) (version *int, anything bool, err error) {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 {
@@ -62,7 +62,7 @@ type entityTag struct {
 	weak   bool
 }
 
-// parseTags reads * or a list of entity tags. An opaque tag may itself hold a comma.
+// parseTags reads * or a list of entity tags. An opaque tag may contain a comma.
 func parseTags(text string) (tags []entityTag, star, ok bool) {
 	if strings.Trim(text, " \t") == "*" {
 		return nil, true, true

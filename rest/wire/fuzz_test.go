@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
-// asProblem fails where an error is no refusal that a caller may be told, or tells a long input back.
+// asProblem fails if an error is not a public problem, or repeats a long input.
 func asProblem(t *testing.T, err error, input string) {
 	t.Helper()
 	p := problem.Of(err)
@@ -101,7 +101,7 @@ func FuzzBody(f *testing.F) {
 			List  []string `json:"list"`
 		}
 		if err := wire.Decode(request(string(again)), how, &second); err != nil {
-			// What was written may be longer than what was read.
+			// The output may be longer than the input.
 			if len(again) <= 1<<14 {
 				t.Fatalf("%q was read, and as %q it is refused: %v", text, again, err)
 			}

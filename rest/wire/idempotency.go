@@ -11,8 +11,8 @@ import (
 // maxIdempotencyKey is the length of the longest key, in characters.
 const maxIdempotencyKey = 255
 
-// IdempotencyKey reads the header Idempotency-Key: 1 to 255 printable characters; nil where there is none. Anything
-// else, and a header that came several times, is refused with InvalidParameter.
+// IdempotencyKey reads the header Idempotency-Key: 1 to 255 printable characters; nil if it is absent. It
+// refuses any other value, and a repeated header, with InvalidParameter.
 func IdempotencyKey(r *http.Request) (*string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {

@@ -16,8 +16,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// Parameters gives the query parameters of a request. A query that is not well formed is refused with
-// InvalidParameter.
+// Parameters returns the query parameters of a request. It refuses a malformed query with InvalidParameter.
 func Parameters(r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -26,8 +25,8 @@ func Parameters(r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
-// Parameter gives a required query parameter: MissingParameter where it is absent or empty, and InvalidParameter where
-// it is given several times.
+// Parameter returns a required query parameter. It refuses an absent or empty one with MissingParameter, and a repeated
+// one with InvalidParameter.
 func Parameter(r *http.Request, name string) (string, error) {
 	values, err := Parameters(r)
 	if err != nil {
@@ -39,7 +38,7 @@ func Parameter(r *http.Request, name string) (string, error) {
 	return values.Get(name), once(values, name)
 }
 
-// once refuses a parameter that is given several times, where only one can be meant.
+// once refuses a repeated parameter.
 func once(values url.Values, name string) error {
 	if len(values[name]) < 2 {
 		return nil
@@ -47,7 +46,7 @@ func once(values url.Values, name string) error {
 	return problem.New(problem.InvalidParameter).Because("The parameter %s must not occur more than once.", name).With("name", name)
 }
 
-// Flag reads a query parameter that is true or false; absent is false. It must not be given several times.
+// Flag reads a query parameter that is true or false; absent is false. It refuses a repeated one.
 func Flag(r *http.Request, name string) (bool, error) {
 	values, err := Parameters(r)
 	if err != nil || !values.Has(name) {
@@ -63,7 +62,7 @@ func Flag(r *http.Request, name string) (bool, error) {
 	return false, problem.New(problem.InvalidParameter).Because("The parameter %s must be true or false.", name).With("name", name)
 }
 
-// Paging reads start and limit. Limit 0 asks for the count only; a limit above MaxLimit is MaxLimit.
+// Paging reads start and limit. Limit 0 requests the count only; a limit above MaxLimit becomes MaxLimit.
 func Paging(r *http.Request) (start, limit int, err error) {
 	values, err := Parameters(r)
 	if err != nil {
@@ -98,8 +97,8 @@ type Named struct {
 	Field string
 }
 
-// List reads all parameters of a list: start, limit, sortBy, filter, q and the named ones. Several of them, and
-// one given several times, are combined by and. Other parameters are ignored.
+// List reads all parameters of a list: start, limit, sortBy, filter, q and the named ones. All conditions, including
+// those of repeated parameters, are combined by and. Other parameters are ignored.
 func List(r *http.Request, s listing.Schema, named ...Named) (listing.Query, error) {
 	none := listing.Query{}
 	q := listing.Query{WithCount: true}

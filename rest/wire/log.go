@@ -7,9 +7,9 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// LogFailure logs a problem that is not the caller's: an internal error or an outage, with the details that the
-// response leaves out. It does not log others, nor what fails after the client has disconnected, which is the reason
-// then. The attributes hold the id that the response has.
+// LogFailure logs an internal error or an outage, with the details that the response omits. It does not log errors of
+// the caller, nor failures after the client has disconnected, which are caused by the disconnect. The attributes
+// contain the id of the response.
 func LogFailure(log *slog.Logger, r *http.Request, api string, p *problem.Problem, attributes ...slog.Attr) {
 	level := slog.LevelError
 	switch {

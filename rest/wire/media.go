@@ -9,8 +9,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Accept refuses with NotAcceptable a request that accepts none of the media types. A request that names none
-// accepts all; of several ranges that fit a type the most specific one counts.
+// Accept refuses a request that accepts none of the media types with NotAcceptable. A request without the header
+// accepts all; if several ranges match a type, the most specific one applies.
 func Accept(r *http.Request, types ...string) error {
 	type accepted struct {
 		media string
@@ -23,7 +23,7 @@ func Accept(r *http.Request, types ...string) error {
 			continue // an empty or unreadable element accepts nothing
 		}
 		if media == "*" {
-			media = "*/*" // as the HTTP client of Java has it
+			media = "*/*" // the HTTP client of Java sends this
 		}
 		q := 1.0
 		if text, ok := parameters["q"]; ok {
@@ -49,14 +49,14 @@ func Accept(r *http.Request, types ...string) error {
 				return nil
 			}
 			if found {
-				break // the more general ranges do not count any more
+				break // more general ranges do not apply
 			}
 		}
 	}
 	return problem.New(problem.NotAcceptable)
 }
 
-// contentType refuses with UnsupportedMediaType a body whose Content-Type is not one of the media types in UTF-8.
+// contentType refuses a body whose Content-Type is not one of the media types in UTF-8 with UnsupportedMediaType.
 func contentType(r *http.Request, types []string) error {
 	refusal := problem.New(problem.UnsupportedMediaType)
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {

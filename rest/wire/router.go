@@ -11,10 +11,10 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Router routes the requests under the prefix of one dialect. What it cannot route it hands to the dialect's
-// error writer: NotFound for an unknown path, MethodNotAllowed with the header Allow for a known one. It never
-// redirects: an address with an empty, dotted or superfluous last segment is unknown, except that the prefix
-// means the same with a slash at its end and without. A handler that panics is an internal error of the dialect.
+// Router routes the requests under the prefix of one dialect. Other requests go to the dialect's error writer: with
+// NotFound for an unknown path, with MethodNotAllowed and the header Allow for an unknown method. It never redirects: a
+// path with an empty, dotted or superfluous last segment is unknown, except that the prefix is the same with and
+// without a trailing slash. A panic of a handler is an internal error of the dialect.
 type Router struct {
 	prefix  string
 	refuse  func(http.ResponseWriter, *http.Request, *problem.Problem)
@@ -22,13 +22,13 @@ type Router struct {
 	methods []string
 }
 
-// NewRouter makes a router. The prefix begins with a slash and does not end with one; refuse writes a problem.
+// NewRouter returns a router. The prefix begins with a slash and does not end with one; refuse writes a problem.
 func NewRouter(prefix string, refuse func(http.ResponseWriter, *http.Request, *problem.Problem)) *Router {
 	return &Router{prefix: prefix, refuse: refuse, mux: http.NewServeMux()}
 }
 
-// Handle routes a method of a path below the prefix, written as for http.ServeMux: "/invitations/{id}". The path
-// "/" is the root of the dialect and nothing below it. GET serves HEAD too.
+// Handle registers a method of a path below the prefix, in the syntax of http.ServeMux: "/invitations/{id}". The path
+// "/" matches only the root of the dialect. GET serves HEAD too.
 func (rt *Router) Handle(method, below string, handler http.Handler) {
 	if below == "/" {
 		below = "/{$}"
@@ -75,7 +75,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.refuse(w, r, problem.New(problem.MethodNotAllowed))
 }
 
-// caught answers in the place of a handler that panicked. A handler writes when it is done, so nothing is written yet.
+// caught writes an error if the handler has panicked. A handler writes at its end, so nothing has been written yet.
 func (rt *Router) caught(w http.ResponseWriter, r *http.Request) {
 	switch p := recover(); p {
 	case nil:
@@ -86,7 +86,7 @@ func (rt *Router) caught(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// allowed lists the methods that the path of the request has.
+// allowed returns the methods of the request's path.
 func (rt *Router) allowed(r *http.Request) []string {
 	var out []string
 	for _, method := range rt.methods {
@@ -97,7 +97,7 @@ func (rt *Router) allowed(r *http.Request) []string {
 	return out
 }
 
-// at is a copy of the request with another method and path, for routing.
+// at returns a copy of the request with another method and path, for routing.
 func at(r *http.Request, method, to string) *http.Request {
 	out := new(http.Request)
 	*out = *r

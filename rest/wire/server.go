@@ -27,13 +27,14 @@ type Operation struct {
 // Reply is a response before it is written.
 type Reply struct {
 	Status int
-	// Body is encoded as JSON with the media type of the server; nil for no body.
+	// Body is encoded as JSON and sent with the media type of the server; nil for no body.
 	Body any
-	// Document is a body that is JSON already and is sent as application/json.
+	// Document is a body in JSON, sent as application/json.
 	Document []byte
 	// ETag and Location are headers; empty for none.
 	ETag, Location string
-	// Private allows the client to keep the response and to revalidate it with its ETag. Otherwise it must not be stored.
+	// Private allows the client to keep the response and to revalidate it with its ETag. Otherwise it must not be
+	// stored.
 	Private bool
 	// Replayed is true if an earlier call with the same Idempotency-Key had this outcome. It is sent with an error too.
 	Replayed bool
@@ -44,7 +45,7 @@ type Reply struct {
 type Server struct {
 	// Prefix begins with a slash and does not end with one.
 	Prefix string
-	// MediaType is that of encoded bodies.
+	// MediaType is the media type of encoded bodies.
 	MediaType string
 	// Operations are served below the prefix.
 	Operations []Operation
@@ -104,7 +105,7 @@ func (s *Server) serve(op Operation, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	} else {
-		header.Set("Cache-Control", "no-store") // responses hold personal data
+		header.Set("Cache-Control", "no-store") // responses contain personal data
 	}
 	if body != nil {
 		header.Set("Content-Type", media)

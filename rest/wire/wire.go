@@ -1,8 +1,8 @@
-// Package wire is the HTTP that the REST dialects have in common: routing and serving of operations, strict JSON
-// bodies, media types, conditional requests and list parameters; and the one map from kinds of problems to statuses.
+// Package wire is the HTTP layer that the REST dialects share: routing and serving of operations, strict JSON bodies,
+// media types, conditional requests, list parameters, and the only mapping from kinds of problems to statuses.
 //
-// It knows HTTP and the conventions of the documents. It must not know a subject or a representation: a refusal is a
-// problem, and each dialect writes errors in its own format.
+// It knows HTTP and the conventions of the documents. It must not know a subject or a representation: it returns errors
+// as problems, and each dialect writes them in its own format.
 package wire
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Status is the status of a kind of problem. Of Protocol it is only the general one; see StatusOf.
+// Status returns the status of a kind of problem. For Protocol it is only the default; see StatusOf.
 func Status(kind problem.Kind) int {
 	switch kind {
 	case problem.Invalid, problem.Protocol:
@@ -44,7 +44,7 @@ func Status(kind problem.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// StatusOf is the status of a problem: that of its kind, or for a refusal of the protocol its own.
+// StatusOf returns the status of a problem: that of its kind, or its own for an error of the protocol.
 func StatusOf(p *problem.Problem) int {
 	switch p.Definition {
 	case problem.MethodNotAllowed:
@@ -59,11 +59,11 @@ func StatusOf(p *problem.Problem) int {
 	return Status(p.Kind)
 }
 
-// fewSeconds is the Retry-After of a problem that does not know when the call may succeed: the remedy of
-// ServiceUnavailable says "in a few seconds".
+// fewSeconds is the Retry-After of a problem without a time at which the call may succeed: the remedy of
+// ServiceUnavailable is "in a few seconds".
 const fewSeconds = 5
 
-// RetryAfter is the value of the header Retry-After in seconds, rounded up and at least 1; 0 means no header.
+// RetryAfter returns the value of the header Retry-After in seconds, rounded up and at least 1; 0 means no header.
 // Limited and Unavailable always have one.
 func RetryAfter(p *problem.Problem, now time.Time) int {
 	if !p.AvailableAt.IsZero() {
@@ -80,8 +80,8 @@ func RetryAfter(p *problem.Problem, now time.Time) int {
 	return 0
 }
 
-// Challenge is the value of the header WWW-Authenticate that goes with a problem of kind Unauthenticated; empty
-// for others. The token is called invalid only where one was sent, and where the problem is not the API key.
+// Challenge returns the value of the header WWW-Authenticate for a problem of kind Unauthenticated; empty for others.
+// It reports an invalid token only if one was sent and the problem is not the API key.
 func Challenge(r *http.Request, p *problem.Problem) string {
 	if p.Kind != problem.Unauthenticated {
 		return ""
@@ -93,8 +93,8 @@ func Challenge(r *http.Request, p *problem.Problem) string {
 	return "Bearer"
 }
 
-// SetHeaders sets the headers that go with a problem in every dialect, WWW-Authenticate and Retry-After, and notes it
-// for the log.
+// SetHeaders sets the headers that a problem has in every dialect, WWW-Authenticate and Retry-After, and records the
+// problem for the log.
 func SetHeaders(w http.ResponseWriter, r *http.Request, p *problem.Problem, status int, now time.Time) {
 	_ = problem.Note(r.Context(), p)
 	if challenge := Challenge(r, p); challenge != "" {

@@ -103,7 +103,7 @@ func TestAccept(t *testing.T) {
 		"text/*":                              false,
 		"*/*;q=0":                             false,
 		"application/*;q=0, */*":              false,
-		"application/json;q=0, */*":           true, // hal+json is still wanted
+		"application/json;q=0, */*":           true, // hal+json is still accepted
 		"application/hal+json;q=0, application/json;q=0.0, */*": false,
 		"application/json;q=0, application/json":                true,
 		"application/json;q=x":                                  false,
