@@ -20,7 +20,7 @@ func load(t *testing.T, k *testkit.Kit, lines ...string) (app.ImportResult, []st
 	t.Helper()
 	importer := &app.Importer{Rules: k.Service, Store: k.DB}
 	var reasons []string
-	done, err := importer.Import(t.Context(), strings.NewReader(strings.Join(lines, "\n")), func(line int, reason string) {
+	done, err := importer.Import(t.Context(), strings.NewReader(testkit.Moved(strings.Join(lines, "\n"))), func(line int, reason string) {
 		reasons = append(reasons, fmt.Sprintf("%d: %s", line, reason))
 	})
 	if err != nil {
@@ -164,9 +164,9 @@ func TestImportedSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			created := time.Date(2026, 3, 1, 8, 50, 0, 123456000, time.UTC)
+			created := testkit.Epoch.Add(-10*time.Minute + 123456*time.Microsecond)
 			if mine.State != domain.SessionActive || mine.CreatedAt != created || mine.ExpireAt != created.Add(12*time.Hour) ||
-				mine.LastActiveAt != time.Date(2026, 3, 1, 8, 59, 0, 0, time.UTC) || mine.AbandonAt != mine.LastActiveAt.Add(15*time.Minute) ||
+				mine.LastActiveAt != testkit.Epoch.Add(-time.Minute) || mine.AbandonAt != mine.LastActiveAt.Add(15*time.Minute) ||
 				*mine.UserAgent != "Browser" || *mine.IPAddress != "192.0.2.1" || *mine.ClientID != "browser-1" || mine.HandleHash != nil {
 				t.Errorf("got %+v", mine)
 			}

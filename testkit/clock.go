@@ -4,7 +4,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -51,38 +50,40 @@ func (c *Clock) Pass(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-var moments = regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d{10}|\d{13})\b`)
+var moments = regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)|\d{10}\b|\d{13}\b)`)
 
 // Unmoved moves the times in a text that are within two months of Epoch back to what they are without
-// GATEHOUSE_TEST_CLOCK: RFC 3339 in UTC, and seconds and milliseconds since 1970. Golden files hold such texts.
-func Unmoved(text string) string {
-	if ahead == 0 {
+// GATEHOUSE_TEST_CLOCK: RFC 3339, and seconds and milliseconds since 1970. Golden files hold such texts.
+func Unmoved(text string) string { return move(text, -ahead, Epoch) }
+
+// Moved is the inverse of Unmoved, for times in the inputs of a test that are written for a clock that is not moved.
+func Moved(text string) string { return move(text, ahead, Epoch.Add(-ahead)) }
+
+// move adds d to the times in a text that are within two months of the time near.
+func move(text string, d time.Duration, near time.Time) string {
+	if d == 0 {
 		return text
 	}
 	return moments.ReplaceAllStringFunc(text, func(found string) string {
-		back := func(at time.Time) (time.Time, bool) {
-			return at.Add(-ahead), at.Sub(Epoch).Abs() < 60*24*time.Hour
-		}
+		moved := func(at time.Time) (time.Time, bool) { return at.Add(d), at.Sub(near).Abs() < 60*24*time.Hour }
 		if at, err := time.Parse(time.RFC3339Nano, found); err == nil {
-			if at, near := back(at); near {
-				_, fraction, _ := strings.Cut(found, ".")
-				layout := "2006-01-02T15:04:05"
-				if fraction != "" {
-					layout += "." + strings.Repeat("0", len(fraction)-1)
-				}
-				return at.Format(layout) + "Z"
+			at, is := moved(at)
+			if !is {
+				return found
 			}
-			return found
+			// The digits of the fraction and the offset stay as they are.
+			seconds := len("2006-01-02T15:04:05")
+			return at.Format("2006-01-02T15:04:05") + found[seconds:]
 		}
 		n, err := strconv.ParseInt(found, 10, 64)
 		if err != nil {
 			return found
 		}
 		if len(found) == 10 {
-			if at, near := back(time.Unix(n, 0)); near {
+			if at, is := moved(time.Unix(n, 0)); is {
 				return strconv.FormatInt(at.Unix(), 10)
 			}
-		} else if at, near := back(time.UnixMilli(n)); near {
+		} else if at, is := moved(time.UnixMilli(n)); is {
 			return strconv.FormatInt(at.UnixMilli(), 10)
 		}
 		return found
