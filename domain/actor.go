@@ -8,21 +8,21 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Role is how an actor stands to a record. The tables of the machines are written in roles.
+// Role is the relation of an actor to a record. The tables of the machines name roles.
 type Role string
 
 // The roles.
 const (
-	RoleAnyone  Role = "anyone"  // every caller whom the operation's scopes let in
+	RoleAnyone  Role = "anyone"  // every caller whose scopes permit the operation
 	RoleInviter Role = "inviter" // created the invitation
-	RoleInvitee Role = "invitee" // presents the invitation's secret, and is not the inviter
-	RoleOwner   Role = "owner"   // the user it belongs to, or the client (browser, device) it is on
-	RoleTarget  Role = "target"  // already owns or signs for what the invitation leads to
+	RoleInvitee Role = "invitee" // presents the secret of the invitation, and is not the inviter
+	RoleOwner   Role = "owner"   // the user of the record, or the client (browser, device) of a session
+	RoleTarget  Role = "target"  // already owns or signs for the target of the invitation
 	RoleAdmin   Role = "admin"   // holds admin/write or admin/full
-	RoleAuditor Role = "auditor" // holds admin/read: sees what an admin sees and does nothing
-	RoleClock   Role = "clock"   // time itself; no caller ever has it
+	RoleAuditor Role = "auditor" // holds admin/read: may see what an administrator sees, and change nothing
+	RoleClock   Role = "clock"   // the passage of time; no caller has this role
 
-	RoleProvider Role = "provider" // the provider of quizzes, when it has scored; no caller ever has it
+	RoleProvider Role = "provider" // the provider of quizzes, when it reports a score; no caller has this role
 )
 
 // RoleHelp explains a role.
@@ -72,36 +72,36 @@ const (
 	ScopeSignup         = "signup"
 )
 
-// Actor is who asks: the claims of an access token that was believed, and where the request came from.
+// Actor is the caller: the claims of an accepted access token, and the origin of the request.
 type Actor struct {
-	// ID is the token's sub; empty for a nobody.
+	// ID is the token's sub; empty for an anonymous caller.
 	ID string
-	// Username is the claim username, else preferred_username.
+	// Username is the claim username, otherwise preferred_username.
 	Username string
 	// Email is the claim email.
 	Email string
 	// CustomerID and CustomerGroup are the claims of the core banking system.
 	CustomerID, CustomerGroup string
-	// ClientID is the claim client_id, else azp: the application.
+	// ClientID is the application: the claim client_id, otherwise azp.
 	ClientID string
 	// SessionID is the claim sid.
 	SessionID string
 	// Scopes are the token's scopes.
 	Scopes []string
-	// ExpiresAt is when the token's time is over; zero where nobody said.
+	// ExpiresAt is the expiry of the token; zero if it has none.
 	ExpiresAt time.Time
-	// Address is the client's IP address, behind trusted proxies the one they name.
+	// Address is the client's IP address; behind trusted proxies, the address that they report.
 	Address string
-	// APIKey is the name of the client key that came with the request; empty where none that is known came.
+	// APIKey is the name of the client key in the request; empty without a known key.
 	APIKey string
-	// ClientKey is the client (a browser or a device) whose client token came with the request; empty where none
-	// did. Such an actor is no user, and reaches that client's sessions only.
+	// ClientKey is the client (a browser or a device) of the client token in the request; empty without one. Such an
+	// actor is not a user, and has access only to the sessions of that client.
 	ClientKey string
-	// Refused is why a credential that did come was not believed; nil for a believed one and for none.
+	// Refused is the problem of a rejected credential; nil if the credential was accepted or absent.
 	Refused *problem.Problem
 }
 
-// Known reports whether a token was believed.
+// Known reports whether the actor has an accepted token.
 func (a Actor) Known() bool { return a.ID != "" && a.Refused == nil }
 
 // Has reports whether the token holds one of the scopes.
@@ -117,10 +117,10 @@ func (a Actor) Has(scopes ...string) bool {
 // Admin reports whether the actor may act as an administrator.
 func (a Actor) Admin() bool { return a.Has(ScopeAdminWrite, ScopeAdminFull) }
 
-// SeesAll reports whether the actor sees what an administrator sees.
+// SeesAll reports whether the actor may see everything that an administrator sees.
 func (a Actor) SeesAll() bool { return a.Has(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull) }
 
-// staffRoles are the roles of the bank's own people towards every record.
+// staffRoles returns the roles of the bank's staff, which apply to every record.
 func (a Actor) staffRoles() []Role {
 	switch {
 	case a.Admin():
@@ -135,13 +135,13 @@ type actorKey struct{}
 
 type witnessKey struct{}
 
-// WithWitness gives a context in which hear is told of every actor that is found out: from headers, from the first
-// message of a WebSocket, from a client token. The log wants to know.
+// WithWitness returns a context in which hear is called with every actor that is determined: from headers, from the
+// first message of a WebSocket, or from a client token. The log uses it.
 func WithWitness(ctx context.Context, hear func(Actor)) context.Context {
 	return context.WithValue(ctx, witnessKey{}, hear)
 }
 
-// WithActor puts the actor into the context.
+// WithActor returns a context with the actor.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	if hear, ok := ctx.Value(witnessKey{}).(func(Actor)); ok {
 		hear(a)
@@ -149,7 +149,7 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// ActorFrom gives the actor of the context; a nobody where there is none.
+// ActorFrom returns the actor of the context; an anonymous one if there is none.
 func ActorFrom(ctx context.Context) Actor {
 	a, _ := ctx.Value(actorKey{}).(Actor)
 	return a

@@ -8,22 +8,22 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Approval is an administrator's word for a person who failed a step, or could not be checked (Identity 0.3.2).
+// Approval is an administrator's approval of a person who failed a step or could not be checked (Identity 0.3.2).
 type Approval struct {
 	Meta
 	State     ApprovalState
 	ContactID string
-	// Method is what the administrator approves in place of; nil where that was not said.
+	// Method is the type of verification that the approval replaces; nil if the administrator did not state it.
 	Method *VerificationType
-	// Reason is the administrator's; sealed at rest.
+	// Reason is the reason that the administrator stated; sealed at rest.
 	Reason *string
 	// ApprovedBy is the administrator.
 	ApprovedBy string
-	// ContactUserID is the user whom the contact was at the time.
+	// ContactUserID is the user of the contact when the approval was created.
 	ContactUserID *string
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (a *Approval) Head() *Meta { return &a.Meta }
 
 // KindApproval is the kind.
@@ -32,13 +32,13 @@ const KindApproval Kind = "approval"
 // Kind names the machine.
 func (*Approval) Kind() Kind { return KindApproval }
 
-// ApprovalState is where an approval stands.
+// ApprovalState is the state of an approval.
 type ApprovalState string
 
-// ApprovalPassed is the one state.
+// ApprovalPassed is the only state.
 const ApprovalPassed ApprovalState = "passed"
 
-// ApprovalTransition is a verb of the machine, of which there is none.
+// ApprovalTransition is a verb of the machine, which has none.
 type ApprovalTransition string
 
 var approvalMachine = &lifecycle.Machine[ApprovalState, ApprovalTransition, Role]{
@@ -64,7 +64,7 @@ var approvals = &life[Approval, ApprovalState, ApprovalTransition]{
 	missing:  problem.NoSuchApproval, denied: problem.AccessDenied,
 }
 
-// ApprovalSchema is what a list of approvals can be selected and ordered by.
+// ApprovalSchema has the fields by which approvals can be selected and ordered.
 var ApprovalSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "method", Type: listing.Enum, Values: verificationTypes},
@@ -92,7 +92,7 @@ func ApprovalValue(r *Approval, field string) listing.Value {
 	return nil
 }
 
-// CreateApprovalInput names a contact, what is approved, and why.
+// CreateApprovalInput names a contact, with the approved method and the reason.
 type CreateApprovalInput struct {
 	// ContactID is the contact's id, or its URI.
 	ContactID      string            `json:"contactId" validate:"required,max=512"`
@@ -101,7 +101,7 @@ type CreateApprovalInput struct {
 	IdempotencyKey *string           `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateApproval vouches for a contact. Only an administrator may, and never for himself or herself.
+// CreateApproval approves a contact. The caller must be an administrator, and the contact must not be their own.
 // Refuses with AccessDenied, InvalidInput, InvalidContactURI and IdempotencyKeyReused.
 func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (Outcome[Approval], error) {
 	const operation = "createApproval"
@@ -133,7 +133,7 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 	})
 }
 
-// Approval finds an approval that the caller may see: an administrator, or the contact's own user.
+// Approval returns an approval to a caller who may see it: an administrator, or the contact's own user.
 // Refuses with NoSuchApproval.
 func (s *Service) Approval(ctx context.Context, id string) (*Approval, error) {
 	if err := s.Permit(ctx, "approval"); err != nil {
@@ -142,7 +142,7 @@ func (s *Service) Approval(ctx context.Context, id string) (*Approval, error) {
 	return show(ctx, s, approvals, id)
 }
 
-// Approvals lists approvals, for those who see all.
+// Approvals lists all approvals, for callers who may see all records.
 // Refuses with AccessDenied, InvalidInput and InvalidParameter.
 func (s *Service) Approvals(ctx context.Context, q listing.Query) (listing.Page[Approval], error) {
 	if err := s.Permit(ctx, "approvals"); err != nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// clientShows is how many sessions a client shows at most: the newest.
+// clientShows is the maximum number of sessions listed for a client, newest first.
 const clientShows = 100
 
-// Clients finds clients on which the caller sees a session, in no particular order; the others are left out.
+// Clients returns the clients that have a session visible to the caller, in no particular order, and omits the others.
 // Refuses with Unauthorized and SessionExpired.
 func (s *Service) Clients(ctx context.Context, ids []string) ([]*Client, error) {
 	if err := s.Permit(ctx, "client"); err != nil {
@@ -40,8 +40,8 @@ func (s *Service) Clients(ctx context.Context, ids []string) ([]*Client, error) 
 	return s.Store.Clients(ctx, seen)
 }
 
-// SessionsOfClients gives, by client, the sessions that each client lists and that the caller sees, in the order of
-// their creation: the newest 100 of each.
+// SessionsOfClients returns, by client, the newest 100 sessions that the client lists and the caller may see, ordered by
+// creation time.
 // Refuses with Unauthorized and SessionExpired.
 func (s *Service) SessionsOfClients(ctx context.Context, ids []string) (map[string][]*Session, error) {
 	if err := s.Permit(ctx, "client"); err != nil {
@@ -55,8 +55,8 @@ func (s *Service) SessionsOfClients(ctx context.Context, ids []string) (map[stri
 	return listed, err
 }
 
-// sessionsOn gives, by client, the newest sessions of a selection, newest first, at most so many of each. It is one
-// statement, and one more for as long as clients with more sessions than that leave no room for the others.
+// sessionsOn returns, by client, the newest selected sessions, newest first, at most `most` per client. It runs one
+// statement, and repeats it while clients with more sessions use up the limit before the others are read.
 func (s *Service) sessionsOn(ctx context.Context, ids []string, most int, where listing.Predicate) (map[string][]*Session, error) {
 	out := map[string][]*Session{}
 	for left := slices.Clone(ids); len(left) > 0; {

@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestKnownClients: a client token that was good is not looked at again, and one that was not is, for its client may
-// come to be.
+// TestKnownClients: an accepted client token is not verified again; a refused one is, because its client may be created
+// later.
 func TestKnownClients(t *testing.T) {
 	t.Parallel()
 	for _, database := range testkit.Databases {

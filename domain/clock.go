@@ -6,16 +6,16 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// lapse says how a list sees a state that time ends or begins: which records are in it at the time, although the
-// sweeper may not have written that yet. Nil for a state that time does not touch.
+// lapse returns the predicate for the records that are in a state at the given time, including those whose clock
+// transition the sweeper has not written yet. It returns nil for a state that no clock transition enters or leaves.
 type lapse func(state listing.Value, now time.Time) listing.Predicate
 
-// settledStates rewrites what a predicate asks of the field state so that a list agrees with single reads.
+// settledStates rewrites the conditions on the field state so that a list agrees with single reads.
 func settledStates(p listing.Predicate, now time.Time, l lapse) listing.Predicate {
 	return settledStatesOf("state", p, now, l)
 }
 
-// settledStatesOf is settledStates for a field of another name.
+// settledStatesOf is settledStates for a field with another name.
 func settledStatesOf(field string, p listing.Predicate, now time.Time, l lapse) listing.Predicate {
 	each := func(in []listing.Predicate) []listing.Predicate {
 		out := make([]listing.Predicate, len(in))
@@ -35,7 +35,7 @@ func settledStatesOf(field string, p listing.Predicate, now time.Time, l lapse) 
 		if p.Field != field {
 			return p
 		}
-		// States that time does not touch stay in one In, which an index serves.
+		// States without clock transitions stay in one In, which can use an index.
 		var kept []listing.Value
 		var rest []listing.Predicate
 		for _, v := range p.Values {

@@ -8,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// customerRoles are the roles of an actor towards a record of one customer.
+// customerRoles returns the actor's roles for a record of one customer, and whether the actor may see it.
 func customerRoles(a Actor, customerID string) ([]Role, bool, error) {
 	roles := a.staffRoles()
 	if a.Known() && a.ID == customerID {
@@ -17,28 +17,29 @@ func customerRoles(a Actor, customerID string) ([]Role, bool, error) {
 	return roles, len(roles) > 0, nil
 }
 
-// CodeStore keeps what proves addresses, numbers and devices; it is a part of Store.
+// CodeStore stores verifications of addresses and numbers, devices and their challenges; it is a part of Store.
 type CodeStore interface {
-	// EmailVerifications and PhoneVerifications hold at most one pending record of a customer: a second one is stale.
+	// EmailVerifications and PhoneVerifications hold at most one pending record per customer; a second one fails with
+	// ErrStale.
 	EmailVerifications() Shelf[EmailVerification]
 	PhoneVerifications() Shelf[PhoneVerification]
-	// Devices holds at most one registered device of a customer with one key: a second one is stale.
+	// Devices holds at most one registered device per customer and key; a second one fails with ErrStale.
 	Devices() Shelf[Device]
 	TwoFactorRequests() Shelf[TwoFactorRequest]
-	// Challenge finds a challenge; ErrMissing where there is none.
+	// Challenge returns a challenge, or ErrMissing.
 	Challenge(ctx context.Context, id string) (*DeviceChallenge, error)
-	// UseChallenge marks a challenge as used, by one guarded statement that nothing undoes; ErrMissing where there is
-	// none that the use is good for.
+	// UseChallenge marks a challenge as used with one guarded statement that is never rolled back. It returns ErrMissing
+	// if no open challenge matches the use.
 	UseChallenge(ctx context.Context, use ChallengeUse) (*DeviceChallenge, error)
-	// Delivery finds how the newest message about each of the records goes; records without one are left out.
+	// Delivery returns the delivery state of the newest message about each record, and omits records without one.
 	Delivery(ctx context.Context, subjectIDs []string) (map[string]MessageState, error)
 }
 
-// proof is what the two kinds of verification have in common where a new one is asked for.
+// proof has the parts of a request for a verification that differ between e-mail and phone.
 type proof[R any, S, T ~string] struct {
 	*life[R, S, T]
 	operation string
-	// purpose names the limits.
+	// purpose distinguishes the rate limits.
 	purpose           string
 	contact           func(*Customer) (text string, verified bool)
 	owner, text       func(*R) string
@@ -74,7 +75,7 @@ func request[R any, S, T ~string](
 	var message *Message
 	c := call{operation: k.operation, id: id, guard: Guard{IdempotencyKey: key}}
 	return create(ctx, s, k.life, c, func(ctx context.Context, n *creation) (*R, error) {
-		if r == nil { // limits are counted once, however often the race is lost
+		if r == nil { // count towards the limits once, however many races are lost
 			var err error
 			if r, message, err = k.prepare(ctx, s, id); err != nil {
 				return nil, err
@@ -85,7 +86,7 @@ func request[R any, S, T ~string](
 	})
 }
 
-// prepare makes the record and its message for a customer who has something to prove.
+// prepare creates the record and its message for a customer with an unverified address or number.
 func (k *proof[R, S, T]) prepare(ctx context.Context, s *Service, customerID string) (*R, *Message, error) {
 	customer, err := s.Directory.Customer(ctx, customerID)
 	if err != nil {
@@ -114,7 +115,7 @@ func (k *proof[R, S, T]) prepare(ctx context.Context, s *Service, customerID str
 	return k.make(ctx, s, customerID, contact, s.now())
 }
 
-// proved reports whether the customer's address or number is proved: the directory says so, or a record here.
+// proved reports whether the customer's address or number is verified, by the directory or by a stored record.
 func (k *proof[R, S, T]) proved(ctx context.Context, s *Service, customer *Customer) (bool, error) {
 	contact, verified := k.contact(customer)
 	if contact == "" || verified {
@@ -130,7 +131,7 @@ func (k *proof[R, S, T]) proved(ctx context.Context, s *Service, customer *Custo
 	return false, err
 }
 
-// outdate adds to the unit the end of the customer's pending verification.
+// outdate adds to the unit the replacement of the customer's pending verification.
 func (k *proof[R, S, T]) outdate(ctx context.Context, s *Service, unit *Unit, a Actor, customerID string, now time.Time) error {
 	page, err := k.shelf(s.Store).List(ctx, listing.Query{Limit: 10, Where: listing.All(
 		listing.Eq("customerId", customerID), listing.Eq("state", string(k.pending)))})
@@ -154,7 +155,7 @@ func (s *Service) wrongFrom(a Actor) failures {
 	return failures{s.KeyedHash("wrong codes from address", a.Address), s.Settings.CodeRate}
 }
 
-// hideWrong keeps the record from a caller who knew no token or code.
+// hideWrong removes the record from the outcome if the token or code was wrong.
 func hideWrong[R any](out Outcome[R], err error, wrong *problem.Definition) (Outcome[R], error) {
 	if problem.Has(err, wrong) {
 		out.Record = nil
@@ -162,8 +163,8 @@ func hideWrong[R any](out Outcome[R], err error, wrong *problem.Definition) (Out
 	return out, err
 }
 
-// Deliveries says how the newest message about each of the verifications goes; those of which it is no longer known are
-// left out.
+// Deliveries returns the delivery state of the newest message about each verification, and omits those without a stored
+// message.
 func (s *Service) Deliveries(ctx context.Context, ids []string) (map[string]MessageState, error) {
 	return s.Store.Delivery(ctx, ids)
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// EmailVerification is one token that was mailed to a customer to prove an address.
+// EmailVerification is one token that was mailed to a customer to verify an address.
 type EmailVerification struct {
 	Meta
 	State EmailVerificationState
-	// CustomerID is whose address it is.
+	// CustomerID is the owner of the address.
 	CustomerID string
-	// Address is what is proved; personal data.
+	// Address is the address to verify; personal data.
 	Address string
-	// TokenHash recognises the token, which has 128 random bits, by a keyed hash.
+	// TokenHash is a keyed hash of the token, which has 128 random bits.
 	TokenHash string
 	ExpiresAt time.Time
-	// VerifiedAt is nil while the address is not proved.
+	// VerifiedAt is nil until the address is verified.
 	VerifiedAt *time.Time
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (r *EmailVerification) Head() *Meta { return &r.Meta }
 
 // KindEmailVerification is the kind.
@@ -36,10 +36,10 @@ const KindEmailVerification Kind = "emailVerification"
 // Kind names the machine.
 func (*EmailVerification) Kind() Kind { return KindEmailVerification }
 
-// EmailVerificationState is where a verification of an address stands.
+// EmailVerificationState is the state of an e-mail verification.
 type EmailVerificationState string
 
-// The states; emailMachine says how each is reached.
+// The states; emailMachine describes how each is reached.
 const (
 	EmailPending  EmailVerificationState = "pending"
 	EmailVerified EmailVerificationState = "verified"
@@ -75,7 +75,7 @@ var emailMachine = &lifecycle.Machine[EmailVerificationState, EmailVerificationT
 	},
 }
 
-// emailUnlessPending: a token that was replaced is as unknown as any other text.
+// emailUnlessPending returns the refusal for a state. A replaced token is refused like an unknown one.
 func emailUnlessPending(state EmailVerificationState) *problem.Definition {
 	switch state {
 	case EmailVerified:
@@ -104,7 +104,7 @@ var emailVerifications = &life[EmailVerification, EmailVerificationState, EmailV
 	missing:  problem.NotFound, denied: problem.AccessDenied,
 }
 
-// EmailVerificationSchema is what verifications of addresses can be selected and ordered by.
+// EmailVerificationSchema has the fields by which e-mail verifications can be selected and ordered.
 var EmailVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "state", Type: listing.Enum, Values: emailMachine.StateNames()},
@@ -113,7 +113,7 @@ var EmailVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "createdAt", Type: listing.Time},
 }}
 
-// EmailVerificationValue reads a field of a verification of an address.
+// EmailVerificationValue reads a field of an e-mail verification.
 func EmailVerificationValue(r *EmailVerification, field string) listing.Value {
 	switch field {
 	case "_id":
@@ -153,28 +153,29 @@ func (s *Service) emailTokenHash(token string) string {
 	return hex.EncodeToString(s.KeyedHash("email token", token))
 }
 
-// RequestEmailVerificationInput names the customer; absent, the caller.
+// RequestEmailVerificationInput names the customer; by default the caller.
 type RequestEmailVerificationInput struct {
 	CustomerID     *string `json:"customerId" validate:"omitempty,min=1,max=255,printable"`
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// RequestEmailVerification mails a token to the customer's address; tokens mailed before mean nothing any more.
-// Refuses with AccessDenied (another customer, and no administrator), InvalidInput, NoSuchCustomer, NothingToVerify,
-// AlreadyVerified, TooManyRequests (per customer and per address) and IdempotencyKeyReused.
+// RequestEmailVerification mails a token to the customer's address and invalidates earlier tokens.
+// Refuses with AccessDenied (another customer, by a caller who is not an administrator), InvalidInput,
+// NoSuchCustomer, NothingToVerify, AlreadyVerified, TooManyRequests (per customer and per address) and
+// IdempotencyKeyReused.
 func (s *Service) RequestEmailVerification(ctx context.Context, in RequestEmailVerificationInput) (Outcome[EmailVerification], error) {
 	return request(ctx, s, emailProof, in, in.CustomerID, in.IdempotencyKey)
 }
 
-// VerifyEmailInput is the token of a mail.
+// VerifyEmailInput has the token from an e-mail.
 type VerifyEmailInput struct {
 	Token string `json:"token" validate:"required,min=1,max=512"`
 	Guard
-	// Page is set by the page that the mail links to, which asks nobody to sign in and believes nobody who did.
+	// Page is set by the page that the mail links to; it requires no sign-in and ignores the credentials of the request.
 	Page bool `json:"-"`
 }
 
-// verifyingEmail is the life as the holder of a token sees it: the token is the credential.
+// verifyingEmail is emailVerifications for the holder of a token: the token is the credential.
 var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, EmailVerificationTransition] {
 	l := *emailVerifications
 	l.missing = problem.InvalidToken
@@ -184,8 +185,8 @@ var verifyingEmail = func() *life[EmailVerification, EmailVerificationState, Ema
 	return &l
 }()
 
-// VerifyEmail proves an address by the token that was mailed to it. The caller need not be signed in; one who is must
-// be the customer.
+// VerifyEmail verifies an address with the token that was mailed to it. The caller need not be signed in; a signed-in
+// caller must be the customer.
 // Refuses with InvalidInput, TooManyAttempts (wrong tokens per client address), InvalidToken, AlreadyVerified,
 // TokenExpired, StaleVersion and IdempotencyKeyReused.
 func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outcome[EmailVerification], refusal error) {
@@ -245,8 +246,8 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyEmailInput) (_ Outco
 	return hideWrong(out, err, problem.InvalidToken)
 }
 
-// stillAt reports whether the verification is that of the caller, where there is one, and of the address that the
-// customer still has.
+// stillAt reports whether the verification is for the customer's current address and, if the caller is signed in,
+// belongs to the caller.
 func (s *Service) stillAt(ctx context.Context, a Actor, r *EmailVerification) (bool, error) {
 	if a.ID != "" && a.ID != r.CustomerID {
 		return false, nil

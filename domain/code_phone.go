@@ -14,8 +14,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// The numbers of the contract (User Sessions, state machines), held against OWASP ASVS 5.0, 6.5 and 6.6: a code for
-// another channel has at least 20 bits or is limited in its tries, lives ten minutes at most, and works once.
+// The numbers of the contract (User Sessions, state machines), checked against OWASP ASVS 5.0, 6.5 and 6.6: an
+// out-of-band code has at least 20 bits or limited attempts, is valid for at most ten minutes, and works once.
 const (
 	// phoneCodeDigits is the length of a phone code.
 	phoneCodeDigits = 6
@@ -23,24 +23,24 @@ const (
 	phoneCodeTries = 5
 )
 
-// PhoneVerification is one code that was texted to a customer to prove a number.
+// PhoneVerification is one code that was texted to a customer to verify a number.
 type PhoneVerification struct {
 	Meta
 	State PhoneVerificationState
-	// CustomerID is whose number it is.
+	// CustomerID is the owner of the number.
 	CustomerID string
-	// Number is what is proved; personal data.
+	// Number is the number to verify; personal data.
 	Number string
 	// CodeHash is a slow hash over a keyed hash of the code (docs/decisions/0005-codes.md).
 	CodeHash string
 	// Attempts counts wrong codes.
 	Attempts  int
 	ExpiresAt time.Time
-	// VerifiedAt is nil while the number is not proved.
+	// VerifiedAt is nil until the number is verified.
 	VerifiedAt *time.Time
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (r *PhoneVerification) Head() *Meta { return &r.Meta }
 
 // KindPhoneVerification is the kind.
@@ -49,10 +49,10 @@ const KindPhoneVerification Kind = "phoneVerification"
 // Kind names the machine.
 func (*PhoneVerification) Kind() Kind { return KindPhoneVerification }
 
-// PhoneVerificationState is where a verification of a number stands.
+// PhoneVerificationState is the state of a phone verification.
 type PhoneVerificationState string
 
-// The states; phoneMachine says how each is reached.
+// The states; phoneMachine describes how each is reached.
 const (
 	PhonePending  PhoneVerificationState = "pending"
 	PhoneVerified PhoneVerificationState = "verified"
@@ -119,7 +119,7 @@ var phoneVerifications = &life[PhoneVerification, PhoneVerificationState, PhoneV
 	missing:  problem.NotFound, denied: problem.AccessDenied,
 }
 
-// PhoneVerificationSchema is what verifications of numbers can be selected and ordered by.
+// PhoneVerificationSchema has the fields by which phone verifications can be selected and ordered.
 var PhoneVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "state", Type: listing.Enum, Values: phoneMachine.StateNames()},
@@ -127,7 +127,7 @@ var PhoneVerificationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "createdAt", Type: listing.Time},
 }}
 
-// PhoneVerificationValue reads a field of a verification of a number.
+// PhoneVerificationValue reads a field of a phone verification.
 func PhoneVerificationValue(r *PhoneVerification, field string) listing.Value {
 	switch field {
 	case "_id":
@@ -160,7 +160,7 @@ var phoneProof = &proof[PhoneVerification, PhoneVerificationState, PhoneVerifica
 		}
 		institution := s.Settings.InstitutionName
 		if strings.ContainsAny(institution, "0123456789") {
-			institution = "" // the code is the one run of digits in the text
+			institution = "" // the code must be the only digits in the text
 		}
 		return r, s.codeMessage(ChannelSMS, "code", number, r.ID, r.ExpiresAt, now, map[string]string{
 			"code": code, "institution": institution,
@@ -168,12 +168,13 @@ var phoneProof = &proof[PhoneVerification, PhoneVerificationState, PhoneVerifica
 	},
 }
 
-// pepperedCode is what is hashed slowly: the code under a key that is not in the database, bound to its record and number.
+// pepperedCode returns the input of the slow hash: a keyed hash of record, number and code, with a key that is not in the
+// database.
 func (s *Service) pepperedCode(r *PhoneVerification, code string) string {
 	return hex.EncodeToString(s.KeyedHash("phone code", r.ID, r.Number, code))
 }
 
-// newPhoneCode gives a random code, each as likely as any other.
+// newPhoneCode returns a uniformly distributed random code.
 func newPhoneCode() string {
 	ten := big.NewInt(10)
 	out := make([]byte, phoneCodeDigits)
@@ -185,26 +186,27 @@ func newPhoneCode() string {
 	return string(out)
 }
 
-// RequestPhoneVerificationInput names the customer; absent, the caller.
+// RequestPhoneVerificationInput names the customer; by default the caller.
 type RequestPhoneVerificationInput struct {
 	CustomerID     *string `json:"customerId" validate:"omitempty,min=1,max=255,printable"`
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// RequestPhoneVerification texts a code to the customer's number; codes texted before mean nothing any more.
-// Refuses with AccessDenied (another customer, and no administrator), InvalidInput, NoSuchCustomer, NothingToVerify,
-// AlreadyVerified, TooManyRequests (per customer and per number) and IdempotencyKeyReused.
+// RequestPhoneVerification texts a code to the customer's number and invalidates earlier codes.
+// Refuses with AccessDenied (another customer, by a caller who is not an administrator), InvalidInput,
+// NoSuchCustomer, NothingToVerify, AlreadyVerified, TooManyRequests (per customer and per number) and
+// IdempotencyKeyReused.
 func (s *Service) RequestPhoneVerification(ctx context.Context, in RequestPhoneVerificationInput) (Outcome[PhoneVerification], error) {
 	return request(ctx, s, phoneProof, in, in.CustomerID, in.IdempotencyKey)
 }
 
-// VerifyPhoneInput is the code of a text.
+// VerifyPhoneInput has the code from a text message.
 type VerifyPhoneInput struct {
 	Code string `json:"code" validate:"required,min=4,max=8,digits"`
 	Guard
 }
 
-// VerifyPhone proves the caller's number by the code that was texted to it. A wrong code is counted; five lock it.
+// VerifyPhone verifies the caller's number with the code that was texted to it. Five wrong codes lock the verification.
 // Refuses with InvalidInput, TooManyAttempts (locked; wrong codes per customer and per client address), InvalidCode,
 // AlreadyVerified, CodeExpired, StaleVersion and IdempotencyKeyReused.
 func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outcome[PhoneVerification], refusal error) {
@@ -246,7 +248,7 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outco
 			if !ch.Now.Before(ch.Record.ExpiresAt) {
 				return "", problem.New(problem.CodeExpired)
 			}
-			if !compared { // once, however often the race is lost: the hash of a record never changes
+			if !compared { // once, however many races are lost: the hash of a record never changes
 				var err error
 				if right, err = s.Hasher.Verify(ctx, s.pepperedCode(ch.Record, in.Code), ch.Record.CodeHash); err != nil {
 					return "", err
@@ -276,7 +278,7 @@ func (s *Service) VerifyPhone(ctx context.Context, in VerifyPhoneInput) (_ Outco
 	return hideWrong(out, err, problem.InvalidCode)
 }
 
-// pendingPhone finds the newest verification of the number that the caller has now; nil where there is none.
+// pendingPhone returns the newest verification of the caller's current number, or nil.
 // Refuses with AlreadyVerified.
 func (s *Service) pendingPhone(ctx context.Context, a Actor) (*PhoneVerification, error) {
 	customer, err := s.Directory.Customer(ctx, a.ID)
@@ -301,7 +303,7 @@ func (s *Service) pendingPhone(ctx context.Context, a Actor) (*PhoneVerification
 		return nil, err
 	}
 	r := page.Items[0]
-	for _, other := range page.Items { // there is at most one, and no newer one
+	for _, other := range page.Items { // at most one is pending, and none is newer
 		if other.State == PhonePending {
 			r = other
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// proving is alice with what the tests of this file do.
+// proving has the calls that the tests of this file make as alice.
 type proving struct {
 	*testkit.Kit
 	t *testing.T
@@ -28,7 +28,7 @@ func newProving(t *testing.T, url string) *proving {
 
 var alice = testkit.As("alice", domain.ScopeSignup)
 
-// register makes a device of alice.
+// register registers a device of alice.
 func (p *proving) register(algorithm string, n int) (*testkit.Device, *domain.Device) {
 	p.t.Helper()
 	d := testkit.NewDevice(algorithm, n)
@@ -63,7 +63,7 @@ func evidence(challenge, signature string) domain.Evidence {
 	return domain.Evidence{ChallengeID: challenge, Signature: signature}
 }
 
-// tally counts how calls ended, by the code of their problem; "done" where there was none.
+// tally counts the outcomes of calls by the code of the problem, or "done" for a success.
 type tally struct {
 	sync.Mutex
 	of map[string]int
@@ -275,7 +275,7 @@ func TestResendsAtOnce(t *testing.T) {
 	})
 }
 
-// TestNothingOfACodeIsKept looks for the number, the address, the code and the token in what the records hold.
+// TestNothingOfACodeIsKept searches the stored records for the number, the address, the code and the token.
 func TestNothingOfACodeIsKept(t *testing.T) {
 	t.Parallel()
 	p := newProving(t, testkit.SQLite(t))

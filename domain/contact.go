@@ -9,19 +9,19 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Contact is a person the institution deals with, and perhaps one of its users.
+// Contact is a person with whom the institution deals, and who may be one of its users.
 type Contact struct {
 	Meta
 	State ContactState
-	// Of is the personal data, in full. What a caller is shown of it says For, and the methods of the members' names.
+	// Of is the unmasked personal data. For and the methods named after the members return what a caller may see.
 	Of Identity
-	// UserID is the user whom the contact is; nil where it is nobody's.
+	// UserID is the user that the contact represents; nil if there is none.
 	UserID *string
-	// CreatedBy is the user who made it; empty where it was imported.
+	// CreatedBy is the user who created it; empty if it was imported.
 	CreatedBy string
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (c *Contact) Head() *Meta { return &c.Meta }
 
 // KindContact is the kind.
@@ -30,10 +30,10 @@ const KindContact Kind = "contact"
 // Kind names the machine.
 func (*Contact) Kind() Kind { return KindContact }
 
-// OwnedBy reports whether the contact is the user.
+// OwnedBy reports whether the contact represents the user.
 func (c *Contact) OwnedBy(userID string) bool { return c.UserID != nil && *c.UserID == userID }
 
-// The members as the caller may see them.
+// The members, as the caller may see them.
 
 // TaxID is masked unless the caller may see it.
 func (c *Contact) TaxID(ctx context.Context) *string { return c.Of.For(ctx).TaxID }
@@ -71,16 +71,16 @@ func (c *Contact) Email(ctx context.Context) *string { return c.Of.For(ctx).Emai
 // IPAddress is never masked.
 func (c *Contact) IPAddress() *string { return c.Of.IPAddress }
 
-// ContactState is where a contact stands.
+// ContactState is the state of a contact.
 type ContactState string
 
-// ContactActive is the one state: a contact changes, and does not end.
+// ContactActive is the only state: a contact can be changed, but does not end.
 const ContactActive ContactState = "active"
 
 // ContactTransition is a verb of the machine.
 type ContactTransition string
 
-// ContactUpdate is the one transition.
+// ContactUpdate is the only transition.
 const ContactUpdate ContactTransition = "update"
 
 var contactMachine = &lifecycle.Machine[ContactState, ContactTransition, Role]{
@@ -123,8 +123,8 @@ var contacts = &life[Contact, ContactState, ContactTransition]{
 	missing: problem.NoSuchContact, denied: problem.AccessDenied,
 }
 
-// ContactSchema is what a list of contacts can be selected and ordered by: nothing that is personal. The blind
-// indexes of tax id and e-mail address are for an exact search by those who see them anyway.
+// ContactSchema has the fields by which contacts can be selected and ordered; none of them is personal data. The blind
+// indexes of tax id and e-mail address permit exact searches by callers who may see these members.
 var ContactSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "userId", Type: listing.ID},
@@ -165,19 +165,20 @@ func ContactValue(c *Contact, field string) listing.Value {
 // contactsPath is the path of the collection in links (Identity, inputs).
 const contactsPath = "/contacts/contacts/"
 
-// ContactURI is the link of a contact.
+// ContactURI returns the link to a contact.
 func ContactURI(id string) string { return contactsPath + id }
 
-// CreateContactInput is what is known of a person.
+// CreateContactInput has the known members of a person's identity.
 type CreateContactInput struct {
-	// UserID is for administrators; what anybody else makes is the caller's own.
+	// UserID is for administrators; the contacts of other callers represent the caller.
 	UserID *string `json:"userId" validate:"omitempty,min=1,max=255,printable"`
 	Identity
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateContact makes a contact. One that a caller who is no administrator makes is the caller's own.
-// Refuses with InvalidInput, AccessDenied (another user's, by no administrator) and IdempotencyKeyReused.
+// CreateContact creates a contact. Unless the caller is an administrator, the contact represents the caller.
+// Refuses with InvalidInput, AccessDenied (another user, by a caller who is not an administrator) and
+// IdempotencyKeyReused.
 func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Outcome[Contact], error) {
 	const operation = "createContact"
 	more := in.check(s.now())
@@ -201,7 +202,7 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 	})
 }
 
-// UpdateContactInput names a contact, and the members that change.
+// UpdateContactInput names a contact and has the members to change.
 type UpdateContactInput struct {
 	ContactID string `json:"contactId" validate:"required,max=512"`
 	// UserID is for administrators.
@@ -210,8 +211,8 @@ type UpdateContactInput struct {
 	Guard
 }
 
-// UpdateContact changes the members that are given. Reports and quizzes keep what was said when they were made; the
-// verifications stay those of this contact.
+// UpdateContact changes the members that the input has. Reports and quizzes keep the values from their creation; the
+// verifications still count for this contact.
 // Refuses with InvalidInput, NoSuchContact, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Outcome[Contact], error) {
 	const operation = "updateContact"
@@ -235,7 +236,7 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 	})
 }
 
-// ContactID reads the id out of a reference: an id, or the contact's URI, relative or absolute.
+// ContactID returns the id from a reference: an id, or the contact's URI, relative or absolute.
 func (s *Service) ContactID(reference string) string {
 	if id := s.target(reference, contactsPath); id != "" {
 		return id
@@ -243,10 +244,10 @@ func (s *Service) ContactID(reference string) string {
 	return reference
 }
 
-// ContactOfURI reads the id out of a contact's URI, relative or absolute; empty where it is none.
+// ContactOfURI returns the id from a contact's URI, relative or absolute, or the empty string for any other text.
 func (s *Service) ContactOfURI(uri string) string { return s.target(uri, contactsPath) }
 
-// Contact finds a contact that the caller may see.
+// Contact returns a contact that the caller may see.
 // Refuses with NoSuchContact.
 func (s *Service) Contact(ctx context.Context, id string) (*Contact, error) {
 	if err := s.Permit(ctx, "contact"); err != nil {
@@ -255,11 +256,11 @@ func (s *Service) Contact(ctx context.Context, id string) (*Contact, error) {
 	return show(ctx, s, contacts, id)
 }
 
-// ContactSearch are personal data that a contact is found by, exactly. They are compared by blind indexes.
+// ContactSearch has the personal data for an exact search. The store compares it by blind indexes.
 type ContactSearch struct{ TaxID, Email *string }
 
-// Contacts lists the caller's own contacts, and everybody's for who sees all.
-// Refuses with InvalidInput, InvalidParameter and AccessDenied (a search by personal data without the scope to see it).
+// Contacts lists the caller's contacts, or all contacts if the caller may see all records.
+// Refuses with InvalidInput, InvalidParameter and AccessDenied (a search by personal data without the scope for it).
 func (s *Service) Contacts(ctx context.Context, q listing.Query, by ContactSearch) (listing.Page[Contact], error) {
 	if err := s.Permit(ctx, "contacts"); err != nil {
 		return listing.Page[Contact]{}, err
@@ -280,8 +281,8 @@ func (s *Service) Contacts(ctx context.Context, q listing.Query, by ContactSearc
 	return s.Store.Contacts().List(ctx, q)
 }
 
-// mayLink finds the contact that a report, a quiz or a verification is about, and that the caller may see. refused is
-// the problem of a reference that has not the form of one, or that leads nowhere.
+// mayLink returns the contact for a report, a quiz or a verification, if the caller may see it. refused is the problem
+// for a malformed reference, and for one to a contact that does not exist or that the caller may not see.
 func (s *Service) mayLink(ctx context.Context, reference string, refused *problem.Definition) (*Contact, error) {
 	id := s.ContactID(reference)
 	if !plausibleID(id) || slices.Contains([]byte(id), '/') {

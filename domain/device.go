@@ -24,13 +24,13 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Device is a key pair of a customer, of which the public key is known here. What the private key signed, the
-// customer's device said.
+// Device is a registered public key of a customer. The customer's device holds the private key, and its signatures
+// authenticate the device.
 type Device struct {
 	Meta
 	State      DeviceState
 	CustomerID string
-	// Name is what the customer calls it; personal data. Nil: no name.
+	// Name is the customer's name for the device; personal data. Nil: no name.
 	Name *string
 	// PublicKey is the DER form of the SubjectPublicKeyInfo.
 	PublicKey []byte
@@ -41,7 +41,7 @@ type Device struct {
 	RevokedAt *time.Time
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (r *Device) Head() *Meta { return &r.Meta }
 
 // KindDevice is the kind.
@@ -50,7 +50,7 @@ const KindDevice Kind = "device"
 // Kind names the machine.
 func (*Device) Kind() Kind { return KindDevice }
 
-// KeyAlgorithm is what a device signs with.
+// KeyAlgorithm is the signature algorithm of a device.
 type KeyAlgorithm string
 
 // The algorithms.
@@ -63,10 +63,10 @@ const (
 	KeyEd25519 KeyAlgorithm = "ed25519"
 )
 
-// DeviceState is where a device stands.
+// DeviceState is the state of a device.
 type DeviceState string
 
-// The states; deviceMachine says how each is reached.
+// The states; deviceMachine describes how each is reached.
 const (
 	DeviceRegistered DeviceState = "registered"
 	DeviceRevoked    DeviceState = "revoked"
@@ -112,7 +112,7 @@ var devices = &life[Device, DeviceState, DeviceTransition]{
 	missing:  problem.DeviceNotFound, denied: problem.AccessDenied,
 }
 
-// DeviceSchema is what devices can be selected and ordered by.
+// DeviceSchema has the fields by which devices can be selected and ordered.
 var DeviceSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "state", Type: listing.Enum, Values: deviceMachine.StateNames()},
@@ -138,7 +138,7 @@ func DeviceValue(r *Device, field string) listing.Value {
 	return nil
 }
 
-// NewDevice reads a public key: the Base64 of a DER SubjectPublicKeyInfo. It gives a registered device without id,
+// NewDevice parses a public key, the Base64 of a DER SubjectPublicKeyInfo. It returns a registered device without id,
 // customer and times.
 // Refuses with InvalidInput.
 func NewDevice(publicKey string) (*Device, error) {
@@ -151,13 +151,13 @@ func NewDevice(publicKey string) (*Device, error) {
 	if err != nil {
 		return nil, bad("publicKey must be a SubjectPublicKeyInfo in DER form.")
 	}
-	// One key has one form, so that one key has one fingerprint.
+	// Each key has exactly one accepted encoding, and therefore one fingerprint.
 	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || string(again) != string(der) {
 		return nil, bad("publicKey must be a SubjectPublicKeyInfo in DER form.")
 	}
 	sum := sha256.Sum256(der)
 	r := &Device{State: DeviceRegistered, PublicKey: der, Fingerprint: hex.EncodeToString(sum[:])}
-	const leastRSA, mostRSA = 2048, 8192 // User Sessions, device challenge; beyond that a signature only costs time
+	const leastRSA, mostRSA = 2048, 8192 // User Sessions, device challenge; longer keys only cost time
 	switch key := key.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < leastRSA || bits > mostRSA {
@@ -180,7 +180,7 @@ func NewDevice(publicKey string) (*Device, error) {
 	return r, nil
 }
 
-// signed reports whether the signature of the data is the device's.
+// signed reports whether the device signed the data.
 func (r *Device) signed(data string, signature []byte) bool {
 	key, err := x509.ParsePKIXPublicKey(r.PublicKey)
 	if err != nil {
@@ -191,7 +191,7 @@ func (r *Device) signed(data string, signature []byte) bool {
 	case *rsa.PublicKey:
 		return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) == nil
 	case *ecdsa.PublicKey:
-		if len(signature) == 64 { // as browsers sign; a DER signature of this length does not occur
+		if len(signature) == 64 { // the format of browsers; no DER signature has this length
 			x, y := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
 			return ecdsa.Verify(key, sum[:], x, y)
 		}
@@ -202,7 +202,7 @@ func (r *Device) signed(data string, signature []byte) bool {
 	return false
 }
 
-// ImportedDevice is the device as it shall be stored, for the operator at the command line, who needs no permission.
+// ImportedDevice returns the device to store, for the operator at the command line, who needs no permission.
 // Refuses with InvalidInput.
 func (s *Service) ImportedDevice(id, customerID, publicKey string) (*Device, error) {
 	r, err := NewDevice(publicKey)
@@ -214,14 +214,14 @@ func (s *Service) ImportedDevice(id, customerID, publicKey string) (*Device, err
 	return r, nil
 }
 
-// RegisterDeviceInput is a public key of the caller.
+// RegisterDeviceInput has a public key of the caller.
 type RegisterDeviceInput struct {
 	PublicKey      string  `json:"publicKey" validate:"required,max=4096"`
 	Name           *string `json:"name" validate:"omitempty,max=128,line"`
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// RegisterDevice makes a key one of the caller's devices.
+// RegisterDevice registers a key as a device of the caller.
 // Refuses with InvalidInput, DeviceIsRegistered and IdempotencyKeyReused.
 func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (Outcome[Device], error) {
 	const operation = "registerDevice"
@@ -247,8 +247,7 @@ func (s *Service) RegisterDevice(ctx context.Context, in RegisterDeviceInput) (O
 	})
 }
 
-// deviceOf finds a device of the customer by its id or its fingerprint, a registered one first; ErrMissing where
-// there is none.
+// deviceOf returns a device of the customer by its id or its fingerprint, preferably a registered one, or ErrMissing.
 func (s *Service) deviceOf(ctx context.Context, customerID, reference string) (*Device, error) {
 	page, err := s.Store.Devices().List(ctx, listing.Query{Limit: 100, Where: listing.All(
 		listing.Eq("customerId", customerID), listing.Any(listing.Eq("_id", reference), listing.Eq("fingerprint", reference)))})
@@ -262,13 +261,13 @@ func (s *Service) deviceOf(ctx context.Context, customerID, reference string) (*
 	return page.Items[max(0, at)], nil
 }
 
-// RevokeDeviceInput names a device, by its id or, for one's own, its fingerprint.
+// RevokeDeviceInput names a device by its id or, for a device of the caller, by its fingerprint.
 type RevokeDeviceInput struct {
 	DeviceID string `json:"deviceId" validate:"required,max=128"`
 	Guard
 }
 
-// RevokeDevice makes a device count for nothing any more.
+// RevokeDevice revokes a device: its key is no longer accepted.
 // Refuses with DeviceNotFound, AccessDenied, StaleVersion, DeviceIsRevoked and IdempotencyKeyReused.
 func (s *Service) RevokeDevice(ctx context.Context, in RevokeDeviceInput) (Outcome[Device], error) {
 	const operation = "revokeDevice"
@@ -296,7 +295,7 @@ func isFingerprint(text string) bool {
 	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// Device finds a device that the caller may see.
+// Device returns a device that the caller may see.
 // Refuses with DeviceNotFound.
 func (s *Service) Device(ctx context.Context, id string) (*Device, error) {
 	if err := s.Permit(ctx, "device"); err != nil {
@@ -305,7 +304,7 @@ func (s *Service) Device(ctx context.Context, id string) (*Device, error) {
 	return show(ctx, s, devices, id)
 }
 
-// Devices lists the caller's devices, and everybody's for who sees all.
+// Devices lists the caller's devices, or all devices if the caller may see all records.
 // Refuses with InvalidInput and InvalidParameter.
 func (s *Service) Devices(ctx context.Context, q listing.Query) (listing.Page[Device], error) {
 	if err := s.Permit(ctx, "devices"); err != nil {
@@ -317,33 +316,33 @@ func (s *Service) Devices(ctx context.Context, q listing.Query) (listing.Page[De
 	return s.Store.Devices().List(ctx, q)
 }
 
-// DeviceChallenge is what a device has to sign, once.
+// DeviceChallenge is a one-time challenge that a device must sign.
 type DeviceChallenge struct {
 	// ID is a UUID.
 	ID         string
 	CustomerID string
 	DeviceID   string
-	// UsernameHash recognises the name that is signed, by a keyed hash.
+	// UsernameHash is a keyed hash of the signed username.
 	UsernameHash         []byte
 	CreatedAt, ExpiresAt time.Time
-	// UsedAt is nil while it may be used.
+	// UsedAt is nil until the challenge is used.
 	UsedAt *time.Time
-	// Username is the name to sign; it is not kept.
+	// Username is the name to sign; it is not stored.
 	Username string
 }
 
-// openChallenges is how many challenges of a device are open at once (User Sessions, createChallenge).
+// openChallenges is the maximum number of open challenges of a device (User Sessions, createChallenge).
 const openChallenges = 5
 
-// OpenChallenges is how many challenges of a device are open at once; the store drops the oldest beyond that.
+// OpenChallenges returns the maximum number of open challenges of a device; the store deletes the oldest above it.
 func (*DeviceChallenge) OpenChallenges() int { return openChallenges }
 
-// ChallengeUse is a try to use a challenge.
+// ChallengeUse is an attempt to use a challenge.
 type ChallengeUse struct {
 	ID, CustomerID string
 	UsernameHash   []byte
 	At             time.Time
-	// By is a keyed hash of idempotency key and input: the same call may use its challenge again. Nil: no key.
+	// By is a keyed hash of idempotency key and input, so that a repeated call may use its challenge again. Nil: no key.
 	By []byte
 }
 
@@ -358,7 +357,7 @@ func (s *Service) failuresOfDevice(id string) failures {
 	return failures{s.KeyedHash("failed device checks of device", id), deviceFailures}
 }
 
-// username is the caller's name: that of the token, else that of the directory, else the subject.
+// username returns the caller's name from the token, otherwise from the directory, otherwise the subject.
 func (s *Service) username(ctx context.Context, a Actor) (string, error) {
 	if a.Username != "" {
 		return a.Username, nil
@@ -375,16 +374,16 @@ func (s *Service) username(ctx context.Context, a Actor) (string, error) {
 
 func (s *Service) usernameHash(name string) []byte { return s.KeyedHash("challenge username", name) }
 
-// CreateDeviceChallengeInput names a device of the caller, by its id or its fingerprint.
+// CreateDeviceChallengeInput names a device of the caller by its id or its fingerprint.
 type CreateDeviceChallengeInput struct {
 	DeviceID string `json:"deviceId" validate:"required,max=128"`
-	// Username is the name that the caller gives; nil: the caller's.
+	// Username is the username in the request; nil: that of the caller.
 	Username       *string `json:"-"`
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateDeviceChallenge makes a challenge for a device of the caller; of more than five that are open, the oldest
-// ends.
+// CreateDeviceChallenge creates a challenge for a device of the caller. A device has at most five open challenges; a
+// further one replaces the oldest.
 // Refuses with InvalidInput, TooManyAttempts (after failed device checks), UsernameMismatch, DeviceNotFound and
 // IdempotencyKeyReused.
 func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChallengeInput) (_ Outcome[DeviceChallenge], refusal error) {
@@ -430,7 +429,7 @@ func (s *Service) CreateDeviceChallenge(ctx context.Context, in CreateDeviceChal
 	})
 }
 
-// recallChallenge is recall for a challenge, which is no record with a life.
+// recallChallenge is recall for a challenge, which is not a record with a life.
 func (s *Service) recallChallenge(ctx context.Context, a Actor, c call, name string) (Outcome[DeviceChallenge], bool, error) {
 	m, err := s.lookUpKey(ctx, a, c)
 	if m == nil {
@@ -438,13 +437,13 @@ func (s *Service) recallChallenge(ctx context.Context, a Actor, c call, name str
 	}
 	r, err := s.Store.Challenge(ctx, m.SubjectID)
 	if err != nil {
-		return Outcome[DeviceChallenge]{ID: m.SubjectID, Replayed: true}, true, missingAs(err, problem.InvalidChallenge) // it was dropped since
+		return Outcome[DeviceChallenge]{ID: m.SubjectID, Replayed: true}, true, missingAs(err, problem.InvalidChallenge) // deleted since
 	}
 	r.Username = name
 	return Outcome[DeviceChallenge]{Record: r, ID: r.ID, Replayed: true}, true, nil
 }
 
-// newUUID makes a UUID of version 7: 48 bits of time in milliseconds and 74 random bits (RFC 9562, 5.7).
+// newUUID returns a UUID of version 7: 48 bits of time in milliseconds and 74 random bits (RFC 9562, 5.7).
 func newUUID(now time.Time) string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) //nolint:gosec // times before 1970 do not occur
@@ -454,7 +453,7 @@ func newUUID(now time.Time) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// isUUID reports whether the text has the form of a UUID in lower case, which ours have.
+// isUUID reports whether the text has the form of a lower-case UUID, as newUUID returns.
 func isUUID(text string) bool {
 	if len(text) != 36 {
 		return false

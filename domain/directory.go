@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TargetKind is what an invitation leads to.
+// TargetKind is the kind of target of an invitation.
 type TargetKind string
 
 // The targets.
@@ -16,26 +16,26 @@ const (
 	TargetOrganization TargetKind = "organization"
 )
 
-// Directory is what the bank already knows: accounts, organisations and who has a part in them. The one that
-// comes with Gatehouse is imported; a bank's own can stand behind the same methods.
+// Directory reads the bank's accounts, organisations and customers, and the users' parts in them. The built-in directory
+// is filled by imports; a bank may implement the same methods on its own system.
 type Directory interface {
-	// Account finds an account; ErrMissing where there is none.
+	// Account returns an account, or ErrMissing.
 	Account(ctx context.Context, id string) (*Account, error)
-	// Organization finds an organisation; ErrMissing where there is none.
+	// Organization returns an organisation, or ErrMissing.
 	Organization(ctx context.Context, id string) (*Organization, error)
-	// PartOf lists the ids of the accounts the user owns and of the organisations the user owns or signs for.
+	// PartOf returns the ids of the accounts that the user owns and of the organisations that the user owns or signs for.
 	PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error)
-	// Customer finds a customer by the subject of its tokens; ErrMissing where there is none.
+	// Customer returns a customer by the subject of the customer's tokens, or ErrMissing.
 	Customer(ctx context.Context, id string) (*Customer, error)
 	Policies
 }
 
-// Customer is a person as the bank knows it. All of it is personal data.
+// Customer is a customer of the bank. All fields are personal data.
 type Customer struct {
 	ID                           string
 	Username, Email, Phone       string
 	EmailVerified, PhoneVerified bool
-	// PINHash and PasswordHash are slow hashes; empty where the customer has none.
+	// PINHash and PasswordHash are slow hashes; empty if the customer has no PIN or password.
 	PINHash, PasswordHash string
 	Jurisdiction          string
 	CreatedAt, UpdatedAt  time.Time
@@ -45,7 +45,7 @@ type Customer struct {
 type Account struct {
 	ID                 string
 	JointOwnersEnabled bool
-	// MaxOwners is nil where there is no limit.
+	// MaxOwners is nil if there is no limit.
 	MaxOwners *int
 	Owners    []string
 }
@@ -57,13 +57,13 @@ type Organization struct {
 	Signers []string
 }
 
-// Paths of the two collections (Invitations, validation on create).
+// The paths of the two collections (Invitations, validation on create).
 const (
 	accountsPath      = "/accounts/accounts/"
 	organizationsPath = "/organizations/organizations/"
 )
 
-// relative turns an absolute URI of our own host into the path, and leaves everything else as it is.
+// relative returns the path of an absolute URI on the server's own host, and any other text unchanged.
 func (s *Service) relative(uri string) string {
 	if strings.HasPrefix(uri, "/") {
 		return uri
@@ -80,7 +80,7 @@ func (s *Service) relative(uri string) string {
 	return u.EscapedPath()
 }
 
-// target reads the id out of a URI of a collection; empty where the URI is none of it.
+// target returns the id from a URI of a collection, or the empty string if the URI is not in the collection.
 func (s *Service) target(uri, collection string) string {
 	id, ok := strings.CutPrefix(s.relative(uri), collection)
 	if !ok || id == "" || len(id) > 128 || strings.ContainsAny(id, "/?#%") {

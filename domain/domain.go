@@ -1,9 +1,8 @@
-// Package domain holds the rules of Gatehouse: which records there are, which lives they lead, who may do what to
-// them, and what is refused with which words. One file per subject; apply.go is the only road from one state to
-// the next.
+// Package domain has the rules of Gatehouse: the kinds of records, their state machines, the permissions and the
+// refusals. It has one file per subject; only the code in the files road_*.go changes the state of a record.
 //
-// It knows no GraphQL, no HTTP and no SQL. What it needs from outside stands below as ports of the Service, and
-// everything outside turns a request into one call of a Service method, and the answer back.
+// It must not depend on GraphQL, HTTP or SQL. Its dependencies are the ports of the Service. The packages of the APIs
+// translate each request into one call of a Service method, and its result into the response.
 package domain
 
 import (
@@ -19,126 +18,126 @@ import (
 // KnownClients caches verified client tokens: the id of the client by the hash of the token.
 type KnownClients = recent.Cache[[sha256.Size]byte, string]
 
-// Service is the rules with their ports. Every method takes the actor from its context.
+// Service implements the rules on its ports. Every method takes the actor from its context.
 type Service struct {
 	Store     Store
 	Directory Directory
 	Limiter   Limiter
 	Hasher    Hasher
-	// Signer makes tokens.
+	// Signer signs tokens.
 	Signer Signer
-	// Known remembers client tokens that were good; nil: each is looked at anew. Nothing ends one but a new key, which
-	// takes a new start, and no client is ever removed.
+	// Known caches accepted client tokens; nil: tokens are verified on every call. An accepted token becomes invalid only
+	// with a new key, which requires a restart; clients are never removed.
 	Known *KnownClients
-	// KeyedHash is a keyed hash of several parts, different for each purpose: what must be recognised but never read.
+	// KeyedHash returns a keyed hash of the parts, different for each purpose, of data to be compared but never read.
 	KeyedHash func(purpose string, parts ...string) []byte
-	// Now is the one clock.
+	// Now is the only clock.
 	Now func() time.Time
-	// Verified says which users have passed identity verification; it has an entry for each. Nil: nobody has.
+	// Verified reports for each user whether they have passed identity verification. Nil: no user has.
 	Verified func(ctx context.Context, userIDs ...string) (map[string]bool, error)
 	// Screening and Quizmaster are the providers of reports and quizzes.
 	Screening  Screening
 	Quizmaster Quizmaster
-	// Attest signs the claims of a verification token, with a key of its own. Nil: there are no such tokens.
+	// Attest signs the claims of a verification token with a separate key. Nil: there are no such tokens.
 	Attest func(ctx context.Context, claims map[string]any) (string, error)
 	// Live distributes new events to subscriptions. Nil: there are none.
 	Live     *Live
 	Settings Settings
 }
 
-// Settings are the choices of an institution.
+// Settings are the settings of an institution.
 type Settings struct {
-	// PublicURL is the host of absolute links: scheme://host[:port], without a trailing slash.
+	// PublicURL is the base of absolute links: scheme://host[:port], without a trailing slash.
 	PublicURL string
-	// InstitutionName appears in mails and on pages.
+	// InstitutionName appears in e-mails and on pages.
 	InstitutionName string
-	// AcceptURL is the link of an invitation mail, with the variables {invitationId} and {key}.
+	// AcceptURL is the link in an invitation e-mail, with the variables {invitationId} and {key}.
 	AcceptURL string
-	// InvitationTTL is how long an invitation may be accepted.
+	// InvitationTTL is the time within which an invitation may be accepted.
 	InvitationTTL time.Duration
-	// InvitationResendLimit is how often an invitation mail is sent again.
+	// InvitationResendLimit is the maximum number of times that an invitation e-mail is sent again.
 	InvitationResendLimit int
-	// InvitationMaxFailed is the number of wrong secrets that locks an invitation; 0 = never.
+	// InvitationMaxFailed is the number of wrong secrets that fail an invitation; 0: no limit.
 	InvitationMaxFailed int
-	// VerifyRate and VerifyBlock limit verifications per client address.
+	// VerifyRate and VerifyBlock limit verification attempts per client address.
 	VerifyRate  Rate
 	VerifyBlock time.Duration
-	// SessionIdleTimeout and SessionMaxLifetime end a session: without activity, and in any case.
+	// SessionIdleTimeout ends a session without activity, SessionMaxLifetime any session.
 	SessionIdleTimeout, SessionMaxLifetime time.Duration
-	// SessionTokenTTL is the life of a session token.
+	// SessionTokenTTL is the lifetime of a session token.
 	SessionTokenTTL time.Duration
-	// EmailTokenTTL, PhoneCodeTTL, ChallengeTTL and TwoFactorTTL are how long each may be used.
+	// EmailTokenTTL, PhoneCodeTTL, ChallengeTTL and TwoFactorTTL are lifetimes.
 	EmailTokenTTL, PhoneCodeTTL, ChallengeTTL, TwoFactorTTL time.Duration
-	// CodeSendLimit bounds mails or texts with a code, per customer and per address or number.
+	// CodeSendLimit limits e-mails and text messages with a code, per customer and per address or number.
 	CodeSendLimit Rate
-	// CodeTryLimit bounds wrong phone codes per customer, across re-sends; CodeRate wrong tokens and codes per client
-	// address.
+	// CodeTryLimit limits wrong phone codes per customer, across all codes; CodeRate limits wrong tokens and codes per
+	// client address.
 	CodeTryLimit, CodeRate Rate
-	// CompleteRequiresVerification asks that the accepting user has passed identity verification.
+	// CompleteRequiresVerification requires that the accepting user has passed identity verification.
 	CompleteRequiresVerification bool
 	// QuizTTL is the time for the answers of a quiz.
 	QuizTTL time.Duration
-	// QuizLimit is how many quizzes of one person are asked without one that is passed.
+	// QuizLimit limits the quizzes of one person that are asked and not passed.
 	QuizLimit Rate
 }
 
-// Rate is so many in so long.
+// Rate is a limit of calls per period.
 type Rate struct {
 	Limit int
 	Per   time.Duration
 }
 
-// Errors of the Store that the rules react to.
+// Errors of the Store that the rules handle.
 var (
-	// ErrMissing: there is no such row.
+	// ErrMissing: the row does not exist.
 	ErrMissing = errors.New("domain: no such row")
-	// ErrStale: the row is no longer of the version that was read.
+	// ErrStale: the row no longer has the version that was read.
 	ErrStale = errors.New("domain: the row has changed since it was read")
-	// ErrRemembered: the idempotency key of the unit is taken.
+	// ErrRemembered: the idempotency key of the unit is already in use.
 	ErrRemembered = errors.New("domain: the idempotency key is taken")
 )
 
-// Store keeps records. A unit is written whole or not at all.
+// Store stores records. Each unit is written atomically.
 type Store interface {
-	// Commit writes a unit: changed rows, lifecycle events, messages, grants and the idempotency key. It changes no
-	// record of the unit; what is stored differently is returned.
-	// It fails with ErrStale or ErrRemembered, and then nothing is written.
+	// Commit writes a unit: changed rows, lifecycle events, messages, grants and the idempotency key. It does
+	// not modify the records of the unit; stored values that differ from them are returned.
+	// It may fail with ErrStale or ErrRemembered; then nothing is written.
 	Commit(ctx context.Context, u *Unit) (Written, error)
-	// Recall finds what an idempotency key stands for; ErrMissing where it is free or has run out.
+	// Recall returns the record of an idempotency key, or ErrMissing if the key is unused or has expired.
 	Recall(ctx context.Context, key []byte, now time.Time) (*IdempotencyRecord, error)
 
 	Invitations() Shelf[Invitation]
-	// InvitationOrDecoy finds an invitation; where there is none it does the work of one, and fails with ErrMissing.
+	// InvitationOrDecoy returns an invitation. If it does not exist, it does the same work and returns ErrMissing.
 	InvitationOrDecoy(ctx context.Context, id string) (*Invitation, error)
 	Sessions() Shelf[Session]
-	// SessionByHandle finds the id of the session whose foreign handle has this hash; ErrMissing where there is none.
+	// SessionByHandle returns the id of the session whose foreign handle has this hash, or ErrMissing.
 	SessionByHandle(ctx context.Context, hash []byte) (id string, err error)
-	// TouchSession records activity of a session with one guarded statement and returns the session as that statement
-	// left it. Last activity and the idle timer never move backwards, the idle timer ends with the maximum lifetime, and
-	// the version stays.
-	// It fails with ErrStale where no row qualifies: there is no such session, the guard does not admit it, or it is not
-	// live at the time. It fails with ErrRemembered where the idempotency key is taken.
+	// TouchSession records activity of a session with one guarded statement and returns the session as updated. Last
+	// activity and the idle timer never move backwards, the idle timer ends with the maximum lifetime at the latest, and
+	// the version does not change.
+	// It fails with ErrStale if no row qualifies: the session does not exist, the guard does not admit it, or it is not
+	// live at the time. It fails with ErrRemembered if the idempotency key is already in use.
 	TouchSession(ctx context.Context, t Touch) (*Session, error)
-	// Client finds a client; ErrMissing where there is none.
+	// Client returns a client, or ErrMissing.
 	Client(ctx context.Context, id string) (*Client, error)
-	// Clients finds clients by id, in no particular order; those that are missing are left out.
+	// Clients returns clients by id, in no particular order, and omits missing ones.
 	Clients(ctx context.Context, ids []string) ([]*Client, error)
-	// JwtTemplate finds a template by name; ErrMissing where there is none.
+	// JwtTemplate returns a template by name, or ErrMissing.
 	JwtTemplate(ctx context.Context, name string) (*JwtTemplate, error)
 	JwtTemplates(ctx context.Context) ([]*JwtTemplate, error)
-	// SaveJwtTemplate adds the template, or replaces the one of its name and keeps its creation; it gives what is stored.
+	// SaveJwtTemplate adds the template, or replaces the one with its name except CreatedAt. It returns the stored one.
 	SaveJwtTemplate(ctx context.Context, t *JwtTemplate) (*JwtTemplate, error)
-	// DeleteJwtTemplate removes a template; ErrMissing where there is none.
+	// DeleteJwtTemplate removes a template, or returns ErrMissing.
 	DeleteJwtTemplate(ctx context.Context, name string) error
 	Contacts() Shelf[Contact]
 	FraudRiskReports() Shelf[FraudRiskReport]
 	Quizzes() Shelf[Quiz]
 	Approvals() Shelf[Approval]
-	// Turn reads the turn of a key, for a unit that shall be stale where another one with the key was written since.
+	// Turn reads the counter of a key. A unit with it is stale if another unit with the key has been written since.
 	Turn(ctx context.Context, key []byte) (Counter, error)
 	Events() Shelf[LifecycleEvent]
-	// Timelines gives a span of the journal of each record, by its id, with one statement for many. Who has no events is
-	// left out.
+	// Timelines returns a span of the journal of each record, by id, with one statement. It omits records without
+	// events.
 	Timelines(ctx context.Context, subjectIDs []string, span Span) (map[string]*TimelineSpan, error)
 	CodeStore
 	// Feed returns at most limit events after a position, in the order of their commits; the zero position is the
@@ -158,94 +157,94 @@ type Store interface {
 	FeedWatch(ctx context.Context, notify func())
 }
 
-// Shelf holds the records of one kind.
+// Shelf stores the records of one kind.
 type Shelf[R any] interface {
-	// Get finds one record; ErrMissing where there is none.
+	// Get returns a record, or ErrMissing.
 	Get(ctx context.Context, id string) (*R, error)
-	// GetMany finds records by id, in no particular order; those that are missing are left out.
+	// GetMany returns records by id, in no particular order, and omits missing ones.
 	GetMany(ctx context.Context, ids []string) ([]*R, error)
-	// List selects, orders and pages.
+	// List returns a page of the selected records in the requested order.
 	List(ctx context.Context, q listing.Query) (listing.Page[R], error)
-	// Due lists ids of records whose clock transition is due at the time.
+	// Due returns the ids of records whose clock transition is due at the time.
 	Due(ctx context.Context, now time.Time, limit int) ([]string, error)
 }
 
-// Unit is what one transition writes, in one transaction.
+// Unit has everything that one transition writes, in one transaction.
 type Unit struct {
 	Changes  []Change
 	Events   []*LifecycleEvent
 	Messages []*Message
 	Grants   []Grant
-	// Seen are clients that the unit makes or moves, before the changes.
+	// Seen has the clients that the unit creates or updates, before the changes.
 	Seen              []Sighting
 	IdempotencyRecord *IdempotencyRecord
-	// Counters make the unit stale where another unit with the same key was written since the turn was read.
+	// Counters make the unit stale if another unit with the same key has been written since Turn.
 	Counters []Counter
-	// Decoy asks for the work of a real unit (a row changed, a row added, one commit) that leaves no trace a
-	// caller can see: so that a refusal for an unknown record takes the time of one for a known record.
+	// Decoy requests the work of a real unit (a row changed, a row added, one commit) without a visible effect, so that
+	// refusals for unknown and for known records take the same time.
 	Decoy bool
 }
 
 // Touch is activity of a session.
 type Touch struct {
 	SessionID string
-	// Guard says whose sessions may be touched.
+	// Guard selects the sessions that may be touched.
 	Guard TouchGuard
 	// At is the time of the activity; the session must be live then.
 	At time.Time
-	// Idle is how long the idle timer runs from then on.
+	// Idle is the duration of the idle timer from then on.
 	Idle time.Duration
-	// Foremost makes the session the last active one of its client, and moves the client's updated_at.
+	// Foremost makes the session the last active one of its client, and updates the client's updated_at.
 	Foremost bool
-	// Organization becomes the one the session acts for; empty: none, nil: unchanged.
+	// Organization is the organization that the session acts for from now on; empty: none, nil: unchanged.
 	Organization      *string
 	IdempotencyRecord *IdempotencyRecord
 }
 
-// TouchGuard admits a session that one of its members matches; the zero value admits none.
+// TouchGuard admits a session if one of its members matches; the zero value admits none.
 type TouchGuard struct {
 	// Any admits every session.
 	Any bool
-	// UserID admits the sessions of a user, ClientID those on a client; empty: none.
+	// UserID admits the sessions of a user, ClientID those of a client; empty: none.
 	UserID, ClientID string
 }
 
-// Written is what the store has for the records of a unit where that differs from the unit.
+// Written has the stored values that differ from the records of a unit.
 type Written struct {
-	// Activity is what each changed session has, by id: activity may have moved it since the session was read.
+	// Activity has the activity of each changed session, by id; it may have changed since the session was read.
 	Activity map[string]Activity
 }
 
-// Activity is the part of a session that activity moves.
+// Activity is the part of a session that activity changes.
 type Activity struct {
 	LastActiveAt, AbandonAt time.Time
 	OrganizationID          *string
 }
 
-// Change is a row that a unit writes.
+// Change is one row of a unit.
 type Change struct {
-	// Record is a pointer to a record, as it shall be.
+	// Record is a pointer to the new record.
 	Record any
-	// Was is the version that was read; 0 for a new row. What activity has moved meanwhile stays as it is and is part of
-	// Written. A session whose idle time was over when it was updated is also stale where activity has moved its idle
-	// timer past that.
+	// Was is the version that was read; 0 for a new row. Activity since then is kept, and returned in Written. If the
+	// idle time of a session had ended when it was updated, the change is also stale if activity has since moved the
+	// idle timer past that time.
 	Was int
 	// Erase removes the row, and the messages about it.
 	Erase bool
-	// Unchanged leaves the row as it is: what was decided on it is true only while it is of the version.
+	// Unchanged does not write the row, but requires that it still has the version.
 	Unchanged bool
 }
 
-// Grant gives a user a part in an account or an organisation.
+// Grant makes a user an owner of an account or a signer of an organisation.
 type Grant struct {
 	Kind   TargetKind
 	ID     string
 	UserID string
 }
 
-// Sighting says that a client was there: it is made if it is new. With a session, that becomes the one it touched
-// last; with Gone, that is no longer so, if it was. With SoleOf, the unit is stale where, after its changes, that user
-// has another session on the client that could still be used or resumed.
+// Sighting records the use of a client, and creates a new one. SessionID becomes the client's last active session; with
+// Gone it no longer is, if it was. With SoleOf, the unit is stale if that user has, after the changes, another session
+// on the client that could still be used or resumed.
 type Sighting struct {
 	ClientID  string
 	SessionID string
@@ -254,20 +253,20 @@ type Sighting struct {
 	At        time.Time
 }
 
-// Counter is how many units of a key have been written.
+// Counter counts the units that have been written with a key.
 type Counter struct {
 	Key []byte
 	Was int64
 }
 
-// IdempotencyRecord is what an idempotency key stands for. It holds no input and nothing secret.
+// IdempotencyRecord is the outcome of the first call with an idempotency key. It holds no input and no secret.
 type IdempotencyRecord struct {
 	// Key is a keyed hash of caller and key, Fingerprint one of operation and input.
 	Key, Fingerprint []byte
 	Operation        string
-	// SubjectID is the record that came out of the call; empty where none did.
+	// SubjectID is the id of the record of the outcome; empty if there is none.
 	SubjectID string
-	// Code, Detail, Path, Attributes and AvailableAt are the problem the caller heard; Code is empty where the call was done.
+	// Code, Detail, Path, Attributes and AvailableAt are the returned problem; Code is empty if the call succeeded.
 	Code        string
 	Detail      string
 	Path        []string
@@ -277,19 +276,19 @@ type IdempotencyRecord struct {
 	ExpiresAt   time.Time
 }
 
-// Limiter counts calls that may be made only so often. Its counters are shared by all instances, and no roll-back
-// of the caller's work gives a try back.
+// Limiter counts rate-limited calls. All instances share its counters, and a roll-back of the caller's work does not undo
+// the count.
 type Limiter interface {
-	// Take counts one call of the key. Over the rate, the key is blocked for the block, or until the window ends
-	// where block is 0; then ok is false and availableAt says until when.
+	// Take counts a call of the key. Above the rate it blocks the key for the duration block, or until the end of the
+	// window if block is 0; then ok is false and availableAt is the end of the block.
 	Take(ctx context.Context, key []byte, rate Rate, block time.Duration) (ok bool, availableAt time.Time, err error)
-	// Peek says whether the rate leaves a call of the key, and else until when not. It counts nothing.
+	// Peek reports, without counting, whether the rate permits a call of the key; if not, availableAt is when it does.
 	Peek(ctx context.Context, key []byte, rate Rate) (ok bool, availableAt time.Time, err error)
 }
 
-// Hasher hashes secrets that people choose: slowly, with a salt.
+// Hasher hashes secrets that people choose, with a slow salted hash.
 type Hasher interface {
-	// Hash gives a text that holds salt, parameters and hash.
+	// Hash returns a text with salt, parameters and hash.
 	Hash(ctx context.Context, secret string) (string, error)
 	// Verify compares in constant time.
 	Verify(ctx context.Context, secret, hash string) (bool, error)
@@ -297,22 +296,22 @@ type Hasher interface {
 	Burn(ctx context.Context, secret string) error
 }
 
-// Meta is what every lifecycle record has.
+// Meta has the members that every lifecycle record has.
 type Meta struct {
-	// ID is opaque, prefixed and time-ordered; an imported record keeps its own.
+	// ID is opaque, prefixed and time-ordered; an imported record keeps its id.
 	ID string
-	// Version grows by one with each transition.
+	// Version increases by one with each transition.
 	Version int
-	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
+	// CreatedAt and UpdatedAt are UTC, truncated to microseconds.
 	CreatedAt, UpdatedAt time.Time
-	// Unsettled is set where time has moved the record and the sweeper has not written that yet.
+	// Unsettled is set if a clock transition has been made that the sweeper has not written yet.
 	Unsettled bool
 }
 
 // Record is any lifecycle record.
 type Record interface {
 	Node
-	// Head gives the part that all records share.
+	// Head returns the part that all records share.
 	Head() *Meta
 	// Kind names the machine.
 	Kind() Kind
@@ -321,25 +320,25 @@ type Record interface {
 // Kind names a kind of lifecycle record: the name of its machine.
 type Kind string
 
-// Outcome is the result of a call: the record, and whether it is the answer to an earlier call with the same
-// idempotency key. It is meaningful together with an error too.
+// Outcome is the result of a call: the record, and whether it replays an earlier call with the same idempotency key. It
+// is also valid together with an error.
 type Outcome[R any] struct {
 	Record *R
-	// ID is the id of the record, also where the record has been erased since, or the caller may no longer see it. It is
-	// empty where the call found or created no record that the caller may act on.
+	// ID is the id of the record, even if the record has since been erased or the caller may no longer see it. It is
+	// empty if the call found or created no record that the caller may act on.
 	ID       string
 	Replayed bool
 }
 
-// Guard are the members that the input of every transition may carry.
+// Guard has the optional members of the input of every transition.
 type Guard struct {
-	// ExpectedVersion is the version the caller decided on; nil = whatever it is. One that never was is simply stale.
+	// ExpectedVersion is the version that the caller has seen; nil: any. A version that never existed is stale.
 	ExpectedVersion *int `json:"expectedVersion"`
-	// IdempotencyKey makes repeats of the call harmless for 24 hours.
+	// IdempotencyKey makes repeats of the call safe for 24 hours.
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
-	// VersionRequired refuses a call that names no version (If-Match required by configuration).
+	// VersionRequired refuses a call without a version (If-Match required by configuration).
 	VersionRequired bool `json:"-"`
 }
 
-// now is the clock, as the databases keep it.
+// now returns the current time in the precision of the databases.
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

@@ -30,7 +30,7 @@ type LifecycleEvent struct {
 	SubjectKind Kind
 	SubjectID   string
 	Version     int
-	// Reason is the reason that the actor stated, where the operation has one.
+	// Reason is the reason that the actor stated, if the operation has one.
 	Reason string
 	// Concerns lists the users, at most two, who may see the event in addition to those who see all events.
 	Concerns []string
@@ -267,7 +267,7 @@ type Paging struct {
 	First, Last   *int
 	After, Before string
 	WithCount     bool
-	// NoEnds is set where the caller does not request whether there are more items on the other side of the cursor.
+	// NoEnds is set if the caller does not request whether there are more items on the other side of the cursor.
 	NoEnds bool
 }
 

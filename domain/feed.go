@@ -136,7 +136,7 @@ func (s *Service) Follow(ctx context.Context, in FollowInput) (*Subscription, er
 	return &Subscription{sub}, nil
 }
 
-// checkSubscription checks what only a subscription that has started can rely on.
+// checkSubscription makes the checks that are reliable only after a subscription has started.
 func (s *Service) checkSubscription(ctx context.Context, a Actor, after *FeedPosition) error {
 	// A cursor must name an event: after a position of another feed, there might never be an event.
 	if after != nil && *after != (FeedPosition{}) {

@@ -25,7 +25,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) {
-			return // JSON has none
+			return // not possible in JSON
 		}
 		before, _ := json.Marshal(source)
 		out := fillText(text, source)
@@ -71,7 +71,7 @@ func FuzzTemplateClaims(f *testing.F) {
 	})
 }
 
-// FuzzDeviceKey: a key that is taken has one form only, and no signature that was made up is believed.
+// FuzzDeviceKey: an accepted key has only one encoding, and forged signatures are refused.
 func FuzzDeviceKey(f *testing.F) {
 	for _, seed := range []string{
 		"MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", // Ed25519
@@ -129,7 +129,7 @@ func FuzzFeedCursor(f *testing.F) {
 	})
 }
 
-// FuzzInputs: what validated lets through keeps the promises that the schema makes of it.
+// FuzzInputs: inputs that validated accepts satisfy the constraints in the schema.
 func FuzzInputs(f *testing.F) {
 	f.Add("dora@example.net", "a secret of mine", "Alice Doe", "one line", "123456", "1985-06-15", "template.name")
 	f.Add("a@b", "\x00aaaaaaaa", " ", "a\nb", "12a4", "1985-02-30", "a/b")
@@ -163,7 +163,7 @@ func FuzzInputs(f *testing.F) {
 	})
 }
 
-// tells fails where a refusal has the secret that was refused in it.
+// tells fails if a refusal contains the refused secret.
 func tells(t *testing.T, err error, secret string) {
 	t.Helper()
 	p := problem.Of(err)

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// idAlphabet is Crockford's base 32 in lower case: it sorts as the bits do and has no letters that read alike.
+// idAlphabet is Crockford's base 32 in lower case: it preserves the order of the bits and has no similar characters.
 const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
-// NewID makes an opaque id: a prefix, an underscore and 26 characters that hold 48 bits of time in milliseconds
+// NewID returns an opaque id: a prefix, an underscore and 26 characters that hold 48 bits of time in milliseconds
 // and 80 random bits, so that ids sort by time and cannot be guessed (GraphQL contract, ids).
 func NewID(prefix string, now time.Time) string {
 	var raw [16]byte
@@ -36,13 +36,13 @@ func NewID(prefix string, now time.Time) string {
 	return string(out)
 }
 
-// isLocalID reports whether a text has the form of the ids that NewID makes.
+// isLocalID reports whether a text has the form of the ids that NewID returns.
 func isLocalID(prefix, text string) bool {
 	rest, ok := strings.CutPrefix(text, prefix+"_")
 	return ok && len(rest) == 26 && strings.Trim(rest, idAlphabet) == ""
 }
 
-// NewSecretKey makes 128 random bits as text, for links in mails.
+// NewSecretKey returns 128 random bits as text, for links in e-mails.
 func NewSecretKey() string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:])
@@ -54,7 +54,7 @@ func NewSecretKey() string {
 	return string(out)
 }
 
-// plausibleID reports whether a text can be the id of a record: nothing else is asked of a database.
+// plausibleID reports whether a text can be the id of a record. Other texts are not looked up in the database.
 func plausibleID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false

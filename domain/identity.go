@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// Identity is who somebody says to be (Identity 0.3.2, schema identity). All of it is personal data: it is sealed at
-// rest, never logged and never part of a refusal. A member that is not known is nil.
+// Identity is the claimed identity of a person (Identity 0.3.2, schema identity). All members are personal data: sealed
+// at rest, never logged and never part of a refusal. Unknown members are nil.
 type Identity struct {
 	TaxID      *string `json:"taxId" validate:"omitempty,min=1,max=128"`
 	FirstName  *string `json:"firstName" validate:"omitempty,min=1,max=128"`
@@ -29,7 +29,7 @@ type Identity struct {
 	IPAddress  *string `json:"ipAddress" validate:"omitempty,ipv4"`
 }
 
-// identityMember is one of the twelve.
+// identityMember describes one of the twelve members.
 type identityMember struct {
 	name     string
 	required bool
@@ -51,12 +51,12 @@ var identityMembers = []identityMember{
 	{"ipAddress", false, func(i *Identity) **string { return &i.IPAddress }},
 }
 
-// IsZero reports whether nothing is known.
+// IsZero reports whether all members are unknown.
 func (i Identity) IsZero() bool {
 	return !slices.ContainsFunc(identityMembers, func(m identityMember) bool { return *m.of(&i) != nil })
 }
 
-// Missing names the required members that are not known.
+// Missing returns the names of the required members that are unknown.
 func (i Identity) Missing() []string {
 	var out []string
 	for _, m := range identityMembers {
@@ -67,7 +67,7 @@ func (i Identity) Missing() []string {
 	return out
 }
 
-// With gives the identity with the members of another one in the place of its own, where that has them.
+// With returns the identity with its members replaced by the known members of another one.
 func (i Identity) With(o Identity) Identity {
 	for _, m := range identityMembers {
 		if v := *m.of(&o); v != nil {
@@ -82,7 +82,7 @@ func (i Identity) Equal(o Identity) bool {
 	return slices.Equal(i.parts(), o.parts())
 }
 
-// parts are the members in a fixed order, for a fingerprint.
+// parts returns the members in a fixed order, for a fingerprint.
 func (i Identity) parts() []string {
 	out := make([]string, 0, len(identityMembers))
 	for _, m := range identityMembers {
@@ -91,7 +91,7 @@ func (i Identity) parts() []string {
 	return out
 }
 
-// Person is the identity as the rules of risk read it.
+// Person returns the identity in the form that package risk uses.
 func (i Identity) Person() risk.Person {
 	text := func(v *string) string {
 		if v == nil {
@@ -106,15 +106,15 @@ func (i Identity) Person() risk.Person {
 	}
 }
 
-// birthdate is a real day of the calendar, written as yyyy-mm-dd with a year of 1000 to 2999 (Identity, schema
-// identity).
+// birthdate reports whether a text is a calendar day in the form yyyy-mm-dd with a year from 1000 to 2999 (Identity,
+// schema identity).
 func birthdate(text string) bool {
 	day, err := time.Parse(time.DateOnly, text)
 	return err == nil && day.Year() >= 1000 && day.Year() <= 2999
 }
 
-// check adds what a tag cannot say: nobody was born in the future. A day that has begun somewhere on earth is not
-// future.
+// check returns the problems that tags cannot express: a birth date must not be in the future. A day that has begun
+// somewhere on earth is not in the future.
 func (i Identity) check(now time.Time) []*problem.Problem {
 	if i.Birthdate != nil && birthdate(*i.Birthdate) && *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly) {
 		return list(problem.New(problem.InvalidInput).Because("birthdate must not be in the future.").At("birthdate"))
@@ -122,13 +122,13 @@ func (i Identity) check(now time.Time) []*problem.Problem {
 	return nil
 }
 
-// Check is for identities that are imported: what is wrong, by member and without values.
+// Check validates an imported identity. The error names the members, without values.
 func (i Identity) Check(now time.Time) error { return validated(i, i.check(now)...) }
 
-// SeesPII reports whether the actor is shown personal data in full where it is masked for others.
+// SeesPII reports whether the actor may see personal data that is masked for other callers.
 func (a Actor) SeesPII() bool { return a.Has(ScopeReadPII, ScopeProfilesFull) }
 
-// For is the identity as the caller may see it: tax id, birth date, phone, e-mail and street are masked unless the
+// For returns the identity as the caller may see it: tax id, birth date, phone, e-mail and street are masked unless the
 // token has one of the scopes for them (GraphQL contract, rules).
 func (i Identity) For(ctx context.Context) *Identity {
 	if ActorFrom(ctx).SeesPII() {
@@ -144,7 +144,7 @@ func (i Identity) For(ctx context.Context) *Identity {
 	return &i
 }
 
-// masked shows the last so many characters of a text that is long enough for that, and not how long it is.
+// masked returns *** in place of a text, with its last characters if it is long enough. It hides the length.
 func masked(text *string, last int) *string {
 	if text == nil {
 		return nil
@@ -156,7 +156,7 @@ func masked(text *string, last int) *string {
 	return &out
 }
 
-// person is a keyed hash that recognises a person by the tax id.
+// person returns a keyed hash of the tax id, which identifies a person.
 func (s *Service) person(i Identity) []byte {
 	if i.TaxID == nil {
 		return s.KeyedHash("person", "")
@@ -164,7 +164,7 @@ func (s *Service) person(i Identity) []byte {
 	return s.KeyedHash("person", risk.FoldTaxID(*i.TaxID))
 }
 
-// IdentityRecord is what the bank knows of a person, from which reports and quizzes are made.
+// IdentityRecord is the bank's data about a person. Reports and quizzes are based on it.
 type IdentityRecord struct {
 	ID string
 	Identity
@@ -173,7 +173,7 @@ type IdentityRecord struct {
 	Relatives, Vehicles, Employers []string
 }
 
-// PreviousAddress is where a person lived before.
+// PreviousAddress is a former address of a person.
 type PreviousAddress struct {
 	Address1   string `json:"address1"`
 	City       string `json:"city"`
@@ -181,14 +181,14 @@ type PreviousAddress struct {
 	PostalCode string `json:"postalCode"`
 }
 
-// ListEntry is a line of one of the institution's lists.
+// ListEntry is an entry of one of the institution's lists.
 type ListEntry struct {
 	risk.Entry
-	// Seq is the import that brought it: it grows with each.
+	// Seq is the number of the import that added the entry; it increases with each import.
 	Seq int64
 }
 
-// owned lists the ids of the contacts that are a user's own.
+// owned returns the ids of the contacts that represent a user.
 func (s *Service) owned(ctx context.Context, userID string) ([]string, error) {
 	all, err := listAll(ctx, s.Store.Contacts(), listing.Eq("userId", userID))
 	ids := make([]string, 0, len(all))
@@ -198,8 +198,8 @@ func (s *Service) owned(ctx context.Context, userID string) ([]string, error) {
 	return ids, err
 }
 
-// personRoles: what is about a person is its creator's, and the contact's own user's; no one else sees it but those who
-// see all.
+// personRoles returns an actor's roles for a record about a person. Its creator and the contact's own user are owners;
+// otherwise only callers who may see all records see it.
 func personRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, createdBy string, contactID *string) ([]Role, bool, error) {
 	roles := a.staffRoles()
 	if !a.Known() {
@@ -222,7 +222,7 @@ func personRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, crea
 	return roles, len(roles) > 0, nil
 }
 
-// visiblePersons is personRoles as a predicate.
+// visiblePersons returns personRoles as a predicate.
 func (s *Service) visiblePersons(ctx context.Context) (listing.Predicate, error) {
 	a := ActorFrom(ctx)
 	if a.SeesAll() {

@@ -460,7 +460,7 @@ func TestQuestionsComeAgainForTheSameKeyOnly(t *testing.T) {
 	}
 }
 
-// later is a provider that scores when it is told to.
+// later is a provider that scores when the test lets it.
 type later struct {
 	domain.Quizmaster
 	verdict atomic.Value
@@ -532,7 +532,7 @@ func (*silent) Score(ctx context.Context, _ *domain.Quiz) (domain.QuizVerdict, e
 	return domain.VerdictLater, ctx.Err()
 }
 
-// TestASilentProviderKeepsNobody: whoever sends the answers is told soon that they are being scored.
+// TestASilentProviderKeepsNobody: a call with the answers returns soon, with the scoring still in progress.
 func TestASilentProviderKeepsNobody(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
@@ -601,9 +601,9 @@ func TestContactVerification(t *testing.T) {
 	k.Know(t, who)
 	k.Clock.Pass(time.Minute)
 	quiz, questions := k.AskQuiz(t, "max", c.ID)
-	k.AskQuiz(t, "max", c.ID) // never answered
+	k.AskQuiz(t, "max", c.ID) // without answers
 	k.Clock.Pass(time.Minute)
-	_, err = k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{ContactID: &c.ID, Identity: domain.Identity{City: new("Elsewhere")}}) // of somebody else
+	_, err = k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{ContactID: &c.ID, Identity: domain.Identity{City: new("Elsewhere")}}) // of another person
 	done(t, err)
 	_, err = k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: testkit.RightAnswers(questions, 5)})
 	done(t, err)

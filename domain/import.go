@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// ImportCustomerInput is what the bank says of a customer. It replaces what was said before.
+// ImportCustomerInput is the bank's record of a customer. It replaces the imported one.
 type ImportCustomerInput struct {
 	ID            string  `json:"id" validate:"required,max=255,printable"`
 	Username      *string `json:"username" validate:"omitempty,max=255,printable"`
@@ -20,13 +20,13 @@ type ImportCustomerInput struct {
 	Jurisdiction  *string `json:"jurisdiction" validate:"omitempty,max=128,printable"`
 }
 
-// Check says what is wrong with the input, without doing what is slow.
+// Check validates the input without the slow hashing.
 // Refuses with InvalidInput.
 func (in ImportCustomerInput) Check() error { return validated(in) }
 
-// ImportedCustomer is the customer as he shall be stored, for the operator at the command line, who needs no
-// permission. known is the customer as he is stored, nil for a new one: where nothing is different, neither is any
-// hash nor any time, so that an import may be repeated.
+// ImportedCustomer returns the customer to store, for the operator at the command line, who needs no permission. known is
+// the stored customer, nil for a new one. If nothing differs, the hashes and the times stay the same, so that an import
+// can be repeated.
 // Refuses with InvalidInput.
 func (s *Service) ImportedCustomer(ctx context.Context, in ImportCustomerInput, known *Customer) (*Customer, error) {
 	if err := in.Check(); err != nil {
@@ -52,7 +52,7 @@ func (s *Service) ImportedCustomer(ctx context.Context, in ImportCustomerInput, 
 	return &c, nil
 }
 
-// rehash hashes a secret, or keeps the hash that it has already.
+// rehash hashes a secret, or returns the given hash if it matches the secret.
 func (s *Service) rehash(ctx context.Context, secret, hash string) (string, error) {
 	if secret == "" {
 		return "", nil
@@ -65,30 +65,30 @@ func (s *Service) rehash(ctx context.Context, secret, hash string) (string, erro
 	return s.Hasher.Hash(ctx, secret)
 }
 
-// ImportSessionInput is what the login service says of a session that began without us.
+// ImportSessionInput is the login service's record of a session that began outside of Gatehouse.
 type ImportSessionInput struct {
-	// ID is one of ours, or a foreign handle; nil makes a new one.
+	// ID is an id of Gatehouse or a foreign handle; nil: a new id.
 	ID       *string `json:"id" validate:"omitempty,min=1,max=128"`
 	UserID   string  `json:"userId" validate:"required,max=255,printable"`
 	ClientID *string `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
-	// CreatedAt is when the customer signed in; nil: now. LastActiveAt is then, where nothing is said.
+	// CreatedAt is the time of the login; nil: now. LastActiveAt defaults to CreatedAt.
 	CreatedAt    *time.Time `json:"createdAt"`
 	LastActiveAt *time.Time `json:"lastActiveAt"`
 	UserAgent    *string    `json:"userAgent" validate:"omitempty,max=1024"`
 	IPAddress    *string    `json:"ipAddress" validate:"omitempty,ip"`
 }
 
-// ImportedSession is a session that began without us, with the first line of its journal.
+// ImportedSession is a session that began outside of Gatehouse, with the first event of its journal.
 type ImportedSession struct {
 	Session *Session
 	Event   *LifecycleEvent
 }
 
-// clockSkew is how far ahead of ours another clock may be: more than machines that ask a time server differ.
+// clockSkew is the tolerance for other clocks that are ahead; clocks synchronised with a time server differ by less.
 const clockSkew = time.Minute
 
-// ImportedSession is the session as it shall be stored if it is not there, for the operator at the command line, who
-// needs no permission. Its limits are counted from the times that are given, so it may be over already.
+// ImportedSession returns the session to store if it does not exist yet, for the operator at the command line, who needs
+// no permission. Its limits count from the given times, so the session may already have expired.
 // Refuses with InvalidInput.
 func (s *Service) ImportedSession(in ImportSessionInput) (*ImportedSession, error) {
 	now := s.now()

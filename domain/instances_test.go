@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// onTwo tells a story of races with two instances over each database, and hands each call one of them in turn.
+// onTwo runs a test of races on each database with two instances; instance(n) returns them in turn.
 func onTwo(t *testing.T, story func(t *testing.T, k *testkit.Kit, instance func(int) *testkit.Kit)) {
 	t.Helper()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -18,7 +18,7 @@ func onTwo(t *testing.T, story func(t *testing.T, k *testkit.Kit, instance func(
 	})
 }
 
-// TestTwoInstancesTouch: 64 touches through two instances are activity and nothing else.
+// TestTwoInstancesTouch: 64 touches through two instances change only the activity.
 func TestTwoInstancesTouch(t *testing.T) {
 	t.Parallel()
 	onTwo(t, func(t *testing.T, k *testkit.Kit, instance func(int) *testkit.Kit) {
@@ -81,8 +81,8 @@ func TestTwoInstancesAgainstTerminate(t *testing.T) {
 	}
 }
 
-// TestTwoInstancesEndAndRemove: of an end and a remove through two instances each happens at most once, and the
-// session ends removed.
+// TestTwoInstancesEndAndRemove: an end and a remove through two instances happen at most once each, and the final state
+// is removed.
 func TestTwoInstancesEndAndRemove(t *testing.T) {
 	t.Parallel()
 	onTwo(t, func(t *testing.T, k *testkit.Kit, instance func(int) *testkit.Kit) {

@@ -12,41 +12,41 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Invitation asks somebody to join an account as joint owner, or an organisation as authorised signer
-// (Invitations 0.3.3). The inviter tells the invitee a shared secret over another channel.
+// Invitation invites a person to join an account as joint owner, or an organisation as authorised signer
+// (Invitations 0.3.3). The inviter gives the shared secret to the invitee over another channel.
 type Invitation struct {
 	Meta
 	State InvitationState
 	Type  InvitationType
-	// EmailAddress is where the mail goes, as it was given.
+	// EmailAddress is the recipient of the e-mail, as entered.
 	EmailAddress string
-	// FirstName, LastName and Identification are carried for older clients and have no part in verification.
+	// FirstName, LastName and Identification exist for older clients and are not used in verification.
 	// Identification is shown to the inviter only.
 	FirstName, LastName, Identification *string
-	// AccountURI is set where Type is joint, OrganizationURI and perhaps OrganizationRole where it is authorizedSigner.
+	// AccountURI is set if Type is joint, OrganizationURI and optionally OrganizationRole if it is authorizedSigner.
 	AccountURI, OrganizationURI *string
 	OrganizationRole            *string
 	InviterFullName             string
 	// SecretHash is a salted slow hash of the shared secret.
 	SecretHash string
-	// MailKeyHash recognises the key of the newest mail.
+	// MailKeyHash is a keyed hash of the key in the newest e-mail.
 	MailKeyHash []byte
-	// VerificationCount counts attempted verifications, FailedCount the wrong secrets since the secret was set.
+	// VerificationCount counts verification attempts, FailedCount the wrong secrets since the secret was set.
 	VerificationCount, FailedCount int
-	// ResendCount counts mails after the first.
+	// ResendCount counts the e-mails after the first.
 	ResendCount int
 	// ExpiresAt never changes.
 	ExpiresAt time.Time
 	// CreatedBy is the inviter's user id; CustomerID and CustomerGroup come from the inviter's token.
 	CreatedBy                 string
 	CustomerID, CustomerGroup *string
-	// AcceptedBy is the user who verified; nil where that happened on the page, without signing in.
+	// AcceptedBy is the user who accepted; nil if the invitee accepted on the page, without signing in.
 	AcceptedBy *string
-	// AccountID and OrganizationID are what the URIs lead to; one of them is empty.
+	// AccountID and OrganizationID are the ids in the URIs; one of them is empty.
 	AccountID, OrganizationID string
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (i *Invitation) Head() *Meta { return &i.Meta }
 
 // KindInvitation is the kind.
@@ -55,7 +55,7 @@ const KindInvitation Kind = "invitation"
 // Kind names the machine.
 func (*Invitation) Kind() Kind { return KindInvitation }
 
-// InvitationType is what the invitee is asked to become.
+// InvitationType is the role that the invitee is invited to.
 type InvitationType string
 
 // The types.
@@ -64,10 +64,10 @@ const (
 	InvitationAuthorizedSigner InvitationType = "authorizedSigner"
 )
 
-// InvitationState is where an invitation stands.
+// InvitationState is the state of an invitation.
 type InvitationState string
 
-// The states; invitationMachine says how each is reached.
+// The states; invitationMachine describes how each is reached.
 const (
 	InvitationSent      InvitationState = "sent"
 	InvitationAccepted  InvitationState = "accepted"
@@ -160,7 +160,7 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 	missing: problem.NoSuchInvitation, denied: problem.InvitationAccessDenied, member: "invitationId",
 }
 
-// invitationRoles is the table "Who sees what" of the document.
+// invitationRoles implements the table "Who sees what" of the document.
 func invitationRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, i *Invitation) ([]Role, bool, error) {
 	roles := a.staffRoles()
 	if !a.Known() {
@@ -182,7 +182,7 @@ func invitationRoles(ctx context.Context, s *Service, pre *Prefetched, a Actor, 
 	return append(roles, RoleInvitee), visible, nil
 }
 
-// partOf reports whether the user owns or signs for what the invitation leads to.
+// partOf reports whether the user owns or signs for the target of the invitation.
 func (s *Service) partOf(ctx context.Context, pre *Prefetched, userID string, i *Invitation) (bool, error) {
 	kind, id := TargetOrganization, i.OrganizationID
 	if i.AccountID != "" {
@@ -205,7 +205,7 @@ func (s *Service) partOf(ctx context.Context, pre *Prefetched, userID string, i 
 	return err == nil && (slices.Contains(organization.Owners, userID) || slices.Contains(organization.Signers, userID)), err
 }
 
-// CreateInvitationInput is what an inviter says. Lengths are in characters.
+// CreateInvitationInput has the members of a new invitation. Lengths are in characters.
 type CreateInvitationInput struct {
 	EmailAddress    string         `json:"emailAddress" validate:"required,mailbox,max=254"`
 	SharedSecret    string         `json:"sharedSecret" validate:"required,min=8,max=100,text"`
@@ -220,7 +220,7 @@ type CreateInvitationInput struct {
 	IdempotencyKey  *string        `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// check adds what no single member can say (Invitations, validation on create).
+// check returns the problems that involve several members (Invitations, validation on create).
 func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 	var problems []*problem.Problem
 	bad := func(member, text string) {
@@ -256,7 +256,7 @@ func (in *CreateInvitationInput) check(s *Service, a Actor) []*problem.Problem {
 	return problems
 }
 
-// CreateInvitation invites somebody and sends the mail. The secret is kept as a salted slow hash only.
+// CreateInvitation creates an invitation and sends the e-mail. The secret is stored only as a salted slow hash.
 // Refuses with InvalidInput, InvitationAccessDenied (no part in the target, or no such target),
 // JointOwnersDisabled, AdditionalOwnersNotAllowed and IdempotencyKeyReused.
 func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput) (Outcome[Invitation], error) {
@@ -286,7 +286,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 		if err := s.mayInvite(ctx, a, i); err != nil {
 			return nil, err
 		}
-		if hash == "" { // once, however often the race is lost
+		if hash == "" { // once, however many races are lost
 			var err error
 			if hash, err = s.Hasher.Hash(ctx, in.SharedSecret); err != nil {
 				return nil, err
@@ -298,7 +298,7 @@ func (s *Service) CreateInvitation(ctx context.Context, in CreateInvitationInput
 	})
 }
 
-// mayInvite asks the directory. An unknown target and one the caller has no part in are answered alike.
+// mayInvite checks the target in the directory. An unknown target and one of other users are refused in the same way.
 func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
 	part, err := s.partOf(ctx, nil, a.ID, i)
 	if err != nil {
@@ -323,7 +323,7 @@ func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
 	return nil
 }
 
-// invitationMail makes the mail and puts the hash of its new key into the invitation: older mails end here.
+// invitationMail returns the e-mail and sets the hash of its new key, which invalidates the keys of older e-mails.
 func (s *Service) invitationMail(i *Invitation, now time.Time) *Message {
 	key := NewSecretKey()
 	i.MailKeyHash = s.KeyedHash("invitation mail key", i.ID, key)
@@ -344,7 +344,7 @@ type ResendInvitationInput struct {
 	Guard
 }
 
-// ResendInvitation sends the mail again, with a new key; the keys of older mails end.
+// ResendInvitation sends the e-mail again with a new key and invalidates the keys of older e-mails.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InvitationResendLimit
 // and IdempotencyKeyReused.
 func (s *Service) ResendInvitation(ctx context.Context, in ResendInvitationInput) (Outcome[Invitation], error) {
@@ -372,7 +372,7 @@ type RevokeInvitationInput struct {
 	Guard
 }
 
-// RevokeInvitation takes back an invitation nobody has accepted yet.
+// RevokeInvitation revokes an invitation that has not been accepted.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState and IdempotencyKeyReused.
 func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput) (Outcome[Invitation], error) {
 	return s.transitInvitation(
@@ -380,21 +380,21 @@ func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput
 	)
 }
 
-// UpdateInvitationSecretInput is the new secret, which the inviter tells the invitee again.
+// UpdateInvitationSecretInput has the new secret, which the inviter must give to the invitee.
 type UpdateInvitationSecretInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`
 	SharedSecret string `json:"sharedSecret" validate:"required,min=8,max=100,text"`
 	Guard
 }
 
-// UpdateInvitationSecret sets a new secret and forgets the wrong ones told so far. No mail is sent.
+// UpdateInvitationSecret sets a new secret and resets the count of wrong secrets. It sends no e-mail.
 // Refuses with InvalidInput, NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState and
 // IdempotencyKeyReused.
 func (s *Service) UpdateInvitationSecret(ctx context.Context, in UpdateInvitationSecretInput) (Outcome[Invitation], error) {
 	hash := ""
 	return s.transitInvitation(ctx, "updateInvitationSecret", in.InvitationID, in.Guard, in, InvitationUpdateSecret, list(in.SharedSecret),
 		func(ctx context.Context, c *change[Invitation]) (_ InvitationState, err error) {
-			if hash == "" { // once, however often the race is lost
+			if hash == "" { // once, however many races are lost
 				if hash, err = s.Hasher.Hash(ctx, in.SharedSecret); err != nil {
 					return "", err
 				}
@@ -410,8 +410,8 @@ type CompleteInvitationInput struct {
 	Guard
 }
 
-// CompleteInvitation gives the invitee the role: the accepting user becomes owner of the account or signer of the
-// organisation. Where the invitee accepted without signing in, the institution gives the role by its own means.
+// CompleteInvitation grants the role: the accepting user becomes owner of the account or signer of the organisation. If
+// the invitee accepted without signing in, the institution must grant the role in its own systems.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InviteeNotVerified and
 // IdempotencyKeyReused.
 func (s *Service) CompleteInvitation(ctx context.Context, in CompleteInvitationInput) (Outcome[Invitation], error) {
@@ -437,8 +437,8 @@ type DeleteInvitationInput struct {
 	Guard
 }
 
-// DeleteInvitation erases an invitation and the messages about it, in whatever state it is. Its events stay; they
-// hold no personal data. The outcome has no record.
+// DeleteInvitation erases an invitation in any state, and the messages about it. Its events stay; they hold no personal
+// data. The outcome has no record.
 // Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) DeleteInvitation(ctx context.Context, in DeleteInvitationInput) (Outcome[Invitation], error) {
 	out, err := s.transitInvitation(ctx, "deleteInvitation", in.InvitationID, in.Guard, in, InvitationDelete, nil,
@@ -447,7 +447,7 @@ func (s *Service) DeleteInvitation(ctx context.Context, in DeleteInvitationInput
 	return out, err
 }
 
-// transitInvitation is begin and apply, with the id out of the invitation's URI, which links carry.
+// transitInvitation is begin and apply for a reference: an id, or the URI of the invitation.
 func (s *Service) transitInvitation(
 	ctx context.Context, operation, reference string, guard Guard, input any, on InvitationTransition, parts []string,
 	effect func(context.Context, *change[Invitation]) (InvitationState, error),

@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// InvitationSchema is what a list of invitations can be selected and ordered by (Invitations, list parameters).
+// InvitationSchema has the fields by which invitations can be selected and ordered (Invitations, list parameters).
 var InvitationSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "type", Type: listing.Enum, Values: []string{"joint", "authorizedSigner"}},
@@ -98,7 +98,7 @@ func InvitationValue(i *Invitation, field string) listing.Value {
 
 const invitationsPath = "/invitations/invitations/"
 
-// InvitationID reads the id out of a reference: an id, or the invitation's URI, relative or absolute.
+// InvitationID returns the id from a reference: an id, or the invitation's URI, relative or absolute.
 func (s *Service) InvitationID(reference string) string {
 	if id, ok := strings.CutPrefix(s.relative(reference), invitationsPath); ok {
 		return id
@@ -106,7 +106,7 @@ func (s *Service) InvitationID(reference string) string {
 	return reference
 }
 
-// Invitation finds an invitation that the caller may see.
+// Invitation returns an invitation that the caller may see.
 // Refuses with NoSuchInvitation.
 func (s *Service) Invitation(ctx context.Context, id string) (*Invitation, error) {
 	if err := s.Permit(ctx, "invitation"); err != nil {
@@ -116,7 +116,7 @@ func (s *Service) Invitation(ctx context.Context, id string) (*Invitation, error
 }
 
 // Invitations lists the invitations that the caller may see.
-// Refuses with InvalidInput and InvalidParameter (a page or a cursor that is malformed).
+// Refuses with InvalidInput and InvalidParameter (a malformed page or cursor).
 func (s *Service) Invitations(ctx context.Context, q listing.Query) (listing.Page[Invitation], error) {
 	if err := s.Permit(ctx, "invitations"); err != nil {
 		return listing.Page[Invitation]{}, err
@@ -131,7 +131,7 @@ func (s *Service) Invitations(ctx context.Context, q listing.Query) (listing.Pag
 	return page, err
 }
 
-// invitationLapse sees an invitation as expired from the moment that single reads do.
+// invitationLapse makes lists return an invitation as expired from the same moment as single reads.
 func invitationLapse(state listing.Value, now time.Time) listing.Predicate {
 	sent := listing.Eq("state", string(InvitationSent))
 	switch state {
@@ -143,7 +143,7 @@ func invitationLapse(state listing.Value, now time.Time) listing.Predicate {
 	return nil
 }
 
-// visibleInvitations is the table "Who sees what" as a predicate.
+// visibleInvitations returns the table "Who sees what" as a predicate.
 func (s *Service) visibleInvitations(ctx context.Context) (listing.Predicate, error) {
 	a := ActorFrom(ctx)
 	if a.SeesAll() {
@@ -168,7 +168,7 @@ func (s *Service) visibleInvitations(ctx context.Context) (listing.Predicate, er
 	return listing.Any(ways...), nil
 }
 
-// PendingInvitations selects the invitations that the caller has verified and that still wait for something.
+// PendingInvitations selects the invitations that the caller has accepted and that are not completed.
 func (s *Service) PendingInvitations(ctx context.Context) listing.Predicate {
 	return listing.All(listing.Eq("acceptedBy", ActorFrom(ctx).ID), listing.Eq("state", string(InvitationAccepted)))
 }
@@ -196,10 +196,10 @@ func (s *Service) byTarget(field, collection string, uris []string) listing.Pred
 	return listing.OneWord(field, ids...)
 }
 
-// SeesIdentification reports whether the caller is shown the invitation's identification: the inviter only.
+// SeesIdentification reports whether the caller may see the invitation's identification: only the inviter may.
 func (i *Invitation) SeesIdentification(a Actor) bool { return a.Known() && a.ID == i.CreatedBy }
 
-// InvitationPreview is what the holder of the newest mail sees before the secret is known, and no more.
+// InvitationPreview has everything that the holder of the newest e-mail may see before presenting the secret.
 type InvitationPreview struct {
 	Institution     string
 	InviterFullName string
@@ -208,8 +208,8 @@ type InvitationPreview struct {
 	ExpiresAt       time.Time
 }
 
-// InvitationPreview shows an invitation to the holder of its newest mail, who need not be signed in.
-// Refuses with NoSuchInvitation where id and key do not belong together.
+// InvitationPreview returns an invitation to the holder of its newest e-mail, who need not be signed in.
+// Refuses with NoSuchInvitation (also if the key does not belong to the id).
 func (s *Service) InvitationPreview(ctx context.Context, id, key string) (*InvitationPreview, error) {
 	read, err := find(ctx, s, invitations, s.InvitationID(id))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// onBoth tells a story on each database.
+// onBoth runs a test on each database.
 func onBoth(t *testing.T, story func(t *testing.T, k *testkit.Kit)) {
 	t.Helper()
 	for _, db := range testkit.Databases {
@@ -142,7 +142,7 @@ func TestAllViolationsAreToldAtOnce(t *testing.T) {
 	}
 }
 
-// TestWrongSecretsAtOnce: however many try at once, five wrong secrets are counted and no more.
+// TestWrongSecretsAtOnce: of any number of concurrent wrong secrets, exactly five are counted.
 func TestWrongSecretsAtOnce(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -165,7 +165,7 @@ func TestWrongSecretsAtOnce(t *testing.T) {
 	})
 }
 
-// TestOneWinner: of 64 that accept and revoke at once, one wins and the others hear of the state.
+// TestOneWinner: of 64 concurrent calls that accept or revoke, one succeeds and the others are refused for the state.
 func TestOneWinner(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -197,7 +197,7 @@ func TestOneWinner(t *testing.T) {
 	})
 }
 
-// TestOneKeyManyCalls: of 64 calls with one key one does the work and the others answer as its replays.
+// TestOneKeyManyCalls: of 64 calls with one key, one does the work and the others return its replays.
 func TestOneKeyManyCalls(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -255,7 +255,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		_, err = k.ResendInvitation(testkit.As("alice"), domain.ResendInvitationInput{InvitationID: i.ID, Guard: guard})
 		wants(t, err, problem.IdempotencyKeyReused)
 
-		// What the rules refused is heard again, even when they would not refuse it any more.
+		// A repeat gets the refusal of the first call, even if the rules would no longer refuse it.
 		again := "k2"
 		_, err = k.CompleteInvitation(testkit.Admin(), domain.CompleteInvitationInput{InvitationID: i.ID, Guard: domain.Guard{IdempotencyKey: &again}})
 		wants(t, err, problem.InvitationWrongState)
@@ -264,7 +264,7 @@ func TestIdempotencyKeys(t *testing.T) {
 			t.Errorf("the refusal is the same: %+v", p.Attributes)
 		}
 
-		// An unknown invitation remembers its refusal as a known one does.
+		// The refusal for an unknown invitation is stored like that for a known one.
 		wrong.InvitationID, wrong.IdempotencyKey = "inv_nowhere", &again
 		_, err = k.VerifyInvitation(testkit.As("dora"), wrong)
 		wants(t, err, problem.InvitationVerificationFailed)
@@ -272,7 +272,7 @@ func TestIdempotencyKeys(t *testing.T) {
 			t.Error("the repeat of an unknown one is a replay too")
 		}
 
-		// A key lives for a day.
+		// A key is kept for a day.
 		k.Clock.Pass(24*time.Hour + time.Second)
 		if out, err = k.VerifyInvitation(testkit.As("dora"), wrong); out.Replayed || !problem.Has(err, problem.InvitationVerificationFailed) {
 			t.Errorf("after a day the key is free: %v", err)
@@ -295,8 +295,8 @@ func TestVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = k.RevokeInvitation(testkit.As("alice"), domain.RevokeInvitationInput{InvitationID: i.ID, Guard: domain.Guard{ExpectedVersion: &one}})
-	wants(t, err, problem.StaleVersion) // a stale version is told before a wrong state
-	// A stranger learns nothing from the version of an invitation that he cannot see.
+	wants(t, err, problem.StaleVersion) // a stale version takes precedence over a wrong state
+	// A version discloses nothing about an invitation that the caller may not see.
 	_, err = k.VerifyInvitation(testkit.As("eve"), domain.VerifyInvitationInput{InvitationID: k.Invite(t).ID, SharedSecret: "a wrong secret", Guard: domain.Guard{ExpectedVersion: &two}})
 	wants(t, err, problem.InvitationVerificationFailed)
 }
@@ -374,14 +374,14 @@ func TestResendAndNewSecret(t *testing.T) {
 	}
 	_, err = verify(k, "dora", i.ID, testkit.Secret)
 	wants(t, err, problem.InvitationVerificationFailed)
-	// On the page nobody signs in; the mail's key and the secret are enough, and nobody is remembered.
+	// The page requires no sign-in: the key in the e-mail and the secret suffice, and AcceptedBy stays nil.
 	out, err := k.VerifyInvitation(context.Background(), domain.VerifyInvitationInput{InvitationID: i.ID, SharedSecret: "a new secret", MailKey: &key})
 	if err != nil || out.Record.State != domain.InvitationAccepted || out.Record.AcceptedBy != nil {
 		t.Errorf("%+v %v", out.Record, err)
 	}
 }
 
-// mailKey reads the key out of the nth mail.
+// mailKey returns the key in the nth e-mail.
 func mailKey(t *testing.T, k *testkit.Kit, n int) string {
 	t.Helper()
 	ctx := context.Background()
@@ -426,7 +426,7 @@ func TestRateOfVerifications(t *testing.T) {
 	})
 }
 
-// TestTheLastLineOfARefusal: an outage of the store is no refusal of the rules, and nothing is remembered of it.
+// TestAnOutageIsNotRemembered: an outage of the store is not a refusal by the rules, and is not stored under the key.
 func TestAnOutageIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
@@ -454,7 +454,7 @@ func parallel(n int, call func(int)) {
 	wg.Wait()
 }
 
-// counts runs n calls at once and counts the two problems they may hear; anything else counts as neither.
+// counts runs n calls at once and counts the results with each of two problems.
 func counts(n int, call func(int) error, one, other *problem.Definition) (ones, others int) {
 	var a, b atomic.Int32
 	parallel(n, func(i int) {
@@ -472,7 +472,7 @@ func counts(n int, call func(int) error, one, other *problem.Definition) (ones, 
 	return int(a.Load()), int(b.Load())
 }
 
-// TestVerifyRepeatsWithAVersion: a verification that names a version is remembered like any other.
+// TestVerifyRepeatsWithAVersion: a verification with an expected version is stored under its key like any other.
 func TestVerifyRepeatsWithAVersion(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
@@ -496,14 +496,14 @@ func TestVerifyRepeatsWithAVersion(t *testing.T) {
 			t.Errorf("%s: the second is the replay: %v %v", c.claim, first.Replayed, again.Replayed)
 		}
 	}
-	// Where the state is told anyway, a stale version is told before it.
+	// A stale version takes precedence over a refusal for the state.
 	i := in(t, k, domain.InvitationRevoked)
 	one := 1
 	_, err := k.VerifyInvitation(testkit.As("dora"), domain.VerifyInvitationInput{InvitationID: i.ID, SharedSecret: testkit.Secret, Guard: domain.Guard{ExpectedVersion: &one}})
 	wants(t, err, problem.StaleVersion)
 }
 
-// TestReplaysShowOnlyWhatMayBeSeen: who has lost the right since hears that it was done, and no more.
+// TestReplaysShowOnlyWhatMayBeSeen: a caller who has lost access since gets the outcome without the record.
 func TestReplaysShowOnlyWhatMayBeSeen(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
@@ -519,7 +519,7 @@ func TestReplaysShowOnlyWhatMayBeSeen(t *testing.T) {
 	}
 }
 
-// TestTheJournalDoesNotLag: who sees an expired invitation sees the line of the journal, whether the sweeper came or not.
+// TestTheJournalDoesNotLag: a caller who reads an expired invitation also reads its event, even before the sweeper runs.
 func TestTheJournalDoesNotLag(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))

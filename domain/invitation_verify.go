@@ -8,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// unlessVerifiable names the state where the document does (Invitations, verifyInvitation in order, step 4).
+// unlessVerifiable returns the state-specific refusals of the document (Invitations, verifyInvitation in order, step 4).
 func unlessVerifiable(state InvitationState) *problem.Definition {
 	switch state {
 	case InvitationExpired:
@@ -22,7 +22,7 @@ func unlessVerifiable(state InvitationState) *problem.Definition {
 	return problem.InvitationWrongState
 }
 
-// inviteeVerified is the guard of completion, where the institution asks for it.
+// inviteeVerified is the condition for completing an invitation if CompleteRequiresVerification is set.
 func (s *Service) inviteeVerified(ctx context.Context, pre *Prefetched, i *Invitation) error {
 	if !s.Settings.CompleteRequiresVerification {
 		return nil
@@ -44,28 +44,28 @@ func (s *Service) inviteeVerified(ctx context.Context, pre *Prefetched, i *Invit
 	return nil
 }
 
-// VerifyInvitationInput is what an invitee presents.
+// VerifyInvitationInput has the secret that an invitee presents.
 type VerifyInvitationInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`
 	SharedSecret string `json:"sharedSecret" validate:"required,min=8,text"`
 	Guard
-	// MailKey is the key of the newest mail. With it the invitee need not be signed in; only the page sets it.
+	// MailKey is the key of the newest e-mail. With it the invitee need not be signed in; only the page sets it.
 	MailKey *string `json:"-"`
 }
 
-// maxSecretRead bounds the text that is hashed: longer than any secret there is, so that it is simply wrong.
+// maxSecretRead limits the hashed text. It exceeds the maximum length of a secret, so a truncated text is always wrong.
 const maxSecretRead = 1024
 
-// VerifyInvitation accepts an invitation: the right secret makes it accepted, a wrong one is counted and in the end
-// locks it. A wrong secret and an unknown id are answered alike, after the same work.
-// Refuses with InvalidInput, TooManyRequests (per client address, before the secret is looked at),
-// InvitationVerificationFailed, InvitationAccessDenied (the own invitation), InvitationIsExpired,
+// VerifyInvitation accepts an invitation with the right secret. Wrong secrets are counted, and too many of them fail the
+// invitation. A wrong secret and an unknown id get the same answer after the same work.
+// Refuses with InvalidInput, TooManyRequests (per client address, before the secret is checked),
+// InvitationVerificationFailed, InvitationAccessDenied (the caller's own invitation), InvitationIsExpired,
 // InvitationIsRevoked, InvitationIsFailed, InvitationWrongState, StaleVersion and IdempotencyKeyReused.
 func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput) (_ Outcome[Invitation], refusal error) {
 	defer func() { _ = problem.Note(ctx, refusal) }()
 	const operation = "verifyInvitation"
 	a := ActorFrom(ctx)
-	if in.MailKey != nil { // the page asks no one to sign in, and ignores who did
+	if in.MailKey != nil { // the page requires no sign-in, and ignores the signed-in user
 		a = Actor{Address: a.Address}
 		ctx = WithActor(ctx, a)
 		if err := validated(in); err != nil {
@@ -102,7 +102,7 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 		if !s.opens(in.MailKey, i) {
 			return "", verifying.notFound()
 		}
-		if compared != i.SecretHash { // again only where the secret changed during a lost race
+		if compared != i.SecretHash { // again only if the secret changed during a lost race
 			ok, err := s.Hasher.Verify(ctx, secret, i.SecretHash)
 			if err != nil {
 				return "", err
@@ -126,14 +126,14 @@ func (s *Service) VerifyInvitation(ctx context.Context, in VerifyInvitationInput
 		}
 		return InvitationSent, nil
 	})
-	if out.ID == "" && !out.Replayed && problem.Has(err, problem.InvitationVerificationFailed) { // erased meanwhile
+	if out.ID == "" && !out.Replayed && problem.Has(err, problem.InvitationVerificationFailed) { // erased in the meantime
 		return s.refuseUnknown(ctx, a, c, secret)
 	}
 	return hideRefused(out, err)
 }
 
-// verifying is the life as an invitee sees it: whoever holds the secret may ask, except the inviter; there is
-// nothing to see before.
+// verifying is invitations for an invitee: every caller except the inviter may verify, because the secret is the
+// credential.
 var verifying = makeVerifying()
 
 func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
@@ -148,12 +148,12 @@ func makeVerifying() *life[Invitation, InvitationState, InvitationTransition] {
 	return &l
 }
 
-// opens reports whether the key is that of the newest mail; a call without a key needs none.
+// opens reports whether the key is that of the newest e-mail. Calls without a key pass.
 func (s *Service) opens(key *string, i *Invitation) bool {
 	return key == nil || subtle.ConstantTimeCompare(s.KeyedHash("invitation mail key", i.ID, *key), i.MailKeyHash) == 1
 }
 
-// findOrDecoy is find, which takes as long where there is nothing to find.
+// findOrDecoy is find with the same duration for an unknown id.
 func (s *Service) findOrDecoy(ctx context.Context, id string) (*reading[Invitation], error) {
 	if !plausibleID(id) {
 		return nil, ErrMissing
@@ -165,9 +165,9 @@ func (s *Service) findOrDecoy(ctx context.Context, id string) (*reading[Invitati
 	return settle(s, invitations, i), nil
 }
 
-// refuseUnknown does the work of a wrong secret for an invitation that is not there, and gives its answer.
+// refuseUnknown does the work of a wrong secret for an invitation that does not exist, and returns the same refusal.
 func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret string) (Outcome[Invitation], error) {
-	// A wrong secret for an invitation that is there costs a second read, on the road to its transition.
+	// For an existing invitation, apply reads the record a second time.
 	if _, err := s.findOrDecoy(ctx, c.id); err != nil && !errors.Is(err, ErrMissing) {
 		return Outcome[Invitation]{}, err
 	}
@@ -188,7 +188,7 @@ func (s *Service) refuseUnknown(ctx context.Context, a Actor, c call, secret str
 	return Outcome[Invitation]{}, p
 }
 
-// hideRefused keeps the record from a caller whose verification was refused.
+// hideRefused removes the record from the outcome of a refused verification.
 func hideRefused(out Outcome[Invitation], err error) (Outcome[Invitation], error) {
 	if err != nil {
 		out.Record = nil

@@ -7,22 +7,22 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// kind is what the program must know of a kind of record, whatever its type.
+// kind describes a kind of record independently of its Go type.
 type kind struct {
 	life anyLife
-	// prefix begins the ids of the records; uuidPrefix: they are UUIDs.
+	// prefix is the prefix of the ids; uuidPrefix if the ids are UUIDs.
 	prefix string
-	// query is the operation that finds one, whose permission a look-up by id needs.
+	// query is the operation whose permission a look-up by id requires.
 	query string
-	// concerns says in words which users the `concerns` of the life lists.
+	// concerns describes the users in the `concerns` of the life.
 	concerns string
 }
 
-// kinds is the registry: one value for each kind of record, in the order of the documentation. Everything that must
-// know all kinds reads it.
+// kinds is the registry: one value for each kind of record, in the order of the documentation. All code that handles
+// every kind reads it.
 var kinds []kind
 
-func init() { // the rules of a kind read the registry too
+func init() { // not an initializer: the rules of a kind refer to the registry
 	kinds = []kind{
 		{invitations, "inv", "invitation", "the inviter, and the user who accepted it while signed in"},
 		{sessions, "sess", "session", "the signed-in user"},
@@ -43,12 +43,12 @@ type anyLife interface {
 	describe() lifecycle.Map
 	// sweep writes the clock transitions that are due.
 	sweep(ctx context.Context, s *Service) (int, error)
-	// nodes finds many records by their ids; those the caller may not see are left out.
+	// nodes returns records by their ids and omits those that the caller may not see.
 	nodes(ctx context.Context, s *Service, query string, ids []string) ([]Node, error)
 	actions(ctx context.Context, s *Service, pre *Prefetched, r Record) ([]Action, error)
-	// collect adds what the record needs to be prefetched.
+	// collect adds the data to prefetch for the record.
 	collect(need *needs, r Record)
-	// timed reports whether time makes transitions.
+	// timed reports whether the machine has clock transitions.
 	timed() bool
 }
 
@@ -71,7 +71,7 @@ func (l *life[R, S, T]) timed() bool {
 	return false
 }
 
-// kindOf finds a kind; nil where there is none of that name.
+// kindOf returns a kind by its name, or nil.
 func kindOf(name Kind) *kind {
 	for i := range kinds {
 		if kinds[i].life.name() == name {
@@ -106,7 +106,7 @@ func Lifecycle(name Kind) (lifecycle.Map, bool) {
 	return k.life.describe(), true
 }
 
-// Concerned says in words which users the events of a kind concern, besides those who see everything.
+// Concerned describes the users whom the events of a kind concern, in addition to those who may see all events.
 func Concerned(name Kind) string {
 	if k := kindOf(name); k != nil {
 		return k.concerns
@@ -114,7 +114,7 @@ func Concerned(name Kind) string {
 	return ""
 }
 
-// Sweep settles every record whose time has come, and returns the number of them.
+// Sweep writes the clock transitions that are due, and returns the number of settled records.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	total := 0
 	for _, k := range kinds {

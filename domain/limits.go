@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// take counts one call of a key and refuses it over the rate.
+// take counts a call for a key, and refuses the call if it exceeds the rate.
 func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
 	ok, until, err := s.Limiter.Take(ctx, key, rate, 0)
 	if err == nil && !ok {
@@ -16,13 +16,13 @@ func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
 	return err
 }
 
-// failures are counted under a key, up to a rate.
+// failures is a counter of failures: a key and the rate that limits it.
 type failures struct {
 	key  []byte
 	rate Rate
 }
 
-// unlessFailed refuses where one of the counters is full. Nothing is counted.
+// unlessFailed refuses if one of the counters has reached its limit. It counts nothing.
 func (s *Service) unlessFailed(ctx context.Context, counters ...failures) error {
 	for _, c := range counters {
 		ok, until, err := s.Limiter.Peek(ctx, c.key, c.rate)
@@ -36,7 +36,7 @@ func (s *Service) unlessFailed(ctx context.Context, counters ...failures) error 
 	return nil
 }
 
-// failed counts a failure in each of the counters. It outlives a caller who has gone: no failure is free.
+// failed counts a failure in each of the counters, even if the caller has cancelled the call.
 func (s *Service) failed(ctx context.Context, counters ...failures) error {
 	ctx = context.WithoutCancel(ctx)
 	for _, c := range counters {
@@ -47,8 +47,8 @@ func (s *Service) failed(ctx context.Context, counters ...failures) error {
 	return nil
 }
 
-// refused ends a call in a problem that a repeat with the same idempotency key receives again, and counts it as a
-// failure if this call was the first.
+// refused ends a call with a problem and stores it under the idempotency key for repeats. It counts a failure, unless the
+// call is a repeat.
 func refused[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call, p *problem.Problem, counters ...failures,
 ) (Outcome[R], error) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Channel is how a message travels.
+// Channel is the delivery channel of a message.
 type Channel string
 
 // The channels.
@@ -14,60 +14,59 @@ const (
 	ChannelSMS   Channel = "sms"
 )
 
-// MessageState is where a message stands on its way out.
+// MessageState is the delivery state of a message.
 type MessageState string
 
 // The states of a message.
 const (
-	// MessagePending: written with its transition, or put back after a passing failure; handed over next.
+	// MessagePending: written with its transition, or waiting for a retry after a temporary failure; sent next.
 	MessagePending MessageState = "pending"
-	// MessageSending: a worker has it until its lease ends; after that anyone may hand it over again.
+	// MessageSending: a worker holds a lease on it; after the lease ends any worker may send it again.
 	MessageSending MessageState = "sending"
-	// MessageSent: the other side took it. Its content is erased.
+	// MessageSent: the receiving server accepted it. Its content is erased.
 	MessageSent MessageState = "sent"
-	// MessageDead: refused for good, or tried too often. It stays, with its content, until an operator retries it.
+	// MessageDead: permanently refused, or out of attempts. It stays, with its content, until an operator retries it.
 	MessageDead MessageState = "dead"
 )
 
-// Message is a mail or a text that a transition asks for. It is written in the transition's unit and handed over
-// after the commit, once, under the same ID however often delivery has to be repeated.
+// Message is an e-mail or a text message that a transition causes. It is written in the transition's unit and sent after
+// the commit; every delivery attempt has the same ID.
 type Message struct {
 	// ID is msg_…; it becomes the Message-ID.
 	ID      string
 	Channel Channel
-	// Template names the words.
+	// Template is the name of the text.
 	Template string
 	// To is an address or a number: personal data, sealed at rest.
 	To string
 	// Values fill the template; sealed at rest.
 	Values map[string]string
-	// SubjectID is the record it is about.
+	// SubjectID is the id of the record that the message is about.
 	SubjectID string
 	CreatedAt time.Time
-	// State, Attempts, NextAt and Failure tell how delivery goes. Failure holds no address and no content.
+	// State, Attempts, NextAt and Failure describe the delivery. Failure holds no address and no content.
 	State    MessageState
 	Attempts int
 	NextAt   time.Time
 	Failure  string
 }
 
-// Outbox is the store's side of delivery: workers take messages out of it, any number of them on any number of
-// instances.
+// Outbox is the queue of messages in the store. Any number of workers on any number of instances may read from it.
 type Outbox interface {
-	// Claim takes messages that are pending and due, or whose worker's lease is over, for a lease. It counts the
-	// attempt. What it gives is in state sending.
+	// Claim leases messages that are pending and due, or whose lease has expired. It counts the attempt and returns the
+	// messages in state sending.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]*Message, error)
-	// Sent, Retry and Bury end an attempt, if the message is still the worker's: taken by the other side, to be
-	// tried again at a time, or given up.
+	// Sent, Retry and Bury end an attempt if the worker still holds the lease: the message was accepted, is to be sent
+	// again at a time, or is given up.
 	Sent(ctx context.Context, m *Message, at time.Time) error
 	Retry(ctx context.Context, m *Message, at time.Time, failure string) error
 	Bury(ctx context.Context, m *Message, at time.Time, failure string) error
-	// Messages lists the newest messages in a state, without addresses and contents.
+	// Messages lists the newest messages in a state, without address and content.
 	Messages(ctx context.Context, state MessageState, limit int) ([]*Message, error)
-	// Revive puts a dead message back; ErrMissing where there is no dead message of that id.
+	// Revive makes a dead message pending again. It returns ErrMissing if there is no dead message with that id.
 	Revive(ctx context.Context, id string, at time.Time) error
 	// Tally counts the messages in each state.
 	Tally(ctx context.Context) (map[MessageState]int, error)
-	// Woken is signalled after a commit of this process that wrote messages.
+	// Woken receives a signal after a commit of this process that wrote messages.
 	Woken() <-chan struct{}
 }

@@ -7,25 +7,25 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Node is anything that has an id of its own.
+// Node is an object with a global id.
 type Node interface{ NodeID() string }
 
-// NodeID is the record's id.
+// NodeID returns the record's id.
 func (m *Meta) NodeID() string { return m.ID }
 
-// NodeID is the event's id.
+// NodeID returns the event's id.
 func (e *LifecycleEvent) NodeID() string { return e.ID }
 
-// uuidPrefix stands among the prefixes for ids that are UUIDs and have none.
+// uuidPrefix is the key of UUIDs, which have no prefix.
 const uuidPrefix = "uuid"
 
-// imported stands for ids that are not ours: contacts keep the id they are imported with.
+// imported is the key of foreign ids: contacts keep the id with which they were imported.
 const imported = ""
 
-// source finds the records of an id's prefix, many at once. What the caller may not see is left out.
+// source returns the nodes of a prefix by their ids and omits those that the caller may not see.
 type source func(context.Context, *Service, []string) ([]Node, error)
 
-// otherSources are those of nodes that are no records with a life.
+// otherSources has the sources of nodes that are not records with a life.
 var otherSources = map[string]source{
 	"client": func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		clients, err := s.Clients(ctx, ids)
@@ -37,7 +37,7 @@ var otherSources = map[string]source{
 	},
 	imported: func(ctx context.Context, s *Service, ids []string) ([]Node, error) {
 		if s.Permit(ctx, "contact") != nil {
-			return nil, nil // an id of no known form is simply not there
+			return nil, nil // an id of an unknown form does not exist
 		}
 		return contacts.nodes(ctx, s, "contact", ids)
 	},
@@ -53,7 +53,7 @@ var otherSources = map[string]source{
 	},
 }
 
-// sourceOf finds the source of a prefix; nil where there is none.
+// sourceOf returns the source of a prefix, or nil.
 func sourceOf(prefix string) source {
 	for _, k := range kinds {
 		if k.prefix == prefix {
@@ -65,8 +65,8 @@ func sourceOf(prefix string) source {
 	return otherSources[prefix]
 }
 
-// Nodes finds records of any kind by their ids: one element for each id, nil where there is none that the caller
-// may see. Records of a kind that the caller's token is not good for are told as an error beside the others.
+// Nodes returns nodes of any kind by their ids: one element for each id, nil if the node does not exist or the caller
+// may not see it. If the caller's token does not permit a kind, the ids of that kind have an error each.
 // Refuses with Unauthorized, SessionExpired and AccessDenied.
 func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 	nodes, errs := make([]Node, len(ids)), make([]error, len(ids))
@@ -113,7 +113,7 @@ func (s *Service) Nodes(ctx context.Context, ids []string) ([]Node, []error) {
 	return nodes, errs
 }
 
-// Node finds a record of any kind.
+// Node returns a node of any kind.
 // Refuses with Unauthorized, SessionExpired, AccessDenied and NotFound.
 func (s *Service) Node(ctx context.Context, id string) (Node, error) {
 	nodes, errs := s.Nodes(ctx, []string{id})
@@ -123,7 +123,7 @@ func (s *Service) Node(ctx context.Context, id string) (Node, error) {
 	return nodes[0], errs[0]
 }
 
-// nodes is show for many records: those that the caller may not see are left out.
+// nodes is show for many records; it omits those that the caller may not see.
 func (l *life[R, S, T]) nodes(ctx context.Context, s *Service, query string, ids []string) ([]Node, error) {
 	if err := s.Permit(ctx, query); err != nil {
 		return nil, err

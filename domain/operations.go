@@ -7,27 +7,27 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// operation is what the program must know of an operation, whichever door it comes through.
+// operation describes an operation, independently of the API through which it is called.
 type operation struct {
-	// needs is the token it asks for.
+	// needs describes the required token.
 	needs permission
-	// refuses lists the problems that it may answer, besides those of a token that is absent, not accepted, or good for
-	// something else, in the order in which they are looked for: what the comment of its method says.
+	// refuses lists the problems that it may return, in the order of the checks, except those for a missing, rejected
+	// or insufficient token. The comment of the method has the same list.
 	refuses []*problem.Definition
 }
 
-// permission is the token that an operation asks for. Scopes authorise the kind of action; the roles of the actor towards
+// permission describes the token that an operation requires. Scopes authorise the kind of action; the actor's roles for
 // the record authorise the instance (conventions §2).
 type permission struct {
-	// scopes: any one of them.
+	// scopes has the scopes of which the token must have one.
 	scopes []string
-	// sees: a token that sees what an administrator sees is accepted as well.
+	// sees: any admin scope is also sufficient.
 	sees bool
-	// open: no token at all.
+	// open: no token is required.
 	open bool
-	// client: a client token is accepted as well.
+	// client: a client token is also sufficient.
 	client bool
-	// admin: the token must be an administrator's, too.
+	// admin: the caller must also be an administrator.
 	admin bool
 }
 
@@ -51,11 +51,11 @@ var operations = map[string]operation{
 	"viewer":            {refuses: list(problem.Unauthorized, problem.SessionExpired)},
 	"node": {
 		refuses: list(problem.Unauthorized, problem.SessionExpired, problem.AccessDenied, problem.NotFound),
-	}, // and what the record's own query asks for
+	}, // and the permission for the query of the record's kind
 	"nodes": {refuses: list(problem.Unauthorized, problem.SessionExpired, problem.AccessDenied)},
 	"lifecycleEvents": {
 		refuses: list(problem.Unauthorized, problem.SessionExpired, problem.InvalidInput),
-	}, // what the caller may see is decided for each event
+	}, // the visibility is decided for each event
 
 	"sessionEvents":          {},
 	"invitationEvents":       {needs: bankingRead},
@@ -128,7 +128,7 @@ var operations = map[string]operation{
 			problem.AccessDenied, problem.InvalidInput, problem.NoSuchCustomer, problem.NothingToVerify, problem.AlreadyVerified,
 			problem.TooManyRequests, problem.IdempotencyKeyReused,
 		),
-	}, // for another customer an administrator: the rule says so
+	}, // for another customer, the method requires an administrator
 	"requestPhoneVerification": {
 		refuses: list(
 			problem.AccessDenied, problem.InvalidInput, problem.NoSuchCustomer, problem.NothingToVerify, problem.AlreadyVerified,
@@ -223,7 +223,7 @@ var operations = map[string]operation{
 			problem.NoSuchInvitation, problem.InvitationAccessDenied, problem.StaleVersion, problem.InvitationWrongState,
 			problem.InviteeNotVerified, problem.IdempotencyKeyReused,
 		),
-	}, // and an administrator: the table of the machine says so, so that the refusal is that of the record
+	}, // the table of the machine requires an administrator, so that the refusal is that of the record
 	"deleteInvitation": {
 		needs:   bankingDelete,
 		refuses: list(problem.NoSuchInvitation, problem.InvitationAccessDenied, problem.StaleVersion, problem.IdempotencyKeyReused),
@@ -282,11 +282,11 @@ func Operations() []string {
 	return slices.Sorted(maps.Keys(operations))
 }
 
-// Refusals lists the problems that an operation may answer, in the order in which they are looked for.
+// Refusals returns the problems that an operation may return, in the order of the checks.
 func Refusals(name string) []*problem.Definition { return operations[name].refuses }
 
-// Emits lists the events that an operation may write: those of the transitions that it is, or that it contains. Its source
-// are the tables of the machines.
+// Emits returns the events that an operation may write, from the tables of the machines: the events of its own
+// transition and of the transitions within it.
 func Emits(name string) []string {
 	var out []string
 	for _, m := range Lifecycles() {
@@ -299,17 +299,17 @@ func Emits(name string) []string {
 	return out
 }
 
-// Need is what an operation asks of a token, for the documentation.
+// Need describes the token that an operation requires, for the documentation.
 type Need struct {
-	// Scopes: any one of them; empty: a token of any scope is accepted.
+	// Scopes has the scopes of which the token must have one; empty: any token is accepted.
 	Scopes []string
-	// Sees is set where a scope that sees what an administrator sees is accepted as well.
+	// Sees is set if any admin scope is also sufficient.
 	Sees bool
-	// Open is set where no token is asked for.
+	// Open is set if no token is required.
 	Open bool
 }
 
-// Needs returns what an operation asks of a token; ok is false where there is no such operation.
+// Needs returns the token that an operation requires; ok is false if the operation does not exist.
 func Needs(name string) (need Need, ok bool) {
 	o, ok := operations[name]
 	return Need{Scopes: o.needs.scopes, Sees: o.needs.sees, Open: o.needs.open}, ok

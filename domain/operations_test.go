@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// TestRefusalsAreWhatTheMethodsSay compares the table with the comments "Refuses with …" of the methods, and the names
-// there with the catalogue.
+// TestRefusalsAreWhatTheMethodsSay compares the table with the comments "Refuses with …" of the methods, and their names
+// with the catalogue.
 func TestRefusalsAreWhatTheMethodsSay(t *testing.T) {
 	t.Parallel()
 	defined := definitions(t)
@@ -62,7 +62,7 @@ func parsed(t *testing.T, dir string) map[string]*ast.File {
 	return out
 }
 
-// definitions gives the names in the code by the codes.
+// definitions returns the Go names of the problems by code.
 func definitions(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}

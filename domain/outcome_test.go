@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// answer is what the promise of Outcome.ID is about.
+// answer has the parts of an outcome that the documentation of Outcome.ID covers.
 type answer struct {
 	id, record string
 	replayed   bool
@@ -242,7 +242,7 @@ func TestOutcomeNamesItsRecord(t *testing.T) {
 		if second.err == nil {
 			continue
 		}
-		// The replay of a refusal names what the refusal named.
+		// The replay of a refusal names the same record as the refusal.
 		if replay := row.call(row.ctx, ptr("second"+row.operation)); replay.replayed && replay.id != second.id {
 			t.Errorf("%s refused again: %v, want the id %q", row.operation, replay, second.id)
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Permit reports whether the caller's token is good for the operation, before anything else is looked at.
+// Permit checks that the caller's token permits the operation, before any other check.
 // Refuses with Unauthorized, SessionExpired, ServiceUnavailable (the issuer's keys could not be read) and
 // AccessDenied.
 func (s *Service) Permit(ctx context.Context, operation string) error {
@@ -46,7 +46,7 @@ func (s *Service) signedIn(ctx context.Context) (Actor, error) {
 	return a, nil
 }
 
-// Viewer is the caller, as the server knows it.
+// Viewer returns the caller.
 // Refuses with Unauthorized and SessionExpired.
 func (s *Service) Viewer(ctx context.Context) (*Actor, error) {
 	a, err := s.signedIn(ctx)

@@ -5,39 +5,39 @@ import (
 	"slices"
 )
 
-// Prefetched is what was read at once for many records, so that the rules need not read it for each of them. It is good
-// for showing the records; what changes a record reads for itself. Nil holds nothing.
+// Prefetched has data that was read at once for many records, so that the rules need not read it for each of them. It is
+// used only to return records; transitions read the data again. A nil value is empty.
 type Prefetched struct {
-	// user has a part in these accounts and organisations; parts is nil where that was not read.
+	// parts has the accounts and organisations in which user has a part; nil if they were not read.
 	user  string
 	parts map[TargetKind][]string
-	// contacts are those that were looked up, nil where there is none.
+	// contacts has the contacts that were read; the value is nil for a missing one.
 	contacts map[string]*Contact
-	// verified are the users that were looked up.
+	// verified has the users that were read.
 	verified map[string]bool
-	// asked are the quizzes that count against the limit, newest first, by the person.
+	// asked has the quizzes that count towards the limit, newest first, by person.
 	asked map[string][]*Quiz
 }
 
-// needs collects what is to be read for the records of one caller.
+// needs collects the data to read for the records and their caller.
 type needs struct {
 	actor Actor
-	// parts asks for the accounts and organisations of the caller.
+	// parts is set if the caller's accounts and organisations are needed.
 	parts                        bool
 	contactIDs, userIDs, persons []string
 }
 
-// personal needs the contact of a record that the caller has not created.
+// personal adds the contact of a record, unless the caller created the record.
 func (n *needs) personal(createdBy string, contactID *string) {
 	if createdBy != n.actor.ID && contactID != nil {
 		n.contactIDs = append(n.contactIDs, *contactID)
 	}
 }
 
-// Prefetch reads at once what the actions of the records depend on, and whether the caller may see them.
+// Prefetch reads at once the data that determines the visibility and the actions of the records.
 func (s *Service) Prefetch(ctx context.Context, records ...Record) (*Prefetched, error) {
 	if len(records) < 2 {
-		return nil, nil // the rules read for one record what they need, and no more
+		return nil, nil // for one record the rules read only the data they need
 	}
 	actor := ActorFrom(ctx)
 	need := &needs{actor: actor}
@@ -93,7 +93,7 @@ func Prefetch[R any, P interface {
 	return s.Prefetch(ctx, records...)
 }
 
-// part reports whether the user has a part in the target; known is false where that was not read.
+// part reports whether the user has a part in the target; known is false if that was not read.
 func (p *Prefetched) part(userID string, kind TargetKind, id string) (part, known bool) {
 	if p == nil || p.parts == nil || p.user != userID {
 		return false, false
@@ -101,7 +101,7 @@ func (p *Prefetched) part(userID string, kind TargetKind, id string) (part, know
 	return slices.Contains(p.parts[kind], id), true
 }
 
-// contact is a contact; nil and true where there is none.
+// contact returns a contact; nil and true for a missing one, known is false if it was not read.
 func (p *Prefetched) contact(id string) (c *Contact, known bool) {
 	if p == nil {
 		return nil, false
@@ -119,7 +119,7 @@ func (p *Prefetched) userVerified(id string) (verified, known bool) {
 	return verified, known
 }
 
-// quizzes are those of a person that count against the limit, newest first.
+// quizzes returns the quizzes of a person that count towards the limit, newest first.
 func (p *Prefetched) quizzes(person string) (asked []*Quiz, known bool) {
 	if p == nil {
 		return nil, false
@@ -128,8 +128,8 @@ func (p *Prefetched) quizzes(person string) (asked []*Quiz, known bool) {
 	return asked, known
 }
 
-// Actions lists what the caller may do with a record now, and why not otherwise. pre is what Prefetch read for it; nil:
-// nothing.
+// Actions lists the actions of a record, with whether the caller may perform each now, or why not. pre is the result of
+// Prefetch, or nil.
 func (s *Service) Actions(ctx context.Context, r Record, pre *Prefetched) ([]Action, error) {
 	k, err := mustKind(r.Kind())
 	if err != nil {

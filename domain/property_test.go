@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// callers stand to an invitation in every role the table knows, and one in none.
+// callers has a caller for every role in the table of invitations, and one without a role.
 var callers = []struct {
 	name  string
 	ctx   context.Context
@@ -28,7 +28,7 @@ var callers = []struct {
 	{"stranger", testkit.As("eve"), nil, false},
 }
 
-// in brings a new invitation of alice into a state, by the roads that callers have.
+// in creates an invitation of alice and brings it into a state through the operations of callers.
 func in(t *testing.T, k *testkit.Kit, state domain.InvitationState) *domain.Invitation {
 	t.Helper()
 	account := "/accounts/accounts/acc-shared"
@@ -70,7 +70,7 @@ func in(t *testing.T, k *testkit.Kit, state domain.InvitationState) *domain.Invi
 	return i
 }
 
-// ask makes a transition by its operation.
+// ask calls the operation of a transition.
 func ask(ctx context.Context, k *testkit.Kit, operation, id string, guard domain.Guard) (domain.Outcome[domain.Invitation], error) {
 	switch operation {
 	case "resendInvitation":
@@ -89,7 +89,7 @@ func ask(ctx context.Context, k *testkit.Kit, operation, id string, guard domain
 	return domain.Outcome[domain.Invitation]{}, fmt.Errorf("the test does not know %s", operation)
 }
 
-// journal lists what the timeline says.
+// journal returns the events in the timeline of a record.
 func journal(t *testing.T, k *testkit.Kit, r domain.Record) []*domain.LifecycleEvent {
 	t.Helper()
 	n := 100
@@ -100,9 +100,9 @@ func journal(t *testing.T, k *testkit.Kit, r domain.Record) []*domain.LifecycleE
 	return page.Items
 }
 
-// TestEveryTransition asks for every transition in every state as everybody, and holds the answer against the table:
-// it ends in a listed state with one version and one line of the journal more, or it refuses with the listed problem
-// and changes nothing. The actions that were shown before say the same.
+// TestEveryTransition requests every transition in every state as every caller and compares the answer with the table:
+// it ends in a listed state with one more version and event, or it refuses with the listed problem and changes nothing.
+// The actions returned before agree.
 func TestEveryTransition(t *testing.T) {
 	t.Parallel()
 	machine, _ := domain.Lifecycle(domain.KindInvitation)
@@ -134,10 +134,10 @@ func TestEveryTransition(t *testing.T) {
 	}
 }
 
-// expected is the code that the table, and the document beside it, promise; empty for a transition that is made.
+// expected returns the code that the table and the document specify; empty for an allowed transition.
 func expected(_ lifecycle.Map, row lifecycle.MapRow, state string, roles []domain.Role, sees bool) string {
 	if row.Operation == "verifyInvitation" {
-		// The secret is the credential: nobody is a stranger to it, but the inviter has no use for it.
+		// The secret is the credential: every caller except the inviter may verify.
 		switch {
 		case slices.Contains(roles, domain.RoleInviter):
 			return "invitationAccessDenied"
@@ -180,7 +180,7 @@ func checkAction(t *testing.T, actions []domain.Action, operation, want, name st
 	}
 }
 
-// subject is a kind of records, as the checks need it.
+// subject is a kind of record, with the functions that the checks need.
 type subject struct {
 	find    func(k *testkit.Kit, id string) (domain.Record, error)
 	state   func(domain.Record) string
@@ -213,7 +213,7 @@ func checkOutcome(t *testing.T, k *testkit.Kit, of subject, was domain.Record, r
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	// The journal gets the line, and before it the line of the clock where the sweeper had not written that yet.
+	// The journal has the new event, preceded by that of the clock if the sweeper had not written it.
 	last := after[len(after)-1]
 	if last.Name != row.Operation || last.From != state || last.Version != version+1 {
 		t.Errorf("%s: the journal's last line is %+v", name, last)
@@ -229,7 +229,7 @@ func checkOutcome(t *testing.T, k *testkit.Kit, of subject, was domain.Record, r
 	}
 }
 
-// TestEveryStateIsReached holds the states of the table against those of the database and of the roads.
+// TestEveryStateIsReached: every state of the table is reachable, and lists by state agree with the records.
 func TestEveryStateIsReached(t *testing.T) {
 	t.Parallel()
 	machine, _ := domain.Lifecycle(domain.KindInvitation)

@@ -17,9 +17,9 @@ type Quiz struct {
 	// Inputs is the person, in full.
 	Inputs    Identity
 	CreatedBy string
-	// ContactID is the contact that the quiz was created from; nil where the input had the fields of the person.
+	// ContactID is the contact that the quiz was created from; nil if the input had the fields of the person.
 	ContactID *string
-	// Vouches is set where the person is that contact, so that the quiz counts for it.
+	// Vouches is set if the person is that contact, so that the quiz counts for it.
 	Vouches bool
 	// ContactUserID is the user of the contact when the quiz was created.
 	ContactUserID *string
@@ -29,13 +29,13 @@ type Quiz struct {
 	ExpiresAt time.Time
 	// AskedAt is the time at which the questions were shown; nil before.
 	AskedAt *time.Time
-	// Questions has the questions, with the right choices where the provider returned them. It is empty after scoring.
+	// Questions has the questions, with the right choices if the provider returned them. It is empty after scoring.
 	Questions []QuizQuestion
 	// QuestionCount is the number of questions. Scoring does not change it.
 	QuestionCount int
 	// Answers has the answers until the provider has scored them.
 	Answers []QuizAnswer
-	// Late is set where answers arrived after ExpiresAt.
+	// Late is set if answers arrived after ExpiresAt.
 	Late bool
 }
 
@@ -44,7 +44,7 @@ type QuizQuestion struct {
 	ID       string
 	Question string
 	Choices  []string
-	// Right is the right choice; empty where only the provider has it. It is never returned to a caller.
+	// Right is the right choice; empty if only the provider has it. It is never returned to a caller.
 	Right string
 }
 
@@ -54,7 +54,7 @@ type QuizAnswer struct {
 	Answer     string `json:"answer" validate:"required,min=1,max=256"`
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (q *Quiz) Head() *Meta { return &q.Meta }
 
 // KindQuiz is the kind.
@@ -249,10 +249,10 @@ const (
 // Quizmaster creates questions and scores answers. It may be a remote service: its calls are made before and after
 // units, never inside one.
 type Quizmaster interface {
-	// Questions returns the questions of a quiz. It fails with QuizQuestionsUnavailable where there are none for this
-	// person, and with ProviderUnavailable where the provider does not answer.
+	// Questions returns the questions of a quiz. It fails with QuizQuestionsUnavailable if there are none for this
+	// person, and with ProviderUnavailable if the provider does not answer.
 	Questions(ctx context.Context, q *Quiz) ([]QuizQuestion, error)
-	// Mark scores without a remote call; ok is false where one is needed.
+	// Mark scores without a remote call; ok is false if one is needed.
 	Mark(q *Quiz, answers []QuizAnswer) (verdict QuizVerdict, ok bool)
 	// Score sends the answers to the provider and returns the verdict so far. It may be repeated for the same quiz. An
 	// error means that there is no verdict yet.
@@ -304,7 +304,7 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 			if err != nil {
 				return "", err
 			}
-			if !requested { // once, however often the race is lost
+			if !requested { // once, however many races are lost
 				switch asked, err := s.Quizmaster.Questions(ctx, q); {
 				case problem.Has(err, problem.QuizQuestionsUnavailable):
 					none = problem.Of(err)
@@ -329,7 +329,7 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 	return out, out.Record.Questions, nil
 }
 
-// quizzesLeft refuses where too many quizzes of the person were asked and not passed. It returns the counter that makes
+// quizzesLeft refuses if too many quizzes of the person were asked and not passed. It returns the counter that makes
 // one of two concurrent units of a person stale, so that concurrent calls do not exceed the limit.
 func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 	turn, err := s.Store.Turn(ctx, q.Person)
@@ -350,7 +350,7 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 	return turn, nil
 }
 
-// tooMany refuses another quiz where asked, the quizzes of one person from newest to oldest, reaches the limit.
+// tooMany refuses another quiz if asked, the quizzes of one person from newest to oldest, reaches the limit.
 func (s *Service) tooMany(asked []*Quiz) *problem.Problem {
 	limit := s.Settings.QuizLimit
 	if limit.Limit <= 0 || len(asked) < limit.Limit {
@@ -496,7 +496,7 @@ var resolving = func() *life[Quiz, QuizState, QuizTransition] {
 	return &l
 }()
 
-// resolve requests the verdict of the provider and stores it; nil where there is none yet.
+// resolve requests the verdict of the provider and stores it; nil if there is none yet.
 func (s *Service) resolve(ctx context.Context, q *Quiz, patience time.Duration) (*Quiz, error) {
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// between does something once, after an idempotency key was found free.
+// between calls a function once, after an idempotency key was found unused.
 type between struct {
 	domain.Store
 	once  sync.Once
@@ -27,8 +27,8 @@ func (b *between) Recall(ctx context.Context, key []byte, now time.Time) (*domai
 	return m, err
 }
 
-// TestARepeatAtTheSameTime: what the first call has done may be why the second one is refused, and still the second one
-// is a repeat: where the record is no more to be seen, where it is erased, and where what was asked for is done.
+// TestARepeatAtTheSameTime: the effect of the first call would cause a refusal of a concurrent repeat, which is still
+// answered as a repeat: the record is no longer visible, is erased, or already has the requested state.
 func TestARepeatAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -71,7 +71,7 @@ func TestARepeatAtTheSameTime(t *testing.T) {
 				t.Errorf("%s again: a replay %t, %v", c.claim, replayed, err)
 			}
 		}
-		// Another call with the key is refused for that, and not because of what the first one did.
+		// A different call with the key is refused for the key, and not for the effect of the first one.
 		gone := k.Login(t, "alice", "browser")
 		second := *k.Service
 		second.Store = &between{Store: k.Store, first: func() {
@@ -84,7 +84,7 @@ func TestARepeatAtTheSameTime(t *testing.T) {
 	})
 }
 
-// beforeRefusal does something once, after a refusal was decided and before it is remembered.
+// beforeRefusal calls a function once, between the decision of a refusal and its storage.
 type beforeRefusal struct {
 	domain.Store
 	once  sync.Once
@@ -98,8 +98,8 @@ func (b *beforeRefusal) Commit(ctx context.Context, u *domain.Unit) (domain.Writ
 	return b.Store.Commit(ctx, u)
 }
 
-// TestARefusalIsOfItsTime: a refusal that is remembered is true when it is. Were the record another one meanwhile, a call
-// that has seen that already, with the same key for something else, would have been answered before it and after it.
+// TestARefusalIsOfItsTime: a refusal still holds when it is stored. If the record had changed in between, a different
+// call with the same key that has seen the change would have been ordered both before and after the refusal.
 func TestARefusalIsOfItsTime(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {

@@ -11,19 +11,19 @@ import (
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-// FraudRiskReport says what speaks against a person (Identity 0.3.2). It is made at once and never changed.
+// FraudRiskReport has the risks found for a person (Identity 0.3.2). It is complete when created, and never changes.
 type FraudRiskReport struct {
 	Meta
 	State FraudRiskReportState
-	// Inputs is the person who was looked at, in full.
+	// Inputs is the screened person, unmasked.
 	Inputs     Identity
 	Categories []FraudRiskCategory
 	CreatedBy  string
-	// ContactID is the contact it was made from; nil for a person who was spelled out.
+	// ContactID is the contact that the report was created from; nil if the input had the fields of the person.
 	ContactID *string
-	// Vouches: the person who was looked at is that contact, so that the report counts for it.
+	// Vouches is set if the person is that contact, so that the report counts for it.
 	Vouches bool
-	// ContactUserID is the user whom the contact was at the time.
+	// ContactUserID is the user of the contact when the report was created.
 	ContactUserID *string
 }
 
@@ -31,11 +31,11 @@ type FraudRiskReport struct {
 type FraudRiskCategory struct {
 	Type        risk.Category
 	Description string
-	// Evidence says for a reviewer which input, which rule, which entry of a list and which score.
+	// Evidence names the input, the rule, the list entry and the score, for a reviewer.
 	Evidence string
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (r *FraudRiskReport) Head() *Meta { return &r.Meta }
 
 // KindFraudRiskReport is the kind.
@@ -44,10 +44,10 @@ const KindFraudRiskReport Kind = "fraudRiskReport"
 // Kind names the machine.
 func (*FraudRiskReport) Kind() Kind { return KindFraudRiskReport }
 
-// Identity is the person who was looked at, as the caller may see it.
+// Identity returns the person, as the caller may see it.
 func (r *FraudRiskReport) Identity(ctx context.Context) *Identity { return r.Inputs.For(ctx) }
 
-// FraudRiskReportState is what a report came to.
+// FraudRiskReportState is the result of a report.
 type FraudRiskReportState string
 
 // The states.
@@ -57,13 +57,11 @@ const (
 	ReportFailed                FraudRiskReportState = "failed"
 )
 
-// FraudRiskReportTransition is a verb of the machine, of which there is none: a report is never changed.
+// FraudRiskReportTransition is a verb of the machine, which has none: a report never changes.
 type FraudRiskReportTransition string
 
 var reportMachine = &lifecycle.Machine[FraudRiskReportState, FraudRiskReportTransition, Role]{
-	Name: string(
-		KindFraudRiskReport,
-	),
+	Name:     string(KindFraudRiskReport),
 	Start:    ReportPassed,
 	Starts:   list(ReportPassed, ReportPassedWithRiskFactors, ReportFailed),
 	Clock:    RoleClock,
@@ -91,7 +89,7 @@ var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransi
 	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
 }
 
-// FraudRiskReportSchema is what a list of reports can be selected and ordered by.
+// FraudRiskReportSchema has the fields by which reports can be selected and ordered.
 var FraudRiskReportSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "type", Type: listing.Enum, Values: verificationTypes},
@@ -148,14 +146,13 @@ func FraudRiskReportValue(r *FraudRiskReport, field string) listing.Value {
 	return nil
 }
 
-// Screening finds what speaks against a person. It is asked before anything is written, and may be somebody else's
-// service.
+// Screening finds the risks of a person. It is called before anything is written, and may be a third-party service.
 type Screening interface {
-	// Screen looks at a person. It fails with ProviderUnavailable where nobody can say.
+	// Screen assesses a person. It fails with ProviderUnavailable if the provider has no answer.
 	Screen(ctx context.Context, person Identity) (risk.Assessment, error)
 }
 
-// SubjectInput names a person: a contact, the members of an identity, or both, which override the contact's.
+// SubjectInput names a person: a contact, the members of an identity, or both. The members override the contact's.
 type SubjectInput struct {
 	// ContactID is the contact's id, or its URI.
 	ContactID *string `json:"contactId" validate:"omitempty,min=1,max=512"`
@@ -188,7 +185,7 @@ func (in SubjectInput) check(now time.Time) []*problem.Problem {
 	return more
 }
 
-// subject finds the person (Identity, inputs).
+// subject returns the person that the input names (Identity, inputs).
 // Refuses with InvalidContactLink and IncompleteIdentity.
 func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error) {
 	if in.ContactID == nil {
@@ -207,7 +204,7 @@ func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error
 	return out, nil
 }
 
-// CreateFraudRiskReport looks at a person and says what speaks against him or her.
+// CreateFraudRiskReport screens a person and creates a report of the risks found.
 // Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity, ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskReportInput) (Outcome[FraudRiskReport], error) {
 	const operation = "createFraudRiskReport"
@@ -217,7 +214,7 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 	}
 	var r *FraudRiskReport
 	return create(ctx, s, reports, s.callOf(operation, in), func(ctx context.Context, _ *creation) (*FraudRiskReport, error) {
-		if r != nil { // the person is screened once, however often the race is lost
+		if r != nil { // screen once, however many races are lost
 			return r, nil
 		}
 		who, err := s.subject(ctx, in)
@@ -245,7 +242,7 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 	})
 }
 
-// reportState is where a report begins, and stays.
+// reportState returns the state of a new report, which never changes.
 func reportState(result risk.Assessment, categories []FraudRiskCategory) FraudRiskReportState {
 	switch {
 	case !result.Found:
@@ -256,8 +253,8 @@ func reportState(result risk.Assessment, categories []FraudRiskCategory) FraudRi
 	return ReportPassed
 }
 
-// callOf is the call of an input. A contact is the same one whether it is named by its id or by its address, so that
-// both doors may repeat each other's calls.
+// callOf returns the call of an input. An id and a URI of the same contact are equal, so that each API can repeat calls
+// of the other.
 func (s *Service) callOf(operation string, in SubjectInput) call {
 	contact := in.ContactID
 	if contact != nil {
@@ -266,7 +263,7 @@ func (s *Service) callOf(operation string, in SubjectInput) call {
 	return call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(contact))}
 }
 
-// unavailable is what a caller hears of a provider's failure; only problems that say more come through.
+// unavailable returns the problem for a provider's error: ProviderUnavailable, unless the error is a specific problem.
 func unavailable(err error) error {
 	if p := problem.Of(err); p.Definition != problem.InternalError {
 		return p
@@ -274,7 +271,7 @@ func unavailable(err error) error {
 	return problem.New(problem.ProviderUnavailable).From(err)
 }
 
-// FraudRiskReport finds a report that the caller may see.
+// FraudRiskReport returns a report that the caller may see.
 // Refuses with NoSuchFraudRiskReport.
 func (s *Service) FraudRiskReport(ctx context.Context, id string) (*FraudRiskReport, error) {
 	if err := s.Permit(ctx, "fraudRiskReport"); err != nil {

@@ -10,30 +10,30 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// change is what the effect of a transition works on.
+// change is the argument of the effect of a transition.
 type change[R any] struct {
 	*Unit
-	// Record is a copy that the effect changes.
+	// Record is a copy that the effect may change.
 	Record *R
 	Actor  Actor
 	Now    time.Time
-	// Reason goes into the event.
+	// Reason is written to the event.
 	Reason string
-	// refusal is returned after the unit is written: a wrong secret is counted first, then refused.
+	// refusal is returned after the unit is committed: a wrong secret is first counted, then refused.
 	refusal *problem.Problem
 }
 
-// refuseAfterCommit makes the call end in a problem although it is written.
+// refuseAfterCommit makes the call commit its unit and then return the problem.
 func (c *change[R]) refuseAfterCommit(p *problem.Problem) { c.refusal = p }
 
-// endsIn is the effect of a transition that changes nothing but the state.
+// endsIn returns the effect of a transition that changes only the state.
 func endsIn[R any, S ~string](to S) func(context.Context, *change[R]) (S, error) {
 	return func(context.Context, *change[R]) (S, error) { return to, nil }
 }
 
-// apply makes a transition of one record, after begin: find, make the clock transitions that are due, role,
-// version, state, effect, move, write the unit if the version is unchanged. A call that lost
-// a race and named no version looks again, so that its caller is refused for the state and not for the race.
+// apply makes a transition of one record, after begin. It reads the record, makes the clock transitions that are due,
+// checks role, version and state, runs the effect, moves the record, and writes the unit if the version is unchanged. A
+// call that lost a race starts again, so that it is decided on the current state.
 func apply[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], c call, on T, effect func(context.Context, *change[R]) (S, error),
 ) (_ Outcome[R], refusal error) {
@@ -46,7 +46,7 @@ func apply[R any, S, T ~string](
 		read, err := find(ctx, s, l, c.id)
 		if errors.Is(err, ErrMissing) {
 			err := refuseMissing(ctx, s, l, actor)
-			if out, done, again := recall(ctx, s, l, actor, c); done { // another call with this key was first, and erased it
+			if out, done, again := recall(ctx, s, l, actor, c); done { // an earlier call with this key erased it
 				return out, again
 			}
 			return Outcome[R]{}, err
@@ -61,11 +61,11 @@ func apply[R any, S, T ~string](
 				if err := s.remember(ctx, actor, c, l.head(read.record).ID, refusal, read.unchanged()); err != nil {
 					return Outcome[R]{}, err
 				}
-			} else if out, done, again := recall(ctx, s, l, actor, c); done { // as here, where it may be why this one is refused
+			} else if out, done, again := recall(ctx, s, l, actor, c); done { // likewise: an earlier call with this key may have caused this refusal
 				return out, again
 			}
 			if refusal.Definition == l.missing || refusal.Kind == problem.Denied {
-				return Outcome[R]{}, err // the caller may not see the record, or not act on it
+				return Outcome[R]{}, err // the caller may not see the record, or not change it
 			}
 			return Outcome[R]{Record: read.record, ID: c.id}, err
 		}
@@ -84,7 +84,7 @@ func apply[R any, S, T ~string](
 	})
 }
 
-// decide goes from a reading to the change that is to be written, or to the refusal.
+// decide returns the change to write for a reading, or the refusal.
 func decide[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], actor Actor, c call, on T, read *reading[R],
 	effect func(context.Context, *change[R]) (S, error),
@@ -97,9 +97,7 @@ func decide[R any, S, T ~string](
 		return nil, l.notFound()
 	}
 	condition := lifecycle.Condition{
-		Version: l.head(
-			read.record,
-		).Version,
+		Version:  l.head(read.record).Version,
 		Expected: c.guard.ExpectedVersion,
 		Required: c.guard.VersionRequired,
 		InEffect: c.checkVersionInEffect,
@@ -123,24 +121,24 @@ func decide[R any, S, T ~string](
 	return ch, nil
 }
 
-// commit writes a unit whose records the caller does not return.
+// commit writes a unit for a caller that does not need the Written result.
 func (s *Service) commit(ctx context.Context, u *Unit) error {
 	_, err := s.Store.Commit(ctx, u)
 	return err
 }
 
-// Action is whether the caller may make a transition of a record now, and otherwise why not and from when.
+// Action describes whether the caller may make a transition of a record now; if not, the refusal and a possible time.
 type Action struct {
-	// Name is the operation's.
+	// Name is the name of the operation.
 	Name    string
 	Allowed bool
-	// Problem is what the operation would answer now; nil where it is allowed.
+	// Problem is the refusal that the operation would return now; nil if it is allowed.
 	Problem *problem.Problem
-	// AvailableAt is when it may be allowed; nil where that is not known, and where it is allowed.
+	// AvailableAt is the time from which it may be allowed; nil if that is unknown or the action is allowed.
 	AvailableAt *time.Time
 }
 
-// actions walks the table for one caller and one record.
+// actions evaluates every row of the table for one caller and one record.
 func (l *life[R, S, T]) actions(ctx context.Context, s *Service, pre *Prefetched, record Record) ([]Action, error) {
 	r, ok := any(record).(*R)
 	if !ok {

@@ -9,45 +9,45 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// The road is how every call that writes goes: begin, and then create for a new record or apply for a transition. Both
-// answer a repeated call from its idempotency record (recall), make the transitions of the clock that are due (settle),
-// and change a state only through move. The files road_*.go know lives, and no subject.
+// The road is the sequence of every call that writes: begin, then create for a new record or apply for a transition. Both
+// answer a repeated call from its idempotency record (recall), make the clock transitions that are due (settle), and
+// change a state only through move. The files road_*.go depend on lives, not on any kind of record.
 
-// life binds a machine to its records: where they are stored, which member is the state, which roles an actor has
-// towards one, and what time does to one.
+// life binds a machine to its records: their storage, the member with the state, the roles of an actor, and the clock
+// transitions.
 type life[R any, S, T ~string] struct {
 	kind    Kind
 	machine *lifecycle.Machine[S, T, Role]
 	shelf   func(Store) Shelf[R]
 	head    func(*R) *Meta
 	state   func(*R) *S
-	// rolesOf returns the roles of the actor towards the record, and whether the actor may see it at all. A record that
-	// may not be seen is missing, not denied.
+	// rolesOf returns the actor's roles for the record, and whether the actor may see it. A record that the actor may not
+	// see is refused as missing, not as denied.
 	rolesOf func(ctx context.Context, s *Service, pre *Prefetched, a Actor, r *R) (roles []Role, visible bool, err error)
-	// dummy is a record towards which no one has a role, for doing the work of rolesOf where there is no record.
+	// dummy returns a record for which no actor has a role. rolesOf runs on it if the requested record does not exist.
 	dummy func() *R
-	// due is the clock transition that the record is to make next, where it ends and when; ok is false for none.
+	// due returns the next clock transition of the record, its target state and its time; ok is false if there is none.
 	due func(r *R) (on T, to S, at time.Time, ok bool)
-	// settled changes what a clock transition means for the record besides its state; nil: nothing.
+	// settled sets the other members that a clock transition changes; nil: there are none.
 	settled func(r *R, to S, at time.Time)
-	// update sets what the store has for the record where that differs from what was written; nil: nothing differs.
+	// update sets the members whose stored values may differ from the written ones; nil: there are none.
 	update func(r *R, w Written)
-	// allow is the condition of a transition besides role and state, for the actions; nil: there is none.
+	// allow is the condition of a transition in addition to role and state, for the actions; nil: there is none.
 	allow func(ctx context.Context, s *Service, pre *Prefetched, on T, r *R) *problem.Problem
-	// prefetch says what rolesOf and allow need for the record; nil: nothing.
+	// prefetch adds the data that rolesOf and allow read for the record; nil: none.
 	prefetch func(need *needs, r *R)
 	// concerns lists the users who may see the events of the record.
 	concerns func(*R) []string
 	missing  *problem.Definition
 	denied   *problem.Definition
-	// member is the input's member that names the record.
+	// member is the member of the input that names the record.
 	member string
 }
 
-// notFound is the refusal for a record that does not exist, or that the caller may not see.
+// notFound returns the refusal for a record that does not exist or that the caller may not see.
 func (l *life[R, S, T]) notFound() *problem.Problem { return problem.New(l.missing).At(l.member) }
 
-// refusal is the problem of a verdict; nil where the transition is open.
+// refusal returns the problem of a verdict; nil if the transition is open.
 func (l *life[R, S, T]) refusal(v lifecycle.Verdict, on T, r *R) *problem.Problem {
 	switch v {
 	case lifecycle.Open:
@@ -70,21 +70,21 @@ type call struct {
 	operation string
 	id        string
 	guard     Guard
-	// parts are the members of the input, in a fixed order: what a repeat with the same idempotency key must repeat.
+	// parts has the members of the input in a fixed order. Repeats with the same idempotency key must have equal parts.
 	parts []string
-	// checkVersionInEffect leaves the version to the effect while the transition is open: a stale version would
-	// disclose to a caller without the secret that the record exists.
+	// checkVersionInEffect leaves the check of the version to the effect while the transition is open: a refusal for a
+	// stale version would disclose the record to a caller without the secret.
 	checkVersionInEffect bool
-	// idFromLookup is set where the input does not name the record by id: the id that was looked up is no part of the input.
+	// idFromLookup is set if the id was looked up: it is then not a part of the input.
 	idFromLookup bool
 }
 
-// tries bounds the races one call may lose before it gives up. Each loss means that another call won, so a record
-// would have to change that often during one call.
+// tries is the maximum number of races that one call may lose. Another call wins each lost race, so the record would have
+// to change that often during one call.
 const tries = 1000
 
-// retry calls try until it loses no race: until it fails with neither ErrStale nor ErrRemembered. It is the only such
-// loop. Each try must read again what it decides on.
+// retry calls try until it returns neither ErrStale nor ErrRemembered. It is the only such loop. Each try must read again
+// the data on which it decides.
 func retry[X any](try func() (X, error)) (X, error) {
 	for range tries {
 		x, err := try()
@@ -96,8 +96,8 @@ func retry[X any](try func() (X, error)) (X, error) {
 	return none, problem.New(problem.ServiceUnavailable).Because("The record is changing too often.")
 }
 
-// begin is the start of every operation that writes: rights first, then the input. It notes what it refuses, and returns
-// the caller. more are problems of the input that its tags cannot express.
+// begin starts every operation that writes: it checks the permission, then the input. It notes refusals and returns the
+// caller. more has the problems of the input that tags cannot express.
 func (s *Service) begin(ctx context.Context, operation string, input any, more ...*problem.Problem) (Actor, error) {
 	if err := s.Permit(ctx, operation); err != nil {
 		return Actor{}, problem.Note(ctx, err)
@@ -108,5 +108,5 @@ func (s *Service) begin(ctx context.Context, operation string, input any, more .
 	return ActorFrom(ctx), nil
 }
 
-// list is a slice literal without its type.
+// list returns its arguments as a slice.
 func list[X any](xs ...X) []X { return xs }

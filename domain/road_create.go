@@ -7,28 +7,28 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// creation is what a new record is built with: the unit that writes it, which may change other records too.
+// creation is the argument of build: the unit that writes the new record and may also change other records.
 type creation struct {
 	*Unit
 	Actor Actor
 	Now   time.Time
-	// kept is set where repeats with the same idempotency key get the same refusal.
+	// kept is set if repeats with the same idempotency key get the same refusal.
 	kept bool
 }
 
-// keep makes a refusal the answer to repeats with the same idempotency key, whatever its kind.
+// keep makes repeats with the same idempotency key return the same refusal, whatever its kind.
 func (n *creation) keep(p *problem.Problem) error {
 	n.kept = true
 	return p
 }
 
-// newMeta is the head of a new record.
+// newMeta returns the head of a new record.
 func newMeta(prefix string, now time.Time) Meta {
 	return Meta{ID: NewID(prefix, now), Version: 1, CreatedAt: now, UpdatedAt: now}
 }
 
-// create writes a new record with its event, after begin. build makes the record, and is called again after a lost race:
-// what is slow or counted it does once.
+// create writes a new record with its event, after begin. build returns the record. It is called again after a lost race
+// and must hash and count only once.
 func create[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], c call, build func(context.Context, *creation) (*R, error),
 ) (_ Outcome[R], refusal error) {
@@ -54,7 +54,7 @@ func create[R any, S, T ~string](
 		}
 		event := s.event(l.kind, head, c.operation, "", string(state), head.CreatedAt, l.concerns(r))
 		event.ActorID = actor.ID
-		n.Changes = append(n.Changes, Change{Record: r}) // last: what it replaces makes room for it
+		n.Changes = append(n.Changes, Change{Record: r}) // last, after the records that it replaces
 		n.Events = append(n.Events, event)
 		n.IdempotencyRecord = s.idempotencyRecord(actor, c, head.ID, nil, head.CreatedAt)
 		if err := s.commit(ctx, n.Unit); err != nil {

@@ -11,14 +11,14 @@ type movement[S, T ~string] struct {
 	on T
 	to S
 	at time.Time
-	// by is the user who asked for it; empty for the clock, and for a caller who has not signed in.
+	// by is the user who requested it; empty for the clock and for a caller who is not signed in.
 	by, reason string
-	// name is the operation in the journal; empty: the one of the table.
+	// name is the operation in the journal; empty: the operation in the table.
 	name string
 }
 
-// move changes the state of a record in memory, and returns the event of it. It is the only place that increments a
-// version or assigns a state, and it fails where the table has no such transition from the state to the ending.
+// move changes the state of a record in memory and returns the event. It is the only place that increments a version or
+// assigns a state. It fails if the table has no such transition between the two states.
 func move[R any, S, T ~string](s *Service, l *life[R, S, T], r *R, m movement[S, T]) (*LifecycleEvent, error) {
 	row, from := l.machine.Row(m.on), *l.state(r)
 	if row == nil || !row.Has(from) || !row.Erases && !row.Ends(m.to) {
@@ -41,7 +41,7 @@ func move[R any, S, T ~string](s *Service, l *life[R, S, T], r *R, m movement[S,
 	return event, nil
 }
 
-// join makes a transition of another record part of a unit.
+// join adds a transition of another record to a unit.
 func join[R any, S, T ~string](s *Service, l *life[R, S, T], unit *Unit, read *reading[R], m movement[S, T]) error {
 	event, err := move(s, l, read.record, m)
 	if err != nil {
@@ -52,7 +52,7 @@ func join[R any, S, T ~string](s *Service, l *life[R, S, T], unit *Unit, read *r
 	return nil
 }
 
-// event is a line of the journal.
+// event returns a new event for the journal.
 func (s *Service) event(kind Kind, head *Meta, name, from, to string, at time.Time, concerns []string) *LifecycleEvent {
 	return &LifecycleEvent{
 		ID: NewID("evt", s.now()), Name: name, From: from, To: to, OccurredAt: at,

@@ -10,16 +10,16 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// idempotencyKeyLife is how long an idempotency key stands for its first call (GraphQL contract, rules).
+// idempotencyKeyLife is the time for which an idempotency key is kept (GraphQL contract, rules).
 const idempotencyKeyLife = 24 * time.Hour
 
-// key is the caller's idempotency key as the store keeps it; nil where the call has none. Callers do not share
-// keys: the same text of two callers is two keys.
+// key returns the stored form of the caller's idempotency key, or nil if the call has no key. The keys of different
+// callers are distinct, even if their texts are equal.
 func (s *Service) key(a Actor, c call) []byte {
 	if c.guard.IdempotencyKey == nil {
 		return nil
 	}
-	if a.ClientKey != "" { // a client is no user, and its id may be the same text
+	if a.ClientKey != "" { // the id of a client may equal that of a user
 		return s.KeyedHash("idempotency key of a client", a.ClientKey, *c.guard.IdempotencyKey)
 	}
 	return s.KeyedHash("idempotency key", a.ID, *c.guard.IdempotencyKey)
@@ -37,7 +37,7 @@ func (s *Service) fingerprint(c call) []byte {
 	return s.KeyedHash("idempotency input", append([]string{c.operation, id, version}, c.parts...)...)
 }
 
-// idempotencyRecord is what the unit of a call stores under its key; nil where the call has no key.
+// idempotencyRecord returns the record that a call stores under its key, or nil if the call has no key.
 func (s *Service) idempotencyRecord(a Actor, c call, subject string, refusal *problem.Problem, now time.Time) *IdempotencyRecord {
 	key := s.key(a, c)
 	if key == nil {
@@ -54,8 +54,8 @@ func (s *Service) idempotencyRecord(a Actor, c call, subject string, refusal *pr
 	return m
 }
 
-// repeatable reports whether a refusal is an outcome that a repeat gets again: what the rules refused, not
-// malformed input, missing rights, limits and outages.
+// repeatable reports whether repeats get the same refusal: refusals by the rules, but not those for malformed input,
+// missing permission, limits and outages.
 func repeatable(p *problem.Problem) bool {
 	switch p.Kind {
 	case problem.Conflict, problem.Gone, problem.Stale:
@@ -65,10 +65,10 @@ func repeatable(p *problem.Problem) bool {
 	}
 }
 
-// remember stores a refusal under the call's key. It fails with ErrRemembered where another call with the key was first,
-// which this one must answer as its replay. on are the records that the refusal was decided on: it fails with ErrStale
-// where one of them has changed, because the call must then be decided again. Otherwise a refusal could be stored after
-// calls that have seen what came later.
+// remember stores a refusal under the call's key. It fails with ErrRemembered if another call with the key was first; the
+// call is then answered as a replay of that one. on has the records that the refusal is based on: remember fails with
+// ErrStale if one of them has changed, and the call must be decided again. Otherwise a refusal could be stored after
+// calls that have already seen a later state.
 func (s *Service) remember(ctx context.Context, a Actor, c call, subject string, p *problem.Problem, on ...Change) error {
 	m := s.idempotencyRecord(a, c, subject, p, s.now())
 	if m == nil {
@@ -77,7 +77,7 @@ func (s *Service) remember(ctx context.Context, a Actor, c call, subject string,
 	return s.commit(ctx, &Unit{Changes: on, IdempotencyRecord: m})
 }
 
-// lookUpKey returns the idempotency record of a call; nil where the key is free, or there is none.
+// lookUpKey returns the idempotency record of a call, or nil if its key is unused or it has no key.
 // Refuses with IdempotencyKeyReused.
 func (s *Service) lookUpKey(ctx context.Context, a Actor, c call) (*IdempotencyRecord, error) {
 	key := s.key(a, c)
@@ -96,7 +96,7 @@ func (s *Service) lookUpKey(ctx context.Context, a Actor, c call) (*IdempotencyR
 	return m, nil
 }
 
-// recall answers a call from its idempotency key. done is false where the key is free, or there is none.
+// recall answers a call from its idempotency record. done is false if the key is unused or the call has no key.
 func recall[R any, S, T ~string](
 	ctx context.Context, s *Service, l *life[R, S, T], a Actor, c call,
 ) (out Outcome[R], done bool, err error) {
@@ -114,7 +114,7 @@ func recall[R any, S, T ~string](
 			if err != nil {
 				return out, true, err
 			}
-			if visible || a.ClientKey != "" { // a user may have lost the right since; a client has no others than its own
+			if visible || a.ClientKey != "" { // a user may have lost access since; a client uses only its own sessions
 				out.Record = read.record
 			}
 		case !errors.Is(err, ErrMissing):
@@ -133,7 +133,7 @@ func recall[R any, S, T ~string](
 	return out, true, p
 }
 
-// optional is an input member in a fingerprint: an absent one differs from an empty one.
+// optional encodes an optional member for a fingerprint: an absent value differs from an empty one.
 func optional(v *string) string {
 	if v == nil {
 		return "-"

@@ -9,26 +9,25 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// reading is a record as it is now: the clock transitions that were due have been made, but not yet written.
+// reading is a record with the due clock transitions made in memory, but not yet written.
 type reading[R any] struct {
 	record *R
-	// was is the version in the store.
+	// was is the stored version.
 	was int
-	// events are those of the clock transitions.
+	// events has the events of the clock transitions.
 	events []*LifecycleEvent
 }
 
-// unchanged asks that the row still is as it was read.
+// unchanged returns a condition of a unit: the row must still have the version that was read.
 func (r *reading[R]) unchanged() Change { return Change{Record: r.record, Was: r.was, Unchanged: true} }
 
-// addTo makes a unit write the record.
+// addTo adds the record and its events to a unit.
 func (r *reading[R]) addTo(unit *Unit) {
 	unit.Changes = append(unit.Changes, Change{Record: r.record, Was: r.was})
 	unit.Events = append(unit.Events, r.events...)
 }
 
-// find reads a record and makes the clock transitions that are due, in memory: no one ever sees a record as if
-// its time had not come.
+// find reads a record and makes the due clock transitions in memory, so that callers always see the current state.
 func find[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], id string) (*reading[R], error) {
 	if !plausibleID(id) {
 		return nil, ErrMissing
@@ -40,8 +39,8 @@ func find[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	return settle(s, l, r), nil
 }
 
-// settle makes the clock transitions that are due. What it makes of a record depends on the record alone, not on
-// when it is called, so that the sweeper writes what readers have already seen.
+// settle makes the clock transitions that are due. The times in the result depend only on the record, not on the time of
+// the call, so that the sweeper writes the values that readers have already seen.
 func settle[R any, S, T ~string](s *Service, l *life[R, S, T], r *R) *reading[R] {
 	read := &reading[R]{record: r, was: l.head(r).Version}
 	for {
@@ -66,13 +65,13 @@ func settleAll[R any, S, T ~string](s *Service, l *life[R, S, T], records []*R) 
 	}
 }
 
-// never is the clock of records that time does nothing to.
+// never is the due function of kinds without clock transitions.
 func never[R any, S, T ~string](*R) (on T, to S, at time.Time, ok bool) { return }
 
 // sweep writes the clock transitions that are due, and returns the number of records it settled.
 func (l *life[R, S, T]) sweep(ctx context.Context, s *Service) (int, error) {
 	const batch = 200
-	total, now := 0, s.now() // what comes due meanwhile is for the next time
+	total, now := 0, s.now() // records that become due during the sweep are left to the next one
 	for {
 		ids, err := l.shelf(s.Store).Due(ctx, now, batch)
 		if err != nil {
@@ -108,7 +107,7 @@ func (l *life[R, S, T]) sweep(ctx context.Context, s *Service) (int, error) {
 	}
 }
 
-// show reads one record for an actor who may see it.
+// show returns a record that the actor may see.
 func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], id string) (*R, error) {
 	read, err := findVisible(ctx, s, l, id)
 	if err != nil {
@@ -117,7 +116,7 @@ func show[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T]
 	return read.record, nil
 }
 
-// findVisible is find for an actor who must be allowed to see the record.
+// findVisible is find for a record that the actor must be allowed to see.
 func findVisible[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], id string) (*reading[R], error) {
 	actor := ActorFrom(ctx)
 	read, err := find(ctx, s, l, id)
@@ -137,7 +136,7 @@ func findVisible[R any, S, T ~string](ctx context.Context, s *Service, l *life[R
 	return read, nil
 }
 
-// refuseMissing is the answer for a record that does not exist, after the work that one the caller may not see would cost.
+// refuseMissing refuses a record that does not exist, after the same work as for a record that the caller may not see.
 func refuseMissing[R any, S, T ~string](ctx context.Context, s *Service, l *life[R, S, T], actor Actor) error {
 	if _, _, err := l.rolesOf(ctx, s, nil, actor, l.dummy()); err != nil {
 		return err
@@ -161,7 +160,7 @@ func listAll[R any](ctx context.Context, shelf Shelf[R], where listing.Predicate
 	}
 }
 
-// missingAs turns the store's ErrMissing into a problem and returns other errors as they are.
+// missingAs turns the store's ErrMissing into a problem and returns other errors unchanged.
 func missingAs(err error, missing *problem.Definition) error {
 	if errors.Is(err, ErrMissing) {
 		return problem.New(missing)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestOnlyMoveChangesAState looks for what increments a version or assigns a state outside of move.
+// TestOnlyMoveChangesAState searches for code outside of move that increments a version or assigns a state.
 func TestOnlyMoveChangesAState(t *testing.T) {
 	t.Parallel()
 	field := func(e ast.Expr, names ...string) bool {
@@ -56,8 +56,8 @@ func TestOnlyMoveChangesAState(t *testing.T) {
 	}
 }
 
-// There is one loop that calls again what lost a race: retry. Outside of the files of the road, no loop may depend on
-// ErrStale or ErrRemembered, and tries is not used.
+// Only retry repeats a call that lost a race. Outside of the files road_*.go, no loop may depend on ErrStale or
+// ErrRemembered, and tries is not used.
 func TestOnlyTheRoadRetries(t *testing.T) {
 	t.Parallel()
 	uses := func(n ast.Node, names ...string) (found bool) {

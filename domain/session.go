@@ -13,32 +13,32 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Session is a customer signed in on a client (a browser or a device). Two documented APIs and GraphQL act on the
-// same record (GraphQL contract, one session machine).
+// Session is a customer's login on a client (a browser or a device). Two documented APIs and GraphQL act on the same
+// record (GraphQL contract, one session machine).
 type Session struct {
 	Meta
 	State  SessionState
 	UserID string
-	// ClientID is the browser or device; nil where the login service did not say.
+	// ClientID is the browser or device; nil if the login service did not name one.
 	ClientID *string
-	// HandleHash recognises the foreign handle, which is a secret; nil where there is none.
+	// HandleHash is a keyed hash of the foreign handle, which is a secret; nil if there is none.
 	HandleHash []byte
-	// Tasks are still to be done before a pending session is active.
+	// Tasks are the open tasks of a pending session.
 	Tasks []string
-	// LastActiveAt and AbandonAt move with activity alone: no transition, no version, no event.
+	// LastActiveAt and AbandonAt change with activity, without a transition, a version or an event.
 	LastActiveAt, AbandonAt time.Time
-	// ExpireAt is the end of the maximum lifetime; nothing moves it.
+	// ExpireAt is the end of the maximum lifetime; it never changes.
 	ExpireAt time.Time
-	// EndedAt, EndReason and EndedBy say when, why and by whom it ended; nil while it has not.
+	// EndedAt, EndReason and EndedBy describe the end of the session; nil before.
 	EndedAt            *time.Time
 	EndReason, EndedBy *string
 	// OrganizationID is the organization the session acts for; nil: none.
 	OrganizationID *string
-	// IPAddress and UserAgent are of the login; personal data.
+	// IPAddress and UserAgent are those of the login; personal data.
 	IPAddress, UserAgent *string
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (s *Session) Head() *Meta { return &s.Meta }
 
 // KindSession is the kind.
@@ -47,7 +47,7 @@ const KindSession Kind = "session"
 // Kind names the machine.
 func (*Session) Kind() Kind { return KindSession }
 
-// Device is the browser or device in words that a customer recognises; nil where nothing is known.
+// Device returns a readable name of the browser or device, or nil if it is unknown.
 func (s *Session) Device() *string {
 	if s.UserAgent == nil {
 		return nil
@@ -56,10 +56,10 @@ func (s *Session) Device() *string {
 	return &name
 }
 
-// SessionState is where a session stands.
+// SessionState is the state of a session.
 type SessionState string
 
-// The states; sessionMachine says how each is reached.
+// The states; sessionMachine describes how each is reached.
 const (
 	SessionActive    SessionState = "active"
 	SessionPending   SessionState = "pending"
@@ -71,7 +71,7 @@ const (
 	SessionReplaced  SessionState = "replaced"
 )
 
-// Live reports whether the session is signed in: only then it gives tokens and takes activity.
+// Live reports whether the session is signed in. Only live sessions issue tokens and accept activity.
 func (s SessionState) Live() bool { return s == SessionActive || s == SessionPending }
 
 // SessionTransition is a verb of the machine.
@@ -125,7 +125,7 @@ var sessionMachine = &lifecycle.Machine[SessionState, SessionTransition, Role]{
 func sessionNotLive(SessionState) *problem.Definition { return problem.SessionNotLive }
 func sessionOver(SessionState) *problem.Definition    { return problem.SessionTerminated }
 
-// sessionNotResumable tells a session that is too old from one that was ended (Customer Sessions, state machine).
+// sessionNotResumable distinguishes an expired session from an ended one (Customer Sessions, state machine).
 func sessionNotResumable(state SessionState) *problem.Definition {
 	if state == SessionExpired {
 		return problem.SessionLifetimeExceeded
@@ -159,14 +159,15 @@ var sessions = &life[Session, SessionState, SessionTransition]{
 	missing:  problem.NoSuchSession, denied: problem.AccessDenied, member: "sessionId",
 }
 
-// updateSession sets what activity has moved since the session was read.
+// updateSession sets the members that activity has changed since the session was read.
 func updateSession(r *Session, w Written) {
 	if a, ok := w.Activity[r.ID]; ok {
 		r.LastActiveAt, r.AbandonAt, r.OrganizationID = a.LastActiveAt, a.AbandonAt, a.OrganizationID
 	}
 }
 
-// recordEnd sets how a session ended. What ended it first stays: a removal of what is over is no second end.
+// recordEnd sets time, user and reason of the end of a session, unless they are already set: removing an ended session
+// does not change them.
 func (s *Session) recordEnd(at time.Time, by, reason string) {
 	if s.EndedAt != nil {
 		return
@@ -180,7 +181,7 @@ func (s *Session) recordEnd(at time.Time, by, reason string) {
 	}
 }
 
-// sessionRoles: a session is its user's, and its client's where the client token speaks for it.
+// sessionRoles returns the actor's roles for a session. Its user and its client, by client token, are owners.
 func sessionRoles(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *Session) ([]Role, bool, error) {
 	roles := a.staffRoles()
 	if a.Known() && a.ID == r.UserID {
@@ -196,14 +197,14 @@ func sessionRoles(_ context.Context, _ *Service, _ *Prefetched, a Actor, r *Sess
 type Client struct {
 	ID                   string
 	CreatedAt, UpdatedAt time.Time
-	// LastActiveSessionID is the session that was touched last; nil where it is over.
+	// LastActiveSessionID is the most recently touched session; nil if that session has ended.
 	LastActiveSessionID *string
 }
 
-// NodeID is the client's id.
+// NodeID returns the client's id.
 func (c *Client) NodeID() string { return c.ID }
 
-// CreateSessionInput is what the login service says of a login.
+// CreateSessionInput describes a login; the login service sends it.
 type CreateSessionInput struct {
 	UserID    string   `json:"userId" validate:"required,max=255,printable"`
 	ClientID  *string  `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
@@ -216,8 +217,8 @@ type CreateSessionInput struct {
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateSession signs a user in. With replace, the user's other sessions on the same client are replaced. The handle
-// is a secret of the caller's: it is kept as a keyed hash, accepted where a session is named, and never shown.
+// CreateSession signs a user in. With replace, the user's other sessions on the same client are replaced. The handle is
+// a secret of the caller: it is stored as a keyed hash, accepted in place of a session id, and never returned.
 // Refuses with AccessDenied, InvalidInput, SessionHandleTaken and IdempotencyKeyReused.
 func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Outcome[Session], error) {
 	const operation = "createSession"
@@ -253,7 +254,7 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 		}
 		login := Sighting{ClientID: *in.ClientID, SessionID: r.ID, At: n.Now}
 		if replace {
-			login.SoleOf = in.UserID // of concurrent logins the last one stays
+			login.SoleOf = in.UserID // of concurrent logins the last one wins
 			if err := s.replaceSessions(ctx, n.Unit, a, r); err != nil {
 				return nil, err
 			}
@@ -263,7 +264,7 @@ func (s *Service) CreateSession(ctx context.Context, in CreateSessionInput) (Out
 	})
 }
 
-// taskState is the state of a session that is signed in.
+// taskState returns the state of a live session.
 func taskState(tasks []string) SessionState {
 	if len(tasks) > 0 {
 		return SessionPending
@@ -271,7 +272,7 @@ func taskState(tasks []string) SessionState {
 	return SessionActive
 }
 
-// replaceSessions adds to the unit the end of the user's other sessions on the same client.
+// replaceSessions adds to the unit the replacement of the user's other sessions on the same client.
 func (s *Service) replaceSessions(ctx context.Context, unit *Unit, a Actor, by *Session) error {
 	others, err := s.everySession(ctx, listing.All(
 		listing.Eq("userId", by.UserID), listing.Eq("clientId", *by.ClientID),
@@ -297,13 +298,13 @@ func (s *Service) replaceSessions(ctx context.Context, unit *Unit, a Actor, by *
 	return nil
 }
 
-// maxHandle is the length of a foreign handle, in characters (Customer Sessions, schema customerSession).
+// maxHandle is the maximum length of a foreign handle, in characters (Customer Sessions, schema customerSession).
 const maxHandle = 128
 
 func (s *Service) handleHash(handle string) []byte { return s.KeyedHash("session handle", handle) }
 
-// sessionID finds the id of a session by a reference: its id, or its foreign handle, which may look like an id of
-// somebody else's. What is neither stays as it is, and is missing.
+// sessionID returns the id of a session for a reference: its id, or its foreign handle, which may look like an id of
+// another system. Any other reference is returned unchanged, and no session has it.
 func (s *Service) sessionID(ctx context.Context, reference string) (string, error) {
 	if isLocalID("sess", reference) || reference == "" || utf8.RuneCountInString(reference) > maxHandle {
 		return reference, nil
@@ -317,14 +318,14 @@ func (s *Service) sessionID(ctx context.Context, reference string) (string, erro
 
 func isSessionID(text string) bool { return strings.HasPrefix(text, "sess_") && plausibleID(text) }
 
-// SessionInput names a session, by its id or its foreign handle, and says why.
+// SessionInput names a session by its id or its foreign handle, with an optional reason.
 type SessionInput struct {
 	SessionID string  `json:"sessionId" validate:"required,max=128"`
 	Reason    *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
 	Guard
 }
 
-// transitSession is begin and apply, with the id out of the reference. input is what the caller gave.
+// transitSession is begin and apply for the session of a reference. input is the caller's input.
 func (s *Service) transitSession(ctx context.Context, operation string, input any, in SessionInput, on SessionTransition, parts []string,
 	effect func(context.Context, *change[Session]) (SessionState, error),
 ) (Outcome[Session], error) {
@@ -342,7 +343,7 @@ func (s *Service) transitSession(ctx context.Context, operation string, input an
 	})
 }
 
-// finish is the effect of a transition that ends a session.
+// finish returns the effect of a transition that ends a session.
 func finish(to SessionState) func(context.Context, *change[Session]) (SessionState, error) {
 	return func(_ context.Context, ch *change[Session]) (SessionState, error) {
 		if ch.Actor.ClientKey != "" { // the browser or device acts for its user
@@ -356,20 +357,19 @@ func finish(to SessionState) func(context.Context, *change[Session]) (SessionSta
 	}
 }
 
-// EndSession signs out of a session; its client still lists it.
+// EndSession signs a session out; its client still lists it.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive and IdempotencyKeyReused.
 func (s *Service) EndSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
 	return s.transitSession(ctx, "endSession", in, in, SessionEnd, nil, finish(SessionEnded))
 }
 
-// RemoveSession signs out of a session and takes it off its client.
+// RemoveSession signs a session out and removes it from its client.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionNotLive (removed already) and IdempotencyKeyReused.
 func (s *Service) RemoveSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
 	return s.transitSession(ctx, "removeSession", in, in, SessionRemove, nil, finish(SessionRemoved))
 }
 
-// TerminateSession ends a session for the institution. One that is over already stays as it is, and that is no
-// problem: the caller's wish is fulfilled.
+// TerminateSession ends a session for the institution. It succeeds without a change if the session has already ended.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
 	out, err := s.transitSession(ctx, "terminateSession", in, in, SessionTerminate, nil, finish(SessionRevoked))
@@ -379,7 +379,7 @@ func (s *Service) TerminateSession(ctx context.Context, in SessionInput) (Outcom
 	return out, err
 }
 
-// ResumeSession gives a session a fresh idle timer, within its maximum lifetime.
+// ResumeSession restarts the idle timer of a session, within its maximum lifetime.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, SessionTerminated, SessionLifetimeExceeded and
 // IdempotencyKeyReused.
 func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[Session], error) {
@@ -393,7 +393,7 @@ func (s *Service) ResumeSession(ctx context.Context, in SessionInput) (Outcome[S
 		func(_ context.Context, ch *change[Session]) (SessionState, error) {
 			r := ch.Record
 			r.LastActiveAt = later(r.LastActiveAt, ch.Now)
-			r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the idle time may have been longer then
+			r.AbandonAt = later(r.AbandonAt, s.idleUntil(ch.Now, r.ExpireAt)) // the configured idle time may have been longer before
 			return taskState(r.Tasks), nil
 		},
 	)
@@ -406,7 +406,7 @@ type CompleteSessionTaskInput struct {
 	Guard
 }
 
-// CompleteSessionTask takes a task off a pending session; the last one makes it active.
+// CompleteSessionTask removes a task from a pending session; removing the last one makes the session active.
 // Refuses with NoSuchSession, AccessDenied, StaleVersion, InvalidInput (no such task is open), SessionNotLive and
 // IdempotencyKeyReused.
 func (s *Service) CompleteSessionTask(ctx context.Context, in CompleteSessionTaskInput) (Outcome[Session], error) {

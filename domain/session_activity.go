@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// idleUntil is when a session is abandoned that was active now: never after its maximum lifetime.
+// idleUntil returns the time at which a session active now is abandoned, at most the end of its maximum lifetime.
 func (s *Service) idleUntil(now, expireAt time.Time) time.Time {
 	if at := now.Add(s.Settings.SessionIdleTimeout); at.Before(expireAt) {
 		return at
@@ -27,14 +27,14 @@ func later(a, b time.Time) time.Time {
 // TouchSessionInput names a session.
 type TouchSessionInput struct {
 	SessionID string `json:"sessionId" validate:"required,max=128"`
-	// OrganizationID is the organization the session acts for from now on; empty: none; nil: as before.
+	// OrganizationID is the organization that the session acts for from now on; empty: none; nil: unchanged.
 	OrganizationID *string `json:"-"`
 
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// TouchSession notes activity: the idle timer starts again, never past the maximum lifetime, and the session becomes
-// its client's active one. It is no transition: version and journal stay.
+// TouchSession records activity: it restarts the idle timer, within the maximum lifetime, and makes the session its
+// client's active one. It is not a transition: version and journal do not change.
 // Refuses with NoSuchSession, AccessDenied, SessionNotLive, UnknownOrganization and IdempotencyKeyReused.
 func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outcome[Session], error) {
 	return s.active(ctx, activity{
@@ -43,24 +43,23 @@ func (s *Service) TouchSession(ctx context.Context, in TouchSessionInput) (Outco
 	})
 }
 
-// activity is a request to note that a session is in use.
+// activity is a request to record that a session is in use.
 type activity struct {
 	operation string
 	input     any
 	reference string
-	// key is the idempotency key, and parts are the members of the input beside the reference.
+	// key is the idempotency key; parts are the members of the input other than the reference.
 	key   *string
 	parts []string
 	// foremost makes the session its client's active one.
 	foremost     bool
 	organization *string
-	// over is what the caller hears where the session is not live.
+	// over is the refusal if the session is not live.
 	over *problem.Definition
 }
 
-// active records activity of a live session by one guarded statement, and returns the session as that statement left
-// it. Nothing is read before, unless the organization changes: only where the statement touched no row is the session
-// read, for the refusal.
+// active records activity of a live session with one guarded statement and returns the session as updated. It reads the
+// session before only if the organization changes, and afterwards only if the statement updated no row, for the refusal.
 func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], error) {
 	a := ActorFrom(ctx)
 	if _, err := s.begin(ctx, of.operation, of.input); err != nil {
@@ -90,7 +89,7 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 			}
 			return out, refusal
 		}
-		// Another call with this key may have been first, and be why this one is refused: answer as its replay.
+		// An earlier call with this key may have caused this refusal: answer as its replay.
 		if out, done, err := recall(ctx, s, sessions, a, c); done {
 			return out, err
 		}
@@ -98,8 +97,8 @@ func (s *Service) active(ctx context.Context, of activity) (Outcome[Session], er
 	})
 }
 
-// touch is one try of an activity. ended is the session where the refusal is that it is not live. It fails with ErrStale
-// where the session has changed between two statements.
+// touch is one try of an activity. ended is the session if it is refused because it is not live. touch fails with
+// ErrStale if the session has changed between two statements.
 func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, ended *reading[Session], err error) {
 	a := ActorFrom(ctx)
 	if of.organization != nil && *of.organization != "" {
@@ -113,7 +112,7 @@ func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, e
 			SessionID: c.id, Guard: touchGuard(a), At: now, Idle: s.Settings.SessionIdleTimeout, Foremost: of.foremost,
 			IdempotencyRecord: s.idempotencyRecord(a, c, c.id, nil, now),
 		}
-		if of.foremost { // a token for another organization leaves the session's own
+		if of.foremost { // a token for another organization does not change the session's organization
 			t.Organization = of.organization
 		}
 		r, err := s.Store.TouchSession(ctx, t)
@@ -134,7 +133,7 @@ func (s *Service) touch(ctx context.Context, of activity, c call) (r *Session, e
 	return nil, read, notLive(of.over, read.record)
 }
 
-// touchGuard is mayUse as a condition of the statement.
+// touchGuard returns mayUse as a condition of the statement.
 func touchGuard(a Actor) TouchGuard {
 	guard := TouchGuard{Any: a.Admin(), ClientID: a.ClientKey}
 	if a.Known() {
@@ -143,7 +142,8 @@ func touchGuard(a Actor) TouchGuard {
 	return guard
 }
 
-// mayUse: activity is the owner's, or an administrator's. Who may not even see the session hears that there is none.
+// mayUse refuses activity by callers other than the owner and administrators. If the caller may not see the session, it
+// refuses with NoSuchSession.
 func (s *Service) mayUse(ctx context.Context, a Actor, r *Session) error {
 	roles, visible, err := sessionRoles(ctx, s, nil, a, r)
 	switch {
@@ -157,7 +157,7 @@ func (s *Service) mayUse(ctx context.Context, a Actor, r *Session) error {
 	return nil
 }
 
-// mayActFor: a live session may act for the organizations of its user.
+// mayActFor refuses an organization in which the user of a live session has no part.
 func (s *Service) mayActFor(ctx context.Context, id, organization string) error {
 	r, err := show(ctx, s, sessions, id)
 	if err != nil {
@@ -173,13 +173,13 @@ func (s *Service) mayActFor(ctx context.Context, id, organization string) error 
 	return err
 }
 
-// notLive says that a session takes no activity, and how it stands.
+// notLive returns the refusal for a session that is not live, with its state.
 func notLive(d *problem.Definition, r *Session) *problem.Problem {
 	return problem.New(d).With("currentState", string(r.State)).
 		With("allowedStates", liveStates())
 }
 
-// liveStates are the states of a session that is signed in.
+// liveStates returns the states of a live session.
 func liveStates() []string {
 	return slices.DeleteFunc(sessionMachine.StateNames(), func(state string) bool { return !SessionState(state).Live() })
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// everySession returns all selected sessions: an operation that ends them must not omit one.
+// everySession returns all selected sessions without a limit: an operation that ends them must not omit one.
 func (s *Service) everySession(ctx context.Context, where listing.Predicate) ([]*Session, error) {
 	page, err := s.Store.Sessions().List(ctx, listing.Query{Limit: math.MaxInt32, Where: where})
 	return page.Items, err
 }
 
-// EndOtherSessionsInput names the session that stays: the one given, else the one the caller's token speaks for.
+// EndOtherSessionsInput names the session to keep; the default is the session of the caller's token.
 type EndOtherSessionsInput struct {
 	SessionID      *string `json:"sessionId" validate:"omitempty,min=1,max=128"`
 	Reason         *string `json:"reason" validate:"omitempty,min=1,max=255,printable"`
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// EndOtherSessions ends the live sessions of the user of one session, except that one. The outcome's record is the
-// session that stays.
+// EndOtherSessions ends the live sessions of a session's user, except that session. The outcome's record is the kept
+// session.
 // Refuses with NoSuchSession, InvalidInput (no session is named) and IdempotencyKeyReused.
 func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput) (Outcome[Session], []*Session, error) {
 	const operation = "endOtherSessions"
@@ -88,10 +88,10 @@ func (s *Service) EndOtherSessions(ctx context.Context, in EndOtherSessionsInput
 	return out, ended, nil
 }
 
-// endedIDs is the attribute of an idempotency record that has the sessions which EndOtherSessions ended.
+// endedIDs is the attribute of an idempotency record with the ids of the sessions that EndOtherSessions ended.
 const endedIDs = "endedSessions"
 
-// endedBefore returns the sessions that the first call with this key ended, as they are now.
+// endedBefore returns the current records of the sessions that the first call with this key ended.
 func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session, error) {
 	m, err := s.Store.Recall(ctx, s.key(a, c), s.now())
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Service) endedBefore(ctx context.Context, a Actor, c call) ([]*Session,
 	return ended, err
 }
 
-// endAll adds to the unit the end of the selected sessions that are live.
+// endAll adds to the unit the end of the selected live sessions, and returns them.
 func (s *Service) endAll(ctx context.Context, unit *Unit, operation string, reason *string, where listing.Predicate) ([]*Session, error) {
 	a, now := ActorFrom(ctx), s.now()
 	live, err := s.everySession(ctx, listing.All(where, listing.OneWord("state", SessionActive, SessionPending)))

@@ -34,7 +34,7 @@ func TestVersionsOfASession(t *testing.T) {
 	wants(t, err, problem.StaleVersion)
 }
 
-// TestTouchesAgainstTerminate: 64 callers touch without pause while one terminates.
+// TestTouchesAgainstTerminate: 64 callers touch a session continuously while another one terminates it.
 func TestTouchesAgainstTerminate(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {
@@ -71,7 +71,7 @@ func TestTouchesAgainstTerminate(t *testing.T) {
 	})
 }
 
-// TestEveryTransitionOfSessions is TestEveryTransition for the other table.
+// TestEveryTransitionOfSessions is TestEveryTransition for sessions.
 func TestEveryTransitionOfSessions(t *testing.T) {
 	t.Parallel()
 	machine, _ := domain.Lifecycle(domain.KindSession)
@@ -96,7 +96,7 @@ func TestEveryTransitionOfSessions(t *testing.T) {
 				before := journal(t, k, r)
 				out, err := askSession(c.ctx, k, row.Operation, r.ID)
 				if want == "sessionTerminated" && row.Operation == "terminateSession" && err == nil {
-					// The wish was fulfilled before, and nothing changes.
+					// The session has already ended, and nothing changes.
 					err = problem.New(problem.SessionTerminated)
 				}
 				checkOutcome(t, k, theSessions, r, row, out.Record, err, want, before, name)
@@ -105,8 +105,8 @@ func TestEveryTransitionOfSessions(t *testing.T) {
 	}
 }
 
-// TestAWalkOfASession makes random moves, of callers and of time: each transition is one version and one line of the
-// journal, which tells an unbroken story.
+// TestAWalkOfASession makes random calls and clock steps: each transition adds one version and one event, and the events
+// form an unbroken chain of states.
 func TestAWalkOfASession(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, k *testkit.Kit) {

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// SessionSchema is what a list of sessions can be selected and ordered by.
+// SessionSchema has the fields by which sessions can be selected and ordered.
 var SessionSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "_id", Type: listing.ID},
 	{Name: "state", Type: listing.Enum, Values: sessionMachine.StateNames()},
@@ -50,7 +50,7 @@ func SessionValue(r *Session, field string) listing.Value {
 	return nil
 }
 
-// sessionLapse: a list sees what time has done from the moment that single reads do.
+// sessionLapse makes lists return abandoned and expired sessions from the same moment as single reads.
 func sessionLapse(state listing.Value, now time.Time) listing.Predicate {
 	idle, old := listing.Is(listing.LE, "abandonAt", now), listing.Is(listing.LE, "expireAt", now)
 	live := listing.OneWord("state", SessionActive, SessionPending)
@@ -67,7 +67,7 @@ func sessionLapse(state listing.Value, now time.Time) listing.Predicate {
 	return nil
 }
 
-// Session finds a session, by its id or its foreign handle, that the caller may see.
+// Session returns a session that the caller may see, by its id or its foreign handle.
 // Refuses with NoSuchSession.
 func (s *Service) Session(ctx context.Context, reference string) (*Session, error) {
 	if err := s.Permit(ctx, "session"); err != nil {
@@ -80,7 +80,7 @@ func (s *Service) Session(ctx context.Context, reference string) (*Session, erro
 	return show(ctx, s, sessions, id)
 }
 
-// Sessions lists the caller's sessions, and everybody's for who sees all.
+// Sessions lists the caller's sessions, or all sessions if the caller may see all records.
 // Refuses with InvalidInput and InvalidParameter.
 func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[Session], error) {
 	if err := s.Permit(ctx, "sessions"); err != nil {
@@ -92,7 +92,7 @@ func (s *Service) Sessions(ctx context.Context, q listing.Query) (listing.Page[S
 	return page, err
 }
 
-// seenSessions selects the sessions that the actor sees.
+// seenSessions selects the sessions that the actor may see.
 func seenSessions(a Actor) listing.Predicate {
 	switch {
 	case a.SeesAll():
@@ -104,8 +104,8 @@ func seenSessions(a Actor) listing.Predicate {
 	}
 }
 
-// SessionOver reports whether a token's claim sid names a session that is over, by its id or its foreign handle. One
-// that no session has, as other issuers set it, is not over.
+// SessionOver reports whether a token's claim sid, an id or a foreign handle, names a session that has ended. It returns
+// false for an unknown sid, such as those of other issuers.
 func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
 	id, err := s.sessionID(ctx, sid)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
 	return err == nil && !read.record.State.Live(), err
 }
 
-// ClientSessions gives a client and the sessions it lists, the newest of them, in the order of their creation.
+// ClientSessions returns a client and the newest sessions that it lists, ordered by creation time.
 // Refuses with NoSuchClient.
 func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
 	client, err := s.Store.Client(ctx, id)

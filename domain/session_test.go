@@ -18,7 +18,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// onClient gives the context of a browser or device.
+// onClient returns a context with a browser or device as the actor.
 func onClient(id string) context.Context {
 	return domain.WithActor(context.Background(), domain.Actor{ClientKey: id, Address: "192.0.2.9"})
 }
@@ -38,7 +38,7 @@ func touch(ctx context.Context, k *testkit.Kit, id string) (domain.Outcome[domai
 	return k.TouchSession(ctx, domain.TouchSessionInput{SessionID: id})
 }
 
-// lastActive is the session that the client touched last.
+// lastActive returns the client's most recently touched session.
 func lastActive(t *testing.T, k *testkit.Kit, client string) string {
 	t.Helper()
 	c, _, err := k.ClientSessions(context.Background(), client)
@@ -51,7 +51,7 @@ func lastActive(t *testing.T, k *testkit.Kit, client string) string {
 	return *c.LastActiveSessionID
 }
 
-// story is the journal in one line.
+// story returns the journal in one line.
 func story(t *testing.T, k *testkit.Kit, r domain.Record) string {
 	t.Helper()
 	var lines []string
@@ -151,7 +151,7 @@ func TestTimeEndsASession(t *testing.T) {
 			t.Fatalf("a resumed session: %+v %v", out.Record, err)
 		}
 		agree(domain.SessionActive)
-		// Activity up to the end of the maximum lifetime, and no further.
+		// Activity extends the session at most to the end of its maximum lifetime.
 		for k.Clock.Now().Before(r.ExpireAt.Add(-10 * time.Minute)) {
 			k.Clock.Pass(10 * time.Minute)
 			if out, err = touch(testkit.As("alice"), k, r.ID); err != nil {
@@ -173,7 +173,7 @@ func TestTimeEndsASession(t *testing.T) {
 		if got := story(t, k, r); got != "createSession:active abandonSession:abandoned resumeSession:active expireSession:expired terminateSession:revoked" {
 			t.Errorf("the journal is %s", got)
 		}
-		// One that is long forgotten makes both transitions at once.
+		// A session without activity for two days makes both transitions at once.
 		forgotten := k.Login(t, "bob", "")
 		k.Clock.Pass(48 * time.Hour)
 		if n, err := k.Sweep(context.Background()); n != 1 || err != nil {
@@ -188,7 +188,7 @@ func TestTimeEndsASession(t *testing.T) {
 	})
 }
 
-// TestAShorterIdleTime: a resumed session keeps the longer idle time that it has got.
+// TestAShorterIdleTime: a resumed session keeps a longer idle time that it already has.
 func TestAShorterIdleTime(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
@@ -267,7 +267,7 @@ func TestANewSessionReplacesOthers(t *testing.T) {
 		if got := lastActive(t, k, "browser"); got != out.Record.ID {
 			t.Errorf("the client has %s", got)
 		}
-		// Of several logins at once one stays.
+		// Of concurrent logins, one session remains.
 		parallel(32, func(int) {
 			if _, err := k.CreateSession(testkit.Admin(), domain.CreateSessionInput{UserID: "alice", ClientID: ptr("browser"), Replace: ptr(true)}); err != nil {
 				t.Error(err)
@@ -413,7 +413,7 @@ func TestRepeatedSessionCalls(t *testing.T) {
 				t.Errorf("terminating what is over, call %d: %+v %v", n, out, err)
 			}
 		}
-		// The same text of two callers is two keys, and a client is no user.
+		// Equal keys of different callers are distinct, also those of a client and a user with the same id.
 		second := k.Login(t, "alice", "login")
 		for _, ctx := range []context.Context{testkit.As("alice"), testkit.Admin(), onClient("login"), testkit.As("login")} {
 			out, err := k.TouchSession(ctx, domain.TouchSessionInput{SessionID: second.ID, IdempotencyKey: ptr("same")})
@@ -479,7 +479,7 @@ var theSessions = subject{
 	missing: problem.NoSuchSession,
 }
 
-// sessionCallers stand to a session in every role the table knows, and two in none.
+// sessionCallers has a caller for every role in the table of sessions, and two without a role.
 var sessionCallers = []struct {
 	name   string
 	ctx    context.Context
@@ -494,7 +494,7 @@ var sessionCallers = []struct {
 	{"another client", onClient("phone"), nil, true},
 }
 
-// sessionIn brings a new session of alice into a state, by the roads that callers have.
+// sessionIn creates a session of alice and brings it into a state through the operations of callers.
 func sessionIn(t *testing.T, k *testkit.Kit, state domain.SessionState) *domain.Session {
 	t.Helper()
 	in := domain.CreateSessionInput{UserID: "alice", ClientID: ptr("browser")}
@@ -532,7 +532,7 @@ func sessionIn(t *testing.T, k *testkit.Kit, state domain.SessionState) *domain.
 	return r
 }
 
-// askSession makes a transition by its operation.
+// askSession calls the operation of a transition.
 func askSession(ctx context.Context, k *testkit.Kit, operation, id string) (domain.Outcome[domain.Session], error) {
 	switch operation {
 	case "endSession":
@@ -549,8 +549,8 @@ func askSession(ctx context.Context, k *testkit.Kit, operation, id string) (doma
 	return domain.Outcome[domain.Session]{}, fmt.Errorf("the test does not know %s", operation)
 }
 
-// expectedOfSession is the code that the table, and the scopes of the operation, promise; empty for a transition that
-// is made.
+// expectedOfSession returns the code that the table and the scopes of the operation specify; empty for an allowed
+// transition.
 func expectedOfSession(row lifecycle.MapRow, state domain.SessionState, roles []domain.Role, client bool) string {
 	owner := slices.Contains(row.By, string(domain.RoleOwner))
 	switch {

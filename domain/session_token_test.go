@@ -47,7 +47,7 @@ func TestTokensOfASession(t *testing.T) {
 		if after := seen(t, k, r.ID); after.LastActiveAt != k.Clock.Now() || after.Version != 1 {
 			t.Errorf("a token call is activity: %+v", after)
 		}
-		// The organization is the session's own, or that of the call.
+		// The organization is that of the session or of the call.
 		_, err := k.TouchSession(testkit.As("alice"), domain.TouchSessionInput{SessionID: r.ID, OrganizationID: ptr("org-unknown")})
 		wants(t, err, problem.UnknownOrganization)
 		if _, err := k.TouchSession(testkit.As("alice"), domain.TouchSessionInput{SessionID: r.ID, OrganizationID: ptr("org-acme")}); err != nil {

@@ -11,21 +11,21 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// JwtTemplate says which claims a token for somebody else's service has.
+// JwtTemplate defines the claims of a token for a third-party service.
 type JwtTemplate struct {
-	// Name is what token calls name; unique.
+	// Name is the unique name that token requests use.
 	Name string
-	// Claims is a JSON object; its texts may hold shortcodes {{path || fallback}}.
+	// Claims is a JSON object; its strings may contain shortcodes {{path || fallback}}.
 	Claims map[string]any
 	// Lifetime and AllowedClockSkew are in seconds.
 	Lifetime, AllowedClockSkew int
 	CreatedAt, UpdatedAt       time.Time
 }
 
-// reservedClaims are always set by us, or belong to session tokens (client session API, JWT templates).
+// reservedClaims are set by the server or belong to session tokens (client session API, JWT templates).
 var reservedClaims = list("azp", "exp", "iat", "iss", "jti", "nbf", "sub", "sid", "v", "pla", "fea", "sts", "fva", "o")
 
-// SaveJwtTemplateInput makes a template, or replaces the one of that name.
+// SaveJwtTemplateInput has a template to create, or to replace by its name.
 type SaveJwtTemplateInput struct {
 	Name             string         `json:"name" validate:"required,max=128,templateName"`
 	Claims           map[string]any `json:"claims" validate:"required"`
@@ -33,19 +33,19 @@ type SaveJwtTemplateInput struct {
 	AllowedClockSkew *int           `json:"allowedClockSkew" validate:"omitempty,min=0,max=300"`
 }
 
-// Defaults of a template (client session API, JWT templates).
+// The defaults of a template (client session API, JWT templates).
 const (
 	defaultTemplateLifetime = 60
 	defaultTemplateSkew     = 5
 )
 
-// maxClaimsDepth and maxClaimsSize keep a template within what a token can carry: 4 KB.
+// maxClaimsDepth and maxClaimsSize limit a template to the size of a token: 4 KB.
 const (
 	maxClaimsDepth = 16
 	maxClaimsSize  = 4096
 )
 
-// SaveJwtTemplate makes or replaces a template.
+// SaveJwtTemplate creates or replaces a template.
 // Refuses with AccessDenied, InvalidInput and ReservedClaim.
 func (s *Service) SaveJwtTemplate(ctx context.Context, in SaveJwtTemplateInput) (*JwtTemplate, error) {
 	if err := s.Permit(ctx, "saveJwtTemplate"); err != nil {
@@ -61,7 +61,7 @@ func (s *Service) SaveJwtTemplate(ctx context.Context, in SaveJwtTemplateInput) 
 	return s.Store.SaveJwtTemplate(ctx, t)
 }
 
-// NewJwtTemplate checks what a template holds.
+// NewJwtTemplate validates the input and returns the template.
 // Refuses with InvalidInput and ReservedClaim.
 func NewJwtTemplate(in SaveJwtTemplateInput, now time.Time) (*JwtTemplate, error) {
 	if err := validated(in); err != nil {
@@ -119,7 +119,7 @@ func measure(v any, depth int, size *int) bool {
 		}
 	case string:
 		*size += len(v) + 2
-	case interface{ String() string }: // a number that is kept as it was written
+	case interface{ String() string }: // a number in its original notation
 		*size += len(v.String())
 	default:
 		*size += 8
@@ -156,13 +156,13 @@ func (s *Service) JwtTemplates(ctx context.Context) ([]*JwtTemplate, error) {
 	return s.Store.JwtTemplates(ctx)
 }
 
-// PreviewJwtTemplateInput is a template that need not be saved, and the session whose claims are shown.
+// PreviewJwtTemplateInput has an unsaved template and the session to fill it with.
 type PreviewJwtTemplateInput struct {
 	Claims    map[string]any `json:"claims" validate:"required"`
 	SessionID string         `json:"sessionId" validate:"required,max=128"`
 }
 
-// PreviewJwtTemplate shows the claims that a token would have. It makes no token, and is no activity.
+// PreviewJwtTemplate returns the claims that a token would have. It issues no token and is not activity.
 // Refuses with AccessDenied, InvalidInput, ReservedClaim and NoSuchSession.
 func (s *Service) PreviewJwtTemplate(ctx context.Context, in PreviewJwtTemplateInput) (map[string]any, error) {
 	if err := s.Permit(ctx, "previewJwtTemplate"); err != nil {
@@ -186,7 +186,7 @@ func (s *Service) PreviewJwtTemplate(ctx context.Context, in PreviewJwtTemplateI
 	return s.templateClaims(ctx, t, r, "")
 }
 
-// templateClaims fills a template and adds the default claims, which it cannot override.
+// templateClaims fills a template and adds the default claims, which a template cannot override.
 func (s *Service) templateClaims(ctx context.Context, t *JwtTemplate, r *Session, origin string) (map[string]any, error) {
 	source, err := s.templateSource(ctx, r)
 	if err != nil {
@@ -203,7 +203,7 @@ func (s *Service) templateClaims(ctx context.Context, t *JwtTemplate, r *Session
 	return claims, nil
 }
 
-// templateSource is what shortcodes reach: the customer, the organization the session acts for, the session.
+// templateSource returns the data for shortcodes: the customer, the session, and the organization that it acts for.
 func (s *Service) templateSource(ctx context.Context, r *Session) (map[string]any, error) {
 	user := map[string]any{
 		"id": r.UserID, "external_id": nil, "first_name": nil, "last_name": nil, "full_name": nil, "image_url": "",
@@ -257,7 +257,7 @@ func orNull(s string) any {
 	return s
 }
 
-// fill replaces the shortcodes in every text of a tree, and leaves the tree that it is given as it is.
+// fill returns a copy of a tree with the shortcodes replaced in every string.
 func fill(v any, source map[string]any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -278,7 +278,8 @@ func fill(v any, source map[string]any) any {
 	return v
 }
 
-// fillText: a text that is one shortcode takes the type of what it names; inside a longer text shortcodes are texts.
+// fillText replaces the shortcodes in a string. A string that is a single shortcode becomes the value itself, with its
+// type; inside longer strings values are converted to text.
 func fillText(text string, source map[string]any) any {
 	var out strings.Builder
 	for rest := text; ; {
@@ -310,7 +311,7 @@ func textOf(v any) string {
 	return fmt.Sprint(v)
 }
 
-// evaluate gives the first operand that is neither null nor false, else the last.
+// evaluate returns the first operand that is neither null nor false, otherwise the last.
 func evaluate(code string, source map[string]any) any {
 	var value any
 	for _, operand := range operands(code) {
@@ -321,7 +322,7 @@ func evaluate(code string, source map[string]any) any {
 	return value
 }
 
-// operands cuts a shortcode at ||, but not inside a quoted text.
+// operands splits a shortcode at ||, except inside quoted strings.
 func operands(code string) []string {
 	var out []string
 	quoted, from := false, 0

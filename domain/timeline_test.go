@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestTimelinesArePagedAsListsAre: every page of the timelines of several records is the one that paging in memory gives
-// for each of them.
+// TestTimelinesArePagedAsListsAre: each page of the timelines of several records equals the page computed in memory for
+// each record.
 func TestTimelinesArePagedAsListsAre(t *testing.T) {
 	t.Parallel()
 	for _, database := range testkit.Databases {
@@ -20,7 +20,7 @@ func TestTimelinesArePagedAsListsAre(t *testing.T) {
 			k := testkit.New(t, database.URL(t))
 			ctx := testkit.Admin()
 			var records []domain.Record
-			for n := range 3 { // with 1, 3 and 5 events, that come in turn
+			for n := range 3 { // with 1, 3 and 5 events
 				i := k.Invite(t)
 				records = append(records, i)
 				for v := range 2 * n {

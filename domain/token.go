@@ -13,42 +13,43 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// TokenKind is what a token that this server makes is for. No kind is taken for another, and none is an access token.
+// TokenKind is the purpose of a token that this server issues. No kind is accepted in place of another, or as an access
+// token.
 type TokenKind string
 
 // The kinds of tokens.
 const (
-	// TokenSession speaks for a session towards the institution's services.
+	// TokenSession authenticates a session to the institution's services.
 	TokenSession TokenKind = "session"
 	// TokenTemplate has the claims of a JWT template.
 	TokenTemplate TokenKind = "template"
-	// TokenClient is the credential of a client: a browser or a device.
+	// TokenClient is the credential of a client, which is a browser or a device.
 	TokenClient TokenKind = "client"
 )
 
-// Signer makes tokens, with keys that all instances share.
+// Signer signs tokens with keys that all instances share.
 type Signer interface {
-	// Sign makes a token of the claims.
+	// Sign returns a token with the claims.
 	Sign(ctx context.Context, kind TokenKind, claims map[string]any) (string, error)
-	// OpenClientToken gives the id of the client that a client token speaks for; ErrMissing where it is none.
+	// OpenClientToken returns the client id of a client token, or ErrMissing if the token is not valid.
 	OpenClientToken(ctx context.Context, token string) (clientID string, err error)
 }
 
-// CreateSessionTokenInput names a session, and perhaps a JWT template.
+// CreateSessionTokenInput names a session and optionally a JWT template.
 type CreateSessionTokenInput struct {
 	SessionID string  `json:"sessionId" validate:"required,max=128"`
 	Template  *string `json:"template" validate:"omitempty,min=1,max=128"`
-	// Origin is the browser origin that asks; it becomes azp.
+	// Origin is the browser origin of the request; it becomes azp.
 	Origin string `json:"-"`
-	// OrganizationID is the organization that a session token speaks for; empty: none; nil: the session's own. The
-	// session's own stays as it is.
+	// OrganizationID is the organization of the session token; empty: none; nil: that of the session. It does not change
+	// the session.
 	OrganizationID *string `json:"-"`
 
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateSessionToken makes a short-lived token of a live session. Each call makes a token of its own, and is activity.
-// A repeat makes a token too, for none is kept, but is no activity. The outcome's record is the session.
+// CreateSessionToken issues a short-lived token of a live session. Each call issues a new token and is activity. A repeat
+// issues a new token too, because tokens are not stored, but is not activity. The outcome's record is the session.
 // Refuses with NoSuchSession, AccessDenied, SignedOut (the session is not live), UnknownOrganization, NoSuchTemplate
 // and IdempotencyKeyReused.
 func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenInput) (Outcome[Session], string, error) {
@@ -67,14 +68,14 @@ func (s *Service) CreateSessionToken(ctx context.Context, in CreateSessionTokenI
 	if out.Record == nil {
 		return out, "", problem.New(problem.NoSuchSession)
 	}
-	if !out.Record.State.Live() { // it ended after the call that this one repeats
+	if !out.Record.State.Live() { // it has ended since the original call
 		return out, "", notLive(problem.SignedOut, out.Record)
 	}
 	jwt, err := s.sessionJWT(ctx, out.Record, in)
 	return out, jwt, err
 }
 
-// sessionJWT makes the token that is asked for.
+// sessionJWT returns the requested token: a session token, or one of a template.
 func (s *Service) sessionJWT(ctx context.Context, r *Session, in CreateSessionTokenInput) (string, error) {
 	if in.Template == nil {
 		speaks := *r
@@ -97,10 +98,10 @@ func (s *Service) sessionJWT(ctx context.Context, r *Session, in CreateSessionTo
 	return s.Signer.Sign(ctx, TokenTemplate, claims)
 }
 
-// sessionSkew is how far nbf lies before iat (client session API, claims).
+// sessionSkew is the time from nbf to iat (client session API, claims).
 const sessionSkew = 10 * time.Second
 
-// SessionToken makes a token of a live session as it stands in r; it is no activity.
+// SessionToken returns a token of a live session with the values in r; it is not activity.
 func (s *Service) SessionToken(ctx context.Context, r *Session, origin string) (string, error) {
 	now := s.now()
 	claims := map[string]any{
@@ -123,12 +124,12 @@ func (s *Service) SessionToken(ctx context.Context, r *Session, origin string) (
 	return s.Signer.Sign(ctx, TokenSession, claims)
 }
 
-// FactorAge is the minutes since the first and the second factor; -1 = never.
+// FactorAge returns the minutes since the first and the second factor; -1 means never.
 func (s *Session) FactorAge(now time.Time) []int {
 	return []int{max(0, int(now.Sub(s.CreatedAt)/time.Minute)), -1}
 }
 
-// organizationClaim is the claim o; nil where the user has no part in the organization any more.
+// organizationClaim returns the claim o, or nil if the user no longer has a part in the organization.
 func (s *Service) organizationClaim(ctx context.Context, userID, organizationID string) (map[string]any, error) {
 	role, err := s.organizationRole(ctx, userID, organizationID)
 	if role == "" || err != nil {
@@ -137,7 +138,7 @@ func (s *Service) organizationClaim(ctx context.Context, userID, organizationID 
 	return map[string]any{"id": organizationID, "slg": organizationID, "rol": role, "per": "", "fpm": ""}, nil
 }
 
-// organizationRole is owner, signer, or empty.
+// organizationRole returns owner, signer, or the empty string.
 func (s *Service) organizationRole(ctx context.Context, userID, organizationID string) (string, error) {
 	if !plausibleID(organizationID) {
 		return "", nil
@@ -156,22 +157,22 @@ func (s *Service) organizationRole(ctx context.Context, userID, organizationID s
 	return "", nil
 }
 
-// newJTI is 80 random bits in hexadecimal: each token is one of its own.
+// newJTI returns 80 random bits in hexadecimal, so that every token is unique.
 func newJTI() string {
 	var raw [10]byte
 	_, _ = rand.Read(raw[:])
 	return hex.EncodeToString(raw[:])
 }
 
-// CreateClientTokenInput names a client; a new one is made where none is named, and where it is not known.
+// CreateClientTokenInput names a client. A client is created if none is named or the named one does not exist.
 type CreateClientTokenInput struct {
 	ClientID *string `json:"clientId" validate:"omitempty,min=1,max=48,clientId"`
 
 	IdempotencyKey *string `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateClientToken makes the credential that the login service hands to a browser or a device. Tokens made before
-// stay good. A repeat gives the same client a token of its own, for none is kept.
+// CreateClientToken issues the credential that the login service passes to a browser or a device. Earlier tokens remain
+// valid. A repeat issues a new token for the same client, because tokens are not stored.
 // Refuses with AccessDenied, InvalidInput and IdempotencyKeyReused.
 func (s *Service) CreateClientToken(ctx context.Context, in CreateClientTokenInput) (Outcome[Client], string, error) {
 	const operation = "createClientToken"
@@ -221,7 +222,7 @@ func (s *Service) IssueClientToken(ctx context.Context, id string) (*Client, str
 	return s.clientJWT(ctx, id)
 }
 
-// clientJWT makes the credential of a client that is there.
+// clientJWT returns an existing client and a new credential for it.
 func (s *Service) clientJWT(ctx context.Context, id string) (*Client, string, error) {
 	client, err := s.Store.Client(ctx, id)
 	if err != nil {
@@ -231,11 +232,11 @@ func (s *Service) clientJWT(ctx context.Context, id string) (*Client, string, er
 	return client, jwt, err
 }
 
-// newClientRate limits how many clients one address may start: each is a row that stays.
+// newClientRate limits the clients that one address may start: each is a permanent row.
 var newClientRate = Rate{Limit: 60, Per: 10 * time.Minute}
 
-// StartClient makes a client for a browser or a device that has none yet, with its credential. Anybody may: no session
-// is on it, and only the login service can sign somebody in on it.
+// StartClient creates a client for a browser or a device, with its credential. It requires no permission: the client has
+// no session, and only the login service can create one on it.
 // Refuses with TooManyRequests.
 func (s *Service) StartClient(ctx context.Context) (*Client, string, error) {
 	ok, until, err := s.Limiter.Take(ctx, s.KeyedHash("start client rate", ActorFrom(ctx).Address), newClientRate, 0)
@@ -255,7 +256,7 @@ func plausibleClientID(id string) bool {
 	return strings.Trim(id, "-_:.~$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
-// WithClient puts the client that a client token speaks for into the context, in the place of any other actor.
+// WithClient returns a context with the client of a client token as the actor, in place of any other actor.
 // Refuses with ClientTokenInvalid.
 func (s *Service) WithClient(ctx context.Context, token string) (context.Context, error) {
 	id, err := s.clientOf(ctx, token)
@@ -265,9 +266,9 @@ func (s *Service) WithClient(ctx context.Context, token string) (context.Context
 	return WithActor(ctx, Actor{ClientKey: id, Address: ActorFrom(ctx).Address}), nil
 }
 
-// clientOf finds the client that a token speaks for.
+// clientOf returns the client id of a token whose client exists.
 func (s *Service) clientOf(ctx context.Context, token string) (string, error) {
-	mark := sha256.Sum256([]byte(token)) // no memory holds tokens that could be used
+	mark := sha256.Sum256([]byte(token)) // the cache must not hold usable tokens
 	if s.Known != nil {
 		if id, ok := s.Known.Get(mark); ok {
 			return id, nil
@@ -286,9 +287,9 @@ func (s *Service) clientOf(ctx context.Context, token string) (string, error) {
 	return id, nil
 }
 
-// WithSessionUser puts the user of a live session of the calling client into the context, in the place of the client:
-// who is signed in on a client may see and end his sessions on others.
-// Refuses with NoSuchSession, AccessDenied (the caller is no client) and SignedOut.
+// WithSessionUser returns a context with the user of a live session of the calling client as the actor, in place of the
+// client: users may see and end their sessions on other clients.
+// Refuses with NoSuchSession, AccessDenied (the caller is not a client) and SignedOut.
 func (s *Service) WithSessionUser(ctx context.Context, sessionID string) (context.Context, error) {
 	a := ActorFrom(ctx)
 	r, err := s.Session(ctx, sessionID)

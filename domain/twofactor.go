@@ -30,11 +30,11 @@ type TwoFactorRequest struct {
 	// DecidedAt and DecidedBy, a device, are nil before the decision.
 	DecidedAt *time.Time
 	DecidedBy *string
-	// StatementSigned is set where the device signed the statement together with the challenge.
+	// StatementSigned is set if the device signed the statement together with the challenge.
 	StatementSigned bool
 }
 
-// Head gives the part that all records share.
+// Head returns the part that all records share.
 func (r *TwoFactorRequest) Head() *Meta { return &r.Meta }
 
 // KindTwoFactorRequest is the kind.
@@ -162,7 +162,7 @@ const (
 type Application struct {
 	// ID is the claim client_id.
 	ID string
-	// SecondFactors is the policy; nil where the application has none of its own.
+	// SecondFactors is the policy; nil if the application has no policy.
 	SecondFactors []SecondFactor
 }
 
@@ -174,14 +174,14 @@ type Jurisdiction struct {
 
 // Policies has the requirements of the bank for decisions; it is a part of Directory.
 type Policies interface {
-	// Application finds an application; ErrMissing where there is none.
+	// Application returns an application, or ErrMissing.
 	Application(ctx context.Context, id string) (*Application, error)
-	// Jurisdiction finds a jurisdiction; ErrMissing where there is none.
+	// Jurisdiction returns a jurisdiction, or ErrMissing.
 	Jurisdiction(ctx context.Context, id string) (*Jurisdiction, error)
 }
 
-// policy returns the factors that the application requires, or else the customer's jurisdiction. The challenge is always
-// required and not in the result. The customer is nil where the directory has none.
+// policy returns the factors that the application requires, otherwise the customer's jurisdiction. The challenge is always
+// required and not in the result. The customer is nil if the directory has none.
 func (s *Service) policy(ctx context.Context, clientID string, customer *Customer) ([]SecondFactor, error) {
 	if clientID != "" {
 		application, err := s.Directory.Application(ctx, clientID)
@@ -274,13 +274,13 @@ func (s *Service) RejectTwoFactorRequest(ctx context.Context, in RejectTwoFactor
 }
 
 // TwoFactorDecision is a decision in the form of the documented API: of one application, with the documented signature,
-// and without an id where only one request is pending.
+// and without an id if only one request is pending.
 type TwoFactorDecision struct {
 	// TwoFactorRequestID is nil for the only pending request of the customer and the application.
 	TwoFactorRequestID *string `json:"twoFactorRequestId" validate:"omitempty,max=128"`
 	Evidence
 	Guard
-	// ClientID is the application; nil: that of the token, else that of the request.
+	// ClientID is the application; nil: that of the token, otherwise that of the request.
 	ClientID *string `json:"-"`
 }
 
@@ -398,13 +398,13 @@ type decision struct {
 	in    TwoFactorDecision
 	// signature is what In.Signature decodes to.
 	signature []byte
-	// client is the application whose policy applies; empty where it is not known.
+	// client is the application whose policy applies; empty if it is unknown.
 	client string
 	// named is the request that the input names, if the caller may see it.
 	named    *TwoFactorRequest
 	device   *Device
 	counters []failures
-	// statementSigned is set where the signature covers the statement.
+	// statementSigned is set if the signature covers the statement.
 	statementSigned bool
 }
 
@@ -490,7 +490,7 @@ func (d *decision) check(ctx context.Context, c call) (*problem.Problem, error) 
 	return d.factors(ctx)
 }
 
-// signedBy checks the signature of the documented string and, where the caller named a request through an API that
+// signedBy checks the signature of the documented string and, if the caller named a request through an API that
 // permits it, of the string that binds the statement.
 func (d *decision) signedBy(device *Device, name string) bool {
 	data := d.in.ChallengeID + ":" + name

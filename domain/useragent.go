@@ -2,7 +2,7 @@ package domain
 
 import "strings"
 
-// words of a user agent, the most telling first: each browser also claims to be those below it.
+// The names in a user agent, most specific first: each browser also claims to be some of those below it.
 var (
 	browsers = [][2]string{
 		{"Edg/", "Edge"},
@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// DeviceName puts a user agent into words that a customer recognises: "Firefox on Windows".
+// DeviceName returns a readable name for a user agent, such as "Firefox on Windows".
 func DeviceName(userAgent string) string {
 	named := func(words [][2]string) string {
 		for _, w := range words {

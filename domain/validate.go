@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// validate reads the tags on the inputs: the one place where a constraint is written. The schema shows them and a
-// test compares the two.
+// validate reads the tags of the inputs, the only definition of the constraints. The schema documents them and a test
+// compares the two.
 var validate = newValidate()
 
 func newValidate() *validator.Validate {
@@ -35,16 +35,16 @@ func must(err error) {
 	}
 }
 
-// mailbox is the rule of the Invitations document: one @, something on both sides, no white space. It is looser
-// than RFC 5321 on purpose; the mail server has the last word. Control characters and what would break a mail
-// header are refused beside.
+// mailbox reports whether a text is a mailbox by the rule of the Invitations document: one @, text on both sides, no
+// white space. The rule is looser than RFC 5321 on purpose; the mail server decides. mailbox also refuses control
+// characters and characters that would break a mail header.
 func mailbox(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
 	return ok && local != "" && domain != "" && !strings.Contains(domain, "@") && printable(s) &&
 		!strings.ContainsAny(s, ",;:<>()[]\\\"") && !strings.ContainsFunc(s, unicode.IsSpace)
 }
 
-// printable has no control character, no line break and nothing that is not text.
+// printable reports whether a text is valid UTF-8 without control characters and line breaks.
 func printable(s string) bool {
 	for _, c := range s {
 		if c == unicode.ReplacementChar || !unicode.IsPrint(c) {
@@ -54,14 +54,14 @@ func printable(s string) bool {
 	return true
 }
 
-// text is what both databases can hold: UTF-8 without U+0000.
+// text reports whether both databases can store a text: UTF-8 without U+0000.
 func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// line is printable and not blank.
+// line reports whether a text is printable and not blank.
 func line(s string) bool { return printable(s) && strings.TrimSpace(s) != "" }
 
-// validated checks an input by its tags and adds the problems found by other rules. All violations are told at
-// once, each with the member that is wrong and without its value.
+// validated checks an input by its tags and adds the problems of other rules. It returns all violations at once, each
+// with the name of the member and without its value.
 func validated(input any, more ...*problem.Problem) error {
 	var causes []*problem.Problem
 	var errs validator.ValidationErrors
@@ -78,7 +78,7 @@ func validated(input any, more ...*problem.Problem) error {
 		seen[c.Path[0]] = true
 	}
 	for _, p := range more {
-		if !seen[p.Path[0]] { // the tag already said what is wrong with this member
+		if !seen[p.Path[0]] { // the tag already has a problem for this member
 			causes = append(causes, p)
 		}
 	}
@@ -88,15 +88,15 @@ func validated(input any, more ...*problem.Problem) error {
 	return problem.New(problem.InvalidInput).Join(causes...)
 }
 
-// templateName fits into a path segment as it is.
+// templateName reports whether a text needs no escaping in a path segment.
 func templateName(s string) bool {
 	return strings.Trim(s, "-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
-// digits has digits only.
+// digits reports whether a text has only digits.
 func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// violation says in words what a tag asks for.
+// violation returns the text for a violated tag.
 func violation(member string, e validator.FieldError) string {
 	chars := e.Kind() == reflect.String
 	switch e.Tag() {
@@ -140,7 +140,7 @@ func violation(member string, e validator.FieldError) string {
 	return member + " is not valid."
 }
 
-// orEmpty is an optional text; empty where it is absent.
+// orEmpty returns an optional text, or the empty string if it is absent.
 func orEmpty(s *string) string {
 	if s == nil {
 		return ""
@@ -148,7 +148,7 @@ func orEmpty(s *string) string {
 	return *s
 }
 
-// unlessEmpty is a text as an optional one: absent where it is empty.
+// unlessEmpty returns a text as an optional one: nil if it is empty.
 func unlessEmpty(s string) *string {
 	if s == "" {
 		return nil

@@ -14,7 +14,7 @@ import (
 // VerificationType is a way to verify a contact.
 type VerificationType string
 
-// The ways (Identity 0.3.2, identityVerificationType).
+// The types (Identity 0.3.2, identityVerificationType).
 const (
 	VerifiedByReport   VerificationType = "fraudRiskReport"
 	VerifiedByQuiz     VerificationType = "quiz"
@@ -23,7 +23,7 @@ const (
 
 var verificationTypes = []string{string(VerifiedByReport), string(VerifiedByQuiz), string(VerifiedByApproval)}
 
-// VerificationState is what a verification came to.
+// VerificationState is the result of a verification.
 type VerificationState string
 
 // The states.
@@ -41,7 +41,7 @@ type Verification struct {
 	Source string
 }
 
-// ContactVerification is everything that was found out about a contact.
+// ContactVerification has all finished results for a contact.
 type ContactVerification struct {
 	Contact *Contact
 	// Verifications are oldest first.
@@ -53,9 +53,9 @@ func (v *ContactVerification) Passed() bool {
 	return slices.ContainsFunc(v.Verifications, func(one *Verification) bool { return one.State == VerificationPassed })
 }
 
-// ContactVerification lists the finished results for a contact, oldest first: all reports and approvals, and the
-// quizzes that were passed or failed. Types selects; none means all.
-// Refuses with InvalidContactLink (no such contact, or none that the caller may see).
+// ContactVerification returns the finished results for a contact, oldest first: all reports and approvals, and the
+// quizzes that were passed or failed. types selects some of them; none means all.
+// Refuses with InvalidContactLink (the contact does not exist, or the caller may not see it).
 func (s *Service) ContactVerification(ctx context.Context, reference string, types ...VerificationType) (*ContactVerification, error) {
 	if err := s.Permit(ctx, "contactVerification"); err != nil {
 		return nil, err
@@ -68,7 +68,8 @@ func (s *Service) ContactVerification(ctx context.Context, reference string, typ
 	return all[contact.ID], err
 }
 
-// verifications are those of contacts, by their id, with as many statements for many as for one.
+// verifications returns the results for contacts, by contact id. The number of statements does not depend on the number
+// of contacts.
 func (s *Service) verifications(
 	ctx context.Context, contacts []*Contact, types []VerificationType,
 ) (map[string]*ContactVerification, error) {
@@ -127,8 +128,8 @@ func (s *Service) verifications(
 	return out, nil
 }
 
-// UserVerifications are the verifications of the users' contacts, by user: of several contacts the first that has
-// passed, or else the first. Who has none is left out.
+// UserVerifications returns the verifications of the users' contacts, by user: of several contacts the first that has
+// passed, otherwise the first. It omits users without a contact.
 func (s *Service) UserVerifications(ctx context.Context, userIDs ...string) (map[string]*ContactVerification, error) {
 	out := map[string]*ContactVerification{}
 	contacts, err := listAll(ctx, s.Store.Contacts(), listing.OneWord("userId", userIDs...))
@@ -157,8 +158,8 @@ func (s *Service) UsersVerified(ctx context.Context, userIDs ...string) (map[str
 	return out, err
 }
 
-// InviteeVerifications are the verifications of the users who accepted invitations, one for each: nil while the user
-// is not known, and where the caller may not see it.
+// InviteeVerifications returns the verifications of the users who accepted the invitations, one for each: nil if the
+// user is unknown or the caller may not see the verification.
 func (s *Service) InviteeVerifications(ctx context.Context, list []*Invitation) ([]*ContactVerification, error) {
 	a := ActorFrom(ctx)
 	shown := func(i *Invitation) bool {
@@ -184,18 +185,18 @@ func (s *Service) InviteeVerifications(ctx context.Context, list []*Invitation) 
 		}
 		v := *all[*i.AcceptedBy]
 		if !a.SeesAll() && a.ID != *i.AcceptedBy {
-			v.Contact = nil // the inviter learns what came of it, and nothing of the person
+			v.Contact = nil // the inviter may see the result, but not the person
 		}
 		out[n] = &v
 	}
 	return out, nil
 }
 
-// verificationLife is how long a verification token is good (Identity, inputs).
+// verificationLife is the lifetime of a verification token (Identity, inputs).
 const verificationLife = 24 * time.Hour
 
-// verificationToken makes the signed word on where a verification stands; empty where the record does not count for
-// a contact. Its claims follow from the record alone: another state is another token, and the same state the same.
+// verificationToken returns a signed token with the state of a verification; empty if the record does not count for a
+// contact. Its claims depend only on the record: every state has its own token, and the same state always the same one.
 func (s *Service) verificationToken(
 	ctx context.Context, head *Meta, method VerificationType, state string, contactID *string, vouches bool,
 ) (string, error) {
@@ -208,12 +209,12 @@ func (s *Service) verificationToken(
 	})
 }
 
-// FraudRiskReportToken is the verification token of a report; empty where there is none.
+// FraudRiskReportToken returns the verification token of a report; empty if there is none.
 func (s *Service) FraudRiskReportToken(ctx context.Context, r *FraudRiskReport) (string, error) {
 	return s.verificationToken(ctx, &r.Meta, VerifiedByReport, string(r.State), r.ContactID, r.Vouches)
 }
 
-// QuizToken is the verification token of a quiz as it stands in q; empty where there is none.
+// QuizToken returns the verification token of a quiz in the state of q; empty if there is none.
 func (s *Service) QuizToken(ctx context.Context, q *Quiz) (string, error) {
 	return s.verificationToken(ctx, &q.Meta, VerifiedByQuiz, string(q.State), q.ContactID, q.Vouches)
 }

@@ -1,7 +1,7 @@
 package domain
 
-// Version is the program that answers.
+// Version describes the running program.
 type Version struct {
-	// Version is the release, Commit what it was built from, Go the compiler's version.
+	// Version is the release, Commit the commit of the build, Go the version of the compiler.
 	Version, Commit, Go string
 }

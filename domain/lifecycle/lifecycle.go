@@ -26,11 +26,11 @@ type Row[S, T, R ~string] struct {
 	By []R
 	// Else returns the problem for a state that is not in From.
 	Else func(S) *problem.Definition
-	// Operation is the name of the mutation if it is not On + Subject.
+	// Operation is the name of the mutation if it differs from On + Subject.
 	Operation string
 	// Erases is true if the record no longer exists after the transition.
 	Erases bool
-	// Within is the operation that makes the transition as a part of its own work, if there is no mutation for it.
+	// Within is the operation that includes the transition if there is no mutation for it.
 	Within string
 }
 
@@ -38,9 +38,9 @@ type Row[S, T, R ~string] struct {
 type Machine[S, T, R ~string] struct {
 	// Name is the subject in lower camel case, such as "invitation".
 	Name string
-	// Start is the usual state of a new record.
+	// Start is the usual initial state.
 	Start S
-	// Starts lists all possible states of a new record, if there are others than Start.
+	// Starts lists all initial states if there are several.
 	Starts []S
 	// Create is the operation that creates a record.
 	Create string
@@ -50,7 +50,7 @@ type Machine[S, T, R ~string] struct {
 	States []State[S]
 	// Transitions is the table of transitions.
 	Transitions []Row[S, T, R]
-	// Clock is the role of the passing of time; a caller never has it.
+	// Clock is the role of clock transitions; a caller never has it.
 	Clock R
 }
 
@@ -95,13 +95,13 @@ func (m *Machine[S, T, R]) OperationName(on T) string {
 	return string(on) + strings.ToUpper(m.Name[:1]) + m.Name[1:]
 }
 
-// OfClock reports whether the transition is made by the passing of time only.
+// OfClock reports whether only the clock can make the transition.
 func (m *Machine[S, T, R]) OfClock(on T) bool {
 	row := m.Row(on)
 	return row != nil && len(row.By) == 1 && row.By[0] == m.Clock
 }
 
-// Asked reports whether a caller may request the transition by an operation of its own.
+// Asked reports whether the transition has its own operation, which a caller may request.
 func (m *Machine[S, T, R]) Asked(on T) bool {
 	row := m.Row(on)
 	return row != nil && row.Within == "" && !m.OfClock(on)
@@ -115,24 +115,24 @@ func (m *Machine[S, T, R]) Begins(state S) bool {
 // Verdict is the result of Check.
 type Verdict string
 
-// The verdicts, in the order in which Check tests for them, last first.
+// The verdicts. Check tests for Unknown to Closed in this order.
 const (
 	Open          Verdict = ""              // the transition may be made
 	Unknown       Verdict = "unknown"       // the machine does not have this transition
 	Denied        Verdict = "denied"        // none of the roles may request it
-	Stale         Verdict = "stale"         // the caller decided on another version
-	Unconditional Verdict = "unconditional" // the caller names no version and must
+	Stale         Verdict = "stale"         // the caller's version is not the current one
+	Unconditional Verdict = "unconditional" // the caller states no version, but must
 	Closed        Verdict = "closed"        // not open in this state
 )
 
-// Condition is what a caller requires of the version of a record; the zero value requires nothing.
+// Condition is the caller's requirement on the version of a record; the zero value requires nothing.
 type Condition struct {
-	// Version is the record's, Expected the one the caller decided on; nil: any.
+	// Version is the current version, and Expected the caller's; nil accepts any version.
 	Version  int
 	Expected *int
-	// Required refuses a caller that expects no version.
+	// Required refuses a caller that states no version.
 	Required bool
-	// InEffect leaves the version to the effect while the transition is open in the state.
+	// InEffect leaves the version check to the effect if the transition is open in the state.
 	InEffect bool
 }
 
@@ -217,13 +217,13 @@ type MapRow struct {
 	From, To  []string
 	By        []string
 	Erases    bool
-	// Clock is true if the transition is made by the passing of time only.
+	// Clock is true if only the clock can make the transition.
 	Clock bool
-	// Within is the operation that makes it as a part of its own work; empty if it has an operation of its own.
+	// Within is the operation that includes the transition; empty if the transition has its own operation.
 	Within string
 }
 
-// StateNames are the states as text, in the order of the documentation.
+// StateNames returns the names of the states in the order of the documentation.
 func (m *Machine[S, T, R]) StateNames() []string {
 	out := make([]string, 0, len(m.States))
 	for _, s := range m.States {
@@ -272,7 +272,7 @@ func (m Map) Mermaid() string {
 	}
 	for _, row := range m.Transitions {
 		if row.Erases {
-			continue // a line from every state to the end would hide the other transitions
+			continue // an edge from every state to the end would hide the other transitions
 		}
 		for _, from := range row.From {
 			for _, to := range row.To {

@@ -39,12 +39,12 @@ func TestCheck(t *testing.T) {
 		want  lifecycle.Verdict
 	}{
 		{"a guest may open a closed door", "open", "closed", []role{"guest"}, lifecycle.Open},
-		{"an open door is not opened", "open", "open", []role{"guest"}, lifecycle.Closed},
+		{"an open door cannot be opened", "open", "open", []role{"guest"}, lifecycle.Closed},
 		{"a guest may not lock", "lock", "closed", []role{"guest"}, lifecycle.Denied},
-		{"the role is looked at before the state", "lock", "open", []role{"guest"}, lifecycle.Denied},
+		{"the role is checked before the state", "lock", "open", []role{"guest"}, lifecycle.Denied},
 		{"one role of several is enough", "lock", "closed", []role{"guest", "owner"}, lifecycle.Open},
 		{"no caller is the clock", "stick", "open", []role{"guest", "owner"}, lifecycle.Denied},
-		{"an empty From is every state", "remove", "locked", []role{"owner"}, lifecycle.Open},
+		{"an empty From means every state", "remove", "locked", []role{"owner"}, lifecycle.Open},
 		{"there is no such verb", "paint", "open", []role{"owner"}, lifecycle.Unknown},
 	} {
 		if got := door.Check(c.on, c.in, c.by, lifecycle.Condition{}); got != c.want {
@@ -63,20 +63,20 @@ func TestCheckOfVersions(t *testing.T) {
 		of    lifecycle.Condition
 		want  lifecycle.Verdict
 	}{
-		{"the expected version goes on", "closed", "guest", lifecycle.Condition{Version: 1, Expected: &old}, lifecycle.Open},
+		{"the expected version is accepted", "closed", "guest", lifecycle.Condition{Version: 1, Expected: &old}, lifecycle.Open},
 		{"another version is stale", "closed", "guest", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Stale},
-		{"the role is looked at before the version", "closed", "stranger", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Denied},
-		{"the version is looked at before the state", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Stale},
-		{"the effect looks at the version while the transition is open", "closed", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Open},
-		{"and not where it is closed", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Stale},
-		{"a required version must be named", "locked", "guest", lifecycle.Condition{Version: 2, Required: true}, lifecycle.Unconditional},
+		{"the role is checked before the version", "closed", "stranger", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Denied},
+		{"the version is checked before the state", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old}, lifecycle.Stale},
+		{"the effect checks the version if the transition is open", "closed", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Open},
+		{"but not if the transition is closed", "locked", "guest", lifecycle.Condition{Version: 2, Expected: &old, InEffect: true}, lifecycle.Stale},
+		{"a required version must be stated", "locked", "guest", lifecycle.Condition{Version: 2, Required: true}, lifecycle.Unconditional},
 	} {
 		if got := door.Check("open", c.in, []role{c.by}, c.of); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.claim, got, c.want)
 		}
 	}
 	if !door.Begins("closed") || door.Begins("open") {
-		t.Error("a door begins closed")
+		t.Error("closed is the only initial state")
 	}
 }
 
@@ -89,11 +89,11 @@ func TestNamesAndEnds(t *testing.T) {
 		t.Errorf("the row's own name: %q", got)
 	}
 	if door.Final("open") || door.Final("closed") || !door.Final("locked") {
-		t.Error("only locked is final: removing is no way on")
+		t.Error("only locked is final: erasing does not lead to another state")
 	}
 	if p := door.Refusal("open", "locked"); p.Attributes["currentState"] != "locked" ||
 		strings.Join(p.Attributes["allowedStates"].([]string), ",") != "closed" {
-		t.Errorf("a refusal names the state and where it is open: %v", p.Attributes)
+		t.Errorf("a refusal states the current state and the allowed states: %v", p.Attributes)
 	}
 	if got := door.Allowed("closed", []role{"owner"}); len(got) != 3 {
 		t.Errorf("an owner may open, lock and remove a closed door: %v", got)

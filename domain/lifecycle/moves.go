@@ -1,6 +1,6 @@
 package lifecycle
 
-// Moves returns everything that can happen to a record, its creation first.
+// Moves returns the creation of a record followed by all transitions.
 func (m Map) Moves() []MapRow {
 	create := MapRow{Name: "create", Operation: m.Create, From: []string{}, To: m.Starts, By: m.CreateBy}
 	return append([]MapRow{create}, m.Transitions...)

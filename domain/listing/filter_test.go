@@ -104,7 +104,7 @@ func TestParseFilterRefusesSyntax(t *testing.T) {
 		`search('a and')`:                7,
 		"eq(name,'\x00')":                9,
 		"eq(name,'\xff')":                9,
-		`eq(nope,'a`:                     8, // the grammar comes first
+		`eq(nope,'a`:                     8, // the syntax is checked first
 		nested(33):                       4 * 32,
 		literals(101):                    9 + 2*100 + 1,
 		strings.Repeat(" ", 4097):        4096,
@@ -186,7 +186,7 @@ func TestMatchFilter(t *testing.T) {
 		`gt(name,'Anna')`:                           true,
 		`lt(name,'anna')`:                           true, // by code point
 		`contains(name,'NNA ä')`:                    true,
-		`contains(name,'alva')`:                     false, // an accent is no case
+		`contains(name,'alva')`:                     false, // accents are significant
 		`startsWith(name,'anna')`:                   true,
 		`endsWith(name,'ÄLVA')`:                     true,
 		`contains(name,'')`:                         true,

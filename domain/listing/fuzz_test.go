@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// refusedAs fails where an error is not one of the refusals, or repeats what came after the words that a caller may
-// have meant as a secret.
+// refusedAs fails the test if the error is not one of the allowed problems, or if it repeats a long input, which may be
+// a secret.
 func refusedAs(t *testing.T, err error, input string, allowed ...*problem.Definition) {
 	t.Helper()
 	p := problem.Of(err)
@@ -37,11 +37,11 @@ func FuzzParseSearch(f *testing.F) {
 			return
 		}
 		if again, err := listing.ParseSearch(schema, text); err != nil || !reflect.DeepEqual(p, again) {
-			t.Fatalf("it is read in two ways: %v %v", again, err)
+			t.Fatalf("parsing again yields another result: %v %v", again, err)
 		}
 		found := listing.Match(schema, p, read, anna())
 		if listing.Match(schema, listing.Negate(p), read, anna()) == found {
-			t.Fatalf("%q is both so and not so", text)
+			t.Fatalf("%q and its negation have the same result", text)
 		}
 	})
 }
@@ -66,11 +66,11 @@ func FuzzParseSort(f *testing.F) {
 		}
 		if len(orders) > 0 {
 			if second, err := listing.ParseSort(schema, strings.Join(again, ",")); err != nil || !reflect.DeepEqual(second, orders) {
-				t.Fatalf("%v, read again: %v %v", orders, second, err)
+				t.Fatalf("%v, parsed again: %v %v", orders, second, err)
 			}
 		}
 		if rank := listing.Rank(schema, listing.Total(orders), read, anna(), anna()); rank != 0 {
-			t.Fatalf("a record stands before itself: %d", rank)
+			t.Fatalf("a record is not equal to itself: %d", rank)
 		}
 	})
 }
@@ -110,10 +110,10 @@ func FuzzCursorRoundTrip(f *testing.F) {
 		text := listing.EncodeCursor(schema, orders, read, g)
 		at, err := listing.DecodeCursor(schema, orders, "after", text)
 		if err != nil {
-			t.Fatalf("a cursor of ours is refused: %v", err)
+			t.Fatalf("a valid cursor is refused: %v", err)
 		}
 		if listing.After(schema, orders, read, g, at) || listing.Before(schema, orders, read, g, at) {
-			t.Fatal("a cursor does not stand at its record")
+			t.Fatal("the cursor is not at the position of its record")
 		}
 	})
 }
@@ -128,7 +128,7 @@ func FuzzParseTime(f *testing.F) {
 			return
 		}
 		if again, ok := listing.ParseTime(at.Format(time.RFC3339Nano)); !ok || !again.Equal(at) {
-			t.Fatalf("%q is %v, read again %v", text, at, again)
+			t.Fatalf("%q is %v, parsed again %v", text, at, again)
 		}
 	})
 }

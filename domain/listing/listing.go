@@ -19,7 +19,7 @@ type Type string
 // The types. Enumerations and ids are compared by code point; texts are sorted case-insensitively.
 const (
 	Text   Type = "text"   // free text; the value is a string
-	Enum   Type = "enum"   // a URI is an ID too; the value is a string
+	Enum   Type = "enum"   // one of Field.Values; the value is a string
 	ID     Type = "id"     // an id or a URI; the value is a string
 	Time   Type = "time"   // an instant; the value is a time.Time
 	Number Type = "number" // a number; the value is a float64
@@ -73,7 +73,7 @@ type Value any
 // Reader returns the value of a record's field; nil if it is missing or the field is unknown.
 type Reader[R any] func(r *R, field string) Value
 
-// Word returns the value of a text, an enumeration or an id; the empty string is missing.
+// Word returns the value of a text, an enumeration or an id; an empty string is a missing value.
 func Word[S ~string](s S) Value {
 	if s == "" {
 		return nil
@@ -90,7 +90,7 @@ type Order struct {
 	Desc  bool
 }
 
-// DefaultOrder returns the order of a list without one.
+// DefaultOrder returns the order of a list whose query does not specify one.
 func DefaultOrder() []Order { return []Order{{Field: "createdAt"}, {Field: IDField}} }
 
 // Total completes an order so that no two records are equal: the default order if it is empty, each field once, and the
@@ -128,8 +128,7 @@ type Query struct {
 
 	// WithCount requests the number of all matching records.
 	WithCount bool
-	// NoEnds is true if the caller does not need HasNext or HasPrevious beyond a cursor, so that they need not be
-	// looked up.
+	// NoEnds is true if the caller does not need HasNext and HasPrevious beyond a cursor, which saves their lookup.
 	NoEnds bool
 }
 
@@ -149,7 +148,7 @@ type Page[R any] struct {
 	HasNext, HasPrevious bool
 }
 
-// storable reports whether databases can store the text, and so be queried for it: PostgreSQL does not support NUL.
+// storable reports whether every database can store the text and query for it: PostgreSQL does not support NUL.
 func storable(text string) (badByte int, ok bool) {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])

@@ -85,7 +85,7 @@ func anna() *guest {
 	}
 }
 
-// text prints a predicate as a filter expression. It lives here because only tests have a use for it.
+// text prints a predicate as a filter expression. Only tests use it.
 func text(p listing.Predicate) string {
 	literal := func(v listing.Value) string {
 		switch v := v.(type) {
@@ -266,21 +266,21 @@ func TestConstructors(t *testing.T) {
 	t.Parallel()
 	a, b := listing.Eq("name", "a"), listing.Eq("name", "b")
 	for claim, c := range map[string]struct{ got, want listing.Predicate }{
-		"all of none is true":          {listing.All(), listing.True},
-		"any of none is false":         {listing.Any(), listing.False},
-		"nil is true in all":           {listing.All(nil, a), a},
-		"nil is true in any":           {listing.Any(nil, a), listing.True},
-		"false decides all":            {listing.All(a, listing.False), listing.False},
-		"true decides any":             {listing.Any(a, listing.True), listing.True},
-		"false is nothing in any":      {listing.Any(a, listing.False, b), listing.Or{Of: []listing.Predicate{a, b}}},
-		"one of none is false":         {listing.OneOf("name"), listing.False},
-		"one of nil is a test of null": {listing.OneOf("name", nil), listing.IsNull{Field: "name"}},
-		"words are values":             {listing.OneWord("name", "a"), a},
-		"no and no is yes":             {listing.Negate(listing.Negate(a)), a},
-		"the opposite of nil is false": {listing.Negate(nil), listing.False},
-		"a constant has its opposite":  {listing.Negate(listing.False), listing.True},
-		"nothing is less than nil":     {listing.Is(listing.LT, "name", nil), listing.False},
-		"ne of nil is there":           {listing.Ne("name", nil), listing.Not{Of: listing.IsNull{Field: "name"}}},
+		"All without operands is true":  {listing.All(), listing.True},
+		"Any without operands is false": {listing.Any(), listing.False},
+		"All treats nil as true":        {listing.All(nil, a), a},
+		"Any treats nil as true":        {listing.Any(nil, a), listing.True},
+		"false decides All":             {listing.All(a, listing.False), listing.False},
+		"true decides Any":              {listing.Any(a, listing.True), listing.True},
+		"Any drops false":               {listing.Any(a, listing.False, b), listing.Or{Of: []listing.Predicate{a, b}}},
+		"OneOf without values is false": {listing.OneOf("name"), listing.False},
+		"OneOf with nil is IsNull":      {listing.OneOf("name", nil), listing.IsNull{Field: "name"}},
+		"OneWord converts words":        {listing.OneWord("name", "a"), a},
+		"a double negation cancels out": {listing.Negate(listing.Negate(a)), a},
+		"the negation of nil is false":  {listing.Negate(nil), listing.False},
+		"a constant is negated":         {listing.Negate(listing.False), listing.True},
+		"nothing is less than nil":      {listing.Is(listing.LT, "name", nil), listing.False},
+		"ne with nil is not IsNull":     {listing.Ne("name", nil), listing.Not{Of: listing.IsNull{Field: "name"}}},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {
 			t.Errorf("%s: got %#v", claim, c.got)
@@ -367,11 +367,11 @@ func TestRank(t *testing.T) {
 		return out
 	}
 	for claim, c := range map[string]struct{ got, want string }{
-		"texts sort without case, missing last":  {names(listing.Order{Field: "name"}), "2143"},
-		"descending is the reverse, but for ids": {names(listing.Order{Field: "name", Desc: true}), "3142"},
-		"enumerations sort by code point":        {names(listing.Order{Field: "state"}), "4213"},
-		"ids can go down":                        {names(listing.Order{Field: "_id", Desc: true}), "4321"},
-		"without an order the id decides":        {names(), "1234"},
+		"texts sort case-insensitively, missing last": {names(listing.Order{Field: "name"}), "2143"},
+		"descending reverses all but ids":             {names(listing.Order{Field: "name", Desc: true}), "3142"},
+		"enumerations sort by code point":             {names(listing.Order{Field: "state"}), "4213"},
+		"ids sort in descending order":                {names(listing.Order{Field: "_id", Desc: true}), "4321"},
+		"without an order the id decides":             {names(), "1234"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %s, want %s", claim, c.got, c.want)
@@ -390,9 +390,9 @@ func TestFold(t *testing.T) {
 		}
 	}
 	if listing.Fold("İ") == listing.Fold("i") || listing.Fold("é") == listing.Fold("e") {
-		t.Error("letters that are not the same are one")
+		t.Error("different letters fold to the same text")
 	}
-	// Two runes fold to one exactly where they are in one orbit.
+	// Two runes fold to the same rune exactly if they are in the same orbit.
 	owner := map[string]rune{}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if r >= 0xd800 && r < 0xe000 {
@@ -408,7 +408,7 @@ func TestFold(t *testing.T) {
 		}
 		owner[folded] = smallest
 		if again := listing.Fold(folded); again != folded {
-			t.Fatalf("%U folds twice", r)
+			t.Fatalf("folding %U twice yields another text", r)
 		}
 	}
 }
@@ -449,8 +449,8 @@ var (
 	someOp = rapid.SampledFrom([]listing.Op{listing.EQ, listing.NE, listing.LT, listing.LE, listing.GT, listing.GE})
 )
 
-// A generator names itself at its first use and remembers the name without a lock; tests that run side by side share
-// these, so they are named before.
+// A generator computes its name at first use and stores it without a lock. Parallel tests share these generators, so
+// their names are computed beforehand.
 func init() {
 	for _, g := range []fmt.Stringer{someText, someDay, someGuest, someGuests, someOrders, someOp} {
 		_ = g.String()
@@ -581,7 +581,7 @@ func FuzzParseFilter(f *testing.F) {
 			return
 		}
 		listing.Match(schema, p, read, anna())
-		// Printing may add a level and some quotes, so only what is far from the limits is read again.
+		// Printing may add a level and some quotes, so only predicates far below the limits are parsed again.
 		if len(expression) > 1000 || strings.Count(expression, "(") > 30 {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Position is a place in a list: the values of a record in the fields of Total(orders), with texts folded. The last
+// Position is a position in a list: the values of a record in the fields of Total(orders), with texts folded. The last
 // value is the id.
 type Position struct {
 	Values []Value

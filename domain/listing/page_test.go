@@ -101,15 +101,15 @@ func TestPaginateAtTheEdges(t *testing.T) {
 		want           string
 		previous, next bool
 	}{
-		"limit 0 has no items":          {listing.Query{}, "", false, true},
-		"a start past the end":          {listing.Query{Start: far, Limit: far}, "", true, false},
-		"a limit past the end":          {listing.Query{Start: 2, Limit: far}, "34", true, false},
-		"first 0":                       {listing.Query{First: n(0)}, "", false, true},
-		"between the cursors":           {listing.Query{After: cursor(0), Before: cursor(3)}, "23", true, true},
-		"first and last":                {listing.Query{First: n(3), Last: n(1)}, "3", true, true},
-		"cursors in the wrong order":    {listing.Query{After: cursor(2), Before: cursor(1)}, "", true, true},
-		"a cursor whose record is gone": {listing.Query{First: n(1), After: listing.EncodeCursor(schema, nil, read, &guest{id: "25"})}, "3", true, true},
-		"negative numbers are none":     {listing.Query{Start: -1, Limit: -1, First: n(-1)}, "", false, true},
+		"limit 0 has no items":           {listing.Query{}, "", false, true},
+		"a start past the end":           {listing.Query{Start: far, Limit: far}, "", true, false},
+		"a limit past the end":           {listing.Query{Start: 2, Limit: far}, "34", true, false},
+		"first 0":                        {listing.Query{First: n(0)}, "", false, true},
+		"between the cursors":            {listing.Query{After: cursor(0), Before: cursor(3)}, "23", true, true},
+		"first and last":                 {listing.Query{First: n(3), Last: n(1)}, "3", true, true},
+		"cursors in the wrong order":     {listing.Query{After: cursor(2), Before: cursor(1)}, "", true, true},
+		"a cursor of a deleted record":   {listing.Query{First: n(1), After: listing.EncodeCursor(schema, nil, read, &guest{id: "25"})}, "3", true, true},
+		"negative numbers count as zero": {listing.Query{Start: -1, Limit: -1, First: n(-1)}, "", false, true},
 	} {
 		page, err := listing.Paginate(schema, read, guests, c.q)
 		if err != nil {
@@ -133,8 +133,8 @@ func TestCursorIsRefused(t *testing.T) {
 		"of another order":     {[]listing.Order{{Field: "name"}}, good},
 		"of another direction": {[]listing.Order{{Field: "state", Desc: true}}, good},
 		"cut off":              {orders, good[:len(good)-4]},
-		"with more":            {orders, good + "AAAA"},
-		"no base64":            {orders, "~"},
+		"with a suffix":        {orders, good + "AAAA"},
+		"not Base64":           {orders, "~"},
 		"empty":                {orders, ""},
 		"without an id":        {orders, listing.EncodeCursor(schema, orders, read, &guest{state: "sent"})},
 	} {
@@ -148,7 +148,7 @@ func TestCursorIsRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	// An order that says the same in more words is the same order.
+	// An order with a redundant key is the same order.
 	if _, err := listing.DecodeCursor(schema, []listing.Order{{Field: "state"}, {Field: "_id"}, {Field: "name"}}, "after", good); err != nil {
 		t.Error(err)
 	}
@@ -165,7 +165,7 @@ func TestCursorIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if listing.After(schema, orders, read, g, at) || listing.Before(schema, orders, read, g, at) {
-			t.Fatalf("%v is not the place of its own record", at)
+			t.Fatalf("%v is not the position of its record", at)
 		}
 	})
 }

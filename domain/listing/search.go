@@ -26,8 +26,8 @@ func ParseSearch(_ Schema, text string) (Predicate, error) {
 	return Search{Any: alternatives}, nil
 }
 
-// parseTerms parses a search text into a disjunction of conjunctions, or returns what is wrong with it. It ignores
-// empty phrases.
+// parseTerms parses a search text into a disjunction of conjunctions, or returns an error message. It ignores empty
+// phrases.
 func parseTerms(text string) (alternatives [][]string, wrong string) {
 	const dangling = "The word 'and' requires a term on both sides."
 	joined := false // the last word was "and"

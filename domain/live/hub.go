@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Reasons for the end of a subscription, and for refusing one. No event is lost: a new subscription can continue after
-// the last position.
+// Errors of an ended or refused subscription. No event is lost: a new subscription can continue after the last
+// position.
 var (
 	// ErrStopped means that the hub is stopped.
 	ErrStopped = errors.New("live: the hub is stopped")
@@ -55,7 +55,7 @@ type Feed[P Position[P], E any] interface {
 	Read(ctx context.Context, after P, limit int) ([]E, error)
 	// Pending reports whether events after the position exist that Read does not return yet.
 	Pending(ctx context.Context, after P) (bool, error)
-	// Watch calls notify when there may be new events, until the context ends. The hub calls it once at a time.
+	// Watch calls notify when there may be new events, until the context ends. At most one call is active.
 	Watch(ctx context.Context, notify func())
 	// Position returns the position of an event.
 	Position(e E) P
@@ -63,8 +63,8 @@ type Feed[P Position[P], E any] interface {
 	Topics(e E) []string
 	// Ends returns the key of the subscriptions that end with the event, or "".
 	Ends(e E) string
-	// Ended returns those of the keys whose subscriptions must end. The hub calls it at intervals, for what no event
-	// shows.
+	// Ended returns the keys whose subscriptions must end. The hub calls it at intervals, because not every end is an
+	// event.
 	Ended(ctx context.Context, keys []string) ([]string, error)
 }
 
@@ -121,7 +121,7 @@ func (h *Hub[P, E]) Subscribe(ctx context.Context, o Options[P, E]) (*Subscripti
 	}
 }
 
-// add adds a subscription to the reader, and returns nil where there is no reader.
+// add adds a subscription to the reader, or returns nil if there is no reader.
 func (h *Hub[P, E]) add(o Options[P, E]) (*Subscription[P, E], error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -170,7 +170,7 @@ type reader[P Position[P], E any] struct {
 
 	// at is the position of the last event that was read.
 	at P
-	// recent has the newest events, all of those after floor.
+	// recent holds the newest events: all events after floor.
 	recent []E
 	floor  P
 

@@ -96,7 +96,7 @@ func (m *memory) ring() {
 	}
 }
 
-// options subscribe to a topic, or to all events where it is empty.
+// options returns the options of a subscription to a topic, or to all events if it is empty.
 func (m *memory) options(topic string) Options[place, *event] {
 	return Options[place, *event]{
 		All: topic == "", Topic: topic,
@@ -221,7 +221,7 @@ func TestPendingEventsArrive(t *testing.T) {
 	}
 }
 
-// One topic cannot use the memory of all. Other topics, subscriptions to everything, and closed ones do not count.
+// One topic cannot exhaust the memory. Subscriptions to other topics or to all events, and closed ones, do not count.
 func TestLimitOfTopic(t *testing.T) {
 	t.Parallel()
 	m, h := newHub(t)
@@ -240,7 +240,7 @@ func TestLimitOfTopic(t *testing.T) {
 	subscribe(t, h, m.options("a"))
 }
 
-// With the last subscription the reader ends; the next one starts at the end of the feed.
+// The reader ends with the last subscription; the next one starts at the end of the feed.
 func TestSubscriptionsComeAndGo(t *testing.T) {
 	t.Parallel()
 	m, h := newHub(t)
@@ -277,7 +277,7 @@ func TestSubscriptionsComeAndGo(t *testing.T) {
 	}
 }
 
-// A subscription ends by an event, by a check at an interval, at its time, with the context, and when it is closed.
+// A subscription ends through an event, a periodic check, its expiry, its context, or Close.
 func TestEnds(t *testing.T) {
 	t.Parallel()
 	m, h := newHub(t)
@@ -311,13 +311,13 @@ func TestEnds(t *testing.T) {
 	m.now = m.now.Add(time.Hour)
 	m.mu.Unlock()
 	if err := next(s); !errors.Is(err, ErrExpired) {
-		t.Errorf("after its time: %v", err)
+		t.Errorf("after the expiry: %v", err)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := other.Next(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the context: %v", err)
+		t.Errorf("after the end of the context: %v", err)
 	}
 	other.Close()
 	if err := next(other); !errors.Is(err, ErrClosed) {

@@ -8,19 +8,19 @@ import (
 
 // Options are the options of a subscription.
 type Options[P Position[P], E any] struct {
-	// All subscribes to all events, otherwise Topic is the topic.
+	// All subscribes to all events; otherwise, Topic is the topic.
 	All   bool
 	Topic string
-	// After is the position to continue from; nil: from now on.
+	// After is the position to continue from; nil starts at the end of the feed.
 	After *P
-	// Key names what the subscription depends on: see Feed.Ends. Empty: nothing.
+	// Key identifies the dependency of the subscription (see Feed.Ends); empty for none.
 	Key string
-	// ExpiresAt is the time at which the subscription ends; zero: never.
+	// ExpiresAt is the time at which the subscription ends; zero means never.
 	ExpiresAt time.Time
 	// Select reports whether the subscription receives an event of its topic. It must not block.
 	Select func(e E) bool
-	// Missed returns at most limit events from after one position up to and including another one, oldest first. It may
-	// return events that Select does not select, but must return all that it does.
+	// Missed returns at most limit events after one position, up to and including another one, oldest first. It must
+	// return all events that Select selects, and may return others.
 	Missed func(ctx context.Context, after, upTo P, limit int) ([]E, error)
 }
 
@@ -31,15 +31,15 @@ type Subscription[P Position[P], E any] struct {
 	reader  *reader[P, E]
 	expiry  *time.Timer
 
-	// at is the position up to which the subscription is served. backlog has missed events after it, and missed is the
-	// position up to which they were read completely.
+	// at is the position up to which events have been delivered. backlog holds missed events after it, and missed is
+	// the position up to which the missed events have been read.
 	at, missed P
 	backlog    []E
 	expired    bool
 	// wake signals a change of the fields below, which Hub.mu guards.
 	wake  chan struct{}
 	queue []E
-	// behind is set where the queue is incomplete: the events after at must be read again.
+	// behind is set if the queue is incomplete: the events after at must be read again.
 	behind        bool
 	ended, closed bool
 }

@@ -1,6 +1,6 @@
 package problem
 
-// The entries of the catalogue. Source "conventions" is the part common to the documented HAL and problem APIs
+// The entries of the catalogue. Source "conventions" is the common part of the documented HAL and problem APIs
 // (docs/dialects/conventions.md), "invitations" the Invitations API 0.3.3 (docs/dialects/invitations.md).
 
 var catalogue []*Definition
@@ -189,7 +189,7 @@ var (
 	})
 )
 
-// Requests refused by a door before an operation is reached.
+// Requests that a door refuses before it reaches an operation.
 var (
 	MethodNotAllowed = define(Definition{
 		Code: "methodNotAllowed", Kind: Protocol, Source: "conventions §1",
@@ -368,7 +368,7 @@ var (
 	})
 )
 
-// Client session API: refusals that only its door can produce, before an operation is reached.
+// Refusals that only the door of the client session API produces, before it reaches an operation.
 var (
 	OriginAndAuthorization = define(Definition{
 		Code:    "originAuthorizationHeadersConflict",

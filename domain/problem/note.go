@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Notes collects the codes of the refusals of one request, each once, in order. The log contains them because the
-// response may not reveal them: a refusal by GraphQL has status 200.
+// Notes collects the distinct codes of the refusals of one request, in order. They are logged, because the status may
+// not reveal them: a refusal by GraphQL has status 200.
 type Notes struct {
 	mu    sync.Mutex
 	codes []string
@@ -39,8 +39,8 @@ func WithNotes(ctx context.Context, n *Notes) context.Context {
 	return context.WithValue(ctx, notesKey{}, n)
 }
 
-// Note records a refusal and returns the error unchanged. An error that is not a Problem is left to the door that
-// renders it.
+// Note records a refusal and returns the error unchanged. It ignores an error that is not a Problem: the
+// door that renders it records it.
 func Note(ctx context.Context, err error) error {
 	var p *Problem
 	if err != nil && errors.As(err, &p) {

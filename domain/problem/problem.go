@@ -60,7 +60,7 @@ type Problem struct {
 	Path []string
 	// Attributes holds the documented attributes of the code: currentState, allowedStates, limit, position, property, …
 	Attributes map[string]any
-	// AvailableAt is when the refused call may succeed; zero if that is not known.
+	// AvailableAt is when the refused call may succeed; zero if unknown.
 	AvailableAt time.Time
 	// Causes holds the problems that this problem consists of.
 	Causes []*Problem
@@ -113,7 +113,7 @@ func (p *Problem) With(name string, value any) *Problem {
 	return p
 }
 
-// Until sets the time from which the call may succeed.
+// Until sets the time at which the call may succeed.
 func (p *Problem) Until(t time.Time) *Problem {
 	p.AvailableAt = t
 	return p

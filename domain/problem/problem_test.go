@@ -13,10 +13,10 @@ import (
 func TestCatalogueIsComplete(t *testing.T) {
 	t.Parallel()
 	camel, snake := regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`), regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	word := regexp.MustCompile(`^[a-z][a-z0-9]*([A-Z][a-z0-9]*|_[a-z0-9]+)*$`) // each document has its own form
+	word := regexp.MustCompile(`^[a-z][a-z0-9]*([A-Z][a-z0-9]*|_[a-z0-9]+)*$`) // each document has its own format
 	for _, d := range problem.All() {
 		if !camel.MatchString(d.Code) || !word.MatchString(d.Type) || !snake.MatchString(d.GraphQL) {
-			t.Errorf("%s: code, type and GraphQL code have their forms: %q %q", d.Code, d.Type, d.GraphQL)
+			t.Errorf("%s: malformed code, type or GraphQL code: %q %q", d.Code, d.Type, d.GraphQL)
 		}
 		for what, text := range map[string]string{"kind": string(d.Kind), "title": d.Title, "message": d.Message, "remedy": d.Remedy, "source": d.Source} {
 			if text == "" {
@@ -24,7 +24,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 			}
 		}
 		if !strings.HasSuffix(d.Message, ".") || !strings.HasSuffix(d.Remedy, ".") {
-			t.Errorf("%s: message and remedy are sentences", d.Code)
+			t.Errorf("%s: message and remedy must be sentences", d.Code)
 		}
 		if problem.Lookup(d.Code) != d {
 			t.Errorf("%s is not found by its code", d.Code)
@@ -35,21 +35,21 @@ func TestCatalogueIsComplete(t *testing.T) {
 func TestOf(t *testing.T) {
 	t.Parallel()
 	if problem.Of(nil) != nil {
-		t.Error("no error is no problem")
+		t.Error("Of(nil) must be nil")
 	}
 	p := problem.New(problem.NotFound)
 	if got := problem.Of(fmt.Errorf("while looking: %w", p)); got != p {
-		t.Errorf("a wrapped problem is found: %v", got)
+		t.Errorf("Of must find a wrapped problem: %v", got)
 	}
 	secret := errors.New("password=hunter2")
 	got := problem.Of(secret)
 	if got.Definition != problem.InternalError || strings.Contains(got.Text(), "hunter2") {
-		t.Errorf("what is no problem is internal, and its text stays inside: %v", got.Text())
+		t.Errorf("another error must become an InternalError without its text: %v", got.Text())
 	}
 	if !errors.Is(got, secret) {
-		t.Error("the log still sees the cause")
+		t.Error("the log must contain the cause")
 	}
 	if !problem.Has(fmt.Errorf("x: %w", p), problem.NotFound) || problem.Has(p, problem.AccessDenied) || problem.Has(nil, problem.NotFound) {
-		t.Error("Has tells the definitions apart")
+		t.Error("Has must distinguish definitions")
 	}
 }

@@ -1,4 +1,4 @@
-// Package recent implements a bounded cache of recently used entries. It does not know what it stores.
+// Package recent implements a bounded cache of recently used entries. It has no knowledge of the stored values.
 package recent
 
 import (
@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// Generation is the maximum number of entries of one generation: a cache holds at most twice as many.
+// Generation is the default maximum number of entries of one generation. A cache holds at most twice as many.
 const Generation = 5000
 
 // Cache is a two-generation cache that is safe for concurrent use. When the young generation is full, the old one is
 // dropped and the young one becomes the old one. The zero value is an empty cache ready to use.
 type Cache[K comparable, V any] struct {
-	// Size is half of how many entries the cache holds; 0 = Generation.
+	// Size is the maximum number of entries of one generation; 0 means Generation.
 	Size int
 
 	mu         sync.Mutex

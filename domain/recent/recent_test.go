@@ -13,18 +13,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	for n := 1; n <= 4*Generation; n++ {
 		m.Add(n, "once")
 		if len(m.young)+len(m.old) > 2*Generation {
-			t.Fatalf("%d entries remembered", len(m.young)+len(m.old))
+			t.Fatalf("the cache holds %d entries", len(m.young)+len(m.old))
 		}
 		if v, ok := m.Get(0); !ok || v != "often" {
-			t.Fatalf("forgotten after %d others", n)
+			t.Fatalf("evicted after %d other entries", n)
 		}
 	}
 	if _, ok := m.Get(1); ok {
-		t.Error("an entry that came once is remembered forever")
+		t.Error("an entry that was used once is never evicted")
 	}
 	m.Forget(0)
 	if _, ok := m.Get(0); ok {
-		t.Error("not forgotten")
+		t.Error("Forget does not remove the entry")
 	}
 }
 
@@ -38,7 +38,7 @@ func TestConcurrentUse(t *testing.T) {
 			for n := range 2000 {
 				key := n % 40
 				if v, ok := m.Get(key); ok && v != -key {
-					t.Errorf("%d is stored for %d", v, key)
+					t.Errorf("got %d for key %d", v, key)
 				}
 				m.Add(key, -key)
 				if n%7 == 0 {
@@ -49,6 +49,6 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	users.Wait()
 	if n := len(m.young) + len(m.old); n > 2*m.Size {
-		t.Errorf("%d entries are stored", n)
+		t.Errorf("the cache holds %d entries", n)
 	}
 }
