@@ -11,14 +11,14 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// ErrNameTaken says that there is a key of that name already.
-var ErrNameTaken = errors.New("db: there is a key of that name already")
+// ErrNameTaken reports that an active key has the name.
+var ErrNameTaken = errors.New("db: an active key has this name")
 
 // APIKey is a client key. Only its hash is stored.
 type APIKey struct {
 	Name      string
 	CreatedAt time.Time
-	// RevokedAt is zero while the key is good.
+	// RevokedAt is zero while the key is active.
 	RevokedAt time.Time
 }
 
@@ -49,14 +49,14 @@ var (
 	})
 )
 
-// CreateAPIKey stores the hash of a key; ErrNameTaken if a valid key has the name. The name of a revoked key is free
-// again: its row becomes that of the new key, and its hash is gone.
+// CreateAPIKey stores the hash of a key. It returns ErrNameTaken if an active key has the name. The name of a revoked
+// key can be reused: the new key replaces its row, including the hash.
 func (d *DB) CreateAPIKey(ctx context.Context, name string, hash []byte, now time.Time) error {
 	_, err := d.writeRow(ctx, addAPIKey, &apiKeyRow{Name: name, Hash: hash, CreatedAt: micros(now)}, ErrNameTaken)
 	return err
 }
 
-// ListAPIKeys lists all keys by name, revoked ones too.
+// ListAPIKeys lists all keys by name, including revoked ones.
 func (d *DB) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	rows, err := query[apiKeyRow](ctx, d, allAPIKeys)
 	if err != nil {
@@ -69,7 +69,7 @@ func (d *DB) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	return out, nil
 }
 
-// RevokeAPIKey ends a key; found is false if no valid key has the name.
+// RevokeAPIKey revokes a key; found is false if no active key has the name.
 func (d *DB) RevokeAPIKey(ctx context.Context, name string) (found bool, err error) {
 	if !storable(name) {
 		return false, nil
@@ -81,7 +81,7 @@ func (d *DB) RevokeAPIKey(ctx context.Context, name string) (found bool, err err
 	return err == nil, err
 }
 
-// APIKey finds the name of the valid key with the hash.
+// APIKey returns the name of the active key with the hash.
 func (d *DB) APIKey(ctx context.Context, hash []byte) (name string, found bool, err error) {
 	return queryOne[string](ctx, d, apiKeyByHash, with("hash", hash))
 }

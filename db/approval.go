@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// approvalRow is an approval at rest.
+// approvalRow is the stored form of an approval.
 type approvalRow struct {
 	bun.BaseModel `bun:"table:approvals"`
 
@@ -51,7 +51,7 @@ func approvalRecord(keys *seal.Keyring, row *approvalRow) (*domain.Approval, err
 	return a, s.err
 }
 
-// Approvals is the shelf of approvals.
+// Approvals returns the store of approvals.
 func (d *DB) Approvals() domain.Shelf[domain.Approval] { return approvals.on(d) }
 
 var approvals = recordsOf(&kind[domain.Approval, approvalRow]{

@@ -17,18 +17,18 @@ var (
 
 	// addClient adds a client.
 	addClient = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*clientRow)(nil)) }).locking("clients", "id")
-	// addActiveClient adds a client, or makes a session the one that it touched last.
+	// addActiveClient adds a client, or sets the session that it used last.
 	addActiveClient = fixed(func(b *builder) schema.QueryAppender {
 		return replace(newRow(b, (*clientRow)(nil)).On("CONFLICT (id) DO UPDATE"), "last_active_session_id").
 			Set("updated_at = CASE WHEN ?TableAlias.updated_at > excluded.updated_at THEN ?TableAlias.updated_at ELSE excluded.updated_at END")
 	}).locking("clients", "id")
-	// leaveSession clears the session that a client touched last.
+	// leaveSession clears the session that a client used last.
 	leaveSession = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = NULL").
 			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).
 			Where("id = ? AND last_active_session_id = ?", b.arg("id"), b.arg("session"))
 	}).locking("clients", "id")
-	// lockOnlySession keeps a client as it is until the end of the transaction, if the user has no other session on it.
+	// lockOnlySession locks a client until the end of the transaction, if the user has no other session on it.
 	lockOnlySession = fixed(func(b *builder) schema.QueryAppender {
 		other := b.NewSelect().Model((*sessionRow)(nil)).ModelTableExpr("sessions AS s").ColumnExpr("1").
 			Where("s.client_id = ? AND s.user_id = ? AND s.id <> ?", b.arg("id"), b.arg("user"), b.arg("session")).
@@ -37,8 +37,7 @@ var (
 	})
 )
 
-// lockClients writes the clients of a unit, in one order for all units: two units that wait for one another would wait
-// forever.
+// lockClients writes the clients of a unit in an order common to all units, because otherwise two units could deadlock.
 func (u *unit) lockClients(sightings []domain.Sighting) {
 	sightings = slices.Clone(sightings)
 	slices.SortStableFunc(sightings, func(a, b domain.Sighting) int { return cmp.Compare(a.ClientID, b.ClientID) })
@@ -57,8 +56,8 @@ func (u *unit) lockClients(sightings []domain.Sighting) {
 	}
 }
 
-// checkOnlySessions makes the unit stale if a client has another session of the user. lockClients has locked the client,
-// so no other login comes between the two; sessions that are over do not count.
+// checkOnlySessions makes the unit stale if a client has another session of the user. lockClients has locked the
+// client, so no login can happen in between. Sessions that have ended do not count.
 func (u *unit) checkOnlySessions(sightings []domain.Sighting) {
 	for _, s := range sightings {
 		if s.SoleOf != "" {
@@ -86,12 +85,12 @@ func clientRecord(_ *seal.Keyring, row *clientRow) (*domain.Client, error) {
 	}, nil
 }
 
-// Client finds a client.
+// Client returns a client.
 func (d *DB) Client(ctx context.Context, id string) (*domain.Client, error) {
 	return clients.on(d).Get(ctx, id)
 }
 
-// Clients finds clients by id.
+// Clients returns clients by id.
 func (d *DB) Clients(ctx context.Context, ids []string) ([]*domain.Client, error) {
 	return clients.on(d).GetMany(ctx, ids)
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// contactRow is a contact at rest: the identity sealed, with blind indexes of what it is found by.
+// contactRow is the stored form of a contact: the identity is sealed, and the fields used for lookup have blind
+// indexes.
 type contactRow struct {
 	bun.BaseModel `bun:"table:contacts"`
 
@@ -26,7 +27,7 @@ type contactRow struct {
 	EmailIndex []byte  `bun:"email_index"`
 	UserID     *string `bun:"user_id"`
 	CreatedBy  *string `bun:"created_by"`
-	// Fingerprint is a keyed hash of what was imported: the same again changes nothing.
+	// Fingerprint is a keyed hash of the imported data: importing the same data again changes nothing.
 	Fingerprint []byte `bun:"fingerprint"`
 }
 
@@ -48,9 +49,7 @@ func contactRowOf(keys *seal.Keyring, c *domain.Contact) (*contactRow, error) {
 		CreatedAt: micros(c.CreatedAt),
 		UpdatedAt: micros(c.UpdatedAt),
 		State:     string(c.State),
-		Identity: s.sealJSON(
-			"identity", c.Of,
-		),
+		Identity: s.sealJSON("identity", c.Of),
 		TaxIDIndex: indexOf(contactTaxIDIndex, keys, c.Of.TaxID),
 		EmailIndex: indexOf(contactEmailIndex, keys, c.Of.Email),
 		UserID:     c.UserID,
@@ -71,7 +70,7 @@ func contactRecord(keys *seal.Keyring, row *contactRow) (*domain.Contact, error)
 	return c, s.err
 }
 
-// Contacts is the shelf of contacts.
+// Contacts returns the store of contacts.
 func (d *DB) Contacts() domain.Shelf[domain.Contact] { return contacts.on(d) }
 
 var contacts = recordsOf(&kind[domain.Contact, contactRow]{
@@ -89,7 +88,7 @@ var contactColumns = map[string]column{
 	"email":     {name: "email_index", null: true, index: contactEmailIndex},
 }
 
-// importContact adds a contact, or replaces the one of its id unless nothing has changed.
+// importContact adds a contact, or replaces the one with its id if the data differs.
 var importContact = fixed(func(b *builder) schema.QueryAppender {
 	q := newRow(b, (*contactRow)(nil)).On("CONFLICT (id) DO UPDATE").Set("version = ?TableAlias.version + 1")
 	return replace(q, "updated_at", "identity", "tax_id_index", "email_index", "user_id", "fingerprint").

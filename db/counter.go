@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// counterRow counts the units that were written with a key.
+// counterRow counts the units written with a key.
 type counterRow struct {
 	bun.BaseModel `bun:"table:turns"`
 
@@ -21,13 +21,13 @@ var (
 	readCounter = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*counterRow)(nil)).Where("key = ?", b.arg("key"))
 	})
-	// countUnit increments a counter, unless another unit has.
+	// countUnit increments a counter, unless another unit has incremented it.
 	countUnit = fixed(func(b *builder) schema.QueryAppender {
 		return replace(newRow(b, (*counterRow)(nil)).On("CONFLICT (key) DO UPDATE"), "taken").Where("?TableAlias.taken = ?", b.arg("was"))
 	})
 )
 
-// Turn reads how many units with a key were written.
+// Turn returns the number of units written with a key.
 func (d *DB) Turn(ctx context.Context, key []byte) (domain.Counter, error) {
 	row, _, err := queryOne[counterRow](ctx, d, readCounter, with("key", key))
 	return domain.Counter{Key: key, Was: row.Taken}, err

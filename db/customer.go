@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// customerRow is a customer at rest. What is personal is sealed; of what a customer is found by there is a blind index.
+// customerRow is the stored form of a customer. Personal data is sealed; the fields used for lookup have blind indexes.
 type customerRow struct {
 	bun.BaseModel `bun:"table:customers"`
 
@@ -32,7 +32,7 @@ type customerRow struct {
 
 const customersTable = "customers"
 
-// customerIndex is equal for texts that differ in case only; nil for an empty one.
+// customerIndex returns the blind index of a text, ignoring case; nil for an empty text.
 func customerIndex(keys *seal.Keyring, column, value string) []byte {
 	if value == "" {
 		return nil
@@ -40,7 +40,7 @@ func customerIndex(keys *seal.Keyring, column, value string) []byte {
 	return keys.Index(customersTable, column, listing.Fold(value))
 }
 
-// customerRowOf seals.
+// customerRowOf seals a customer.
 func customerRowOf(keys *seal.Keyring, c *domain.Customer) (*customerRow, error) {
 	s := sealer{keys: keys, table: customersTable, id: c.ID}
 	row := &customerRow{
@@ -54,7 +54,7 @@ func customerRowOf(keys *seal.Keyring, c *domain.Customer) (*customerRow, error)
 	return row, s.err
 }
 
-// customerRecord opens.
+// customerRecord opens a row.
 func customerRecord(keys *seal.Keyring, row *customerRow) (*domain.Customer, error) {
 	s := sealer{keys: keys, table: customersTable, id: row.ID}
 	c := &domain.Customer{
@@ -70,12 +70,12 @@ var customers = &kind[domain.Customer, customerRow]{table: tableOf[customerRow](
 
 var saveCustomer = upsertOf[customerRow]()
 
-// Customer finds a customer.
+// Customer returns a customer.
 func (d *DB) Customer(ctx context.Context, id string) (*domain.Customer, error) {
 	return customers.on(d).Get(ctx, id)
 }
 
-// Customers finds customers by id; those that are missing are left out.
+// Customers returns customers by id, without those that do not exist.
 func (d *DB) Customers(ctx context.Context, ids []string) ([]*domain.Customer, error) {
 	return customers.on(d).GetMany(ctx, ids)
 }

@@ -16,11 +16,11 @@ import (
 const (
 	decoysTable      = "decoys"
 	decoyEventsTable = "decoy_events"
-	// decoys is the number of rows that the migration has made.
+	// decoys is the number of rows that the migration creates.
 	decoys = 64
 )
 
-// decoyEventRow is what Purge needs of an event of a decoy.
+// decoyEventRow has the columns of a decoy's event that Purge needs.
 type decoyEventRow struct {
 	bun.BaseModel `bun:"table:decoy_events"`
 
@@ -37,14 +37,15 @@ var (
 	}).locking(decoyEventsTable, "")
 )
 
-// decoySecretHash is as long as that of a real secret.
+// decoySecretHash has the length of a real hash.
 var decoySecretHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
 
 func decoyID() string { return "decoy_" + strconv.Itoa(rand.IntN(decoys)) }
 
-// decoy changes a row and adds a row that are never read: the work of a wrong secret for a real record. The tables have
-// the columns and the indexes of the real ones, and are written by the same statements; indexed columns never change, as
-// in the real row. The steps have locks as the real ones, or the time of the unit would show that the id is unknown.
+// decoy changes one row and adds another; neither is ever read. This is the work that a wrong secret causes for a real
+// record. The tables have the columns and indexes of the real tables, and the same statements write them; as in a real
+// row, indexed columns never change. The steps have lock orders like the real ones, because otherwise the duration of
+// the unit would reveal that the id is unknown.
 func (w *unit) decoy(keys *seal.Keyring) error {
 	now := w.db.options.Now()
 	id := decoyID()

@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// TestADecoyIsWrittenAmongOthers: a step without a lock order makes its unit a transaction of its own, and the time of
-// the call would show that the id is unknown.
+// TestADecoyIsWrittenAmongOthers: a unit with a step without a lock order is written in a transaction of its own, and
+// the duration of the call would reveal that the id is unknown.
 func TestADecoyIsWrittenAmongOthers(t *testing.T) {
 	t.Parallel()
 	kek := seal.NewKey()

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// deviceRow is a device at rest. Its name is sealed.
+// deviceRow is the stored form of a device. Its name is sealed.
 type deviceRow struct {
 	bun.BaseModel `bun:"table:devices"`
 
@@ -49,7 +49,7 @@ func deviceRecord(keys *seal.Keyring, row *deviceRow) (*domain.Device, error) {
 	return r, s.err
 }
 
-// Devices is the shelf of devices.
+// Devices returns the store of devices.
 func (d *DB) Devices() domain.Shelf[domain.Device] { return devices.on(d) }
 
 var devices = recordsOf(&kind[domain.Device, deviceRow]{
@@ -60,7 +60,8 @@ var devices = recordsOf(&kind[domain.Device, deviceRow]{
 	},
 })
 
-// importedDevice replaces the device of an id. One that was revoked stays so, and no customer gets one key twice.
+// importedDevice replaces the device with an id. A revoked device stays revoked, and no customer gets the same key
+// twice.
 var importedDevice = fixed(func(b *builder) schema.QueryAppender {
 	model := (*deviceRow)(nil)
 	of := func(name string) schema.QueryAppender { return b.column(b.table(model).FieldMap[name]) }
@@ -74,7 +75,7 @@ var importedDevice = fixed(func(b *builder) schema.QueryAppender {
 		Where("customer_id <> ? OR fingerprint <> ?", of("customer_id"), of("fingerprint")).Where("NOT EXISTS (?)", same)
 })
 
-// importDevice adds a device, or replaces the one of its id.
+// importDevice adds a device, or replaces the one with its id.
 func (u *unit) importDevice(keys *seal.Keyring, r *domain.Device) error {
 	row, err := deviceRowOf(keys, r)
 	u.addRow(importedDevice, row, nil)
@@ -82,7 +83,7 @@ func (u *unit) importDevice(keys *seal.Keyring, r *domain.Device) error {
 	return err
 }
 
-// challengeRow is a challenge at rest.
+// challengeRow is the stored form of a challenge.
 type challengeRow struct {
 	bun.BaseModel `bun:"table:device_challenges"`
 
@@ -106,7 +107,7 @@ func (row *challengeRow) record() *domain.DeviceChallenge {
 var (
 	challengeByID = byIDOf[challengeRow]()
 	addChallenge  = insertOf[challengeRow]("device_challenges")
-	// lockDevice keeps a registered device as it is until the end of the transaction.
+	// lockDevice locks a registered device until the end of the transaction.
 	lockDevice = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*deviceRow)(nil)).Set("version = version").Where("id = ? AND state = 'registered'", b.arg("device"))
 	})
@@ -118,7 +119,7 @@ var (
 		return b.NewDelete().Model(model).Where("device_id = ? AND used_at IS NULL AND id <> ?", b.arg("device"), b.arg("id")).
 			Where("id NOT IN (?)", newest)
 	})
-	// useChallenge marks a challenge as used; the same call, known by its hash, may use it again.
+	// useChallenge marks a challenge as used. The same call, identified by its hash, may use it again.
 	useChallenge = returning(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*challengeRow)(nil)).
 			Set("used_at = COALESCE(used_at, ?)", b.arg("at")).Set("used_by = COALESCE(used_by, ?)", b.arg("by")).
@@ -128,8 +129,8 @@ var (
 	})
 )
 
-// newChallenge adds a challenge. It locks the row of the device first, so that two at once do not make one too many, and
-// none is made for a device that is being revoked.
+// newChallenge adds a challenge. It locks the row of the device first, so that concurrent calls do not exceed the limit
+// and no challenge is created for a device that is being revoked.
 func (u *unit) newChallenge(r *domain.DeviceChallenge) {
 	row := &challengeRow{
 		ID: r.ID, CreatedAt: micros(r.CreatedAt), CustomerID: r.CustomerID, DeviceID: r.DeviceID, UsernameHash: r.UsernameHash,
@@ -140,7 +141,7 @@ func (u *unit) newChallenge(r *domain.DeviceChallenge) {
 	u.add(dropChallenges, nil, with("device", r.DeviceID), with("now", row.CreatedAt), with("id", r.ID), with("limit", r.OpenChallenges()-1))
 }
 
-// Challenge finds a challenge.
+// Challenge returns a challenge.
 func (d *DB) Challenge(ctx context.Context, id string) (*domain.DeviceChallenge, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing

@@ -10,30 +10,30 @@ import (
 // dialects is the number of supported dialects.
 const dialects = 2
 
-// dialect is what must differ between the two databases.
+// dialect contains the differences between the two databases.
 type dialect struct {
 	name   string
 	number int
-	// schema is the dialect of bun.
+	// schema is bun's dialect.
 	schema func() schema.Dialect
-	// numbered: placeholders are $1, $2, … and not ?.
+	// numbered is true if placeholders are $1, $2, … instead of ?.
 	numbered bool
-	// indexed begins the hint that names an index. The planner of SQLite has no statistics, and takes an index that finds
-	// half of the table where a small one exists. Empty: the planner needs no hint.
+	// indexed begins the hint that names an index. SQLite's planner has no statistics and may prefer an index that
+	// matches half of the table to a selective one. Empty: the planner needs no hint.
 	indexed string
-	// skipLocked is the locking clause of a SELECT that leaves out rows which others have locked; empty if none is needed.
+	// skipLocked is the locking clause of a SELECT that skips rows locked by others; empty if none is needed.
 	skipLocked string
-	// elements selects the texts of a JSON array that is one parameter.
+	// elements selects the texts of a JSON array passed as one parameter.
 	elements func(*builder, schema.QueryAppender) schema.QueryAppender
-	// list makes the parameter that is a list of texts.
+	// list encodes a list of texts as one parameter.
 	list func([]string) any
-	// settled is the condition that no event can appear before an event any more; empty if it is always true.
+	// settled is the condition that no later event can precede this one in the feed; empty if it is always true.
 	settled string
-	// template has the values of the migrations.
+	// template contains the template values of the migrations.
 	template map[string]string
 }
 
-// index is the table of a row struct, with the index that finds the rows.
+// index returns the table of a row struct, with the hint for the index.
 func (b *builder) index(table, index string) (string, []any) {
 	if b.dialect.indexed == "" {
 		return "? AS ?TableAlias", []any{bun.Ident(table)}
@@ -41,7 +41,7 @@ func (b *builder) index(table, index string) (string, []any) {
 	return "? AS ?TableAlias " + b.dialect.indexed + " ?", []any{bun.Ident(table), bun.Ident(index)}
 }
 
-// among is the condition that the column is one of a list of texts.
+// among returns the condition that the column equals one of a list of texts.
 func (b *builder) among(column string, list schema.QueryAppender) schema.QueryAppender {
 	if b.dialect.numbered {
 		return schema.SafeQuery("? = ANY(?)", []any{bun.Ident(column), list})

@@ -58,7 +58,7 @@ var (
 			Join("LEFT JOIN organization_parts AS p ON p.organization_id = ?TableAlias.id").
 			Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("p.user_id")
 	})
-	// partsOfUser are the accounts and organizations of a user.
+	// partsOfUser selects the accounts and organizations of a user.
 	partsOfUser = fixed(func(b *builder) schema.QueryAppender {
 		account := b.NewSelect().
 			Model((*accountOwnerRow)(nil)).
@@ -77,15 +77,15 @@ var (
 	importAccountOwner = fixed(func(b *builder) schema.QueryAppender {
 		return newRow(b, (*accountOwnerRow)(nil)).On("CONFLICT (account_id, user_id) DO UPDATE").Set("granted = FALSE")
 	})
-	// lockOrganization adds an organization. The update changes nothing, but it makes two imports of one organization wait
-	// for one another.
+	// lockOrganization adds an organization. The update changes nothing, but it serializes imports of the same
+	// organization.
 	lockOrganization = fixed(func(b *builder) schema.QueryAppender {
 		return replace(newRow(b, (*organizationRow)(nil)).On("CONFLICT (id) DO UPDATE"), "id")
 	})
 	importOrganizationPart = fixed(func(b *builder) schema.QueryAppender {
 		return newRow(b, (*organizationPartRow)(nil)).On("CONFLICT (organization_id, user_id, role) DO UPDATE").Set("granted = FALSE")
 	})
-	// grantAccount makes a user an owner, unless they are one, or the account does not exist.
+	// grantAccount makes a user an owner, unless the user already is one or the account does not exist.
 	grantAccount = fixed(func(b *builder) schema.QueryAppender {
 		target := b.NewSelect().
 			Model((*accountRow)(nil)).
@@ -112,25 +112,25 @@ var (
 	})
 )
 
-// grantOf adds the row that target selects, if it selects one.
+// grantOf adds the row that target selects, if any.
 func grantOf(b *builder, model any, target *bun.SelectQuery, columns ...string) schema.QueryAppender {
 	return b.NewInsert().With("target", target).Model(model).
-		TableExpr("target WHERE TRUE"). // without the condition SQLite would take ON for that of a join
+		TableExpr("target WHERE TRUE"). // without the condition SQLite would parse ON as part of a join
 		Column(columns...).On("CONFLICT DO NOTHING").Returning("NULL")
 }
 
-// grant makes a user an owner or a signer. A user that is one remains one.
+// grant makes a user an owner or a signer. It does nothing if the user already is one.
 func (w *unit) grant(g domain.Grant) error {
 	grants := map[domain.TargetKind]*statement{domain.TargetAccount: grantAccount, domain.TargetOrganization: grantOrganization}
 	s, ok := grants[g.Kind]
 	if !ok {
-		return fmt.Errorf("db: nothing is granted on %q", g.Kind)
+		return fmt.Errorf("db: cannot grant access to a %q", g.Kind)
 	}
 	w.add(s, nil, with("id", g.ID), with("user", g.UserID))
 	return nil
 }
 
-// Account finds an account.
+// Account returns an account.
 func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
@@ -154,7 +154,7 @@ func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
 	return account, nil
 }
 
-// Organization finds an organization.
+// Organization returns an organization.
 func (d *DB) Organization(ctx context.Context, id string) (*domain.Organization, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
@@ -181,7 +181,7 @@ func (d *DB) Organization(ctx context.Context, id string) (*domain.Organization,
 	return organization, nil
 }
 
-// PartOf lists the accounts that the user owns, and the organizations that the user owns or signs for.
+// PartOf returns the accounts that the user owns, and the organizations that the user owns or signs for.
 func (d *DB) PartOf(ctx context.Context, userID string) (accounts, organizations []string, err error) {
 	if !storable(userID) {
 		return nil, nil, nil

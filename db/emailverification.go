@@ -7,7 +7,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// emailVerificationRow is a verification of an address at rest. The address is sealed; of the token there is a hash.
+// emailVerificationRow is the stored form of an e-mail verification. The address is sealed; the token is stored as a
+// hash.
 type emailVerificationRow struct {
 	bun.BaseModel `bun:"table:email_verifications"`
 
@@ -45,15 +46,13 @@ func emailVerificationRecord(keys *seal.Keyring, row *emailVerificationRow) (*do
 	return r, s.err
 }
 
-// EmailVerifications is the shelf of verifications of addresses.
+// EmailVerifications returns the store of e-mail verifications.
 func (d *DB) EmailVerifications() domain.Shelf[domain.EmailVerification] {
 	return emailVerifications.on(d)
 }
 
 var emailVerifications = recordsOf(&kind[domain.EmailVerification, emailVerificationRow]{
-	table: versionedOf[emailVerificationRow](
-		emailVerificationsTable,
-	),
+	table: versionedOf[emailVerificationRow](emailVerificationsTable),
 	schema: domain.EmailVerificationSchema,
 	read:   domain.EmailVerificationValue,
 	record: emailVerificationRecord, row: emailVerificationRowOf,

@@ -8,7 +8,7 @@ import (
 
 const engineVariable = "GATEHOUSE_TEST_ENGINE"
 
-// again runs tests of this package with another engine.
+// again reruns tests of this package with another engine.
 func again(t *testing.T, engine, run string) {
 	t.Helper()
 	t.Parallel()
@@ -27,8 +27,9 @@ func TestPlainEngine(t *testing.T) {
 	again(t, "plain", "^(TestSQLite|TestPostgres)$")
 }
 
-// TestInlineValues: the suite passes if bun executes each statement as it usually does, with the values in the text. So the
-// arguments of the prepared statements have the same effects; TestArguments compares the texts of all of them.
+// TestInlineValues: the suite passes if bun executes each statement in its usual way, with the values in the text. The
+// arguments of the prepared statements therefore have the same effects; TestArguments compares the texts of all of
+// them.
 func TestInlineValues(t *testing.T) {
 	again(t, "inline", "^(TestSQLite|TestPostgres|TestSigningKeys|TestImportOfDevicesAndPolicies|TestTheDatabaseKnowsTheStatesOfCodes)$")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// eventRow is a line of the journal.
+// eventRow is the stored form of an event.
 type eventRow struct {
 	bun.BaseModel `bun:"table:lifecycle_events"`
 
@@ -30,12 +30,12 @@ type eventRow struct {
 	Version     int    `bun:"version"`
 	Reason      string `bun:"reason"`
 	Concerns    string `bun:"concerns"`
-	// FirstUser and SecondUser are Concerns again, for the indexes.
+	// FirstUser and SecondUser repeat Concerns, for the indexes.
 	FirstUser  *string `bun:"first_user"`
 	SecondUser *string `bun:"second_user"`
 }
 
-// maxConcerned is how many users an event may concern: each has a column.
+// maxConcerned is the number of users that an event can concern: each has a column.
 const maxConcerned = 2
 
 func eventRowOf(e *domain.LifecycleEvent) (*eventRow, error) {
@@ -64,7 +64,7 @@ func eventRecord(_ *seal.Keyring, row *eventRow) (*domain.LifecycleEvent, error)
 	return e, json.Unmarshal([]byte(row.Concerns), &e.Concerns)
 }
 
-// firstEvent starts the journal of an imported session, if the session exists and has no event.
+// firstEvent adds the first event of an imported session, if the session exists and has no event.
 var firstEvent = fixed(func(b *builder) schema.QueryAppender {
 	model := (*eventRow)(nil)
 	fields, _ := inserted(b.table(model))
@@ -82,7 +82,7 @@ var firstEvent = fixed(func(b *builder) schema.QueryAppender {
 	return q
 })
 
-// Events is the shelf of the journal.
+// Events returns the store of the journal.
 func (d *DB) Events() domain.Shelf[domain.LifecycleEvent] { return events.on(d) }
 
 const eventsTable = "lifecycle_events"
@@ -98,12 +98,12 @@ var (
 			"firstUser": {name: "first_user", null: true}, "secondUser": {name: "second_user", null: true},
 		},
 	}
-	// addEvent adds an event. In a transaction of several units events keep their sequence.
+	// addEvent adds an event. In a transaction of several units, events keep their sequence.
 	addEvent = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*eventRow)(nil)) }).locking(eventsTable, "")
 )
 
-// Timelines gives a span of the journal of each record. The first event of each comes too, and is left out again where
-// it is not in the span: where a span is empty, it alone tells how long the journal is.
+// Timelines returns a span of the journal of each record. The query also reads the first event of each record, which
+// contains the total if the span is empty; it is dropped if it is outside the span.
 func (d *DB) Timelines(ctx context.Context, subjectIDs []string, span domain.Span) (map[string]*domain.TimelineSpan, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -135,7 +135,8 @@ func (d *DB) Timelines(ctx context.Context, subjectIDs []string, span domain.Spa
 	return out, nil
 }
 
-// timelineRow is an event with its place in the journal of its record, and the places before and at the end of the span.
+// timelineRow is an event with its position in the journal of its record, and the positions before and at the end of
+// the span.
 type timelineRow struct {
 	eventRow
 	Place  int64 `bun:"place"`
@@ -175,7 +176,7 @@ func timelines(b *builder, subjectIDs []string, span domain.Span) schema.QueryAp
 		Where("place = 1 OR "+within, b.values(sizes)...).OrderExpr("subject_id, place")
 }
 
-// spanStart is how many events come before a span that lies after low events and before the one after high.
+// spanStart returns the number of events before the span that follows the first low events and ends at high.
 func spanStart(span domain.Span, low, high int64) int {
 	high = max(low, high)
 	if span.Last != nil {

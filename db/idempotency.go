@@ -29,7 +29,7 @@ type idempotencyRow struct {
 }
 
 var (
-	// addIdempotencyRecord takes a key that is free or has expired.
+	// addIdempotencyRecord stores a record if its key is unused or has expired.
 	addIdempotencyRecord = fixed(func(b *builder) schema.QueryAppender {
 		model := (*idempotencyRow)(nil)
 		q := newRow(b, model).On("CONFLICT (key) DO UPDATE")
@@ -60,7 +60,7 @@ func (w *unit) remember(m *domain.IdempotencyRecord) error {
 	return nil
 }
 
-// Recall finds the record of an idempotency key.
+// Recall returns the record of an idempotency key.
 func (d *DB) Recall(ctx context.Context, key []byte, now time.Time) (*domain.IdempotencyRecord, error) {
 	row, found, err := queryOne[idempotencyRow](ctx, d, readIdempotencyRecord, with("key", key), with("now", micros(now)))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// recordRow is what the bank knows of a person, at rest.
+// recordRow is the stored form of an identity record of the bank.
 type recordRow struct {
 	bun.BaseModel `bun:"table:identity_records"`
 
@@ -28,21 +28,21 @@ func recordTaxIDIndex(keys *seal.Keyring, taxID string) []byte {
 	return keys.Index(recordsTable, "tax_id", risk.FoldTaxID(taxID))
 }
 
-// maxRecords limits how many records of one tax id are read.
+// maxRecords limits the number of records read for one tax id.
 const maxRecords = 20
 
 var (
 	recordsByTaxID = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*recordRow)(nil)).Where("tax_id_index = ?", b.arg("tax_id")).OrderExpr("id").Limit(maxRecords)
 	})
-	// importRecord adds a record, or replaces the one of its id unless nothing has changed.
+	// importRecord adds a record, or replaces the one with its id if the data differs.
 	importRecord = fixed(func(b *builder) schema.QueryAppender {
 		return replace(newRow(b, (*recordRow)(nil)).On("CONFLICT (id) DO UPDATE"), "tax_id_index", "content", "fingerprint").
 			Where("?TableAlias.fingerprint <> excluded.fingerprint")
 	})
 )
 
-// IdentityRecords finds the records of a tax id.
+// IdentityRecords returns the records with a tax id.
 func (d *DB) IdentityRecords(ctx context.Context, taxID string) ([]*domain.IdentityRecord, error) {
 	keys, err := d.keys(ctx)
 	if err != nil || risk.FoldTaxID(taxID) == "" {

@@ -8,10 +8,10 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// ImportBatch writes imported records in one transaction. It replaces accounts, organizations (with all parts in them),
-// customers, JWT templates, contacts, identity records, list entries, devices and policies; it does not change sessions
-// that exist. A part that a completed invitation granted remains until an import contains it: from then on a later import
-// that does not contain it removes it.
+// ImportBatch writes imported records in one transaction. It replaces accounts, organizations (with all their owners
+// and signers), customers, JWT templates, contacts, identity records, list entries, devices and policies. It does not
+// change existing sessions. A role granted by a completed invitation is kept until an import contains it; after that, a
+// later import that does not contain it removes it.
 func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -28,8 +28,8 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 	return err
 }
 
-// lockImported writes the rows that several records share, first and in one order, or two imports could wait for one
-// another.
+// lockImported writes the rows that several records share, first and in a fixed order, because otherwise two imports
+// could deadlock.
 func (u *unit) lockImported(records []any) {
 	var sightings []domain.Sighting
 	lists := false
@@ -95,7 +95,7 @@ func (u *unit) importRecord(keys *seal.Keyring, record any) error {
 	case *domain.Jurisdiction:
 		u.addRow(saveJurisdiction, &jurisdictionRow{policyRow: policyOf(r.ID, r.SecondFactors)}, nil)
 	default:
-		return fmt.Errorf("db: records of type %T are not imported", record)
+		return fmt.Errorf("db: cannot import records of type %T", record)
 	}
 	return nil
 }

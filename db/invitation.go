@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// invitationRow is an invitation at rest. What is personal is sealed; of the e-mail address there is a blind index.
+// invitationRow is the stored form of an invitation. Personal data is sealed; the e-mail address has a blind index.
 type invitationRow struct {
 	bun.BaseModel `bun:"table:invitations"`
 
@@ -46,12 +46,12 @@ type invitationRow struct {
 
 const invitationsTable = "invitations"
 
-// emailAddressIndex is equal for addresses that differ in case only.
+// emailAddressIndex returns the blind index of an address, ignoring case.
 func emailAddressIndex(keys *seal.Keyring, address string) []byte {
 	return keys.Index(invitationsTable, "email_address", listing.Fold(address))
 }
 
-// invitationRowOf seals.
+// invitationRowOf seals an invitation.
 func invitationRowOf(keys *seal.Keyring, i *domain.Invitation) (*invitationRow, error) {
 	s := sealer{keys: keys, table: invitationsTable, id: i.ID}
 	row := &invitationRow{
@@ -69,7 +69,7 @@ func invitationRowOf(keys *seal.Keyring, i *domain.Invitation) (*invitationRow, 
 	return row, s.err
 }
 
-// invitationRecord opens.
+// invitationRecord opens a row.
 func invitationRecord(keys *seal.Keyring, row *invitationRow) (*domain.Invitation, error) {
 	s := sealer{keys: keys, table: invitationsTable, id: row.ID}
 	i := &domain.Invitation{
@@ -89,7 +89,7 @@ func invitationRecord(keys *seal.Keyring, row *invitationRow) (*domain.Invitatio
 	return i, s.err
 }
 
-// Invitations is the shelf of invitations.
+// Invitations returns the store of invitations.
 func (d *DB) Invitations() domain.Shelf[domain.Invitation] { return invitations.on(d) }
 
 var (
@@ -103,7 +103,7 @@ var (
 			deadlineOf[invitationRow](invitationsTable, deadline{at: "expires_at", where: "state = 'sent'", index: "invitations_due"}),
 		},
 	})
-	// invitationOrDecoy reads an invitation, or else a decoy.
+	// invitationOrDecoy reads an invitation, or a decoy if the invitation does not exist.
 	invitationOrDecoy = fixed(func(b *builder) schema.QueryAppender {
 		model := (*invitationRow)(nil)
 		one := func(table, id string, decoy int) schema.QueryAppender {
@@ -116,8 +116,8 @@ var (
 	})
 )
 
-// InvitationOrDecoy finds an invitation. If there is none the same statement returns a decoy, which is read and opened
-// as the real one is, and then discarded.
+// InvitationOrDecoy returns an invitation. If it does not exist, the same statement returns a decoy, which is read and
+// opened like a real invitation and then discarded.
 func (d *DB) InvitationOrDecoy(ctx context.Context, id string) (*domain.Invitation, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
@@ -134,7 +134,7 @@ func (d *DB) InvitationOrDecoy(ctx context.Context, id string) (*domain.Invitati
 		return nil, domain.ErrMissing
 	}
 	i, err := invitationRecord(keys, &row)
-	if row.ID != id { // it may have been sealed with keys that no longer exist
+	if row.ID != id { // the decoy may have been sealed with keys that no longer exist
 		return nil, domain.ErrMissing
 	}
 	return i, err

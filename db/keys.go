@@ -11,8 +11,8 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// SigningKey is a key that signs session and template tokens. The private half is sealed, and is gone once the key
-// is old.
+// SigningKey is a key that signs session and template tokens. The private half is sealed, and is deleted when the key
+// becomes old.
 type SigningKey struct {
 	ID        string
 	Algorithm string
@@ -21,17 +21,17 @@ type SigningKey struct {
 	// Public and Private are JWKs.
 	Public, Private []byte
 	CreatedAt       time.Time
-	// SignsFrom, RetiredAt and LastExpiry are zero while there is no such time.
+	// SignsFrom, RetiredAt and LastExpiry are zero if not set.
 	SignsFrom, RetiredAt, LastExpiry time.Time
 }
 
 // SigningKeyChange moves keys from one role to the next.
 type SigningKeyChange struct {
-	// Drop removes a next key, Retire makes the current key an old one, Promote makes a next key the current one.
+	// Drop removes a next key, Retire makes the current key old, Promote makes a next key current.
 	Drop, Retire, Promote string
 	Add                   []SigningKey
 	At                    time.Time
-	// Forget removes old keys that were retired, and whose tokens were over, at this time.
+	// Forget removes old keys that were retired, and whose tokens had expired, at this time.
 	Forget time.Time
 }
 
@@ -99,7 +99,7 @@ var (
 	})
 )
 
-// SigningKeys returns all signing keys, the newest first.
+// SigningKeys returns all signing keys, newest first.
 func (d *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -120,8 +120,8 @@ func (d *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 	return out, nil
 }
 
-// ChangeSigningKeys fails with domain.ErrStale, and changes nothing, where a key is not in the role that the change
-// expects, or where the role of an added key is taken: of several who change the keys at once, one succeeds.
+// ChangeSigningKeys returns domain.ErrStale, and changes nothing, if a key does not have the role that the change
+// expects or if the role of an added key is taken. If several callers change the keys at the same time, one succeeds.
 func (d *DB) ChangeSigningKeys(ctx context.Context, c SigningKeyChange) error {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -148,7 +148,8 @@ func (d *DB) ChangeSigningKeys(ctx context.Context, c SigningKeyChange) error {
 	return err
 }
 
-// ExtendSigningKey records that tokens of the key are valid at least until then; domain.ErrMissing if there is no such key.
+// ExtendSigningKey records that tokens of the key are valid at least until the given time. It returns domain.ErrMissing
+// if the key does not exist.
 func (d *DB) ExtendSigningKey(ctx context.Context, id string, lastExpiry time.Time) error {
 	return d.write(ctx, extendSigningKey, domain.ErrMissing, with("id", id), with("at", micros(lastExpiry)))
 }

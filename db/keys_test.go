@@ -15,8 +15,8 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestSigningKeys: keys move from one role to the next, whoever moves them at the same time, and their private halves
-// are sealed and then gone.
+// TestSigningKeys: keys move from one role to the next, even with concurrent callers, and their private halves are
+// sealed and later deleted.
 func TestSigningKeys(t *testing.T) {
 	t.Parallel()
 	for _, database := range testkit.Databases {
@@ -86,7 +86,7 @@ func TestSigningKeys(t *testing.T) {
 				}
 			}
 			if got := roles(); got != before {
-				t.Errorf("a change that failed has changed %s to %s", before, got)
+				t.Errorf("a failed change modified %s to %s", before, got)
 			}
 			if err := k.DB.ExtendSigningKey(ctx, current, at.Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -95,7 +95,7 @@ func TestSigningKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := k.DB.ExtendSigningKey(ctx, "nobody", at); !errors.Is(err, domain.ErrMissing) {
-				t.Errorf("a key that is gone: %v", err)
+				t.Errorf("a removed key: %v", err)
 			}
 			if err := change(db.SigningKeyChange{Retire: current, Promote: next, Add: []db.SigningKey{key("c", "next")}}); err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func TestSigningKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := roles(); got != fmt.Sprint(map[string]string{next: "current", "d": "next"}) {
-				t.Errorf("what is over is removed: %s", got)
+				t.Errorf("expired keys are not removed: %s", got)
 			}
 		})
 	}

@@ -22,9 +22,9 @@ type limitRow struct {
 }
 
 var (
-	// takeLimit counts one call. The row is locked meanwhile, so the count is exact over all instances. A blocked key
-	// stays as it is; in a new window, and after a block, the count starts again; the call above the limit starts the
-	// block. A window that started at the time "over" has ended.
+	// takeLimit counts one call. It locks the row, so the count is exact across all instances. A blocked key does not
+	// change. In a new window, and after a block, the count restarts. The call that exceeds the limit starts the block.
+	// A window that started at or before "over" has ended.
 	takeLimit = returning(func(b *builder) schema.QueryAppender {
 		now, over, limit, end := b.arg("now"), b.arg("over"), b.arg("limit"), b.arg("block_end")
 		return replace(newRow(b, (*limitRow)(nil), "blocked_until").On("CONFLICT (key) DO UPDATE"), "keep_until").
@@ -43,7 +43,7 @@ var (
 	})
 )
 
-// Take counts one call of the key, in a transaction of its own.
+// Take counts one call of the key in a separate transaction.
 func (d *DB) Take(ctx context.Context, key []byte, rate domain.Rate, block time.Duration) (bool, time.Time, error) {
 	now := d.options.Now().UTC().Truncate(time.Microsecond)
 	if rate.Limit <= 0 {

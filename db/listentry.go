@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// entryRow is a line of a list, at rest: even that somebody is on a list is somebody's.
+// entryRow is the stored form of a list entry. Even the fact that a person is on a list is personal data.
 type entryRow struct {
 	bun.BaseModel `bun:"table:list_entries"`
 
@@ -25,13 +25,13 @@ type entryRow struct {
 
 const entriesTable = "list_entries"
 
-// entryContent is what is sealed of a line.
+// entryContent is the sealed part of a list entry.
 type entryContent struct {
 	Value  string   `json:"value"`
 	Births []string `json:"births,omitempty"`
 }
 
-// listImportRow is the number of the newest import of lists.
+// listImportRow contains the sequence number of the newest list import.
 type listImportRow struct {
 	bun.BaseModel `bun:"table:list_imports"`
 
@@ -50,7 +50,7 @@ var (
 		return b.NewSelect().Model((*entryRow)(nil)).Where("(seq, id) > (?, ?)", b.arg("seq"), b.arg("id")).
 			OrderExpr("seq, id LIMIT ?", b.arg("limit"))
 	})
-	// importEntry adds an entry, or replaces the one of its id unless nothing has changed.
+	// importEntry adds an entry, or replaces the one with its id if the data differs.
 	importEntry = fixed(func(b *builder) schema.QueryAppender {
 		seq := b.NewSelect().Model((*listImportRow)(nil)).Column("seq").Where("id = 1")
 		q := newRow(b, (*entryRow)(nil)).Value("seq", "(?)", seq).On("CONFLICT (id) DO UPDATE")
@@ -58,13 +58,13 @@ var (
 	})
 )
 
-// ListSeq is the number of the newest import that had entries of lists.
+// ListSeq returns the sequence number of the newest import that contained list entries.
 func (d *DB) ListSeq(ctx context.Context) (int64, error) {
 	seq, _, err := queryOne[int64](ctx, d, readListSeq)
 	return seq, err
 }
 
-// ListEntries returns entries in the order of their imports and ids, after a position in that order.
+// ListEntries returns entries ordered by import and id, starting after a position in that order.
 func (d *DB) ListEntries(ctx context.Context, afterSeq int64, afterID string, limit int) ([]*domain.ListEntry, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {

@@ -18,7 +18,7 @@ var (
 	exceptionRow  = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 )
 
-// literals calls use for each string literal of the Go files below a folder.
+// literals calls a function for each string literal of the Go files below a folder.
 func literals(t *testing.T, root string, use func(path, at, text string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -53,8 +53,8 @@ func literals(t *testing.T, root string, use func(path, at, text string)) {
 	}
 }
 
-// TestStatementsAreBuilt: no statement is written by hand, but in the files that docs/decisions/0024-bun.md names, in
-// tests, and in db/dbtest, which damages rows on purpose.
+// TestStatementsAreBuilt: bun builds all statements, except those in the files that docs/decisions/0024-bun.md names,
+// in tests, and in db/dbtest, which corrupts rows on purpose.
 func TestStatementsAreBuilt(t *testing.T) {
 	t.Parallel()
 	decision := read(t, "../docs/decisions/0024-bun.md")
@@ -77,13 +77,13 @@ func TestStatementsAreBuilt(t *testing.T) {
 	})
 	for path, used := range excepted {
 		if !used {
-			t.Errorf("the decision names %s, which has no statement", path)
+			t.Errorf("the decision names %s, which contains no statement", path)
 		}
 	}
 }
 
-// TestTheEngineNamesNoTable: no string of package engine is the name of a table or of a column, or has the name of a table
-// in it.
+// TestTheEngineNamesNoTable: no string of package engine is the name of a table or a column, or contains the name of a
+// table.
 func TestTheEngineNamesNoTable(t *testing.T) {
 	t.Parallel()
 	tables, columns := map[string]bool{}, map[string]bool{}
@@ -112,7 +112,7 @@ func TestTheEngineNamesNoTable(t *testing.T) {
 		}
 		for _, w := range word.FindAllString(text, -1) {
 			if tables[w] {
-				t.Errorf("%s: %q has the name of the table %s", at, text, w)
+				t.Errorf("%s: %q contains the name of the table %s", at, text, w)
 			}
 		}
 		if statementText.MatchString(text) {

@@ -16,16 +16,16 @@ import (
 // Migration is one step of the schema.
 type Migration struct {
 	Name string
-	// AppliedAt is when; zero where it has not been applied.
+	// AppliedAt is zero if the migration has not been applied.
 	AppliedAt time.Time
 }
 
-// errApplied: another process was first.
+// errApplied reports that another process applied the migration first.
 var errApplied = errors.New("db: the migration has been applied by another process")
 
-// Migrate brings the schema up to date and opens the keysets. Of several processes that start at once, one does
-// the work: on PostgreSQL the others wait for an advisory lock, on SQLite each step looks, in its own
-// transaction, whether it is still wanted.
+// Migrate brings the schema up to date and opens the keysets. If several processes start at the same time, one
+// migrates: on PostgreSQL the others wait for an advisory lock; on SQLite each step checks, in its own transaction,
+// whether it is still pending.
 func (d *DB) Migrate(ctx context.Context) error {
 	conns, err := d.engine.Maintenance()
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 	return d.unlock(ctx)
 }
 
-// Status lists the migrations in their order.
+// Status returns the migrations in order.
 func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -89,8 +89,8 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	return out, nil
 }
 
-// Ready says why the database cannot be worked with; nil where it can: it is reachable, fully migrated, and its
-// keysets are open.
+// Ready returns an error if the database cannot be used. It returns nil if the database is reachable, fully migrated,
+// and its keysets are open.
 func (d *DB) Ready(ctx context.Context) error {
 	status, err := d.Status(ctx)
 	if err != nil {
@@ -110,8 +110,8 @@ func (d *DB) files() (*migrate.Migrations, error) {
 	return all, all.Discover(migrations.Files)
 }
 
-// migrator marks a migration as applied within its own transaction, so that neither a crash nor a race can
-// separate the two.
+// migrator marks a migration as applied in the migration's own transaction, so that a crash or a race cannot separate
+// the two.
 func (d *DB) migrator(on *bun.DB) (*migrate.Migrator, error) {
 	all, err := d.files()
 	if err != nil {

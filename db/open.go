@@ -1,8 +1,8 @@
-// Package db keeps the records of package domain in a database: SQLite in a file, or PostgreSQL.
+// Package db stores the records of package domain in a database: SQLite in a file, or PostgreSQL.
 //
-// It knows tables and columns, and seals personal data. It must not know rules, HTTP or GraphQL: it writes units as it
-// gets them, and returns what is stored. bun builds all statements from the row structs; package engine executes them.
-// What differs between the two databases is in postgres.go and sqlite.go.
+// It knows tables and columns, and seals personal data. It must not know rules, HTTP or GraphQL: it writes units
+// unchanged and returns the stored records. bun builds all statements from the row structs; package engine executes
+// them. The differences between the two databases are in postgres.go and sqlite.go.
 package db
 
 import (
@@ -23,25 +23,25 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// Options say which database, and what it needs.
+// Options configure the database.
 type Options struct {
 	// URL is sqlite:///abs/file.db or postgres://….
 	URL string
 	// Key is the key-encryption key of the stored keysets.
 	Key seal.Key
-	// Now is the one clock.
+	// Now is the clock.
 	Now func() time.Time
-	// Logger gets failures of background work; nil discards them.
+	// Logger receives failures of background work; nil discards them.
 	Logger *slog.Logger
-	// Timeout limits every call; 0 = 4 seconds. A database that does not respond is an error after it.
+	// Timeout limits every call; 0 = 4 seconds. A call that takes longer returns an error.
 	Timeout time.Duration
-	// Reads is called with the text of every statement that reads, which contains no values; nil if it is not needed.
+	// Reads is called with the text of every reading statement, without values; may be nil.
 	Reads func(text string)
-	// MaxConns bounds the connections to PostgreSQL, unless the URL does (pool_max_conns); 0 = 16.
+	// MaxConns limits the connections to PostgreSQL, unless the URL does (pool_max_conns); 0 = 16.
 	MaxConns int
 }
 
-// defaultTimeout leaves time to respond within five seconds that the database does not respond.
+// defaultTimeout lets the server respond within five seconds if the database does not respond.
 const defaultTimeout = 4 * time.Second
 
 // DB is the database. It implements the ports Store, Directory, Limiter and Outbox of package domain.
@@ -51,31 +51,31 @@ type DB struct {
 	timeout time.Duration
 	dialect *dialect
 	engine  engine.Engine
-	// bun builds the statements, and knows the row structs.
+	// bun builds the statements and knows the row structs.
 	bun *bun.DB
-	// inline has bun write the values into the texts, as it usually does; for tests.
+	// inline makes bun write the values into the texts, as it does by default; for tests.
 	inline bool
 
 	ring  atomic.Pointer[seal.Keyring]
 	woken chan struct{}
 	// announcer announces commits of events.
 	announcer *announcer
-	// repeated are texts that were built for a call before. Preparing a statement costs a round trip, and a place among
-	// those that are kept.
+	// repeated contains per-call texts that were executed before. Preparing a statement costs a round trip and a slot
+	// in the statement cache.
 	repeated recent.Cache[string, struct{}]
 }
 
-// repeatedTexts is half of how many such texts are kept, below the number of statements that pgx keeps (512).
+// repeatedTexts is half the number of such texts kept; together they fit into pgx's statement cache (512).
 const repeatedTexts = 100
 
-// engineVariable selects the engine, for tests: plain uses database/sql and no optimization; inline does so too, and bun
-// writes the values into the texts.
+// engineVariable selects the engine, for tests: plain uses database/sql without optimizations; inline does the same,
+// with the values in the texts.
 const engineVariable = "GATEHOUSE_TEST_ENGINE"
 
 var errNotMigrated = errors.New("the database has not been migrated: run gatehouse migrate up")
 
-// Open connects. It does not migrate; where the schema is there it opens the keysets, and makes them where there
-// are none. The error is seal.ErrWrongKey where the key does not open them.
+// Open connects to the database. It does not migrate. If the schema exists, Open opens the keysets, and creates them if
+// they do not exist. It returns seal.ErrWrongKey if the key does not open them.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	variant := os.Getenv(engineVariable)
 	d := &DB{
@@ -119,17 +119,18 @@ func (d *DB) repeats(text string) bool {
 	return found
 }
 
-// ErrServed means that another server uses the database file.
+// ErrServed reports that another server uses the database file.
 var ErrServed = engine.ErrServed
 
-// Serve claims the database for a server: a file of SQLite has at most one server, but commands may use the file at the
-// same time. PostgreSQL may have any number. Close releases it.
+// Serve claims the database for a server: a SQLite file has at most one server, but commands may use the file at the
+// same time. PostgreSQL may have any number. Close releases the claim.
 func (d *DB) Serve() error { return d.engine.Serve() }
 
-// Yield pauses after a transaction of a bulk command that took so long, so that the server of the same file can write.
+// Yield pauses after a transaction of a bulk command that took the given time, so that the server of the same file can
+// write.
 func (d *DB) Yield(ctx context.Context, took time.Duration) error { return d.engine.Yield(ctx, took) }
 
-// Close closes all connections, after the units that have started. The others fail.
+// Close closes all connections after the started units have ended. Later units fail.
 func (d *DB) Close() error {
 	d.announcer.close()
 	return d.engine.Close()
@@ -151,7 +152,7 @@ var (
 	addKeyset = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*keysetRow)(nil)) })
 )
 
-// unlock opens the keysets. If several instances find none, one creates them and all open the same.
+// unlock opens the keysets. If several instances find none, one creates them and all open the same ones.
 func (d *DB) unlock(ctx context.Context) error {
 	if d.ring.Load() != nil {
 		return nil
@@ -180,7 +181,7 @@ func (d *DB) unlock(ctx context.Context) error {
 	return nil
 }
 
-// keys gives the keyring.
+// keys returns the keyring.
 func (d *DB) keys(ctx context.Context) (*seal.Keyring, error) {
 	if ring := d.ring.Load(); ring != nil {
 		return ring, nil
@@ -194,7 +195,7 @@ func (d *DB) keys(ctx context.Context) (*seal.Keyring, error) {
 	return d.ring.Load(), nil
 }
 
-// KeyedHash is a keyed hash of several parts, different for each purpose. The database must have been migrated.
+// KeyedHash returns a keyed hash of several parts, different for each purpose. The database must be migrated.
 func (d *DB) KeyedHash(purpose string, parts ...string) []byte {
 	data := make([][]byte, 0, len(parts))
 	for _, p := range parts {

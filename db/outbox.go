@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// messageRow is a message on its way out. Address and content are sealed together.
+// messageRow is the stored form of an outgoing message. Address and content are sealed together.
 type messageRow struct {
 	bun.BaseModel `bun:"table:messages"`
 
@@ -26,14 +26,14 @@ type messageRow struct {
 	CreatedAt int64  `bun:"created_at"`
 	State     string `bun:"state"`
 	Attempts  int    `bun:"attempts"`
-	// NextAt is from when it may be claimed: of one that is being sent, the end of the lease.
+	// NextAt is the earliest time of the next claim; for a message that is being sent, the end of the lease.
 	NextAt     int64  `bun:"next_at"`
 	LeaseUntil *int64 `bun:"lease_until"`
 	Failure    string `bun:"failure"`
 	EndedAt    *int64 `bun:"ended_at"`
 }
 
-// payload is what is sealed.
+// payload is the sealed part of a message.
 type payload struct {
 	To     string            `json:"to"`
 	Values map[string]string `json:"values"`
@@ -51,7 +51,7 @@ func messageRowOf(keys *seal.Keyring, m *domain.Message) (*messageRow, error) {
 	}, err
 }
 
-// record opens the message; without a keyring its address and content stay closed.
+// record opens the message. Without a keyring, address and content stay sealed.
 func (row *messageRow) record(keys *seal.Keyring) (*domain.Message, error) {
 	m := &domain.Message{
 		ID: row.ID, Channel: domain.Channel(row.Channel), Template: row.Template, SubjectID: row.SubjectID,
@@ -75,7 +75,7 @@ var (
 	addMessage = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*messageRow)(nil)) }).locking("messages", "")
 
 	messagesDue = fixed(func(b *builder) schema.QueryAppender { return b.exists(dueMessages(b)) })
-	// claimMessages takes due messages for a lease.
+	// claimMessages leases due messages.
 	claimMessages = returning(func(b *builder) schema.QueryAppender {
 		due := dueMessages(b).Column("id").OrderExpr("next_at, id LIMIT ?", b.arg("limit"))
 		if b.dialect.skipLocked != "" {
@@ -128,7 +128,7 @@ func dueMessages(b *builder) *bun.SelectQuery {
 		Where("state IN ('pending', 'sending') AND next_at <= ?", b.arg("now"))
 }
 
-// attemptEnd ends an attempt, if it is still the newest one of the message: each claim counts one.
+// attemptEnd ends an attempt if it is the newest one of the message: each claim counts as one attempt.
 func attemptEnd(set func(*builder, *bun.UpdateQuery)) *statement {
 	return fixed(func(b *builder) schema.QueryAppender {
 		q := b.NewUpdate().Model((*messageRow)(nil)).Set("lease_until = NULL")
@@ -137,7 +137,7 @@ func attemptEnd(set func(*builder, *bun.UpdateQuery)) *statement {
 	})
 }
 
-// Claim takes messages for a lease.
+// Claim leases messages that are due.
 func (d *DB) Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]*domain.Message, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (d *DB) Claim(ctx context.Context, now time.Time, lease time.Duration, limi
 	for i := range rows {
 		m, err := rows[i].record(keys)
 		if err != nil {
-			// One that cannot be opened must not keep the others back.
+			// A message that cannot be opened must not block the others.
 			d.log.Error("a message cannot be opened", "id", rows[i].ID, "error", err)
 			m, _ = rows[i].record(nil)
 			if err := d.Bury(ctx, m, now, "The stored message cannot be opened."); err != nil {
@@ -181,22 +181,22 @@ func (d *DB) end(ctx context.Context, s *statement, m *domain.Message, at time.T
 	return d.write(ctx, s, nil, with("id", m.ID), with("attempt", m.Attempts), with("at", micros(at)), with("failure", failure))
 }
 
-// Sent ends an attempt: the message was delivered. Its address and content are erased.
+// Sent ends a successful attempt and erases the address and content of the message.
 func (d *DB) Sent(ctx context.Context, m *domain.Message, at time.Time) error {
 	return d.end(ctx, messageSent, m, at, "")
 }
 
-// Retry ends an attempt that failed; the message may be claimed again at the time.
+// Retry ends a failed attempt; the message may be claimed again at the given time.
 func (d *DB) Retry(ctx context.Context, m *domain.Message, at time.Time, failure string) error {
 	return d.end(ctx, messageFailed, m, at, failure)
 }
 
-// Bury ends an attempt that failed permanently.
+// Bury ends a permanently failed attempt.
 func (d *DB) Bury(ctx context.Context, m *domain.Message, at time.Time, failure string) error {
 	return d.end(ctx, messageDead, m, at, failure)
 }
 
-// Messages lists the newest messages in a state, without addresses and contents.
+// Messages returns the newest messages in a state, without addresses and contents.
 func (d *DB) Messages(ctx context.Context, state domain.MessageState, limit int) ([]*domain.Message, error) {
 	rows, err := query[messageRow](ctx, d, newestMessages, with("state", string(state)), with("limit", limit))
 	if err != nil {
@@ -213,7 +213,7 @@ func (d *DB) Messages(ctx context.Context, state domain.MessageState, limit int)
 	return out, nil
 }
 
-// Revive makes a dead message pending again, as if it had never been tried.
+// Revive makes a dead message pending again and resets its attempts.
 func (d *DB) Revive(ctx context.Context, id string, at time.Time) error {
 	if !storable(id) {
 		return domain.ErrMissing
@@ -243,7 +243,7 @@ func (d *DB) Tally(ctx context.Context) (map[domain.MessageState]int, error) {
 	return out, nil
 }
 
-// Delivery finds the state of the newest message about each of the records.
+// Delivery returns the state of the newest message about each of the records.
 func (d *DB) Delivery(ctx context.Context, subjectIDs []string) (map[string]domain.MessageState, error) {
 	out := map[string]domain.MessageState{}
 	for _, some := range chunks(subjectIDs) {
@@ -258,8 +258,9 @@ func (d *DB) Delivery(ctx context.Context, subjectIDs []string) (map[string]doma
 	return out, nil
 }
 
-// ReleaseLeases makes every message that is being sent pending again. It is for the start of the one server of a SQLite
-// file: the process that held a lease has ended. On PostgreSQL it does nothing, because other instances may be sending.
+// ReleaseLeases makes every message that is being sent pending again. It is called when the only server of a SQLite
+// file starts: the process that held a lease has ended. On PostgreSQL it does nothing, because other instances may be
+// sending.
 func (d *DB) ReleaseLeases(ctx context.Context) error {
 	if d.engine.Shared() {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// phoneVerificationRow is a verification of a number at rest. The number is sealed; of the code there is a hash.
+// phoneVerificationRow is the stored form of a phone verification. The number is sealed; the code is stored as a hash.
 type phoneVerificationRow struct {
 	bun.BaseModel `bun:"table:phone_verifications"`
 
@@ -46,15 +46,13 @@ func phoneVerificationRecord(keys *seal.Keyring, row *phoneVerificationRow) (*do
 	return r, s.err
 }
 
-// PhoneVerifications is the shelf of verifications of numbers.
+// PhoneVerifications returns the store of phone verifications.
 func (d *DB) PhoneVerifications() domain.Shelf[domain.PhoneVerification] {
 	return phoneVerifications.on(d)
 }
 
 var phoneVerifications = recordsOf(&kind[domain.PhoneVerification, phoneVerificationRow]{
-	table: versionedOf[phoneVerificationRow](
-		phoneVerificationsTable,
-	),
+	table: versionedOf[phoneVerificationRow](phoneVerificationsTable),
 	schema: domain.PhoneVerificationSchema,
 	read:   domain.PhoneVerificationValue,
 	record: phoneVerificationRecord, row: phoneVerificationRowOf,

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// policyRow is the second factors of an application or a jurisdiction; missing if it has no policy.
+// policyRow contains the second factors of an application or a jurisdiction; NULL if it has no policy.
 type policyRow struct {
 	ID            string  `bun:"id,pk"`
 	SecondFactors *string `bun:"second_factors"`
@@ -35,7 +35,7 @@ var (
 	saveJurisdiction = upsertOf[jurisdictionRow]()
 )
 
-// Application finds an application.
+// Application returns an application.
 func (d *DB) Application(ctx context.Context, id string) (*domain.Application, error) {
 	factors, err := d.secondFactors(ctx, applicationByID, id)
 	if err != nil {
@@ -44,7 +44,7 @@ func (d *DB) Application(ctx context.Context, id string) (*domain.Application, e
 	return &domain.Application{ID: id, SecondFactors: factors}, nil
 }
 
-// Jurisdiction finds a jurisdiction.
+// Jurisdiction returns a jurisdiction.
 func (d *DB) Jurisdiction(ctx context.Context, id string) (*domain.Jurisdiction, error) {
 	factors, err := d.secondFactors(ctx, jurisdictionByID, id)
 	if err != nil {
@@ -67,7 +67,7 @@ func (d *DB) secondFactors(ctx context.Context, byID *statement, id string) ([]d
 	if row.SecondFactors == nil {
 		return nil, nil
 	}
-	out := []domain.SecondFactor{} // an empty policy is a policy
+	out := []domain.SecondFactor{} // an empty policy differs from no policy
 	for _, f := range strings.Fields(*row.SecondFactors) {
 		out = append(out, domain.SecondFactor(f))
 	}

@@ -15,23 +15,23 @@ var postgresDialect = &dialect{
 		return b.NewSelect().ColumnExpr("json_array_elements_text(CAST(? AS JSON))", list)
 	},
 	list: func(texts []string) any { return texts },
-	// Transactions get their numbers before they commit. No transaction below the oldest running one can add an event.
+	// A transaction gets its number before it commits. No transaction below the oldest running one can add events.
 	settled: "tx < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)",
 	template: map[string]string{
 		"Int": "BIGINT", "Text": `TEXT COLLATE "C"`, "Bytes": "BYTEA", "Bool": "BOOLEAN",
 		"Identity":    "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		"Transaction": "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
-		// Free space in each page for the next version of a row makes updates of the indexes unnecessary.
+		// Free space in each page holds the next version of a row, so that updates do not change the indexes.
 		"Updated": " WITH (fillfactor = 70)",
-		// Of the JSON array of the users that an event concerns.
+		// Elements of the JSON array of the users that an event concerns.
 		"FirstElement": "CAST(concerns AS JSON) ->> 0", "SecondElement": "CAST(concerns AS JSON) ->> 1",
 	},
 }
 
-// migrationLock is the advisory lock of migrations, an arbitrary number.
+// migrationLock is the advisory lock of migrations; the number is arbitrary.
 const migrationLock = 7_203_911_004
 
-// lockPostgres waits until no other instance migrates, and returns the function that releases the lock.
+// lockPostgres waits until no other instance migrates. It returns the function that releases the lock.
 func lockPostgres(ctx context.Context, on *sql.DB) (release func(), err error) {
 	conn, err := on.Conn(ctx)
 	if err != nil {

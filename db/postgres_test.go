@@ -21,7 +21,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// silent is an address that takes connections and says nothing.
+// silent is an address that accepts connections and sends nothing.
 func silent(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,7 +51,7 @@ func TestUnreachable(t *testing.T) {
 	} {
 		t.Run(claim, func(t *testing.T) {
 			t.Parallel()
-			// The context bounds the test; the call itself has to give up before.
+			// The context limits the test; the call itself must give up earlier.
 			ctx, cancel := context.WithTimeout(context.Background(), 9*time.Second)
 			defer cancel()
 			_, err := db.Open(ctx, options("postgres://u:s3cret@"+address+"/x?sslmode=disable"))
@@ -59,7 +59,7 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if strings.Contains(fmt.Sprint(err), "s3cret") {
-				t.Error("the error tells the password")
+				t.Error("the error contains the password")
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestPostgresHealsAfterItsConnectionsWereKilled(t *testing.T) {
 			t.Fatal(failed)
 		}
 		if _, err := k.DB.Invitations().Get(t.Context(), i.ID); err != nil {
-			t.Fatalf("it has not healed: %v", err)
+			t.Fatalf("the store has not recovered: %v", err)
 		}
 		if err := commit(t.Context(), k.DB, &domain.Unit{Decoy: true}); err != nil && !problem.Has(err, problem.ServiceUnavailable) {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func TestPostgresDeadlocksAreTriedAgain(t *testing.T) {
 	all.Wait()
 }
 
-// cut is a proxy before a server that cuts the line when a commit has passed it, and before its answer comes back.
+// cut is a proxy that closes the connection after a commit has passed and before its response arrives.
 func cut(t *testing.T, server string, armed *atomic.Bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -207,8 +207,8 @@ func cut(t *testing.T, server string, armed *atomic.Bool) string {
 	return l.Addr().String()
 }
 
-// TestPostgresCommitOfUnknownEnd: nobody is told that a commit failed as if nothing had been written, nor that it
-// was done, where the answer never came; and nothing is written twice.
+// TestPostgresCommitOfUnknownEnd: if the response to a commit is lost, the caller learns neither that nothing was
+// written nor that the commit succeeded, and nothing is written twice.
 func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 	t.Parallel()
 	o := options(testkit.Postgres(t))
@@ -235,7 +235,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 	if err := commit(t.Context(), d, &domain.Unit{Decoy: true}); err != nil {
 		t.Fatal(err)
 	}
-	// The end of units of one statement is sent with them, that of others when their results are known.
+	// For units of one statement the commit is sent with the statement, for others when the results are known.
 	for _, decoy := range []bool{false, true} {
 		armed.Store(true)
 		var all sync.WaitGroup
@@ -249,7 +249,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 			all.Go(func() {
 				err := commit(context.Background(), d, &domain.Unit{Changes: []domain.Change{{Record: &i}}, Decoy: decoy})
 				if !problem.Has(err, problem.ServiceUnavailable) {
-					t.Errorf("a commit without an answer: %v", err)
+					t.Errorf("a commit without a response: %v", err)
 				}
 			})
 		}
@@ -266,7 +266,7 @@ func TestPostgresCommitOfUnknownEnd(t *testing.T) {
 	}
 }
 
-// TestPostgresWaitsForALockAlone: a row that somebody else holds keeps one unit waiting, and none of its neighbours.
+// TestPostgresWaitsForALockAlone: a row that another transaction has locked delays one unit, and none of its neighbours.
 func TestPostgresWaitsForALockAlone(t *testing.T) {
 	t.Parallel()
 	at := testkit.Postgres(t)
@@ -303,13 +303,13 @@ func TestPostgresWaitsForALockAlone(t *testing.T) {
 	all.Wait()
 	select {
 	case err := <-waits:
-		t.Errorf("the row is held, and the unit ended: %v", err)
+		t.Errorf("the row is locked, but the unit ended: %v", err)
 	default:
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-waits; err != nil {
-		t.Errorf("the row is free again: %v", err)
+		t.Errorf("after the row was released: %v", err)
 	}
 }

@@ -9,23 +9,24 @@ import (
 )
 
 const (
-	// keepSent is how long the state of a sent message can be queried.
+	// keepSent is the time for which the state of a sent message can be queried.
 	keepSent = 30 * 24 * time.Hour
-	// keepDecoys is arbitrary; they are never read.
+	// keepDecoys is arbitrary: decoys are never read.
 	keepDecoys = time.Hour
-	// keepChallenges is how long a repetition of the call that made a challenge finds it: as long as an idempotency key.
+	// keepChallenges is the lifetime of an idempotency key: a repetition of the call that created a challenge must find
+	// it.
 	keepChallenges = 24 * time.Hour
 	// purgeSize keeps each transaction short.
 	purgeSize = 1000
 )
 
-// purge is what is deleted at some time.
+// purge selects the rows that are deleted at some time.
 type purge struct {
 	*statement
 	keep time.Duration
 }
 
-// purgeOf deletes rows of the model in portions. The condition is repeated for the row that is deleted: on PostgreSQL it
+// purgeOf deletes rows of the model in batches. The condition is repeated in the DELETE, because on PostgreSQL a row
 // may have changed since it was selected.
 func purgeOf(model any, key, where string, args int, keep time.Duration) purge {
 	return purge{fixed(func(b *builder) schema.QueryAppender {
@@ -46,7 +47,7 @@ var purges = []purge{
 	purgeOf((*decoyEventRow)(nil), "seq", "occurred_at <= ?", 1, keepDecoys),
 }
 
-// Purge deletes what has expired: idempotency records, counters of limits, sent messages, challenges, events of decoys.
+// Purge deletes expired data: idempotency records, limit counters, sent messages, challenges and decoy events.
 func (d *DB) Purge(ctx context.Context, now time.Time) error {
 	for _, p := range purges {
 		for {

@@ -9,7 +9,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// quizRow is a quiz at rest: person, questions and answers sealed.
+// quizRow is the stored form of a quiz. Person, questions and answers are sealed.
 type quizRow struct {
 	bun.BaseModel `bun:"table:quizzes"`
 
@@ -44,9 +44,7 @@ func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 		UpdatedAt: micros(q.UpdatedAt),
 		Type:      string(domain.VerifiedByQuiz),
 		State:     string(q.State),
-		Identity: s.sealJSON(
-			"identity", q.Inputs,
-		),
+		Identity: s.sealJSON("identity", q.Inputs),
 		CreatedBy:     q.CreatedBy,
 		ContactID:     q.ContactID,
 		ContactUserID: q.ContactUserID,
@@ -72,9 +70,7 @@ func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 	s := sealer{keys: keys, table: quizzesTable, id: row.ID}
 	q := &domain.Quiz{
 		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.QuizState(
-			row.State,
-		),
+		State: domain.QuizState(row.State),
 		CreatedBy:     row.CreatedBy,
 		ContactID:     row.ContactID,
 		ContactUserID: row.ContactUserID,
@@ -96,7 +92,7 @@ func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 	return q, s.err
 }
 
-// Quizzes is the shelf of quizzes.
+// Quizzes returns the store of quizzes.
 func (d *DB) Quizzes() domain.Shelf[domain.Quiz] { return quizzes.on(d) }
 
 var quizzes = recordsOf(&kind[domain.Quiz, quizRow]{

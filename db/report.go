@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// reportRow is a fraud-risk report at rest.
+// reportRow is the stored form of a fraud-risk report.
 type reportRow struct {
 	bun.BaseModel `bun:"table:fraud_risk_reports"`
 
@@ -50,9 +50,7 @@ func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, 
 	s := sealer{keys: keys, table: reportsTable, id: row.ID}
 	r := &domain.FraudRiskReport{
 		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.FraudRiskReportState(
-			row.State,
-		),
+		State: domain.FraudRiskReportState(row.State),
 		CreatedBy:     row.CreatedBy,
 		ContactID:     row.ContactID,
 		ContactUserID: row.ContactUserID,
@@ -63,7 +61,7 @@ func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, 
 	return r, s.err
 }
 
-// FraudRiskReports is the shelf of reports.
+// FraudRiskReports returns the store of fraud-risk reports.
 func (d *DB) FraudRiskReports() domain.Shelf[domain.FraudRiskReport] { return reports.on(d) }
 
 var reports = recordsOf(&kind[domain.FraudRiskReport, reportRow]{
@@ -71,7 +69,7 @@ var reports = recordsOf(&kind[domain.FraudRiskReport, reportRow]{
 	record: reportRecord, row: reportRowOf, columns: verificationColumns,
 })
 
-// verificationColumns are those of reports and quizzes.
+// verificationColumns are the columns common to reports and quizzes.
 var verificationColumns = map[string]column{
 	"_id":           {name: "id"},
 	"type":          {name: "type"},

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestBothDatabasesHaveOneSchema compares tables, columns, what may be missing, and indexes with their columns.
+// TestBothDatabasesHaveOneSchema compares tables, columns, nullability, and indexes with their columns.
 func TestBothDatabasesHaveOneSchema(t *testing.T) {
 	t.Parallel()
 	schemas := map[string][]string{}
@@ -47,7 +47,7 @@ func TestBothDatabasesHaveOneSchema(t *testing.T) {
 	}
 }
 
-// oneColumn reads one column, and writes the definitions of indexes in one way.
+// oneColumn reads one column and normalizes index definitions.
 func oneColumn(t *testing.T, d *sql.DB, text string) []string {
 	t.Helper()
 	rows, err := d.QueryContext(context.Background(), text)
@@ -63,7 +63,7 @@ func oneColumn(t *testing.T, d *sql.DB, text string) []string {
 		}
 		name, definition, _ := strings.Cut(s, " ")
 		if strings.HasSuffix(name, "_pkey") || strings.HasPrefix(name, "bun_") {
-			continue // made by the database; made by bun
+			continue // created by the database; created by bun
 		}
 		if _, columns, ok := strings.Cut(definition, "("); ok {
 			columns, where, _ := strings.Cut(columns, " WHERE ")

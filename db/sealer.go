@@ -61,7 +61,7 @@ func (s *sealer) sealJSON(column string, v any) []byte {
 	return s.seal(column, &out)
 }
 
-// openJSON opens a value that was sealed as JSON; what is not there leaves the value as it is.
+// openJSON opens a value that was sealed as JSON; a missing value leaves the target unchanged.
 func (s *sealer) openJSON(column string, v []byte, into any) {
 	text := s.open(column, v)
 	if text == nil || s.err != nil {
@@ -77,7 +77,7 @@ func indexOf(index func(*seal.Keyring, string) []byte, keys *seal.Keyring, v *st
 	return index(keys, *v)
 }
 
-// fingerprint is a keyed hash of values.
+// fingerprint returns a keyed hash of values.
 func fingerprint(keys *seal.Keyring, purpose string, v ...any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	return keys.KeyedHash(purpose, text), err

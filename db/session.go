@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// sessionRow is a session at rest. Address and browser of the login are sealed.
+// sessionRow is the stored form of a session. IP address and user agent of the login are sealed.
 type sessionRow struct {
 	bun.BaseModel `bun:"table:sessions"`
 
@@ -35,14 +35,14 @@ type sessionRow struct {
 	OrganizationID *string `bun:"organization_id"`
 	IPAddress      []byte  `bun:"ip_address"`
 	UserAgent      []byte  `bun:"user_agent"`
-	// WatchAt is when the sweeper looks whether the session is idle: never after AbandonAt, and in an index, so that
-	// activity leaves it.
+	// WatchAt is when the sweeper checks whether the session is idle. It is never later than AbandonAt and is indexed,
+	// because activity does not change it.
 	WatchAt int64 `bun:"watch_at"`
 }
 
 const sessionsTable = "sessions"
 
-// sessionRowOf seals.
+// sessionRowOf seals a session.
 func sessionRowOf(keys *seal.Keyring, r *domain.Session) (*sessionRow, error) {
 	s := sealer{keys: keys, table: sessionsTable, id: r.ID}
 	tasks, err := json.Marshal(r.Tasks)
@@ -63,7 +63,7 @@ func sessionRowOf(keys *seal.Keyring, r *domain.Session) (*sessionRow, error) {
 	return row, s.err
 }
 
-// sessionRecord opens.
+// sessionRecord opens a row.
 func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error) {
 	s := sealer{keys: keys, table: sessionsTable, id: row.ID}
 	r := &domain.Session{
@@ -79,14 +79,14 @@ func sessionRecord(keys *seal.Keyring, row *sessionRow) (*domain.Session, error)
 		at := instant(*row.EndedAt)
 		r.EndedAt = &at
 	}
-	if row.Tasks == "[]" { // nearly always
+	if row.Tasks == "[]" { // the usual case
 		r.Tasks = []string{}
 		return r, s.err
 	}
 	return r, errors.Join(s.err, json.Unmarshal([]byte(row.Tasks), &r.Tasks))
 }
 
-// Sessions is the shelf of sessions.
+// Sessions returns the store of sessions.
 func (d *DB) Sessions() domain.Shelf[domain.Session] { return sessions.on(d) }
 
 var sessions = recordsOf(&kind[domain.Session, sessionRow]{
@@ -98,7 +98,7 @@ var sessions = recordsOf(&kind[domain.Session, sessionRow]{
 	},
 })
 
-// sessionLive is the condition of the index that the sweeper uses, word for word.
+// sessionLive is the condition of the index that the sweeper uses; it must match verbatim.
 const sessionLive = "state IN ('active', 'pending')"
 
 var sessionColumns = map[string]column{
@@ -122,8 +122,8 @@ type activityRow struct {
 }
 
 var (
-	// changeSession replaces a session of a version, but not its newer activity. changeIdleSession does so only if activity
-	// has not moved its idle timer.
+	// changeSession replaces a version of a session, but keeps newer activity. changeIdleSession does so only if
+	// activity has not moved the idle timeout.
 	changeSession     = returning(sessionUpdate).locking(sessionsTable, "id").alone()
 	changeIdleSession = returning(func(b *builder) schema.QueryAppender {
 		return sessionUpdate(b).(*bun.UpdateQuery).Where("abandon_at <= ?", b.column(b.table((*sessionRow)(nil)).FieldMap["abandon_at"]))
@@ -131,19 +131,19 @@ var (
 	sessionByHandle = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*sessionRow)(nil)).Column("id").Where("handle_hash = ?", b.arg("hash"))
 	})
-	// touchSession records activity. It never sets a time back, however touches are ordered, and two of one session can
-	// share a transaction.
+	// touchSession records activity. It never moves a time backward, regardless of the order of touches, and two
+	// touches of one session can share a transaction.
 	touchSession = returning(func(b *builder) schema.QueryAppender { return sessionTouch(b) }).locking(sessionsTable, "id")
-	// touchOrganization does so, and sets the organization.
+	// touchOrganization also sets the organization.
 	touchOrganization = returning(func(b *builder) schema.QueryAppender {
 		return sessionTouch(b).Set("organization_id = ?", b.arg("organization"))
 	}).locking(sessionsTable, "id")
-	// touchClient makes a session the one that the client touched last.
+	// touchClient sets the session that the client used last.
 	touchClient = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewUpdate().Model((*clientRow)(nil)).Set("last_active_session_id = ?", b.arg("session")).
 			Set("updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END", b.arg("at"), b.arg("at")).Where("id = ?", b.arg("id"))
 	}).locking("clients", "id")
-	// touchClientOfSession does so with the client that the session is on, which the previous step has returned.
+	// touchClientOfSession does the same for the client of the session that the previous step returned.
 	touchClientOfSession = fixed(func(b *builder) schema.QueryAppender {
 		client := b.NewSelect().
 			Model((*sessionRow)(nil)).
@@ -160,7 +160,7 @@ func sessionUpdate(b *builder) schema.QueryAppender {
 	q := b.NewUpdate().Model(model)
 	for _, f := range updated(b.table(model)) {
 		switch f.Name {
-		case "organization_id": // only activity sets it
+		case "organization_id": // set by activity only
 		case "last_active_at", "abandon_at":
 			q.Set("? = CASE WHEN ? > ? THEN ? ELSE ? END", bun.Ident(f.Name), bun.Ident(f.Name), b.column(f), bun.Ident(f.Name), b.column(f))
 		default:
@@ -179,8 +179,8 @@ func sessionTouch(b *builder) *bun.UpdateQuery {
 		Where("? OR user_id = ? OR client_id = ?", b.arg("any"), b.arg("user"), b.arg("client")).Returning("*")
 }
 
-// writeSession writes a session. Activity may have changed it since it was read: this remains, and does not make the unit
-// stale. But a session whose idle time was over when that was decided, and which was used since, is stale.
+// writeSession writes a session. Activity recorded since the session was read is kept, and does not make the unit
+// stale. A unit that ends an idle session is stale if the session was used after the decision.
 func writeSession(w *unit, keys *seal.Keyring, t *table, r *domain.Session, c domain.Change) error {
 	row, err := sessionRowOf(keys, r)
 	if err != nil || c.Was == 0 || c.Erase || c.Unchanged {
@@ -195,7 +195,7 @@ func writeSession(w *unit, keys *seal.Keyring, t *table, r *domain.Session, c do
 	return nil
 }
 
-// activity is what the changes of sessions returned.
+// activity contains the values returned by the changes of sessions.
 func (d *DB) activity(steps []int, results []engine.Result) (domain.Written, error) {
 	var written domain.Written
 	for _, at := range steps {
@@ -215,7 +215,7 @@ func (d *DB) activity(steps []int, results []engine.Result) (domain.Written, err
 	return written, nil
 }
 
-// SessionByHandle finds the session with a foreign handle.
+// SessionByHandle returns the session with a foreign handle.
 func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
 	id, found, err := queryOne[string](ctx, d, sessionByHandle, with("hash", hash))
 	if err == nil && !found {
@@ -224,8 +224,9 @@ func (d *DB) SessionByHandle(ctx context.Context, hash []byte) (string, error) {
 	return id, err
 }
 
-// TouchSession records activity by one guarded statement. Units lock clients before sessions, so the client is written
-// first: otherwise two transactions could deadlock. With a single writer it is written last, if the session has one.
+// TouchSession records activity with one guarded statement. Units lock clients before sessions, so the client is
+// written first: otherwise two transactions could deadlock. With a single writer the client is written last, if the
+// session has one.
 func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session, error) {
 	if !storable(t.SessionID) || t.Organization != nil && !storable(*t.Organization) {
 		return nil, domain.ErrStale
@@ -270,7 +271,7 @@ func (d *DB) TouchSession(ctx context.Context, t domain.Touch) (*domain.Session,
 	return sessionRecord(keys, &rows[0])
 }
 
-// nullable is an argument that is missing if it is empty.
+// nullable returns nil for an empty argument.
 func nullable(s string) any {
 	if s == "" {
 		return nil
@@ -279,7 +280,7 @@ func nullable(s string) any {
 }
 
 // touchClient makes the session the last active one of its client. Units that share a transaction lock clients in the
-// order of their ids, so the id must be read first, unless the guard admits the sessions of one client only.
+// order of their ids, so the id is read first, unless the guard permits the sessions of one client only.
 func (w *unit) touchClient(ctx context.Context, t domain.Touch) error {
 	client := t.Guard.ClientID
 	if client == "" || t.Guard.Any || t.Guard.UserID != "" {

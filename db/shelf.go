@@ -16,24 +16,24 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// kind says how the records R are stored as rows W.
+// kind describes how the records R are stored as rows W.
 type kind[R, W any] struct {
 	*table
 	schema listing.Schema
 	read   listing.Reader[R]
-	// columns are those of the schema's fields that the database can evaluate.
+	// columns are the schema fields that the database can evaluate.
 	columns map[string]column
 	// record opens a row.
 	record func(*seal.Keyring, *W) (*R, error)
 	// row seals a record.
 	row func(*seal.Keyring, *R) (*W, error)
-	// write adds the steps of a change, if a change is more than a row.
+	// write adds the steps of a change; nil if a change consists of the row only.
 	write func(w *unit, keys *seal.Keyring, t *table, r *R, c domain.Change) error
 	// due are the clock transitions; empty if the records have none.
 	due []*deadline
 }
 
-// recordKinds maps each kind of record that a unit may change to its rows.
+// recordKinds maps each kind of record that a unit can change to its row type.
 var recordKinds = map[domain.Kind]interface {
 	// change adds the steps that write a record.
 	change(w *unit, keys *seal.Keyring, r domain.Record, c domain.Change) error
@@ -63,16 +63,16 @@ type shelf[R, W any] struct {
 	db *DB
 }
 
-// on is the shelf of a database.
+// on returns the store of a database.
 func (k *kind[R, W]) on(d *DB) *shelf[R, W] { return &shelf[R, W]{kind: k, db: d} }
 
-// deadline is a column with the time of a clock transition, for the rows where the condition is true: those of an index.
+// deadline is a column with the time of a clock transition, for the rows that match the condition of its index.
 type deadline struct {
 	at, where, index string
-	// watch is the column of the index, if it is another one: at changes often, watch is never later, and is moved when
-	// its time has come.
+	// watch is the indexed column, if it is not at: at changes often; watch is never later than at, and is moved when
+	// it is reached.
 	watch string
-	// due reads rows whose watch is over, putOff moves their watch.
+	// due reads rows whose watch time has passed; putOff moves their watch time.
 	due, putOff *statement
 }
 
@@ -104,14 +104,14 @@ func deadlineOf[W any](name string, on deadline) *deadline {
 	return &on
 }
 
-// column is a listing field in the database.
+// column describes a listing field in the database.
 type column struct {
 	name string
-	// null is set where it may be missing.
+	// null is set if the column may be NULL.
 	null bool
-	// floor is a column that is never greater, where there is one, and that an index has.
+	// floor is an indexed column that is never greater, if one exists.
 	floor string
-	// index gives the blind index of a value, where the column holds one instead of the value.
+	// index returns the blind index of a value, if the column contains blind indexes.
 	index func(k *seal.Keyring, value string) []byte
 }
 
@@ -131,7 +131,7 @@ func (s *shelf[R, W]) records(ctx context.Context, rows []W) ([]*R, error) {
 	return out, nil
 }
 
-// Get finds one record.
+// Get returns one record.
 func (s *shelf[R, W]) Get(ctx context.Context, id string) (*R, error) {
 	if !storable(id) {
 		return nil, domain.ErrMissing
@@ -150,7 +150,7 @@ func (s *shelf[R, W]) Get(ctx context.Context, id string) (*R, error) {
 	return s.record(keys, found)
 }
 
-// GetMany finds records by id.
+// GetMany returns records by id.
 func (s *shelf[R, W]) GetMany(ctx context.Context, ids []string) ([]*R, error) {
 	var out []*R
 	for _, some := range chunks(ids) {
@@ -167,10 +167,11 @@ func (s *shelf[R, W]) GetMany(ctx context.Context, ids []string) ([]*R, error) {
 	return out, nil
 }
 
-// Due lists ids of records whose clock transition is due. What was to be looked at now, and has moved on, is put off.
+// Due returns the ids of records whose clock transition is due. It moves the watch time of rows whose transition is now
+// later.
 func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	var due []dueRow
-	for _, on := range s.due { // each has its own index, and its own limit
+	for _, on := range s.due { // each has its own index and limit
 		some, err := s.dueBy(ctx, on, now, limit)
 		if err != nil {
 			return nil, err
@@ -185,14 +186,14 @@ func (s *shelf[R, W]) Due(ctx context.Context, now time.Time, limit int) ([]stri
 	return ids, nil
 }
 
-// dueRow is a row whose look has come, and the time of its transition.
+// dueRow is a row whose watch time has passed, with the time of its transition.
 type dueRow struct {
 	ID   string `bun:"id"`
 	At   int64  `bun:"due_at"`
 	Look int64  `bun:"look_at"`
 }
 
-// dueBy finds rows by one index: all of them up to the limit, however many must be put off before them.
+// dueBy finds rows with one index: all of them up to the limit, even if many others must be put off first.
 func (s *shelf[R, W]) dueBy(ctx context.Context, on *deadline, now time.Time, limit int) (due []dueRow, err error) {
 	for last := (dueRow{Look: math.MinInt64}); ; {
 		rows, err := query[dueRow](
@@ -210,8 +211,8 @@ func (s *shelf[R, W]) dueBy(ctx context.Context, on *deadline, now time.Time, li
 			}
 		}
 		if len(early) > 0 {
-			// It waits for no lock: another instance, or a transition, may have the same rows, and the next caller that finds
-			// them puts them off.
+			// It does not wait for locks: another instance or a transition may hold the same rows, and the next caller
+			// puts them off.
 			if err := s.db.write(ctx, on.putOff, nil, with("ids", jsonList(early))); err != nil {
 				return nil, err
 			}
@@ -223,8 +224,8 @@ func (s *shelf[R, W]) dueBy(ctx context.Context, on *deadline, now time.Time, li
 	}
 }
 
-// List selects, orders and pages: in SQL where the database can do it exactly as package listing does, and else
-// in memory, over the records that the part of the predicate it can evaluate leaves.
+// List filters, orders and pages in SQL if the database can do so exactly as package listing does. Otherwise it does so
+// in memory, after filtering by the part of the predicate that the database can evaluate.
 func (s *shelf[R, W]) List(ctx context.Context, q listing.Query) (listing.Page[R], error) {
 	keys, err := s.db.keys(ctx)
 	if err != nil {
@@ -243,7 +244,7 @@ func (s *shelf[R, W]) List(ctx context.Context, q listing.Query) (listing.Page[R
 	return listing.Paginate(s.schema, s.read, matched, q)
 }
 
-// matching reads all candidates, portion by portion, and keeps those that match.
+// matching reads all candidates in batches and keeps those that match.
 func (s *shelf[R, W]) matching(ctx context.Context, where clause, rest listing.Predicate) ([]*R, error) {
 	var out []*R
 	for last := ""; ; {
@@ -268,7 +269,7 @@ func (s *shelf[R, W]) matching(ctx context.Context, where clause, rest listing.P
 	}
 }
 
-// listSQL is Paginate in the database.
+// listSQL implements Paginate in the database.
 func (s *shelf[R, W]) listSQL(ctx context.Context, c *compiler, where clause, q listing.Query) (page listing.Page[R], err error) {
 	if q.WithCount {
 		counts, err := search[int](ctx, s.db, func(b *builder) schema.QueryAppender { return s.selection(b, where).ColumnExpr("count(*)") })
@@ -300,11 +301,12 @@ func (s *shelf[R, W]) listSQL(ctx context.Context, c *compiler, where clause, q 
 	return page, err
 }
 
-// maxRows bounds a page far above what any caller may ask for.
+// maxRows is a page size far above what a caller may request.
 const maxRows = 1 << 30
 
 func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q listing.Query, page *listing.Page[R]) error {
-	// Boundaries of the range: beyond is the part of the list on the page's side of a cursor, outside the other.
+	// Boundaries of the range: beyond is the part of the list on the page's side of a cursor, outside is the other
+	// part.
 	all := clause{text: "TRUE"}
 	beyondAfter, beyondBefore := all, all
 	outsideAfter, outsideBefore := clause{text: "FALSE"}, clause{text: "FALSE"}
@@ -324,7 +326,7 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	}
 	within := where.and(beyondAfter).and(beyondBefore)
 
-	// One row more than asked for tells whether there is more.
+	// One additional row shows whether there are more.
 	backward := q.First == nil && q.Last != nil
 	size := maxRows
 	switch {
@@ -348,7 +350,7 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	if q.First != nil && q.Last != nil && len(rows) > max(0, *q.Last) {
 		rows, cutBefore = rows[len(rows)-max(0, *q.Last):], true
 	}
-	// Where the page reaches the end of the range, there is more on that side if there is anything outside it.
+	// If the page reaches the end of the range, there is more on that side if there are rows outside the range.
 	page.HasPrevious, page.HasNext = cutBefore, cutAfter
 	if !cutBefore && q.After != "" && !q.NoEnds {
 		if page.HasPrevious, err = s.any(ctx, where.and(outsideAfter)); err != nil {
@@ -369,7 +371,7 @@ func (s *shelf[R, W]) byKey(ctx context.Context, c *compiler, where clause, q li
 	return nil
 }
 
-// selection selects the rows that match.
+// selection returns a query for the rows that match.
 func (s *shelf[R, W]) selection(b *builder, where clause) *bun.SelectQuery {
 	return b.NewSelect().Model((*W)(nil)).Where(where.text, b.values(where.args)...)
 }

@@ -35,7 +35,7 @@ func TestSQLiteHeldByAnother(t *testing.T) {
 	t.Parallel()
 	at := testkit.SQLite(t)
 	o := options(at)
-	o.Timeout = 30 * time.Second // to migrate
+	o.Timeout = 30 * time.Second // for the migration
 	first, err := db.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// TestLogIsMoved: the log does not grow as long as there is something to write.
+// TestLogIsMoved: the log does not grow without limit during continuous writes.
 func TestLogIsMoved(t *testing.T) {
 	t.Parallel()
 	at := testkit.SQLite(t)

@@ -21,24 +21,25 @@ type statement struct {
 	build func(*builder) schema.QueryAppender
 	// returns is set for a statement that writes and returns rows.
 	returns bool
-	// locks is the table whose row the statement locks, and key the argument with the id of the row. Units whose steps
-	// all have locks can share a transaction.
+	// locks is the table whose row the statement locks, and key is the argument with the id of the row. Units whose
+	// steps all have locks can share a transaction.
 	locks, key string
-	// exclusive statements for one row are not executed in one transaction of several units.
+	// exclusive marks statements that must not be executed twice for one row in a transaction of several units.
 	exclusive bool
-	// skipIfNull is a column of the rows of the previous step of the unit: if it is NULL, the statement changes nothing.
+	// skipIfNull is a column in the result of the previous step of the unit: if it is NULL, the statement changes
+	// nothing.
 	skipIfNull string
-	// byDialect are the texts.
+	// byDialect contains the text for each dialect.
 	byDialect [dialects]atomic.Pointer[text]
 }
 
-// text is the text of a statement with the arguments in the order of their placeholders.
+// text is the text of a statement, with the arguments in the order of their placeholders.
 type text struct {
 	engine.Statement
 	args []argument
 }
 
-// statements are all fixed statements, for the tests.
+// statements contains all fixed statements, for the tests.
 var statements []*statement
 
 // fixed declares a statement. Declarations are package variables.
@@ -55,7 +56,7 @@ func returning(build func(*builder) schema.QueryAppender) *statement {
 	return s
 }
 
-// locking sets what the statement locks.
+// locking sets the row that the statement locks.
 func (s *statement) locking(table, key string) *statement {
 	s.locks, s.key = table, key
 	return s
@@ -71,7 +72,7 @@ func (s *statement) skippedIfNull(column string) *statement {
 	return s
 }
 
-// argument is what a placeholder stands for: a named argument, a column of a row, or a value.
+// argument is the value of a placeholder: a named argument, a column of a row, or a value.
 type argument struct {
 	name  string
 	field *schema.Field
@@ -86,17 +87,17 @@ type named struct {
 
 func with(name string, value any) named { return named{name, value} }
 
-// builder builds one text. bun writes values into the text; a placeholder is an argument of a query that writes its mark
-// instead, and records what it stands for. bun appends each argument once, in the order of the text.
+// builder builds one text. bun normally writes values into the text; here each value is a query that writes a
+// placeholder instead and records its argument. bun appends each argument once, in the order of the text.
 type builder struct {
 	*bun.DB
 	dialect *dialect
 	args    []argument
-	// inline has bun write the values into the text, as it usually does; for the tests.
+	// inline makes bun write the values into the text, as it does by default; for the tests.
 	inline func(argument) (any, error)
 }
 
-// placeholder is a function because bun treats a struct that is the only argument as one with named arguments.
+// placeholder is a function because bun treats a single struct argument as a set of named arguments.
 type placeholder func([]byte) ([]byte, error)
 
 // AppendQuery implements schema.QueryAppender.
@@ -116,16 +117,16 @@ func (b *builder) mark(a argument) schema.QueryAppender {
 	})
 }
 
-// arg is an argument that each call names.
+// arg is an argument named by each call.
 func (b *builder) arg(name string) schema.QueryAppender { return b.mark(argument{name: name}) }
 
-// column is an argument that is a column of the row of the call.
+// column is an argument taken from a column of the call's row.
 func (b *builder) column(f *schema.Field) schema.QueryAppender { return b.mark(argument{field: f}) }
 
-// value is an argument of a text that is built for one call.
+// value is an argument of a text built for one call.
 func (b *builder) value(v any) schema.QueryAppender { return b.mark(argument{value: v}) }
 
-// values are arguments of a text that is built for one call.
+// values are arguments of a text built for one call.
 func (b *builder) values(all []any) []any {
 	if len(all) == 0 {
 		return nil
@@ -141,15 +142,15 @@ func (b *builder) values(all []any) []any {
 	return out
 }
 
-// table is the table of a row struct.
+// table returns the table of a row struct.
 func (b *builder) table(model any) *schema.Table { return b.Table(reflect.TypeOf(model).Elem()) }
 
-// exists selects whether the query has a row.
+// exists selects whether the query returns a row.
 func (b *builder) exists(q *bun.SelectQuery) *bun.SelectQuery {
 	return b.NewSelect().ColumnExpr("EXISTS (?)", q.ColumnExpr("1"))
 }
 
-// text appends the query, and refuses a text with a placeholder that is not one of ours.
+// text returns the text of the query, and refuses a text with placeholders other than the builder's own.
 func (b *builder) text(q schema.QueryAppender) (string, error) {
 	out, err := q.AppendQuery(b.QueryGen(), nil)
 	if err != nil {
@@ -207,7 +208,7 @@ func (s *statement) bind(d *DB, row any, given []named) (engine.Statement, []any
 	return t.Statement, args, nil
 }
 
-// inlined is the statement as bun usually executes it: with the values in the text.
+// inlined returns the statement as bun executes it by default: with the values in the text.
 func (s *statement) inlined(d *DB, row any, given []named) (engine.Statement, []any, error) {
 	b := &builder{DB: d.bun, dialect: d.dialect, inline: func(a argument) (any, error) { return a.resolve(row, given) }}
 	out, err := b.text(s.build(b))
@@ -219,7 +220,7 @@ func (a *argument) resolve(row any, given []named) (any, error) {
 	case a.field != nil && row != nil:
 		return driverValue(a.field.Value(reflect.ValueOf(row).Elem())), nil
 	case a.field != nil:
-		return nil, fmt.Errorf("db: no row for the column %s", a.field.Name)
+		return nil, fmt.Errorf("db: missing row for the column %s", a.field.Name)
 	case a.name == "":
 		return a.value, nil
 	}
@@ -228,10 +229,10 @@ func (a *argument) resolve(row any, given []named) (any, error) {
 			return given[i].value, nil
 		}
 	}
-	return nil, fmt.Errorf("db: no argument %s", a.name)
+	return nil, fmt.Errorf("db: missing argument %s", a.name)
 }
 
-// driverValue is a value as the drivers take it: no pointers, and nil if it is missing.
+// driverValue returns a value in the form that the drivers accept: no pointers, and nil for a missing value.
 func driverValue(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -270,7 +271,7 @@ func queryOne[W any](ctx context.Context, d *DB, s *statement, given ...named) (
 	return row, found, err
 }
 
-// search reads with a text that is built for this call.
+// search reads with a text built for this call.
 func search[W any](ctx context.Context, d *DB, build func(*builder) schema.QueryAppender) ([]W, error) {
 	b := &builder{DB: d.bun, dialect: d.dialect}
 	if d.inline {
@@ -293,7 +294,7 @@ func read[W any](ctx context.Context, d *DB, s engine.Statement, args []any) (ro
 	}
 	var scan scanner
 	err = d.engine.Query(ctx, s, args, func(r engine.Row) error {
-		if len(rows) == cap(rows) { // slices.Grow would keep the rest of the array
+		if len(rows) == cap(rows) { // slices.Grow would retain the rest of the array
 			rows = append(make([]W, 0, max(1, 2*cap(rows))), rows...)
 		}
 		rows = rows[:len(rows)+1]
@@ -302,7 +303,7 @@ func read[W any](ctx context.Context, d *DB, s engine.Statement, args []any) (ro
 	return rows, err
 }
 
-// rowsOf are the rows that a step returned.
+// rowsOf returns the rows of a step.
 func rowsOf[W any](d *DB, r engine.Result) ([]W, error) {
 	rows := make([]W, len(r.Rows))
 	var scan scanner
@@ -314,7 +315,7 @@ func rowsOf[W any](d *DB, r engine.Result) ([]W, error) {
 	return rows, nil
 }
 
-// scanner has bun scan the values of rows into row structs.
+// scanner makes bun scan the values of rows into row structs.
 type scanner struct {
 	fields []*schema.Field
 	value  schema.ScannerFunc
@@ -341,7 +342,7 @@ func (s *scanner) row(d *DB, r engine.Row, into reflect.Value) error {
 	}
 	for i, f := range s.fields {
 		if r.Values[i] == nil {
-			continue // the row is zero
+			continue // the row is already zero
 		}
 		if err := f.ScanValue(into, r.Values[i]); err != nil {
 			return fmt.Errorf("db: column %s: %w", r.Columns[i], err)
@@ -355,11 +356,11 @@ type unit struct {
 	db    *DB
 	steps []engine.Step
 	err   error
-	// sessions are the steps that change a session and return its activity.
+	// sessions contains the steps that change a session and return its activity.
 	sessions []int
 }
 
-// add adds a step. missing is the error of the unit if the step changes no row; nil if it may.
+// add adds a step. missing is the unit's error if the step changes no row; nil permits that.
 func (u *unit) add(s *statement, missing error, given ...named) { u.addRow(s, nil, missing, given...) }
 
 // addRow adds a step that writes a row, a pointer to a row struct.
@@ -407,17 +408,17 @@ func (d *DB) writeRow(ctx context.Context, s *statement, row any, missing error,
 	return results[0], nil
 }
 
-// lockRanks are the tables that are locked before and after the records: every transaction locks in this order.
+// lockRanks orders the tables that are locked before and after the records: every transaction locks in this order.
 var lockRanks = map[string]string{"clients": "1", "lifecycle_events": "3", "decoy_events": "3", "messages": "4", "idempotency_keys": "5"}
 
-// lockOrder is the position of a row in the one order of all locks.
+// lockOrder returns the position of a row in the global lock order.
 func lockOrder(table, key string, given []named) string {
 	rank, ok := lockRanks[table]
 	if !ok {
 		rank = "2"
 	}
 	if key == "" {
-		return rank // rows that are only added stay in their sequence
+		return rank // added rows keep their sequence
 	}
 	for i := range given {
 		if given[i].name != key {
@@ -430,10 +431,10 @@ func lockOrder(table, key string, given []named) string {
 			return rank + table + "/" + string(v)
 		}
 	}
-	return "" // not known, so the unit is written alone
+	return "" // unknown, so the unit is written in a transaction of its own
 }
 
-// storable reports whether a database can store the text, and so be asked for it: PostgreSQL accepts no NUL.
+// storable reports whether a database can store, and therefore contain, the text: PostgreSQL accepts no NUL.
 func storable(text string) bool {
 	if !utf8.ValidString(text) {
 		return false

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 )
 
-// sample is a value that differs for each argument.
+// sample returns a distinct value for each argument.
 func sample(a argument) any {
 	switch {
 	case a.field != nil:
@@ -26,8 +26,8 @@ func sample(a argument) any {
 	return a.value
 }
 
-// TestArguments: each fixed statement, in both dialects, is the text that bun usually writes, if the arguments are put in
-// the place of the placeholders, in their order.
+// TestArguments: in both dialects, each fixed statement with its arguments in place of the placeholders equals the text
+// that bun writes by default.
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	if len(statements) < 100 {
@@ -65,14 +65,14 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestErasedKinds: the statement that deletes a record exists for the kinds with a transition that erases it, and for no
-// other. The linter reports statements in package variables that nothing uses; those of a table it cannot tell apart.
+// TestErasedKinds: the statement that deletes a record exists for exactly the kinds with a transition that erases it.
+// The linter reports unused statements in package variables, but cannot distinguish those in the struct of a table.
 func TestErasedKinds(t *testing.T) {
 	t.Parallel()
 	for name, k := range recordKinds {
 		life, ok := domain.Lifecycle(name)
 		if !ok {
-			t.Errorf("%s has rows, but no life", name)
+			t.Errorf("%s has rows, but no state machine", name)
 		}
 		erases := slices.ContainsFunc(life.Transitions, func(row lifecycle.MapRow) bool { return row.Erases })
 		of := reflect.ValueOf(k).Elem().FieldByName("table").Elem()
@@ -87,7 +87,7 @@ func TestErasedKinds(t *testing.T) {
 	}
 }
 
-// TestMissingArguments: a call that does not name each argument, and a text with a placeholder of bun's, are refused.
+// TestMissingArguments: a call that does not name each argument, and a text with a placeholder of bun, are refused.
 func TestMissingArguments(t *testing.T) {
 	t.Parallel()
 	d := &DB{dialect: postgresDialect, bun: bun.NewDB(nil, postgresDialect.schema())}
@@ -95,18 +95,18 @@ func TestMissingArguments(t *testing.T) {
 		return b.NewSelect().Model((*clientRow)(nil)).Where("id = ?", b.arg("id"))
 	}}
 	if _, _, err := s.bind(d, nil, []named{with("other", 1)}); err == nil {
-		t.Error("an argument is missing")
+		t.Error("a missing argument is not refused")
 	}
 	if _, args, err := s.bind(d, nil, []named{with("id", "x")}); err != nil || len(args) != 1 || args[0] != "x" {
 		t.Error(args, err)
 	}
 	s = &statement{build: func(b *builder) schema.QueryAppender { return b.NewSelect().Model((*clientRow)(nil)).Where("id = ?") }}
 	if _, _, err := s.bind(d, nil, nil); err == nil {
-		t.Error("a placeholder is left")
+		t.Error("a remaining placeholder is not refused")
 	}
 	u := &unit{db: d}
 	u.add(s, nil)
 	if _, err := u.write(t.Context()); err == nil || errors.Is(err, errNotMigrated) {
-		t.Error("a unit with a statement that cannot be built is written:", err)
+		t.Error("a unit with an invalid statement is not refused:", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestTheTablesFollowTheMachines compares the CHECK on the state of each table with the states of its machine, and finds
-// kinds of records without a table.
+// TestTheTablesFollowTheMachines compares the CHECK on the state of each table with the states of its state machine,
+// and finds kinds of records without a table.
 func TestTheTablesFollowTheMachines(t *testing.T) {
 	t.Parallel()
 	tables := db.RecordTables()
@@ -56,7 +56,7 @@ func TestTheTablesFollowTheMachines(t *testing.T) {
 	}
 }
 
-// statesOf returns the words that the CHECK on the state of a table lists.
+// statesOf returns the states that the CHECK of a table lists.
 func statesOf(t *testing.T, d *sql.DB, text, table string) []string {
 	t.Helper()
 	rows, err := d.QueryContext(context.Background(), text, table)

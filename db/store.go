@@ -15,8 +15,8 @@ var (
 	_ domain.Outbox    = (*DB)(nil)
 )
 
-// Commit writes a unit whole or not at all. It fails with domain.ErrStale if a row no longer has the version that was
-// read, or if the id of a new row is taken, and with domain.ErrRemembered if the idempotency key is.
+// Commit writes a unit atomically. It returns domain.ErrStale if a row no longer has the version that was read or if
+// the id of a new row is taken, and domain.ErrRemembered if the idempotency key is.
 func (d *DB) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {
@@ -37,13 +37,13 @@ func (d *DB) Commit(ctx context.Context, u *domain.Unit) (domain.Written, error)
 	if len(u.Messages) > 0 {
 		d.wake()
 	}
-	if len(u.Events) > 0 || u.Decoy { // a decoy must take the same time
+	if len(u.Events) > 0 || u.Decoy { // a decoy must take as long as a real unit
 		d.announcer.announce(d)
 	}
 	return written, nil
 }
 
-// fill adds the steps of a unit. All slow work, above all sealing, is done here, before the transaction.
+// fill adds the steps of a unit. Slow work, in particular sealing, is done here, before the transaction.
 func (w *unit) fill(keys *seal.Keyring, u *domain.Unit) error {
 	w.lockClients(u.Seen)
 	for _, c := range u.Changes {
@@ -57,21 +57,20 @@ func (w *unit) fill(keys *seal.Keyring, u *domain.Unit) error {
 			return err
 		}
 	}
-	// Units that share a transaction write their events in the order in which they arrived, and all with the number of
-	// that transaction.
+	// Units that share a transaction write their events in order of arrival, all with the number of that transaction.
 	for _, e := range u.Events {
 		row, err := eventRowOf(e)
 		if err != nil {
 			return err
 		}
-		w.addRow(addEvent, row, fmt.Errorf("db: the event %s exists already", e.ID))
+		w.addRow(addEvent, row, fmt.Errorf("db: the event %s already exists", e.ID))
 	}
 	for _, m := range u.Messages {
 		row, err := messageRowOf(keys, m)
 		if err != nil {
 			return err
 		}
-		w.addRow(addMessage, row, fmt.Errorf("db: the message %s exists already", m.ID))
+		w.addRow(addMessage, row, fmt.Errorf("db: the message %s already exists", m.ID))
 	}
 	for _, g := range u.Grants {
 		if err := w.grant(g); err != nil {
@@ -89,7 +88,7 @@ func (w *unit) fill(keys *seal.Keyring, u *domain.Unit) error {
 
 // change writes one record.
 func (w *unit) change(keys *seal.Keyring, c domain.Change) error {
-	if r, ok := c.Record.(*domain.DeviceChallenge); ok { // it has no machine
+	if r, ok := c.Record.(*domain.DeviceChallenge); ok { // it has no state machine
 		w.newChallenge(r)
 		return nil
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/gatehouse/gatehouse/db/engine"
 )
 
-// table has the statements that the tables of records have in common.
+// table contains the statements that all record tables need.
 type table struct {
-	// byID reads the row of an id, byIDs those of a list of ids.
+	// byID reads the row with an id, byIDs those of a list of ids.
 	byID, byIDs *statement
-	// insert adds a row, unless its id is taken; update replaces a row of a version; hold keeps one as it is until the end
-	// of the transaction. They are nil if the rows have no versions.
+	// insert adds a row, unless its id is taken; update replaces a version of a row; hold locks a version of a row
+	// until the end of the transaction. They are nil if the rows have no versions.
 	insert, update, hold *statement
-	// erase deletes a row of a version; nil if no transition erases the record.
+	// erase deletes a version of a row; nil if no transition erases the record.
 	erase   *statement
 	lookups [dialects]atomic.Pointer[engine.Lookup]
 }
@@ -34,12 +34,12 @@ func tableOf[W any]() *table {
 	})}
 }
 
-// versionedOf declares the statements of a row struct whose rows have versions. The table has the name.
+// versionedOf declares the statements of a row struct whose rows have versions, for the named table.
 func versionedOf[W any](name string) *table {
 	return versionedWith[W](name, fixed(func(b *builder) schema.QueryAppender { return update(b, (*W)(nil)) }).locking(name, "id").alone())
 }
 
-// versionedWith declares them with an update that is not the usual one.
+// versionedWith declares them with a custom update.
 func versionedWith[W any](name string, update *statement) *table {
 	t := tableOf[W]()
 	t.insert, t.update = insertOf[W](name), update
@@ -58,7 +58,7 @@ func erasableOf[W any](name string) *table {
 	return t
 }
 
-// byIDOf declares the statement that reads the row of an id.
+// byIDOf declares the statement that reads the row with an id.
 func byIDOf[W any]() *statement {
 	return fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*W)(nil)).Where("id = ?", b.arg("id"))
@@ -70,14 +70,14 @@ func insertOf[W any](name string) *statement {
 	return fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*W)(nil)) }).locking(name, "id").alone()
 }
 
-// upsertOf declares the statement that adds a row, or replaces the one of its id.
+// upsertOf declares the statement that adds a row, or replaces the one with its id.
 func upsertOf[W any]() *statement {
 	return fixed(func(b *builder) schema.QueryAppender { return insertionOrUpdate(b, (*W)(nil)) })
 }
 
 const ofVersion = "id = ? AND version = ?"
 
-// update replaces a row of a version.
+// update replaces a version of a row.
 func update(b *builder, model any) *bun.UpdateQuery {
 	q := b.NewUpdate().Model(model)
 	for _, f := range updated(b.table(model)) {
@@ -86,7 +86,8 @@ func update(b *builder, model any) *bun.UpdateQuery {
 	return q.Where(ofVersion, b.arg("id"), b.arg("version"))
 }
 
-// inserted are the fields that an INSERT writes: all but those that the database fills in (autoincrement, default).
+// inserted returns the fields that an INSERT writes: all except those that the database fills in (autoincrement,
+// default).
 func inserted(t *schema.Table) (fields []*schema.Field, filled []string) {
 	for _, f := range t.Fields {
 		if f.AutoIncrement || f.SQLDefault != "" {
@@ -98,18 +99,18 @@ func inserted(t *schema.Table) (fields []*schema.Field, filled []string) {
 	return fields, filled
 }
 
-// updated are the fields that change.
+// updated returns the fields that an UPDATE writes.
 func updated(t *schema.Table) []*schema.Field {
 	fields, _ := inserted(t)
 	return slices.DeleteFunc(fields, func(f *schema.Field) bool { return f.Name == "id" || f.Name == "created_at" })
 }
 
-// insertion adds a row of the model. A row that exists already is not an error: nothing changes.
+// insertion adds a row of the model. If the row already exists, it changes nothing and returns no error.
 func insertion(b *builder, model any) *bun.InsertQuery {
 	return newRow(b, model).On("CONFLICT DO NOTHING")
 }
 
-// insertionOrUpdate adds a row of the model, or replaces the one of its id.
+// insertionOrUpdate adds a row of the model, or replaces the one with its id.
 func insertionOrUpdate(b *builder, model any) *bun.InsertQuery {
 	q := newRow(b, model).On("CONFLICT (id) DO UPDATE")
 	for _, f := range updated(b.table(model)) {
@@ -118,7 +119,7 @@ func insertionOrUpdate(b *builder, model any) *bun.InsertQuery {
 	return q
 }
 
-// newRow is an INSERT of all columns of the model. It returns no row, unless columns are named.
+// newRow builds an INSERT of all columns of the model. It returns no row unless columns are named.
 func newRow(b *builder, model any, returned ...string) *bun.InsertQuery {
 	fields, filled := inserted(b.table(model))
 	q := b.NewInsert().Model(model).ExcludeColumn(filled...).Returning(cmp.Or(strings.Join(returned, ", "), "NULL"))
@@ -128,7 +129,7 @@ func newRow(b *builder, model any, returned ...string) *bun.InsertQuery {
 	return q
 }
 
-// replace has an upsert take the values of the new row.
+// replace makes an upsert use the values of the new row.
 func replace(q *bun.InsertQuery, columns ...string) *bun.InsertQuery {
 	for _, c := range columns {
 		q.Set("? = excluded.?", bun.Ident(c), bun.Ident(c))
@@ -136,7 +137,7 @@ func replace(q *bun.InsertQuery, columns ...string) *bun.InsertQuery {
 	return q
 }
 
-// lookup is how the engine reads rows by their ids.
+// lookup describes how the engine reads rows by id.
 func (t *table) lookup(d *DB) (*engine.Lookup, error) {
 	at := &t.lookups[d.dialect.number]
 	if l := at.Load(); l != nil {
@@ -154,7 +155,7 @@ func (t *table) lookup(d *DB) (*engine.Lookup, error) {
 	return at.Load(), nil
 }
 
-// find reads the row of an id; nil if there is none.
+// find returns the row with an id; nil if it does not exist.
 func find[W any](ctx context.Context, d *DB, t *table, id string) (*W, error) {
 	if d.inline {
 		row, found, err := queryOne[W](ctx, d, t.byID, with("id", id))
@@ -179,10 +180,10 @@ func find[W any](ctx context.Context, d *DB, t *table, id string) (*W, error) {
 	return row, scan.row(d, found, reflect.ValueOf(row).Elem())
 }
 
-// batch is how many rows are read at once if all candidates must be examined, and how many ids one statement has.
+// batch is the number of rows read at once when all candidates must be examined, and of ids per statement.
 const batch = 500
 
-// chunks cuts ids, each once, into lists for one statement.
+// chunks splits the distinct ids into lists, one per statement.
 func chunks(ids []string) [][]string {
 	kept := make([]string, 0, len(ids))
 	for _, id := range ids {

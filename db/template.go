@@ -23,7 +23,7 @@ type templateRow struct {
 	UpdatedAt        int64  `bun:"updated_at"`
 }
 
-// record reads the claims. Numbers stay as they were written.
+// record reads the claims. Numbers keep their original notation.
 func (row *templateRow) record() (*domain.JwtTemplate, error) {
 	t := &domain.JwtTemplate{
 		Name: row.Name, Lifetime: row.Lifetime, AllowedClockSkew: row.AllowedClockSkew,
@@ -42,7 +42,7 @@ var (
 		return b.NewSelect().Model((*templateRow)(nil)).OrderExpr("name")
 	})
 	saveTemplate = returning(func(b *builder) schema.QueryAppender { return templateUpsert(b, "*") })
-	// importTemplate changes nothing if the template is stored already.
+	// importTemplate changes nothing if the stored template is identical.
 	importTemplate = fixed(func(b *builder) schema.QueryAppender {
 		return templateUpsert(b).Where("(?TableAlias.claims, ?TableAlias.lifetime, ?TableAlias.allowed_clock_skew) <> " +
 			"(excluded.claims, excluded.lifetime, excluded.allowed_clock_skew)")
@@ -52,7 +52,7 @@ var (
 	})
 )
 
-// templateUpsert adds a template, or replaces the content of the one of its name.
+// templateUpsert adds a template, or replaces the content of the one with its name.
 func templateUpsert(b *builder, returned ...string) *bun.InsertQuery {
 	return replace(
 		newRow(b, (*templateRow)(nil), returned...).On("CONFLICT (name) DO UPDATE"), "claims", "lifetime", "allowed_clock_skew", "updated_at",
@@ -67,7 +67,7 @@ func templateRowOf(t *domain.JwtTemplate) (*templateRow, error) {
 	}, err
 }
 
-// JwtTemplate finds a template.
+// JwtTemplate returns a template.
 func (d *DB) JwtTemplate(ctx context.Context, name string) (*domain.JwtTemplate, error) {
 	if !storable(name) {
 		return nil, domain.ErrMissing
@@ -82,7 +82,7 @@ func (d *DB) JwtTemplate(ctx context.Context, name string) (*domain.JwtTemplate,
 	return row.record()
 }
 
-// JwtTemplates lists the templates by name.
+// JwtTemplates returns the templates by name.
 func (d *DB) JwtTemplates(ctx context.Context) ([]*domain.JwtTemplate, error) {
 	rows, err := query[templateRow](ctx, d, allTemplates)
 	if err != nil {
@@ -116,7 +116,7 @@ func (d *DB) SaveJwtTemplate(ctx context.Context, t *domain.JwtTemplate) (*domai
 	return rows[0].record()
 }
 
-// DeleteJwtTemplate removes a template.
+// DeleteJwtTemplate deletes a template.
 func (d *DB) DeleteJwtTemplate(ctx context.Context, name string) error {
 	if !storable(name) {
 		return domain.ErrMissing

@@ -4,13 +4,13 @@ import (
 	"time"
 )
 
-// micros is how times are stored.
+// micros returns a time in its stored form.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
-// instant is how times are read.
+// instant returns the time of a stored value.
 func instant(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// maybeMicros stores the zero time as a missing one.
+// maybeMicros stores the zero time as NULL.
 func maybeMicros(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
@@ -26,7 +26,7 @@ func maybeInstant(us *int64) time.Time {
 	return instant(*us)
 }
 
-// microsOf is micros of a time that may be missing.
+// microsOf is micros for an optional time.
 func microsOf(t *time.Time) *int64 {
 	if t == nil {
 		return nil
@@ -35,7 +35,7 @@ func microsOf(t *time.Time) *int64 {
 	return &us
 }
 
-// instantOf is instant of a time that may be missing.
+// instantOf is instant for an optional time.
 func instantOf(us *int64) *time.Time {
 	if us == nil {
 		return nil

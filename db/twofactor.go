@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// twoFactorRequestRow is a request at rest. The statement is sealed.
+// twoFactorRequestRow is the stored form of a two-factor request. The statement is sealed.
 type twoFactorRequestRow struct {
 	bun.BaseModel `bun:"table:two_factor_requests"`
 
@@ -48,7 +48,7 @@ func twoFactorRequestRecord(keys *seal.Keyring, row *twoFactorRequestRow) (*doma
 	return r, s.err
 }
 
-// TwoFactorRequests is the shelf of two-factor requests.
+// TwoFactorRequests returns the store of two-factor requests.
 func (d *DB) TwoFactorRequests() domain.Shelf[domain.TwoFactorRequest] {
 	return twoFactorRequests.on(d)
 }

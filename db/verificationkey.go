@@ -24,7 +24,7 @@ var (
 	addVerificationKey = fixed(func(b *builder) schema.QueryAppender { return insertion(b, (*verificationKeyRow)(nil)) })
 )
 
-// VerificationKey returns the private key that signs verification tokens; the first caller provides it.
+// VerificationKey returns the private key that signs verification tokens. The first caller creates it.
 func (d *DB) VerificationKey(ctx context.Context, fresh []byte) ([]byte, error) {
 	keys, err := d.keys(ctx)
 	if err != nil {

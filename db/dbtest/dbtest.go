@@ -1,7 +1,6 @@
-// Package dbtest is the suite that each database must pass.
+// Package dbtest is the test suite that each database must pass.
 //
-// It knows package db from outside, and both drivers, with which it looks at what lies in the tables. Only tests
-// import it.
+// It uses the exported API of package db, and both drivers to inspect the tables. Only tests import it.
 package dbtest
 
 import (
@@ -21,7 +20,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// Fresh gives the URL of an empty database that lives as long as the test.
+// Fresh returns the URL of an empty database that exists until the test ends.
 type Fresh func(t testing.TB) string
 
 // Exercise runs the suite.
@@ -90,10 +89,10 @@ func Exercise(t *testing.T, fresh Fresh) {
 	}
 }
 
-// epoch is when every test begins.
+// epoch is the start time of every test.
 var epoch = time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC)
 
-// clock is one that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -121,7 +120,7 @@ type store struct {
 	url string
 }
 
-// open opens and migrates.
+// open opens and migrates a database.
 func open(t testing.TB, url string) *store {
 	t.Helper()
 	s := connect(t, url)
@@ -131,7 +130,7 @@ func open(t testing.TB, url string) *store {
 	return s
 }
 
-// connect only opens.
+// connect opens a database without migrating it.
 func connect(t testing.TB, url string) *store {
 	t.Helper()
 	c := &clock{at: epoch}
@@ -181,7 +180,7 @@ func must(t testing.TB, err error) {
 
 func ptr[T any](v T) *T { return &v }
 
-// invitation is one that has everything.
+// invitation returns an invitation with all fields set.
 func invitation(now time.Time) *domain.Invitation {
 	now = now.Truncate(time.Microsecond)
 	return &domain.Invitation{
@@ -224,14 +223,14 @@ func (s *store) create(t testing.TB, i *domain.Invitation) *domain.Invitation {
 	return i
 }
 
-// next is the record after one more transition.
+// next returns the record after another transition.
 func next(i *domain.Invitation) *domain.Invitation {
 	n := *i
 	n.Version++
 	return &n
 }
 
-// parallel runs so many at once and waits for them.
+// parallel runs n calls concurrently and waits for them.
 func parallel(n int, run func(n int)) {
 	var all sync.WaitGroup
 	for i := range n {

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// mergedReads: many ask at once, for rows that are there and rows that are not, and some go before they hear.
+// mergedReads: many concurrent callers read rows, existing and missing, and some cancel before they get a result.
 func mergedReads(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	var ids []string
@@ -25,7 +25,7 @@ func mergedReads(t *testing.T, fresh Fresh) {
 			case 1:
 				id, there = fmt.Sprintf("inv_none%d", n), false
 			case 2:
-				id, there = "inv_\x00", false // no database can be asked about it
+				id, there = "inv_\x00", false // no database can store it
 			}
 			ctx := context.Background()
 			if n%6 == 3 {
@@ -35,16 +35,16 @@ func mergedReads(t *testing.T, fresh Fresh) {
 			}
 			got, err := s.Invitations().Get(ctx, id)
 			switch {
-			case ctx.Err() != nil && errors.Is(err, ctx.Err()): // he had gone
+			case ctx.Err() != nil && errors.Is(err, ctx.Err()): // the caller had cancelled
 			case there && (err != nil || got.ID != id), !there && !errors.Is(err, domain.ErrMissing):
 				t.Errorf("%q: %+v, %v", id, got, err)
 			}
 		})
 	}
 	if _, err := s.Invitations().Get(canceled(), ids[0]); !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller who had gone before: %v", err)
+		t.Errorf("a caller that had cancelled before: %v", err)
 	}
-	// Whoever asks after a commit sees what it wrote, also in company.
+	// A read after a commit returns the committed row, even in a merged lookup.
 	parallel(32, func(int) {
 		i := s.create(t, invitation(s.now()))
 		for range 5 {
@@ -61,7 +61,8 @@ func mergedReads(t *testing.T, fresh Fresh) {
 	})
 }
 
-// staleInCompany: of many units at once the stale ones alone are refused, and those whose statement fails fail alone.
+// staleInCompany: among concurrent units only the stale ones are refused, and units whose statement fails do not affect
+// others.
 func staleInCompany(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	const n = 48
@@ -81,7 +82,7 @@ func staleInCompany(t *testing.T, fresh Fresh) {
 			case bad:
 				unit.Changes[0].Was = 99
 			case wrong:
-				to.State = "flying" // which the database refuses
+				to.State = "flying" // refused by the database
 			}
 			err := s.commit(context.Background(), unit)
 			if bad != errors.Is(err, domain.ErrStale) || (bad || wrong) != (err != nil) {
@@ -102,7 +103,7 @@ func staleInCompany(t *testing.T, fresh Fresh) {
 	}
 }
 
-// crossing: units that lock the same rows in every order end, and none of them as a victim.
+// crossing: units that lock the same rows in different orders all end, without deadlocks.
 func crossing(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	second := s
@@ -145,7 +146,7 @@ func crossing(t *testing.T, fresh Fresh) {
 	})
 }
 
-// orderInCompany: the events of one record come in the order of its versions, whatever is written beside it.
+// orderInCompany: the events of a record are in the order of its versions, regardless of concurrent writes.
 func orderInCompany(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	const subjects, each = 16, 12
@@ -183,7 +184,7 @@ func orderInCompany(t *testing.T, fresh Fresh) {
 	}
 }
 
-// memoryInCompany: of repeats at once one is written, among units that have nothing to do with them.
+// memoryInCompany: of concurrent repetitions one is written, among unrelated units.
 func memoryInCompany(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	var mu sync.Mutex

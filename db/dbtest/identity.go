@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// findme is a person whose data is looked for in everything that is stored.
+// findme is a person whose data the tests search for in everything stored.
 func findme() domain.Identity {
 	return domain.Identity{
 		TaxID: ptr("findme-tax"), FirstName: ptr("findme-first"), LastName: ptr("findme-last"), Address1: ptr("findme-street"), City: ptr("findme-town"),
@@ -22,7 +22,7 @@ func findme() domain.Identity {
 	}
 }
 
-// people are a record of each kind that is about a person.
+// people returns a record of each kind that concerns a person.
 func people(s *store) (*domain.Contact, *domain.FraudRiskReport, *domain.Quiz, *domain.Approval) {
 	now := s.now()
 	meta := func(prefix string) domain.Meta {
@@ -42,7 +42,8 @@ func people(s *store) (*domain.Contact, *domain.FraudRiskReport, *domain.Quiz, *
 		&domain.Approval{Meta: meta("appr"), State: domain.ApprovalPassed, ContactID: "contact_1", Method: &method, Reason: ptr("findme-reason"), ApprovedBy: "root"}
 }
 
-// identities: what is about a person comes back as it was written, lies sealed, and is found by what is not personal.
+// identities: records that concern a person are returned as written, are stored sealed, and are found by fields that
+// are not personal.
 func identities(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	ctx := t.Context()
@@ -68,7 +69,7 @@ func identities(t *testing.T, fresh Fresh) {
 	}
 	for _, table := range []string{"contacts", "fraud_risk_reports", "quizzes", "approvals", "identity_records", "list_entries"} {
 		if text := strings.ToLower(dump(t, s.url, table)); strings.Contains(text, "findme") || strings.Contains(text, "1985-06-15") {
-			t.Errorf("%s holds personal data in clear", table)
+			t.Errorf("%s contains unsealed personal data", table)
 		}
 	}
 	for where, want := range map[listing.Predicate]int{listing.Eq("taxId", "FindmeTax"): 1, listing.Eq("email", "FINDME@example.net"): 1, listing.Eq("userId", "dora"): 1, listing.Eq("taxId", "other"): 0} {
@@ -92,7 +93,7 @@ func identities(t *testing.T, fresh Fresh) {
 	}
 }
 
-// identityStates: the database knows the states of the machines of identity.
+// identityStates: the database accepts exactly the states of the state machines of identity.
 func identityStates(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	write := func(kind domain.Kind, state string) error {
@@ -118,12 +119,12 @@ func identityStates(t *testing.T, fresh Fresh) {
 			}
 		}
 		if write(kind, "lost") == nil {
-			t.Errorf("a %s in a state that there is not was written", kind)
+			t.Errorf("a %s in an unknown state was written", kind)
 		}
 	}
 }
 
-// turns: of the units that took one turn, one is written.
+// turns: of several units with the same turn, one is written.
 func turns(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	key := []byte("somebody")
@@ -147,7 +148,7 @@ func turns(t *testing.T, fresh Fresh) {
 	}
 }
 
-// listImports: each import that changes something has a number, and the same again changes nothing.
+// listImports: each import that changes something gets a number, and repeating it changes nothing.
 func listImports(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	ctx := t.Context()
@@ -174,16 +175,16 @@ func listImports(t *testing.T, fresh Fresh) {
 	got, err := s.Contacts().Get(ctx, contact.ID)
 	must(t, err)
 	if got.Version != 1 {
-		t.Errorf("an import of the same makes version %d", got.Version)
+		t.Errorf("repeating an import results in version %d", got.Version)
 	}
 	contact.Of.City = ptr("elsewhere")
 	must(t, s.ImportBatch(ctx, []any{contact}))
 	if got, err = s.Contacts().Get(ctx, contact.ID); err != nil || got.Version != 2 || *got.Of.City != "elsewhere" {
-		t.Errorf("an import of another makes %+v, %v", got, err)
+		t.Errorf("a different import results in %+v, %v", got, err)
 	}
 }
 
-// dump is everything in a table, as text.
+// dump returns the content of a table as text.
 func dump(t *testing.T, url, table string) string {
 	t.Helper()
 	rows, err := raw(t, url).QueryContext(t.Context(), "SELECT * FROM "+table)

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// words collide often, in case and in what is missing, and sort differently by language and by code point.
+// words often collide, in case and in missing values, and sort differently by language and by code point.
 var words = []string{"a", "A", "b", "B", "ä", "Ä", "z", "Z", "", " ", "aa", "aB", "ß", "İ", "😀", "a_b", "a%", "joint"}
 
 func word(r *rand.Rand) string { return words[r.IntN(len(words))] }
@@ -25,7 +25,7 @@ func maybe(r *rand.Rand) *string {
 	return ptr(word(r))
 }
 
-// anyInvitation is one that is likely to have something in common with others.
+// anyInvitation returns an invitation that probably shares values with others.
 func anyInvitation(r *rand.Rand) *domain.Invitation {
 	at := func() time.Time { return epoch.Add(time.Duration(r.IntN(4)) * time.Microsecond) }
 	i := &domain.Invitation{
@@ -65,7 +65,7 @@ func lists(t *testing.T, fresh Fresh) {
 	})
 }
 
-// sessionLists is the same for sessions.
+// sessionLists does the same for sessions.
 func sessionLists(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // test data
@@ -126,13 +126,13 @@ func shape[R any](read listing.Reader[R], p listing.Page[R]) string {
 	return fmt.Sprint(ids, p.Cursors, p.Count, p.HasPrevious, p.HasNext)
 }
 
-// guesser makes queries.
+// guesser generates queries.
 type guesser[R any] struct {
 	rt     *rapid.T
 	schema listing.Schema
 	read   listing.Reader[R]
 	all    []*R
-	// gone makes the record one that is not stored.
+	// gone marks the record as not stored.
 	gone func(*R)
 }
 
@@ -146,7 +146,7 @@ func (g guesser[R]) field(only func(listing.Field) bool) listing.Field {
 	return fields[g.int(len(fields))]
 }
 
-// literal is usually the value of a record.
+// literal usually returns a value of a record.
 func (g guesser[R]) literal(f listing.Field) listing.Value {
 	switch g.int(8) {
 	case 0:
@@ -208,7 +208,7 @@ func (g guesser[R]) predicate(depth int) listing.Predicate {
 		return listing.Search{Any: [][]string{{words[g.int(len(words))]}}}
 	}
 	f := g.field(nil)
-	if kind > 10 { // the database's own
+	if kind > 10 { // columns of the database only
 		f = g.field(func(f listing.Field) bool { return !f.Sealed })
 	}
 	return listing.Compare{Op: g.op(), Left: listing.Operand{Field: f.Name}, Right: listing.Operand{Value: g.literal(f)}}

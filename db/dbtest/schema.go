@@ -14,12 +14,12 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// states inserts every state of the machines, and one that is not in them.
+// states inserts every state of the state machines, and an unknown one.
 func states(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	machine, ok := domain.Lifecycle(domain.KindInvitation)
 	if !ok || len(machine.States) == 0 {
-		t.Fatal("there is no machine")
+		t.Fatal("there is no state machine")
 	}
 	for _, state := range machine.States {
 		i := invitation(s.now())
@@ -38,19 +38,19 @@ func states(t *testing.T, fresh Fresh) {
 	i, m := invitation(s.now()), message("inv_1", s.now())
 	i.State, m.State = "lost", "lost"
 	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); err == nil {
-		t.Error("an invitation in a state that there is not was written")
+		t.Error("an invitation in an unknown state was written")
 	}
 	if err := s.commit(t.Context(), &domain.Unit{Messages: []*domain.Message{m}}); err == nil {
-		t.Error("a message in a state that there is not was written")
+		t.Error("a message in an unknown state was written")
 	}
 	sessions, ok := domain.Lifecycle(domain.KindSession)
 	if !ok || len(sessions.States) != 8 {
-		t.Fatal("there is no machine of sessions")
+		t.Fatal("there is no state machine of sessions")
 	}
 	lost := session(s.now())
 	lost.State = "lost"
 	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: lost}}, Seen: []domain.Sighting{{ClientID: "browser", At: s.now()}}}); err == nil {
-		t.Error("a session in a state that there is not was written")
+		t.Error("a session in an unknown state was written")
 	}
 	for _, state := range sessions.States {
 		r := session(s.now())
@@ -121,7 +121,7 @@ func wrongKey(t *testing.T, fresh Fresh) {
 	}
 }
 
-// sealed looks for personal data in everything that is stored.
+// sealed searches everything stored for personal data.
 func sealed(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	i := invitation(s.now())
@@ -144,7 +144,7 @@ func sealed(t *testing.T, fresh Fresh) {
 	}
 	for what, text := range stored(t, s.url) {
 		if bytes.Contains(bytes.ToLower(text), []byte("findme")) {
-			t.Errorf("%s holds personal data", what)
+			t.Errorf("%s contains personal data", what)
 		}
 	}
 	other := invitation(s.now())
@@ -158,7 +158,7 @@ func sealed(t *testing.T, fresh Fresh) {
 	}
 }
 
-// stored gives all bytes of the files of SQLite, and the rows of PostgreSQL as text.
+// stored returns all bytes of the files of SQLite, and the rows of PostgreSQL as text.
 func stored(t *testing.T, url string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -178,19 +178,19 @@ func stored(t *testing.T, url string) map[string][]byte {
 		"customers":        "username || email || phone || jurisdiction || username_index || email_index || phone_index",
 	}
 	for table := range bytesOf {
-		// As text, and once more with its bytes as text where they are one.
+		// As text, and again with its bytes as text if they are text.
 		text := "SELECT string_agg(CAST(ROW(r.*) AS TEXT) || encode(" + bytesOf[table] + ", 'escape'), ' ') FROM " + table + " AS r"
 		var rows []byte
 		must(t, raw(t, url).QueryRowContext(t.Context(), text).Scan(&rows))
 		if len(rows) < 100 {
-			t.Errorf("%s was not looked at: %s", table, rows)
+			t.Errorf("%s was not checked: %s", table, rows)
 		}
 		out[table] = rows
 	}
 	return out
 }
 
-// oddTexts are those that PostgreSQL cannot hold. They are equal to nothing, and no error.
+// oddTexts are texts that PostgreSQL cannot store. They match nothing and cause no error.
 func oddTexts(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	s.create(t, invitation(s.now()))

@@ -24,7 +24,7 @@ func claims(t *testing.T, fresh Fresh) {
 	select {
 	case <-s.Woken():
 	default:
-		t.Error("nobody was woken")
+		t.Error("no signal was sent")
 	}
 	var mu sync.Mutex
 	taken := map[string]int{}
@@ -90,9 +90,9 @@ func leases(t *testing.T, fresh Fresh) {
 	if second.Attempts != 2 {
 		t.Errorf("attempt %d, want 2", second.Attempts)
 	}
-	must(t, s.Bury(t.Context(), first, s.now(), "too late")) // no longer its message
+	must(t, s.Bury(t.Context(), first, s.now(), "too late")) // the lease has ended
 	if tally, _ := s.Tally(t.Context()); tally[domain.MessageSending] != 1 {
-		t.Errorf("%v after the end of an attempt that was over", tally)
+		t.Errorf("%v after the end of an expired attempt", tally)
 	}
 	must(t, s.ReleaseLeases(t.Context()))
 	if s.url[:6] == "sqlite" {
@@ -129,11 +129,11 @@ func outbox(t *testing.T, fresh Fresh) {
 		t.Fatalf("the dead: %+v", dead)
 	}
 	if err := s.Revive(t.Context(), "msg_none", s.now()); !errors.Is(err, domain.ErrMissing) {
-		t.Errorf("reviving nobody: %v", err)
+		t.Errorf("reviving an unknown message: %v", err)
 	}
 	must(t, s.Revive(t.Context(), m.ID, s.now()))
 	if err := s.Revive(t.Context(), m.ID, s.now()); !errors.Is(err, domain.ErrMissing) {
-		t.Errorf("reviving the living: %v", err)
+		t.Errorf("reviving a pending message: %v", err)
 	}
 	if again := claim(); again.To != m.To || !reflect.DeepEqual(again.Values, m.Values) {
 		t.Errorf("got %+v", again)
@@ -161,7 +161,7 @@ func limits(t *testing.T, fresh Fresh) {
 		}
 	})
 	if ok.Load() != 20 || refused.Load() != 236 {
-		t.Errorf("%d were let through and %d refused, want 20 and 236", ok.Load(), refused.Load())
+		t.Errorf("%d were permitted and %d refused, want 20 and 236", ok.Load(), refused.Load())
 	}
 	if good, _, err := s.Take(t.Context(), []byte("other"), rate, 0); err != nil || !good {
 		t.Errorf("another key: %t, %v", good, err)
@@ -188,11 +188,11 @@ func blocks(t *testing.T, fresh Fresh) {
 	take("long", time.Hour, false, began.Add(time.Hour+30*time.Second))
 	take("short", time.Second, false, began.Add(31*time.Second))
 	take("none", 0, false, began.Add(time.Minute))
-	s.pass(time.Second) // the short block is over: as it said, the key is heard again, from the beginning
+	s.pass(time.Second) // the short block has ended, as reported; counting restarts
 	take("short", time.Second, true, never)
 	take("short", time.Second, true, never)
 	take("short", time.Second, false, began.Add(32*time.Second))
-	s.pass(29 * time.Second) // now the window is over too
+	s.pass(29 * time.Second) // the window has also ended
 	take("long", time.Hour, false, began.Add(time.Hour+30*time.Second))
 	take("none", 0, true, never)
 	s.pass(time.Hour)

@@ -17,7 +17,7 @@ import (
 
 const idle, lifetime = 15 * time.Minute, 12 * time.Hour
 
-// session is one that has everything that a living one can have.
+// session returns a live session with all fields set.
 func session(now time.Time) *domain.Session {
 	now = now.Truncate(time.Microsecond)
 	return &domain.Session{
@@ -39,7 +39,7 @@ func (s *store) login(t testing.TB, r *domain.Session) *domain.Session {
 	return r
 }
 
-// after is the session after one more transition.
+// after returns the session after another transition.
 func after(r *domain.Session, to domain.SessionState, at time.Time) *domain.Session {
 	n := *r
 	n.Version++
@@ -51,7 +51,7 @@ func (s *store) touch(id string, foremost bool) (*domain.Session, error) {
 	return s.note(id, domain.Touch{At: s.now(), Idle: idle, Foremost: foremost})
 }
 
-// note touches a session, whoever's it is.
+// note touches a session, regardless of its user.
 func (s *store) note(id string, t domain.Touch) (*domain.Session, error) {
 	t.SessionID, t.Guard = id, domain.TouchGuard{Any: true}
 	return s.TouchSession(context.Background(), t)
@@ -89,7 +89,7 @@ func sessionRoundTrip(t *testing.T, fresh Fresh) {
 	stray := session(s.now())
 	stray.ClientID = ptr("nobody-has-seen")
 	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: stray}}}); err == nil {
-		t.Error("a session was written on a client that there is not")
+		t.Error("a session with an unknown client was written")
 	}
 }
 
@@ -105,7 +105,7 @@ func touches(t *testing.T, fresh Fresh) {
 	if !reflect.DeepEqual(got, &want) || !reflect.DeepEqual(s.session(t, r.ID), &want) {
 		t.Errorf("got %+v\nwant %+v", got, &want)
 	}
-	// A touch that comes late, or from an instance whose clock is behind, takes nothing back.
+	// A late touch, or one from an instance whose clock is behind, moves no time backward.
 	late, err := s.note(r.ID, domain.Touch{At: began.Add(time.Minute), Idle: idle})
 	must(t, err)
 	if !reflect.DeepEqual(late, &want) {
@@ -121,10 +121,10 @@ func touches(t *testing.T, fresh Fresh) {
 			t.Errorf("the organization is %v, want %v", got.OrganizationID, c.want)
 		}
 		if kept := s.session(t, r.ID); !reflect.DeepEqual(got, kept) {
-			t.Errorf("shown %+v\nkept %+v", got, kept)
+			t.Errorf("returned %+v\nstored %+v", got, kept)
 		}
 	}
-	// The idle time never passes the maximum lifetime, and at its end the session is over.
+	// The idle timeout never exceeds the maximum lifetime, at which the session ends.
 	for range 60 {
 		s.pass(12 * time.Minute)
 		got, err = s.touch(r.ID, true)
@@ -132,7 +132,7 @@ func touches(t *testing.T, fresh Fresh) {
 			break
 		}
 		if kept := s.session(t, r.ID); !reflect.DeepEqual(got, kept) {
-			t.Errorf("shown %+v\nkept %+v", got, kept)
+			t.Errorf("returned %+v\nstored %+v", got, kept)
 		}
 	}
 	if !errors.Is(err, domain.ErrStale) || got != nil {
@@ -141,13 +141,13 @@ func touches(t *testing.T, fresh Fresh) {
 	if last := s.session(t, r.ID); last.AbandonAt != r.ExpireAt || !last.LastActiveAt.After(r.ExpireAt.Add(-12*time.Minute-1)) {
 		t.Errorf("got %+v", last)
 	}
-	must(t, s.commit(t.Context(), &domain.Unit{})) // nothing
+	must(t, s.commit(t.Context(), &domain.Unit{})) // an empty unit
 	for _, id := range []string{"sess_none", "", "a\x00b", "\xff"} {
 		if _, err := s.touch(id, true); !errors.Is(err, domain.ErrStale) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	// The guard admits the user, the client and whoever may touch any session, and no one else.
+	// The guard permits the user, the client, and callers that may touch any session, and no others.
 	mine := s.login(t, session(s.now()))
 	for _, c := range []struct {
 		claim string
@@ -174,7 +174,7 @@ func touches(t *testing.T, fresh Fresh) {
 			}
 		}
 	}
-	// The client that becomes active is that of the session, not that of the caller.
+	// The active session is set on the client of the session, not on the client of the caller.
 	elsewhere := session(s.now())
 	elsewhere.ClientID = ptr("another browser")
 	s.login(t, elsewhere)
@@ -193,11 +193,11 @@ func touches(t *testing.T, fresh Fresh) {
 	idler := s.login(t, session(s.now()))
 	s.pass(idle)
 	if _, err := s.touch(idler.ID, true); !errors.Is(err, domain.ErrStale) {
-		t.Errorf("a touch when the idle time is over: %v", err)
+		t.Errorf("a touch after the idle timeout: %v", err)
 	}
 }
 
-// deadTouches: only what is live can be touched, and a touch that fails leaves the client alone.
+// deadTouches: only live sessions can be touched, and a failed touch does not change the client.
 func deadTouches(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	machine, _ := domain.Lifecycle(domain.KindSession)
@@ -224,8 +224,8 @@ func deadTouches(t *testing.T, fresh Fresh) {
 	}
 }
 
-// touchesAgainstEnd: whoever touches without pause keeps nobody from ending a session, and no touch succeeds after
-// the end was acknowledged.
+// touchesAgainstEnd: continuous touches do not prevent the end of a session, and no touch succeeds after the end was
+// acknowledged.
 func touchesAgainstEnd(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := s.login(t, session(s.now()))
@@ -271,7 +271,7 @@ func touchesAgainstEnd(t *testing.T, fresh Fresh) {
 				return
 			}
 			if done.Add(1) > 100_000 {
-				t.Error("the session does not end")
+				t.Error("the session did not end")
 				return
 			}
 		}
@@ -290,8 +290,8 @@ func touchesAgainstEnd(t *testing.T, fresh Fresh) {
 	}
 }
 
-// touchesAgainstSweep: of a touch and an abandonment that was decided from an older reading one wins, and never is a
-// session abandoned whose touch was acknowledged.
+// touchesAgainstSweep: of a touch and an abandonment based on an older read, one wins; a session whose touch was
+// acknowledged is never abandoned.
 func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	var swept, touched atomic.Int64
@@ -301,7 +301,7 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 		s.login(t, r)
 		abandoned := after(r, domain.SessionAbandoned, r.AbandonAt)
 		last := make(chan bool, 1)
-		go func() { // one whose clock is just before the end
+		go func() { // a caller whose clock is just before the end
 			_, err := s.note(r.ID, domain.Touch{At: r.AbandonAt.Add(-time.Microsecond), Idle: idle})
 			if err != nil && !errors.Is(err, domain.ErrStale) {
 				t.Error(err)
@@ -333,14 +333,14 @@ func touchesAgainstSweep(t *testing.T, fresh Fresh) {
 	}
 }
 
-// touchesMeanwhile: a transition that was decided before a touch does not take the touch back, and its record shows it.
+// touchesMeanwhile: a transition based on a read before a touch keeps the touch, and its record contains it.
 func touchesMeanwhile(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	r := s.login(t, session(s.now()))
 	s.pass(time.Minute)
 	touched, err := s.note(r.ID, domain.Touch{At: s.now(), Idle: idle, Foremost: true, Organization: ptr("org-1")})
 	must(t, err)
-	ended := after(r, domain.SessionEnded, s.now()) // from the reading before
+	ended := after(r, domain.SessionEnded, s.now()) // from the earlier read
 	before := *ended
 	written, err := s.Commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: ended, Was: 1}}})
 	must(t, err)
@@ -422,7 +422,7 @@ func clients(t *testing.T, fresh Fresh) {
 	if _, err := s.Client(t.Context(), "none"); !errors.Is(err, domain.ErrMissing) {
 		t.Errorf("an unknown client: %v", err)
 	}
-	// One that shall be the only session of its user.
+	// A session that must be its user's only session.
 	alone := func(r *domain.Session) error {
 		r.ClientID = ptr("a")
 		return s.commit(t.Context(), &domain.Unit{
@@ -436,9 +436,9 @@ func clients(t *testing.T, fresh Fresh) {
 	}
 	must(t, s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: after(first, domain.SessionReplaced, s.now()), Was: 1}}}))
 	must(t, alone(session(s.now())))
-	s.pass(lifetime) // that one is over, whatever its row says
+	s.pass(lifetime) // that session has expired, whatever its row contains
 	must(t, alone(session(s.now())))
-	// Units that name clients in any order do not wait for one another for ever.
+	// Units that name clients in different orders do not deadlock.
 	parallel(32, func(n int) {
 		sightings := []domain.Sighting{{ClientID: "a", SessionID: "x", At: later}, {ClientID: "b", SessionID: "y", At: later}, {ClientID: name("c", n), At: later}}
 		if n%2 == 0 {
@@ -477,7 +477,7 @@ func dueSessions(t *testing.T, fresh Fresh) {
 	}
 }
 
-// putOffSessions: activity moves the time, and not the sweeper's look, which follows when it has come.
+// putOffSessions: activity moves the timeout, but not the sweeper's check, which is postponed when it is due.
 func putOffSessions(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	const many = 25
@@ -486,7 +486,7 @@ func putOffSessions(t *testing.T, fresh Fresh) {
 		used = append(used, s.login(t, session(s.now())).ID)
 	}
 	s.pass(time.Minute)
-	left := s.login(t, session(s.now())).ID // after all of them, however few are looked at in one go
+	left := s.login(t, session(s.now())).ID // after all others, regardless of the batch size
 	due := func(limit int) []string {
 		ids, err := s.Sessions().Due(t.Context(), s.now(), limit)
 		must(t, err)
@@ -497,14 +497,14 @@ func putOffSessions(t *testing.T, fresh Fresh) {
 		_, err := s.touch(id, false)
 		must(t, err)
 	}
-	s.pass(idle - 5*time.Minute) // the idle time of all but the touches
+	s.pass(idle - 5*time.Minute) // the idle timeout of all except the touched ones
 	if got := due(4); !slices.Equal(got, []string{left}) {
-		t.Errorf("due after the idle time: %v, want %v", got, left)
+		t.Errorf("due after the idle timeout: %v, want %v", got, left)
 	}
 	if got := due(4); !slices.Equal(got, []string{left}) {
 		t.Errorf("due once more: %v, want %v", got, left)
 	}
-	// A list that asks for the time does not go by the looks.
+	// A list filtered by the timeout does not use the check times.
 	page, err := s.Sessions().List(t.Context(), listing.Query{Limit: 100, Where: listing.Is(listing.LE, "abandonAt", s.now())})
 	must(t, err)
 	if len(page.Items) != 1 || page.Items[0].ID != left {
@@ -513,7 +513,7 @@ func putOffSessions(t *testing.T, fresh Fresh) {
 	s.pass(5 * time.Minute)
 	got := due(many + 2)
 	if want := append([]string{left}, used...); len(got) != len(want) || got[0] != left {
-		t.Errorf("due after the idle time of the touches: %d, want %d", len(got), len(want))
+		t.Errorf("due after the idle timeout of the touched sessions: %d, want %d", len(got), len(want))
 	}
 	page, err = s.Sessions().List(t.Context(), listing.Query{Limit: 100, Where: listing.Is(listing.GT, "abandonAt", s.now())})
 	must(t, err)
@@ -598,7 +598,7 @@ func customers(t *testing.T, fresh Fresh) {
 	}
 }
 
-// importedSessions: of several imports of one session one writes it, with one line of the journal.
+// importedSessions: of concurrent imports of one session, one writes it, with one event.
 func importedSessions(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	hash := []byte("a handle")

@@ -61,7 +61,7 @@ func wholeUnits(t *testing.T, fresh Fresh) {
 	if err := s.commit(t.Context(), &domain.Unit{Changes: []domain.Change{{Record: i}}}); !errors.Is(err, domain.ErrStale) {
 		t.Errorf("a new record with an id that is taken: %v", err)
 	}
-	// The same in company: what fails must not take its neighbours along.
+	// The same with concurrent units: a failure must not affect other units.
 	var wrong atomic.Int64
 	parallel(64, func(n int) {
 		unit := &domain.Unit{Changes: []domain.Change{{Record: invitation(s.now())}}}
@@ -126,7 +126,7 @@ func memories(t *testing.T, fresh Fresh) {
 	}
 	s.pass(time.Hour)
 	if _, err := s.Recall(t.Context(), m.Key, s.now()); !errors.Is(err, domain.ErrMissing) {
-		t.Errorf("a key that has run out: %v", err)
+		t.Errorf("an expired key: %v", err)
 	}
 	again := &domain.IdempotencyRecord{Key: m.Key, Fingerprint: []byte("other"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour)}
 	must(t, s.commit(t.Context(), &domain.Unit{IdempotencyRecord: again}))
@@ -210,12 +210,12 @@ func decoy(t *testing.T, fresh Fresh) {
 	}
 }
 
-// goneCallers leave while their units are on their way: each hears success and finds the row, or an error and
-// finds none.
+// goneCallers cancel while their units are in progress: each gets success and the row exists, or an error and it does
+// not.
 func goneCallers(t *testing.T, fresh Fresh) {
 	s := open(t, fresh(t))
 	if err := s.commit(canceled(), &domain.Unit{Decoy: true}); !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller who had gone before: %v", err)
+		t.Errorf("a caller that had cancelled before: %v", err)
 	}
 	var mu sync.Mutex
 	told := map[string]bool{}
@@ -231,7 +231,7 @@ func goneCallers(t *testing.T, fresh Fresh) {
 	for id, written := range told {
 		_, err := s.Invitations().Get(t.Context(), id)
 		if (err == nil) != written {
-			t.Errorf("told %t, found %v", written, err)
+			t.Errorf("reported %t, found %v", written, err)
 		}
 	}
 }
@@ -284,7 +284,7 @@ func feed(t *testing.T, fresh Fresh) {
 		}
 		read()
 	}
-	// Other tests write to the same server, and what they have not ended yet holds the end of the feed back.
+	// Other tests write to the same server, and their open transactions delay the end of the feed.
 	for tooLate := time.After(20 * time.Second); len(seen) < 2*writers*each; read() {
 		select {
 		case <-tooLate:
@@ -321,7 +321,7 @@ func timeline(t *testing.T, fresh Fresh) {
 	same, err := s.Events().List(t.Context(), q)
 	must(t, err)
 	if same.HasPrevious || !reflect.DeepEqual(same.Items, page.Items) || !reflect.DeepEqual(same.Cursors, page.Cursors) {
-		t.Errorf("without a look at the ends: %+v", same)
+		t.Errorf("without checking the ends: %+v", same)
 	}
 	e, err := s.Events().Get(t.Context(), ids[0])
 	must(t, err)

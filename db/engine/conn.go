@@ -11,19 +11,19 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// conn is one connection to SQLite, without the layers of database/sql: their work for each value and each call costs
-// more than SQLite itself. It must be used by one goroutine at a time.
+// conn is one connection to SQLite, without database/sql, whose work per value and call costs more than SQLite itself.
+// It must be used by one goroutine at a time.
 type conn struct {
 	conn *sqlite.Conn
 	// prepared statements, by text.
 	texts map[string]*prepared
 }
 
-// prepared is a statement that is kept.
+// prepared is a cached statement.
 type prepared struct {
 	*sqlite.Stmt
 	columns []string
-	// values is the room for a row.
+	// values is a buffer for one row.
 	values []any
 }
 
@@ -39,7 +39,7 @@ func connect(file string, timeout time.Duration, pragmas ...string) (*conn, erro
 		return nil, err
 	}
 	c := &conn{conn: opened, texts: map[string]*prepared{}}
-	opened.SetBusyTimeout(timeout) // a command and the server wait for one another
+	opened.SetBusyTimeout(timeout) // a command and the server wait for each other
 	for _, p := range append(pragmasSQLite(), pragmas...) {
 		if err := c.once("PRAGMA " + p); err != nil {
 			return nil, errors.Join(err, opened.Close())
@@ -48,10 +48,10 @@ func connect(file string, timeout time.Duration, pragmas ...string) (*conn, erro
 	return c, nil
 }
 
-// idle reports that no transaction is open: after an error of the disk SQLite has rolled it back.
+// idle reports whether no transaction is open: after a disk error SQLite has rolled it back.
 func (c *conn) idle() bool { return c.conn.AutocommitEnabled() }
 
-// once executes a statement that is not kept.
+// once executes a statement without caching it.
 func (c *conn) once(text string) error {
 	s, _, err := c.conn.PrepareTransient(text)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *prepared) bind(args []any) error {
 	return nil
 }
 
-// bindOne sets an argument, if it is of a type that the database has.
+// bindOne sets an argument, if the database supports its type.
 func (s *prepared) bindOne(at int, a any) bool {
 	switch v := a.(type) {
 	case nil:
@@ -147,7 +147,7 @@ func (c *conn) start(text string, args []any) (*prepared, error) {
 	return s, nil
 }
 
-// end releases what the statement holds. Step has returned its error already.
+// end releases the resources of the statement. Step has already returned its error.
 func (s *prepared) end() {
 	_ = s.Reset()
 	_ = s.ClearBindings()
@@ -187,7 +187,7 @@ func (c *conn) query(text string, args []any, row func(Row) error) error {
 	}
 }
 
-// value is a column of the current row.
+// value returns a column of the current row.
 func (s *prepared) value(i int) any {
 	switch s.ColumnType(i) {
 	case sqlite.TypeInteger:
@@ -195,7 +195,7 @@ func (s *prepared) value(i int) any {
 	case sqlite.TypeText:
 		return s.ColumnText(i)
 	case sqlite.TypeBlob:
-		raw := make([]byte, s.ColumnLen(i)) // not nil, which is a missing value
+		raw := make([]byte, s.ColumnLen(i)) // not nil, which means NULL
 		s.ColumnBytes(i, raw)
 		return raw
 	case sqlite.TypeFloat:

@@ -17,19 +17,19 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// Engine executes statements. All methods are safe for concurrent use. An error that means that the database cannot
-// serve the call now is a problem with the code ServiceUnavailable.
+// Engine executes statements. All methods are safe for concurrent use. If the database is temporarily unavailable, the
+// error is a problem with the code ServiceUnavailable.
 type Engine interface {
-	// Query calls row for each row of the result. The row is valid during the call only.
+	// Query calls row for each row of the result. The row is valid only during the call.
 	Query(ctx context.Context, s Statement, args []any, row func(Row) error) error
 	// Lookup returns the row of a key; Values is nil if there is none.
 	Lookup(ctx context.Context, l *Lookup, key string) (Row, error)
-	// Write executes the steps in one transaction, and returns one result per step. It returns the Missing error of a
-	// step that changed no row, and then writes nothing. A caller whose context ends before the transaction starts
-	// gets the error of the context; afterwards Write returns what really happened.
+	// Write executes the steps in one transaction, and returns one result per step. If a step with a Missing error
+	// changes no row, Write returns that error and writes nothing. A caller whose context ends before the transaction
+	// starts gets the error of the context; after that, Write returns the actual result.
 	Write(ctx context.Context, unit []Step) ([]Result, error)
 
-	// Shared reports whether other instances may use the database too.
+	// Shared reports whether other instances may also use the database.
 	Shared() bool
 	// Notify sends a notification to the instances that listen on the channel. It does nothing unless Shared.
 	Notify(ctx context.Context, channel string) error
@@ -48,16 +48,16 @@ type Engine interface {
 	Maintenance() (*sql.DB, error)
 	// NoTable reports whether the error means that a table does not exist.
 	NoTable(err error) bool
-	// Classify turns an error of the database that means "not now" into a problem.
+	// Classify turns an error that means "temporarily unavailable" into a problem.
 	Classify(err error) error
-	// Close waits for the units that have started, and closes all connections.
+	// Close waits for the started units and closes all connections.
 	io.Closer
 }
 
 // Statement is a text with the placeholders of the database.
 type Statement struct {
 	Text string
-	// Fixed marks a text that is one of a limited number, and is kept prepared.
+	// Fixed marks a text from a limited set, which stays prepared.
 	Fixed bool
 }
 
@@ -81,13 +81,13 @@ type Step struct {
 	Args []any
 	// Returns marks a statement that returns rows.
 	Returns bool
-	// Missing is the error of the unit if the step changes no row; nil if it may.
+	// Missing is the unit's error if the step changes no row; nil permits that.
 	Missing error
-	// Order is what the step locks. Units that are written in one transaction take their locks in this order; steps of
+	// Order identifies the lock of the step. Units that share a transaction take their locks in this order; steps of
 	// the same order keep their sequence. A unit with a step without an order is written in a transaction of its own.
 	Order string
-	// SkipIfNull names a column of the rows of the previous step. If that step returned NULL there, this one would change
-	// nothing, and an engine may skip it.
+	// SkipIfNull names a column of the previous step's result. If it is NULL, this step would change nothing, and an
+	// engine may skip it.
 	SkipIfNull string
 	// Exclusive marks a step that must not share a transaction with another exclusive step of the same order.
 	Exclusive bool
@@ -110,7 +110,7 @@ type Options struct {
 	MaxConns int
 	Now      func() time.Time
 	Logger   *slog.Logger
-	// Repeated reports whether a text that is not fixed was executed before, and so is worth preparing.
+	// Repeated reports whether a text that is not fixed was executed before, and is therefore worth preparing.
 	Repeated func(text string) bool
 	// Plain selects the engine that uses database/sql and no optimization.
 	Plain bool
@@ -118,10 +118,10 @@ type Options struct {
 
 var (
 	errClosed = errors.New("db: the database is closed")
-	errURL    = errors.New("db: a database URL begins with sqlite:/// or postgres://")
+	errURL    = errors.New("db: a database URL must begin with sqlite:/// or postgres://")
 )
 
-// Dialect is the kind of the database that a URL names.
+// Dialect returns the kind of database that a URL names.
 func Dialect(text string) (string, error) {
 	switch scheme, _, _ := strings.Cut(text, "://"); scheme {
 	case "sqlite":
@@ -148,7 +148,7 @@ func Open(ctx context.Context, o Options) (Engine, error) {
 	return openPostgres(ctx, o)
 }
 
-// classify turns errors that mean "not now" into a problem; it leaves others as they are.
+// classify turns errors that mean "temporarily unavailable" into a problem; it returns others unchanged.
 func classify(err error, closed bool, unavailable func(error) bool) error {
 	var known *problem.Problem
 	switch {

@@ -22,7 +22,7 @@ func TestPostgresUnavailable(t *testing.T) {
 			t.Errorf("%s: again is %t", code, again)
 		}
 	}
-	if postgresUnavailable(errors.New("a mistake of ours")) {
-		t.Error("every error is unavailable")
+	if postgresUnavailable(errors.New("a bug")) {
+		t.Error("every error is classified as unavailable")
 	}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // grouper writes units on PostgreSQL. Units that arrive while all writers are busy are written together: in one
-// transaction, sent at once, with one flush of the disk. No unit is delayed on purpose, and no caller gets a result
-// before the commit. A unit that is stale, or fails, is tried again in a transaction of its own, in the goroutine of
-// its caller, and the others are written without it.
+// transaction, sent at once, with one disk flush. No unit is delayed on purpose, and no caller gets a result before the
+// commit. A stale or failed unit is retried in a transaction of its own, in the goroutine of its caller, and the others
+// are written without it.
 type grouper struct {
 	db *postgres
 
@@ -25,11 +25,11 @@ type grouper struct {
 }
 
 const (
-	// groupWriters keeps one group at the disk while another one is on its way.
+	// groupWriters lets one group be sent while another is being flushed to disk.
 	groupWriters = 2
 	// maxUnits limits how long the first unit of a group waits for the last.
 	maxUnits = 64
-	// groupLockTimeout is how long a group waits for a lock. The unit that needs it then waits alone.
+	// groupLockTimeout is how long a group waits for a lock. The unit that needs it then waits in a transaction of its own.
 	groupLockTimeout = 100 * time.Millisecond
 )
 
@@ -37,12 +37,12 @@ const (
 type unit struct {
 	steps   []Step
 	results []Result
-	// taken is set by the writer that starts the unit, or by the caller that leaves.
+	// taken is set by the writer that starts the unit, or by the caller that withdraws it.
 	taken atomic.Bool
 	// done is closed when err and alone are set.
 	done chan struct{}
 	err  error
-	// alone asks the caller to write the unit in a transaction of its own.
+	// alone tells the caller to write the unit in a transaction of its own.
 	alone bool
 }
 
@@ -71,13 +71,13 @@ func (g *grouper) write(ctx context.Context, steps []Step) ([]Result, error) {
 		<-u.done
 	}
 	if u.alone {
-		// It had started, so the caller must wait for its result.
+		// The unit has started, so the caller must wait for its result.
 		return g.db.writeAlone(context.WithoutCancel(ctx), steps)
 	}
 	return u.results, u.err
 }
 
-// work writes until no unit is waiting.
+// work writes until no units are waiting.
 func (g *grouper) work() {
 	for {
 		gather(func() int { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) })
@@ -95,7 +95,7 @@ func (g *grouper) work() {
 	}
 }
 
-// serve writes a group, without the units that were withdrawn, and without the second of two that conflict.
+// serve writes a group, without withdrawn units and without the second of two conflicting units.
 func (g *grouper) serve(arrived []*unit) {
 	group := arrived[:0:0]
 	locked := map[string]bool{}
@@ -143,8 +143,8 @@ type groupStep struct {
 	result *Result
 }
 
-// commit writes a group. If units do not belong in it, bad contains them, and nothing was written, unless ended reports
-// that the others were. Otherwise the error is that of all units.
+// commit writes a group. If bad is not empty, it contains the units that must be retried alone, and nothing was
+// written, unless ended reports that the others were. Otherwise the error applies to all units.
 func (p *postgres) commit(group []*unit) (bad map[*unit]bool, ended bool, err error) {
 	var steps []groupStep
 	for _, u := range group {
@@ -186,7 +186,7 @@ func (p *postgres) commit(group []*unit) (bad map[*unit]bool, ended bool, err er
 		_, _ = conn.Exec(ctx, "rollback")
 		switch {
 		case err == nil, postgresAgain(err):
-		case len(bad) > 0: // the unit whose statement failed
+		case len(bad) > 0: // bad contains the unit whose statement failed
 			err = nil
 		case !postgresUnavailable(err): // the unit that caused it is unknown
 			for _, u := range group {
@@ -199,8 +199,8 @@ func (p *postgres) commit(group []*unit) (bad map[*unit]bool, ended bool, err er
 	return bad, ended, err
 }
 
-// send sends all steps at once. bad contains the units that changed no row where they must, or the one whose statement
-// failed. With ends the last statement of the batch is the commit.
+// send sends all steps at once. bad contains the units that changed no row where required, or the one whose statement
+// failed. If ends is set, the last statement of the batch is the commit.
 func send(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []groupStep, ends bool) (bad map[*unit]bool, err error) {
 	bad = map[*unit]bool{}
 	sent := conn.SendBatch(ctx, batch)
@@ -231,8 +231,8 @@ func send(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, steps []groupSt
 	return bad, err
 }
 
-// ownFault reports whether an error is that of one statement, and not of the connection, the server, or a conflict of
-// two transactions.
+// ownFault reports whether the error concerns one statement, and not the connection, the server, or a conflict of two
+// transactions.
 func ownFault(err error) bool {
 	code := sqlState(err)
 	return code != "" && (code == "55P03" || code == "57014" || !postgresUnavailable(err))

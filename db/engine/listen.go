@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// probeEvery is how long a silent connection is assumed to be alive.
+// probeEvery is how long a silent connection is assumed to be alive before it is checked.
 const probeEvery = 15 * time.Second
 
 func (p *postgres) Notify(ctx context.Context, channel string) error {
@@ -23,7 +23,7 @@ func (p *postgres) Listen(ctx context.Context, channel string, connected, notifi
 	return p.Classify(listen(ctx, p.pool.Config().ConnConfig, p.timeout, channel, connected, notified))
 }
 
-// listen uses a connection of its own.
+// listen uses a dedicated connection.
 func listen(ctx context.Context, config *pgx.ConnConfig, timeout time.Duration, channel string, connected, notified func()) error {
 	config = config.Copy()
 	delete(config.RuntimeParams, "statement_timeout")

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// ErrServed means that another server uses the database file.
-var ErrServed = errors.New("another server has this database file; on SQLite there is one server for a file")
+// ErrServed reports that another server uses the database file.
+var ErrServed = errors.New("another server uses this database file; a SQLite file can have only one server")
 
-// claimAttempts is how often the file is claimed: a command that only checks the lock holds it for a moment.
+// claimAttempts is the number of attempts to claim the file: a command that only checks the lock holds it briefly.
 const claimAttempts = 10
 
-// fileLock is the lock of the server that uses a file of SQLite.
+// fileLock is the lock of the server that uses a SQLite file.
 type fileLock struct {
 	path string
 	held *os.File
@@ -38,7 +38,7 @@ func (l *fileLock) Serve() error {
 	}
 }
 
-// elsewhere reports whether a server has claimed the file.
+// elsewhere reports whether another process has claimed the file.
 func (l *fileLock) elsewhere() bool {
 	f, err := os.OpenFile(l.path, os.O_RDWR, 0o600)
 	if err != nil {

@@ -4,5 +4,5 @@ package engine
 
 import "os"
 
-// lockFile does nothing where the system has no locks that it frees by itself.
+// lockFile does nothing on systems without locks that are released automatically.
 func lockFile(*os.File) error { return nil }

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// merger reads rows by a key on PostgreSQL. Lookups that arrive while all readers are busy are read together, by one
-// statement: many callers cost few round trips, and no lookup is delayed on purpose.
+// merger reads rows by key on PostgreSQL. Lookups that arrive while all readers are busy are combined into one
+// statement, which saves round trips; no lookup is delayed on purpose.
 type merger struct {
 	db     *postgres
 	lookup *Lookup
@@ -18,7 +18,7 @@ type merger struct {
 }
 
 const (
-	// mergedReaders keeps one statement on its way while the rows of another are handed out.
+	// mergedReaders lets one statement be sent while the rows of another are distributed.
 	mergedReaders = 2
 	// maxMerged limits how long the first lookup of a batch waits for the rows of the last.
 	maxMerged = 128
@@ -64,7 +64,7 @@ func (m *merger) get(ctx context.Context, key string) (Row, error) {
 	}
 }
 
-// maxYields limits how long a batch is gathered.
+// maxYields limits the time in which a batch is gathered.
 const maxYields = 8
 
 // gather yields the processor as long as more callers arrive: on a busy machine a batch becomes larger, on an idle one
@@ -81,7 +81,7 @@ func gather(waiting func() int) {
 	}
 }
 
-// work reads until no lookup is waiting.
+// work reads until no lookups are waiting.
 func (m *merger) work() {
 	for {
 		gather(func() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.waiting) })
@@ -102,8 +102,8 @@ func (m *merger) work() {
 	}
 }
 
-// read reads the rows of a batch. If the statement fails for another reason than an unavailable database, one of the
-// keys may be the cause, so each is read alone.
+// read reads the rows of a batch. If the statement fails although the database is available, one of the keys may be the
+// cause, so each key is read separately.
 func (m *merger) read(batch []*pending) {
 	defer func() {
 		for _, w := range batch {

@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// plain executes statements through database/sql: one transaction per unit, no merged lookups, no groups, no kept
-// statements. It is for tests, which compare the other engines with it.
+// plain executes statements through database/sql: one transaction per unit, no merged lookups, no groups, no cached
+// statements. Tests compare the other engines with it.
 type plain struct {
 	timeout time.Duration
-	// reading and writing are one pool on PostgreSQL.
+	// reading and writing are the same pool on PostgreSQL.
 	reading, writing *sql.DB
 	again            func(error) bool
 	classify         func(error) error
@@ -136,7 +136,7 @@ func openPlainSQLite(ctx context.Context, o Options) (*plainSQLite, error) {
 		return nil, errors.Join(err, p.writing.Close())
 	}
 	p.reading.SetMaxOpenConns(readers)
-	return p, p.Classify(p.writing.PingContext(ctx)) // switches to the log
+	return p, p.Classify(p.writing.PingContext(ctx)) // enables the write-ahead log
 }
 
 func (p *plainSQLite) Close() error {

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// connectTimeout is for one host. It is shorter than the time limit of a call, so that a silent first host leaves
-	// time for the second.
+	// connectTimeout applies to one host. It is shorter than the time limit of a call, so that a silent first host
+	// leaves time for the second.
 	connectTimeout = 2 * time.Second
 	maxConns       = 16
 )
@@ -59,7 +59,7 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 	return p, nil
 }
 
-// postgresConfig adds the session settings that we rely on, unless the URL has them.
+// postgresConfig adds the required session settings, unless the URL sets them.
 func postgresConfig(o Options) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
@@ -71,7 +71,7 @@ func postgresConfig(o Options) (*pgxpool.Config, error) {
 		return values.Has(name)
 	}
 	conn := config.ConnConfig
-	// Texts that are built per call are not kept prepared. Fixed texts are.
+	// Per-call texts are not kept prepared; fixed texts are.
 	conn.DefaultQueryExecMode = pgx.QueryExecModeExec
 	if !given("connect_timeout") {
 		conn.ConnectTimeout = connectTimeout
@@ -123,14 +123,15 @@ func postgresMaintenance(config *pgx.ConnConfig) *sql.DB {
 	config.RuntimeParams["statement_timeout"] = "0"
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	one := stdlib.OpenDB(*config)
-	one.SetMaxOpenConns(2) // the lock, and the work
+	one.SetMaxOpenConns(2) // for the lock and the work
 	return one
 }
 
-// attempts is how often a transaction that was the victim of another one is tried.
+// attempts is the maximum number of attempts for a transaction that conflicts with another one.
 const attempts = 5
 
-// retry runs a transaction, again if another one made it fail. Nothing of a failed transaction may remain.
+// retry runs a transaction, and repeats it if a conflict with another one made it fail. A failed transaction must leave
+// nothing behind.
 func (p *postgres) retry(ctx context.Context, transaction func(context.Context) error) error {
 	return p.Classify(retry(ctx, p.timeout, postgresAgain, transaction))
 }
@@ -139,7 +140,7 @@ func retry(ctx context.Context, timeout time.Duration, again func(error) bool, t
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// From here on the caller must learn what really happened.
+	// From here on, the caller must get the actual result.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	for n := 1; ; n++ {
@@ -161,8 +162,8 @@ func (p *postgres) Query(ctx context.Context, s Statement, args []any, row func(
 	return p.Classify(p.read(ctx, s, args, row))
 }
 
-// read is one round trip. Fixed texts are kept prepared, and of the others those that repeat: a list that is read page
-// by page has one text.
+// read is one round trip. Fixed texts stay prepared, and per-call texts if they repeat: a list that is read page by
+// page has one text.
 func (p *postgres) read(ctx context.Context, s Statement, args []any, row func(Row) error) error {
 	mode := pgx.QueryExecModeExec
 	if s.Fixed || p.repeated != nil && p.repeated(s.Text) {
@@ -196,7 +197,7 @@ func (p *postgres) Write(ctx context.Context, unit []Step) ([]Result, error) {
 	return p.writeAlone(ctx, unit)
 }
 
-// writeSingle executes the one statement of a unit, which is a transaction by itself: one round trip.
+// writeSingle executes the only statement of a unit, which is a transaction by itself: one round trip.
 func (p *postgres) writeSingle(ctx context.Context, unit []Step) ([]Result, error) {
 	s := &unit[0]
 	results := make([]Result, 1)
@@ -225,8 +226,8 @@ func (p *postgres) writeSingle(ctx context.Context, unit []Step) ([]Result, erro
 	return results, err
 }
 
-// writeAlone executes a unit in a transaction of its own: it sends all steps at once, and the commit when their results
-// are known.
+// writeAlone executes a unit in a transaction of its own: it sends all steps at once, and the commit after their
+// results.
 func (p *postgres) writeAlone(ctx context.Context, unit []Step) ([]Result, error) {
 	results := make([]Result, len(unit))
 	err := p.retry(ctx, func(ctx context.Context) error {
@@ -253,7 +254,7 @@ func (p *postgres) writeAlone(ctx context.Context, unit []Step) ([]Result, error
 
 // queue adds a step to a batch.
 func queue(ctx context.Context, conn *pgxpool.Conn, batch *pgx.Batch, s *Step) error {
-	if _, err := conn.Conn().Prepare(ctx, s.Text, s.Text); err != nil { // does nothing from the second time on
+	if _, err := conn.Conn().Prepare(ctx, s.Text, s.Text); err != nil { // does nothing if already prepared
 		return err
 	}
 	batch.Queue(s.Text, s.Args...)
@@ -297,7 +298,7 @@ func collectPostgres(rows pgx.Rows) (Result, error) {
 	return r, err
 }
 
-// clone returns a row that stays valid.
+// clone returns a copy of the row.
 func (r Row) clone() Row {
 	r.Values = append([]any(nil), r.Values...)
 	return r
@@ -307,7 +308,7 @@ func (r Row) clone() Row {
 func eachPostgres(rows pgx.Rows, row func(Row) error) error {
 	defer rows.Close()
 	fields := rows.FieldDescriptions()
-	if len(fields) == 0 { // an error, which Err returns
+	if len(fields) == 0 { // an error occurred, which Err returns
 		rows.Next()
 		return rows.Err()
 	}
@@ -360,7 +361,7 @@ func decode(oid uint32, format int16, raw []byte) (any, error) {
 			return hex.DecodeString(text)
 		}
 	}
-	return nil, fmt.Errorf("values of the type %d are not supported", oid)
+	return nil, fmt.Errorf("unsupported type %d", oid)
 }
 
 func sqlState(err error) string {
@@ -371,7 +372,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-// postgresUnavailable: no connection, or a server that is stopping, full, in recovery or too slow.
+// postgresUnavailable reports whether there is no connection, or the server is stopping, full, in recovery or too slow.
 func postgresUnavailable(err error) bool {
 	switch code := sqlState(err); {
 	case code == "":
@@ -390,18 +391,18 @@ func postgresUnavailable(err error) bool {
 		errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, puddle.ErrNotAvailable) || errors.Is(err, sql.ErrTxDone)
 }
 
-// postgresAgain: the victim of another transaction, or nothing was sent.
+// postgresAgain reports whether the transaction conflicted with another one, or nothing was sent.
 func postgresAgain(err error) bool {
 	code := sqlState(err)
 	return code == "40001" || code == "40P01" || code == "" && pgconn.SafeToRetry(err)
 }
 
-// commitPostgres commits.
+// commitPostgres commits a transaction.
 func commitPostgres(ctx context.Context, conn *pgxpool.Conn) error {
 	return lost(committed(conn.Exec(ctx, "commit")))
 }
 
-// committed checks that the transaction ended as requested.
+// committed returns an error if the transaction ended differently than requested.
 func committed(tag pgconn.CommandTag, err error) error {
 	if err == nil && tag.String() != "COMMIT" {
 		err = fmt.Errorf("db: the transaction ended in %s", tag)
@@ -409,15 +410,15 @@ func committed(tag pgconn.CommandTag, err error) error {
 	return err
 }
 
-// lostCommit is a missing response: the transaction was committed or not. It hides the error of the driver, which
-// reports a connection that broke after sending as one on which nothing was sent; a retry would write twice.
+// lostCommit is a missing response to a commit: the outcome is unknown. It hides the driver's error, which reports a
+// connection that broke after sending as one on which nothing was sent; a retry would write twice.
 type lostCommit struct{ why string }
 
 func (l *lostCommit) Error() string {
 	return "db: it is unknown whether the transaction was committed: " + l.why
 }
 
-// lost marks an error of the statement that commits, unless the server sent it.
+// lost marks an error of the committing statement, unless the server sent it.
 func lost(err error) error {
 	if err == nil || sqlState(err) != "" {
 		return err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestSkippedSteps: an order with a customer updates the customer in the same unit; for an order without one the step is
-// not executed. The step writes a log, so that its execution shows even if it would change nothing else.
+// TestSkippedSteps: an order with a customer updates the customer in the same unit; for an order without one the step
+// is not executed. The step writes a log, which shows whether it was executed.
 func TestSkippedSteps(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "test.db")
@@ -35,7 +35,7 @@ func TestSkippedSteps(t *testing.T) {
 			{Statement: Statement{Text: "INSERT INTO log VALUES (?)"}, Args: []any{id}, SkipIfNull: "customer"},
 		}
 	}
-	for id, want := range map[string]int64{"o1": 1, "o2": 0, "o3": 1} { // no row is no NULL
+	for id, want := range map[string]int64{"o1": 1, "o2": 0, "o3": 1} { // a missing row is not NULL
 		results, err := c.execute(unit(id))
 		if err != nil || len(results) != 2 || results[1].Changed != want {
 			t.Errorf("%s: %+v, %v; want %d changed rows", id, results, err, want)

@@ -27,13 +27,14 @@ import (
 const (
 	// readers is the number of reading connections: more than the usual number of processors.
 	readers = 4
-	// fallback is when the writer itself moves the log into the file, if the checkpoints on the other connection have
-	// not kept up: 30000 pages, 120 MB, which a restarted server reads within half a second after it was killed.
+	// fallback is the log size at which the writer itself moves the log into the file, if the checkpoints on the other
+	// connection have not kept up: 30000 pages, 120 MB, which a restarted server reads within half a second after a
+	// kill.
 	fallback = "wal_autocheckpoint(30000)"
-	// readerCache and writerCache are the pages that a connection caches: 4 MB, enough for the upper levels of all
-	// indexes, and 16 MB, because no other connection's commit invalidates the cache of the writer.
+	// readerCache and writerCache are the cache sizes of a connection: 4 MB, enough for the upper levels of all
+	// indexes, and 16 MB, because no other connection's commit invalidates the writer's cache.
 	readerCache, writerCache = 1024, 4096
-	// reserved is room for the pages of all connections, 36 MB.
+	// reserved is the memory for the pages of all connections, 36 MB.
 	reserved = readers*readerCache + writerCache + 256
 	pageSize = 4096
 )
@@ -61,7 +62,7 @@ var reservePages = sync.OnceFunc(func() {
 	}
 })
 
-// sqliteFile is what both engines for SQLite share.
+// sqliteFile is the common part of both SQLite engines.
 type sqliteFile struct {
 	fileLock
 	file    string
@@ -75,10 +76,10 @@ type sqliteFile struct {
 func (f *sqliteFile) openFile(o Options) error {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("db: an embedded database is named by sqlite:// and an absolute path: sqlite:///var/lib/gatehouse.db")
+		return errors.New("db: the URL of an embedded database is sqlite:// and an absolute path, such as sqlite:///var/lib/gatehouse.db")
 	}
 	f.file, f.timeout, f.path = u.Path, o.Timeout, u.Path+".lock"
-	// SQLite gives its other files the mode of this one.
+	// SQLite creates its other files with the mode of this one.
 	file, err := os.OpenFile(f.file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("db: open the database file: %w", err)
@@ -121,13 +122,13 @@ func (f *sqliteFile) Maintenance() (*sql.DB, error) {
 	return one, err
 }
 
-// embedded is the engine for SQLite: several connections that read, and one that writes.
+// embedded is the engine for SQLite: several reading connections and one writing connection.
 type embedded struct {
 	sqliteFile
 	log    *slog.Logger
 	now    func() time.Time
 	writer *writer
-	// free contains the reading connections that are not in use, nil for one that is not connected yet.
+	// free contains the unused reading connections; nil stands for one that is not yet connected.
 	free chan *conn
 }
 
@@ -137,7 +138,7 @@ func openSQLite(ctx context.Context, o Options) (*embedded, error) {
 		return nil, err
 	}
 	for range readers {
-		e.free <- nil // connected when it is needed
+		e.free <- nil // connected on first use
 	}
 	var err error
 	if e.writer, err = e.startWriter(ctx); err != nil {
@@ -151,7 +152,7 @@ func (e *embedded) Close() error {
 		return nil
 	}
 	errs := []error{e.writer.close()}
-	for range cap(e.free) { // waits for all reads
+	for range cap(e.free) { // wait for all reads
 		if c := <-e.free; c != nil {
 			errs = append(errs, c.close())
 		}
@@ -206,7 +207,7 @@ func (e *embedded) withReader(ctx context.Context, read func(*conn) error) error
 			return err
 		}
 	}
-	defer func() { e.free <- c }() // whatever happens
+	defer func() { e.free <- c }() // even after a panic
 	if e.closed.Load() {
 		return errClosed
 	}
@@ -239,15 +240,15 @@ func (e *embedded) awaitReader(ctx context.Context) (*conn, error) {
 	}
 }
 
-// pragmasSQLite are the settings of every connection. A commit is on the disk when it returns (synchronous FULL).
+// pragmasSQLite are the settings of every connection. A commit is on disk when it returns (synchronous FULL).
 func pragmasSQLite() []string {
 	return []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)", cacheSize(readerCache)}
 }
 
-// cacheSize sets how many pages a connection caches.
+// cacheSize returns the pragma for a connection's cache size.
 func cacheSize(pages int) string { return fmt.Sprintf("cache_size(%d)", pages) }
 
-// dsn is the file with its settings, for a connection of database/sql.
+// dsn returns the file name with its settings, for a connection of database/sql.
 func (f *sqliteFile) dsn(pragmas ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
 	busy := fmt.Sprintf("busy_timeout(%d)", f.timeout.Milliseconds())
@@ -257,8 +258,8 @@ func (f *sqliteFile) dsn(pragmas ...string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: f.file, RawQuery: q.Encode()}).String()
 }
 
-// startWriter opens the one writing connection. If several processes start at once, switching to the log fails
-// for all but one of them without waiting, so it is tried again.
+// startWriter opens the only writing connection. If several processes start at the same time, switching to the
+// write-ahead log fails immediately for all but one of them, so startWriter retries.
 func (e *embedded) startWriter(ctx context.Context) (*writer, error) {
 	w := newWriter(e)
 	for wait := e.timeout; ; wait -= 20 * time.Millisecond {
@@ -294,7 +295,7 @@ func sqliteBusy(err error) bool {
 	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
 }
 
-// sqliteUnavailable: another process uses the file, or the disk fails.
+// sqliteUnavailable reports whether another process uses the file or the disk fails.
 func sqliteUnavailable(err error) bool {
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,

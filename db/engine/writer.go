@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// writer is the single writer of SQLite. It writes all waiting units in one transaction, so that one flush of the disk
-// serves all; each unit has a savepoint, and fails alone.
+// writer is the single writer of SQLite. It writes all waiting units in one transaction, so that one disk flush serves
+// all of them; each unit has a savepoint and fails separately.
 type writer struct {
 	db *embedded
 
@@ -24,12 +24,12 @@ type writer struct {
 	ended  sync.WaitGroup
 	// grown signals that the log has grown.
 	grown chan struct{}
-	// full is set if the disk may have no more room for the log.
+	// full is set if the disk may have no space left for the log.
 	full atomic.Bool
 
-	// The rest is used by the writing goroutine only.
+	// The fields below are used only by the writing goroutine.
 	conn *conn
-	// group is room for the next group.
+	// group is a buffer for the next group.
 	group []*job
 }
 
@@ -45,8 +45,8 @@ type job struct {
 const (
 	// maxGroup limits how long the first unit of a group waits for the last.
 	maxGroup = 256
-	// checkpointPages is about how many pages of the log are moved at once: each time the disk must store them, which
-	// delays commits, and of a page that changed several times only the last version is moved.
+	// checkpointPages is the approximate number of log pages moved at once: each move needs a disk flush, which delays
+	// commits, and only the last version of a page is moved.
 	checkpointPages = 4000
 	// checkpointEvery is how often the length of the log is read while it grows.
 	checkpointEvery = 50 * time.Millisecond
@@ -58,7 +58,7 @@ func newWriter(e *embedded) *writer {
 
 func (w *writer) connect() (err error) {
 	if w.conn, err = connect(w.db.file, w.db.timeout, fallback, cacheSize(writerCache)); err == nil {
-		_, err = w.conn.exec("PRAGMA busy_timeout = 0") // begin waits
+		_, err = w.conn.exec("PRAGMA busy_timeout = 0") // begin waits instead
 	}
 	return err
 }
@@ -67,7 +67,7 @@ func (w *writer) connect() (err error) {
 // every tenth of a second after a while, and miss the gaps between the transactions of an import.
 const lockPause = time.Millisecond
 
-// begin waits until no other process writes.
+// begin waits until no other process is writing.
 func (w *writer) begin() error {
 	for waited := time.Duration(0); ; waited += lockPause {
 		_, err := w.conn.exec("BEGIN IMMEDIATE")
@@ -118,7 +118,7 @@ func (w *writer) write(ctx context.Context, steps []Step) ([]Result, error) {
 	return j.results, j.err
 }
 
-// withdraw removes a unit that has not been taken yet.
+// withdraw removes a unit that has not started.
 func (w *writer) withdraw(j *job) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -130,8 +130,8 @@ func (w *writer) withdraw(j *job) bool {
 }
 
 func (w *writer) loop() {
-	// Every caller that writes waits for this goroutine. With a thread of its own it continues as soon as the disk has
-	// finished, and does not compete with others for a thread.
+	// Every caller that writes waits for this goroutine. With a dedicated thread it continues as soon as the disk has
+	// finished, and does not compete for a thread.
 	runtime.LockOSThread()
 	for {
 		select {
@@ -154,7 +154,7 @@ func (w *writer) take(group []*job) []*job {
 	return group
 }
 
-// serve writes the waiting units, and reports whether there were any.
+// serve writes the waiting units, and reports whether there were units.
 func (w *writer) serve() bool {
 	group := w.take(w.group[:0])
 	if len(group) == 0 {
@@ -162,8 +162,8 @@ func (w *writer) serve() bool {
 	}
 	group, err := w.commit(group)
 	if err != nil {
-		// Nothing was written, so every caller gets the error, also those whose unit was refused: the refusal may be due to
-		// what another unit had written.
+		// Nothing was written, so every caller gets the error, including those whose unit was refused: the refusal may
+		// depend on writes of another unit.
 		for _, j := range group {
 			j.results, j.err = nil, err
 		}
@@ -182,8 +182,8 @@ func (w *writer) serve() bool {
 	return true
 }
 
-// commit writes the group, and the units that arrive meanwhile: the disk is slow, and stores many as fast as one. Its
-// error is that of all units that are in the group then.
+// commit writes the group, and the units that arrive meanwhile: a disk flush is slow, and costs the same for many units
+// as for one. Its error applies to all units in the group at that time.
 func (w *writer) commit(group []*job) ([]*job, error) {
 	if w.conn == nil {
 		if err := w.connect(); err != nil {
@@ -200,7 +200,7 @@ func (w *writer) commit(group []*job) ([]*job, error) {
 			}
 		}
 		if group = w.take(group); done == len(group) {
-			runtime.Gosched() // units that are about to arrive, arrive
+			runtime.Gosched() // lets units arrive that are about to
 			group = w.take(group)
 		}
 	}
@@ -208,8 +208,8 @@ func (w *writer) commit(group []*job) ([]*job, error) {
 	return group, err
 }
 
-// execute executes one unit within the transaction of the group. Its error is one of the group. A single statement
-// needs no savepoint: it is executed whole or not at all.
+// execute executes one unit within the group's transaction. Its error concerns the whole group. A single statement
+// needs no savepoint, because it is atomic.
 func (w *writer) execute(j *job) error {
 	single := len(j.steps) == 1
 	if !single {
@@ -227,7 +227,7 @@ func (w *writer) execute(j *job) error {
 	if j.err != nil {
 		if _, err := w.conn.exec("ROLLBACK TO unit"); err != nil {
 			if sqliteUnavailable(j.err) {
-				return j.err // an error of the disk, after which SQLite has rolled back everything
+				return j.err // a disk error, after which SQLite has rolled back everything
 			}
 			return err
 		}
@@ -236,7 +236,7 @@ func (w *writer) execute(j *job) error {
 	return err
 }
 
-// try keeps the writer alive if a statement panics.
+// try keeps the writer running if a statement panics.
 func (w *writer) try(j *job) (results []Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -246,7 +246,7 @@ func (w *writer) try(j *job) (results []Result, err error) {
 	return w.conn.execute(j.steps)
 }
 
-// reconnect starts again after a failure, without an open transaction and without old statements.
+// reconnect opens a new connection after a failure, without an open transaction and without old statements.
 func (w *writer) reconnect() {
 	if w.conn == nil {
 		return
@@ -256,8 +256,8 @@ func (w *writer) reconnect() {
 	w.conn = nil
 }
 
-// checkpoints moves the log into the file on a connection of its own, so that no commit waits for it: whenever there is
-// enough to move, and when the disk may be full, because a log that was moved is written again from its start.
+// checkpoints moves the log into the file on a separate connection, so that no commit waits for it: whenever enough has
+// accumulated, and when the disk may be full, because a log that was moved is overwritten from its start.
 func (w *writer) checkpoints() {
 	var on *conn
 	defer func() {
@@ -295,14 +295,14 @@ func (w *writer) checkpoint(on **conn) (err error) {
 			return err
 		}
 	}
-	pages, moved, err := (*on).checkpoint("NOOP") // only reads the counters
+	pages, moved, err := (*on).checkpoint("NOOP") // reads only the counters
 	if err == nil && (w.full.Swap(false) || pages-moved >= checkpointPages) {
 		_, _, err = (*on).checkpoint("PASSIVE")
 	}
 	return err
 }
 
-// checkpoint returns how many pages the log has, and how many of them are in the file.
+// checkpoint returns the number of pages in the log, and the number of those already in the file.
 func (c *conn) checkpoint(mode string) (pages, moved int64, err error) {
 	err = c.query("PRAGMA wal_checkpoint("+mode+")", nil, func(row Row) error {
 		var ok, also bool

@@ -1,4 +1,4 @@
--- The words in double braces are the dialect's; db/migrate.go has them. Times are microseconds since 1970, UTC.
+-- Words in double braces are template values of the dialect (db/migrate.go). Times are microseconds since 1970, UTC.
 
 CREATE TABLE keysets (
   id {{.Int}} NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -224,7 +224,7 @@ CREATE TABLE decoys (
 
 --bun:split
 
--- 64 rows, so that refusals for unknown records do not wait for one another.
+-- 64 rows, so that concurrent refusals for unknown records do not wait for each other.
 INSERT INTO decoys (id, version, updated_at)
   WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 63)
   SELECT i, 1, 0 FROM n;

@@ -1,4 +1,4 @@
--- Sessions, the clients they are on, JWT templates, and the customers of the bank's directory.
+-- Sessions, their clients, JWT templates, and the customers of the bank's directory.
 
 CREATE TABLE clients (
   id {{.Text}} NOT NULL PRIMARY KEY,
@@ -48,7 +48,7 @@ CREATE INDEX sessions_client ON sessions (client_id, created_at, id) WHERE clien
 
 --bun:split
 
--- What the sweeper looks for. A live session is abandoned at the latest when it expires.
+-- Indexes for the sweeper. A live session is abandoned at the latest when it expires.
 CREATE INDEX sessions_idle ON sessions (abandon_at, id) WHERE state IN ('active', 'pending');
 
 --bun:split

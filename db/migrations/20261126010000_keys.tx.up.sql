@@ -1,4 +1,4 @@
--- Keys that sign session and template tokens. The private half of an old key is gone.
+-- Keys that sign session and template tokens. The private half of an old key is NULL.
 
 CREATE TABLE signing_keys (
   id {{.Text}} NOT NULL PRIMARY KEY,
@@ -15,5 +15,5 @@ CREATE TABLE signing_keys (
 
 --bun:split
 
--- Of several instances that make the first keys, or change them, one wins.
+-- If several instances create or change keys at the same time, one succeeds.
 CREATE UNIQUE INDEX signing_keys_role ON signing_keys (role) WHERE role <> 'old';

@@ -1,4 +1,4 @@
--- What proves addresses, numbers and devices of customers, and the policies of applications and jurisdictions.
+-- Verifications of customers' addresses, numbers and devices, and the policies of applications and jurisdictions.
 
 CREATE TABLE email_verifications (
   id {{.Text}} NOT NULL PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE UNIQUE INDEX email_verifications_token ON email_verifications (token_hash
 
 --bun:split
 
--- At most one token of a customer is good: of two requests at once, one finds the other's.
+-- At most one token of a customer is valid: of two concurrent requests, one fails.
 CREATE UNIQUE INDEX email_verifications_pending ON email_verifications (customer_id) WHERE state = 'pending';
 
 --bun:split
@@ -48,7 +48,7 @@ CREATE TABLE phone_verifications (
 
 --bun:split
 
--- At most one code of a customer is good.
+-- At most one code of a customer is valid.
 CREATE UNIQUE INDEX phone_verifications_pending ON phone_verifications (customer_id) WHERE state = 'pending';
 
 --bun:split

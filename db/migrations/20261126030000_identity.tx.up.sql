@@ -1,5 +1,5 @@
--- Contacts, fraud-risk reports, quizzes, approvals, and what reports and quizzes are made from. Personal data is
--- sealed; what it is found by is a keyed hash.
+-- Contacts, fraud-risk reports, quizzes, approvals, and the input of reports and quizzes. Personal data is sealed;
+-- lookups use keyed hashes.
 
 CREATE TABLE contacts (
   id {{.Text}} NOT NULL PRIMARY KEY,
@@ -102,7 +102,7 @@ CREATE INDEX quizzes_person ON quizzes (person, asked_at);
 
 --bun:split
 
--- What the sweeper looks for, and what waits for a provider.
+-- Indexes for the sweeper and for records that wait for a provider.
 CREATE INDEX quizzes_open ON quizzes (expires_at, id) WHERE state IN ('pending', 'asked');
 
 --bun:split
@@ -161,8 +161,8 @@ CREATE INDEX list_entries_seq ON list_entries (seq, id);
 
 --bun:split
 
--- The number of the newest import that had entries of lists. Two imports wait for one another at this row, so that
--- numbers become visible in their order.
+-- The sequence number of the newest import with list entries. Concurrent imports wait for each other at this row, so
+-- that numbers become visible in order.
 CREATE TABLE list_imports (
   id {{.Int}} NOT NULL PRIMARY KEY CHECK (id = 1),
   seq {{.Int}} NOT NULL
@@ -174,7 +174,7 @@ INSERT INTO list_imports (id, seq) VALUES (1, 0);
 
 --bun:split
 
--- How many units of a key were written: what makes two of them wait for one another.
+-- The number of units written with a key, which serializes such units.
 CREATE TABLE turns (
   key {{.Bytes}} NOT NULL PRIMARY KEY,
   taken {{.Int}} NOT NULL
@@ -182,7 +182,7 @@ CREATE TABLE turns (
 
 --bun:split
 
--- The key that signs verification tokens, apart from those of the sessions.
+-- The key that signs verification tokens; session keys are separate.
 CREATE TABLE verification_keys (
   id {{.Int}} NOT NULL PRIMARY KEY CHECK (id = 1),
   private_key {{.Bytes}} NOT NULL,

@@ -1,4 +1,5 @@
--- Whom an event concerns, in columns: a user's part of the feed is found by an index. There are at most two.
+-- The users that an event concerns, in columns, so that an index finds a user's part of the feed. There are at most
+-- two.
 
 ALTER TABLE lifecycle_events ADD COLUMN first_user {{.Text}};
 

@@ -1,4 +1,4 @@
--- A decoy costs what a real one costs: the same columns and the same indexes. Nobody reads them.
+-- A decoy has the same cost as a real record: the same columns and indexes. Decoys are never read.
 
 DROP TABLE decoy_events;
 
@@ -72,7 +72,7 @@ CREATE INDEX decoys_email_address ON decoys (email_address_index);
 
 --bun:split
 
--- 64 rows, so that refusals for unknown records do not wait for one another.
+-- 64 rows, so that concurrent refusals for unknown records do not wait for each other.
 INSERT INTO decoys (id, version, created_at, updated_at, state, type, secret_hash, verification_count, failed_count, resend_count, expires_at, created_by)
   WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 63)
   SELECT 'decoy_' || CAST(i AS TEXT), 1, 0, 0, 'sent', 'joint', '', 0, 0, 0, 0, 'nobody' FROM n;

@@ -1,6 +1,6 @@
--- A touch moves abandon_at, and so no index may hold it: to move an entry of an index was most of what a touch cost.
--- The sweeper looks at a session at watch_at, which is never after abandon_at, and puts off what has been in use since.
--- Rows from before are looked at once.
+-- A touch changes abandon_at, so no index may contain it: updating an index entry was most of the cost of a touch. The
+-- sweeper checks a session at watch_at, which is never later than abandon_at, and postpones watch_at for sessions that
+-- were used since. Existing rows are checked immediately.
 ALTER TABLE sessions ADD COLUMN watch_at {{.Int}} NOT NULL DEFAULT 0;
 
 --bun:split

@@ -1,12 +1,12 @@
-// Package migrations holds the database schema as SQL files, one ordered set for both databases. Words in which
-// the dialects differ are template values.
+// Package migrations contains the database schema as SQL files: one ordered set for both databases. Differences between
+// the dialects are template values.
 //
-// It knows files only. Package db knows the words, and when and under which lock they run.
+// It contains only files. Package db provides the template values, and runs the migrations under a lock.
 package migrations
 
 import "embed"
 
-// Files are the migrations, by name in the order in which they run.
+// Files contains the migrations, ordered by name.
 //
 //go:embed *.sql
 var Files embed.FS
