@@ -43,7 +43,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestLastAnswer: during a stop an answer says that it is the last one on its connection.
+// TestLastAnswer: during a stop a response closes its connection.
 func TestLastAnswer(t *testing.T) {
 	t.Parallel()
 	for _, leaving := range []bool{false, true} {

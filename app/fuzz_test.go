@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/examples"
 )
 
-// FuzzImportLine: a line is read or refused in words that name members and never a value.
+// FuzzImportLine: a line is decoded or refused; the error names members and never contains a value.
 func FuzzImportLine(f *testing.F) {
 	for line := range strings.Lines(string(examples.Demo)) {
 		f.Add(line)
@@ -30,7 +30,7 @@ func FuzzImportLine(f *testing.F) {
 				t.Fatalf("%q is nothing, and no refusal", line)
 			}
 			if err != nil && strings.Contains(err.Error(), "planted-") && !strings.Contains(err.Error(), "there is no member") && !strings.Contains(err.Error(), "is not known") {
-				t.Fatalf("the refusal of %q has a value in it: %v", line, err)
+				t.Fatalf("the error for %q contains a value: %v", line, err)
 			}
 		}
 	})
@@ -54,7 +54,7 @@ func FuzzRate(f *testing.F) {
 	})
 }
 
-// FuzzSettings: any texts are taken or refused at the start, and passwords in URLs are not repeated.
+// FuzzSettings: all texts are accepted or refused at startup, and errors never contain passwords of URLs.
 func FuzzSettings(f *testing.F) {
 	f.Add("127.0.0.1:0", "", "postgres://u:hunter2@h/db", "10.0.0.0/8,192.168.0.1", "https://bank.example|http://localhost:1", "smtp://u:hunter2@mail:25", "twilio://AC:hunter2@+1", "https://p.example")
 	f.Add("0.0.0.0:0", "http://user:hunter2@h", "mysql://u:hunter2@h", "10.0.0.0/99", "null", "smtp://", "twilio://", "http://u:hunter2@p")
@@ -68,7 +68,7 @@ func FuzzSettings(f *testing.F) {
 		}
 		if err := c.Check(); err != nil {
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Fatalf("the refusal repeats a password: %v", err)
+				t.Fatalf("the error contains a password: %v", err)
 			}
 			return
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// load imports lines, and gives what was reported.
+// load imports lines and returns the reported errors.
 func load(t *testing.T, k *testkit.Kit, lines ...string) (app.ImportResult, []string) {
 	t.Helper()
 	importer := &app.Importer{Rules: k.Service, Store: k.DB}
@@ -29,7 +29,7 @@ func load(t *testing.T, k *testkit.Kit, lines ...string) (app.ImportResult, []st
 	return done, reasons
 }
 
-// loaded imports lines that are all good.
+// loaded imports lines that are all valid.
 func loaded(t *testing.T, k *testkit.Kit, lines ...string) {
 	t.Helper()
 	if done, reasons := load(t, k, lines...); done.Loaded != len(lines) {
@@ -113,7 +113,7 @@ func TestImportedCustomers(t *testing.T) {
 	verify("pass phrase", first.PasswordHash, true)
 	verify("42", first.PINHash, false)
 
-	// A password may be long and of any letters, and counts to its last one.
+	// A password may be long and contain any characters, and all of them count.
 	long := strings.Repeat("aA1 ~ü😀", 60)
 	loaded(t, k, `{"kind":"customer","id":"dora","password":"`+long+`"}`)
 	kept := find().PasswordHash
@@ -129,7 +129,7 @@ func TestImportedCustomers(t *testing.T) {
 	if again := find(); *again != *first {
 		t.Errorf("the same line changes %+v to %+v", first, again)
 	}
-	// Several lines of one customer: the last one counts, also where it says what was stored before.
+	// If several lines describe one customer, the last one counts, even if it restores the stored values.
 	other := strings.Replace(dora, "0042", "0043", 1)
 	loaded(t, k, other, dora)
 	verify("0042", find().PINHash, true)
@@ -194,7 +194,7 @@ func TestImportedSessions(t *testing.T) {
 			if _, err := k.DB.Client(t.Context(), "browser-1"); err != nil {
 				t.Errorf("the client: %v", err)
 			}
-			// What became of a session is not undone by the next import.
+			// The next import does not undo later changes of a session.
 			if _, err := k.TerminateSession(testkit.Admin(), domain.SessionInput{SessionID: foreign.ID}); err != nil {
 				t.Fatal(err)
 			}
@@ -266,7 +266,7 @@ func TestTheDemonstrationHasNoBadLine(t *testing.T) {
 	}
 }
 
-// TestAnUnknownMemberIsTold: the line is loaded without it.
+// TestAnUnknownMemberIsTold: the line is loaded without the unknown member.
 func TestAnUnknownMemberIsTold(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))

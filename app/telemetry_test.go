@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestBare: what measurements divide by is 200 bytes, on the second listener.
+// TestBare: the baseline of measurements is a response of 200 bytes, on the second listener.
 func TestBare(t *testing.T) {
 	t.Parallel()
 	answer := httptest.NewRecorder()

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWarnings: what a setting leaves open is told, with the setting that closes it, and nothing is told of settings
-// that leave nothing open or concern this machine only.
+// TestWarnings: an insecure setting causes a warning that names the setting that protects it. Settings that are secure,
+// or that concern only this machine, cause none.
 func TestWarnings(t *testing.T) {
 	closed := Config{
 		Issuer: "https://login.bank.example", Audience: "gatehouse", PublicURL: "https://id.bank.example", Demo: "auto",
@@ -42,7 +42,7 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%s: %q", c.claim, told)
 		}
 		if strings.Contains(strings.Join(told, " "), "TOKEN") || strings.Contains(strings.Join(told, " "), "u:p") {
-			t.Errorf("%s: a password is told: %q", c.claim, told)
+			t.Errorf("%s: a password is disclosed: %q", c.claim, told)
 		}
 	}
 	t.Run("traces", func(t *testing.T) {

@@ -14,13 +14,13 @@ import (
 type Claims struct {
 	// Subject is sub: not empty, at most 255 bytes.
 	Subject string
-	// Username is username, or else preferred_username.
+	// Username is username or, if that is empty, preferred_username.
 	Username string
 	// Email is email.
 	Email string
 	// CustomerID and CustomerGroup are customerId and customerGroup.
 	CustomerID, CustomerGroup string
-	// ClientID is client_id, or else azp.
+	// ClientID is client_id or, if that is empty, azp.
 	ClientID string
 	// SessionID is sid.
 	SessionID string
@@ -92,7 +92,7 @@ func checkPurpose(c claimSet) error {
 	if typ, ok := c.text("typ"); !ok || typ != "" && !strings.EqualFold(typ, "Bearer") {
 		return invalid("the claim typ names another kind of token")
 	}
-	// Cognito states it in token_use: access or id.
+	// Cognito states the kind in token_use: access or id.
 	if use, ok := c.text("token_use"); !ok || use != "" && use != "access" {
 		return invalid("the claim token_use names another kind of token")
 	}
@@ -120,7 +120,7 @@ func (c claimSet) read() (Claims, error) {
 	var out Claims
 	var ok bool
 	if out.Subject, ok = c.text("sub"); !ok || out.Subject == "" || len(out.Subject) > subjectLimit {
-		return Claims{}, invalid("no usable sub")
+		return Claims{}, invalid("missing or invalid sub")
 	}
 	for _, claim := range []struct {
 		to    *string
@@ -136,7 +136,7 @@ func (c claimSet) read() (Claims, error) {
 		for _, name := range claim.names {
 			value, ok := c.text(name)
 			if !ok {
-				return Claims{}, invalid("the claim " + name + " is no usable text")
+				return Claims{}, invalid("the claim " + name + " is not a valid string")
 			}
 			if *claim.to == "" {
 				*claim.to = value
@@ -144,15 +144,15 @@ func (c claimSet) read() (Claims, error) {
 		}
 	}
 	if out.Scopes, ok = c.scopes(); !ok {
-		return Claims{}, invalid("the claim scope is neither a text nor an array of texts")
+		return Claims{}, invalid("the claim scope is neither a string nor an array of strings")
 	}
 	if out.ExpiresAt, ok = c.time("exp"); !ok || out.ExpiresAt.IsZero() {
-		return Claims{}, invalid("no usable exp")
+		return Claims{}, invalid("missing or invalid exp")
 	}
 	for _, name := range []string{"nbf", "iat"} {
 		at, ok := c.time(name)
 		if !ok {
-			return Claims{}, invalid("the claim " + name + " is no time")
+			return Claims{}, invalid("the claim " + name + " is not a valid time")
 		}
 		if at.After(out.NotBefore) {
 			out.NotBefore = at

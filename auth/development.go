@@ -58,16 +58,16 @@ func OpenDevelopmentIssuer(c DevelopmentConfig) (*DevelopmentIssuer, error) {
 	}
 	signer, err := jwk.ParseKey(raw)
 	if err != nil {
-		return nil, fmt.Errorf("development issuer: %s is no key", path)
+		return nil, fmt.Errorf("development issuer: %s is not a key", path)
 	}
 	var key any
 	err = jwk.Export(signer, &key)
 	if private, ok := key.(*ecdsa.PrivateKey); err != nil || !ok || private.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("development issuer: %s is no private key for ES256", path)
+		return nil, fmt.Errorf("development issuer: %s is not an ES256 private key", path)
 	}
 	public, err := readKey(raw)
 	if err != nil || public.id == "" {
-		return nil, fmt.Errorf("development issuer: %s is no signing key with a kid", path)
+		return nil, fmt.Errorf("development issuer: %s is not a signing key with a kid", path)
 	}
 	return &DevelopmentIssuer{
 		// No leeway: issuer and verifier run on the same data directory, and a token issued for one second must expire
@@ -159,7 +159,7 @@ var reservedClaims = map[string]string{
 // Issue signs an access token. Verify accepts it, unless an additional claim marks it as a token of another kind.
 func (d *DevelopmentIssuer) Issue(r TokenRequest) (string, error) {
 	if r.Subject == "" || len(r.Subject) > subjectLimit || !validText(r.Subject) {
-		return "", fmt.Errorf("the subject must be a text of 1 to %d bytes without control characters", subjectLimit)
+		return "", fmt.Errorf("the subject must be a string of 1 to %d bytes without control characters", subjectLimit)
 	}
 	if r.TTL < time.Second {
 		return "", errors.New("the time to live must be at least 1s")
@@ -179,18 +179,18 @@ func (d *DevelopmentIssuer) Issue(r TokenRequest) (string, error) {
 	for name, value := range r.Claims {
 		switch why, reserved := reservedClaims[name]; {
 		case name == "":
-			return "", errors.New("a claim needs a name")
+			return "", errors.New("the name of a claim must not be empty")
 		case reserved:
 			return "", fmt.Errorf("the claim %s cannot be set: %s", name, why)
 		case name == "client_id" && r.ClientID != "":
 			return "", errors.New("the claim client_id cannot be set: it is the client ID")
 		case !validText(value):
-			return "", fmt.Errorf("the claim %s must be a text of at most %d bytes without control characters", name, textLimit)
+			return "", fmt.Errorf("the claim %s must be a string of at most %d bytes without control characters", name, textLimit)
 		}
 		claims[name] = value
 	}
 	if !validText(claims["client_id"]) {
-		return "", fmt.Errorf("the client ID must be a text of at most %d bytes without control characters", textLimit)
+		return "", fmt.Errorf("the client ID must be a string of at most %d bytes without control characters", textLimit)
 	}
 	payload := map[string]any{"iat": now.Unix(), "exp": now.Add(r.TTL).Unix()}
 	for name, value := range claims {

@@ -74,7 +74,7 @@ func TestDevelopmentIssuerIsShared(t *testing.T) {
 		}
 	}
 	if _, err := auth.OpenDevelopmentIssuer(auth.DevelopmentConfig{Dir: filepath.Join(dir, "missing"), Now: c.now}); err == nil {
-		t.Error("a data directory was made")
+		t.Error("the data directory was created")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestDevelopmentIssuerClaims(t *testing.T) {
 	}
 	one := auth.TokenRequest{Subject: "u1", TTL: time.Hour}
 	if first := issue(t, d, one); first == issue(t, d, one) {
-		t.Error("two tokens are one")
+		t.Error("two tokens are equal")
 	}
 }
 

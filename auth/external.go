@@ -255,11 +255,11 @@ func (e *ExternalIssuer) load(ctx context.Context) error {
 	}
 	// OpenID Connect Discovery 1.0, section 4.3, requires an exact match.
 	if metadata.Issuer != e.rules.issuer {
-		return errors.New("discovery: the document is that of another issuer")
+		return errors.New("discovery: the document names another issuer")
 	}
 	keysURL, err := url.Parse(metadata.Keys)
 	if err != nil || keysURL.Host == "" || !confidential(keysURL) || keysURL.Scheme == "http" && strings.HasPrefix(e.rules.issuer, "https:") {
-		return errors.New("discovery: jwks_uri is no URL that can be trusted")
+		return errors.New("discovery: jwks_uri is not a trusted URL")
 	}
 	document, err = e.fetch(ctx, metadata.Keys)
 	if err != nil {
@@ -299,7 +299,7 @@ func readKeys(document []byte) (keys []publicKey, skipped int, err error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 && skipped > 0 {
-		return nil, skipped, errors.New("none of the keys can be used")
+		return nil, skipped, errors.New("no usable key")
 	}
 	return keys, skipped, nil
 }
@@ -337,7 +337,7 @@ func redirect(to *http.Request, via []*http.Request) error {
 		return errors.New("too many redirects")
 	}
 	if to.URL.Scheme != via[0].URL.Scheme || !confidential(to.URL) {
-		return errors.New("a redirect to another scheme or an open network")
+		return errors.New("redirect to another scheme or an insecure URL")
 	}
 	return nil
 }

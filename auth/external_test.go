@@ -22,7 +22,7 @@ import (
 	"github.com/gatehouse/gatehouse/auth"
 )
 
-// isOnly reports whether err is this one of the three reasons.
+// isOnly reports whether err is the given reason and neither of the other two.
 func isOnly(err, why error) bool {
 	for _, reason := range []error{auth.ErrInvalid, auth.ErrExpired, auth.ErrUnavailable} {
 		if errors.Is(err, reason) != errors.Is(why, reason) {
@@ -452,7 +452,7 @@ func TestExternalIssuerSlow(t *testing.T) {
 			ctx, stop := context.WithTimeout(context.Background(), time.Second)
 			defer stop()
 			if _, err := v.Verify(ctx, raw); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("the caller who went: %v", err)
+				t.Errorf("the cancelled caller: %v", err)
 			}
 		})
 		wg.Go(func() {

@@ -30,12 +30,12 @@ func FuzzAuthorization(f *testing.F) {
 		parsed, err := parse(raw)
 		if err != nil {
 			if len(raw) > 24 && strings.Contains(err.Error(), raw) {
-				t.Fatalf("the refusal repeats the token: %v", err)
+				t.Fatalf("the error contains the token: %v", err)
 			}
 			return
 		}
 		if strings.Count(raw, ".") != 2 || len(parsed.signature) == 0 || !strings.HasPrefix(raw, string(parsed.signingInput)+".") {
-			t.Fatalf("%q is taken apart as %q", raw, parsed.signingInput)
+			t.Fatalf("%q is parsed as %q", raw, parsed.signingInput)
 		}
 	})
 }
@@ -67,12 +67,12 @@ func FuzzForwarded(f *testing.F) {
 		peer, ok := parseAddress(socket)
 		switch {
 		case !ok && got != "":
-			t.Fatalf("a socket without an address is %q", got)
+			t.Fatalf("a peer without an address is %q", got)
 		case ok && !believed.contains(peer) && got != peer.String():
-			t.Fatalf("a stranger at %s is believed to be %q", peer, got)
+			t.Fatalf("the headers of the untrusted peer %s are accepted: %q", peer, got)
 		case got != "":
 			if _, err := netip.ParseAddr(got); err != nil {
-				t.Fatalf("%q is no address", got)
+				t.Fatalf("%q is not an address", got)
 			}
 		}
 	})

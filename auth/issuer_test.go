@@ -46,7 +46,7 @@ type signer struct {
 	private  crypto.Signer
 }
 
-// rsaKeys are generated once, because that is slow, and a test only needs to know which of them signs.
+// rsaKeys are generated once, because that is slow, and a test only needs to distinguish them.
 var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	keys := make([]*rsa.PrivateKey, 3)
 	for i := range keys {
@@ -141,7 +141,7 @@ type issuer struct {
 	url     string
 	fetches atomic.Int32 // of the keys
 	mu      sync.Mutex
-	// down makes it answer 503 to every request.
+	// down makes the issuer answer every request with status 503.
 	down bool
 	// discovery and keys are the two documents.
 	discovery map[string]any
@@ -221,7 +221,7 @@ func (i *issuer) verifier(t *testing.T, c *clock) *auth.ExternalIssuer {
 func requireValid(t *testing.T, v auth.Verifier, raw string) {
 	t.Helper()
 	if _, err := v.Verify(context.Background(), raw); err != nil {
-		t.Errorf("a good token: %v", err)
+		t.Errorf("a valid token: %v", err)
 	}
 }
 
@@ -232,11 +232,11 @@ func requireInvalid(t *testing.T, v auth.Verifier, raw string, why error) {
 		t.Errorf("got %v, want %v", err, why)
 	}
 	if claims.Subject != "" || claims.Scopes != nil {
-		t.Error("a refused token gave claims")
+		t.Error("claims were returned for a refused token")
 	}
 	if err != nil && slices.ContainsFunc(bytes.Split([]byte(raw), []byte(".")), func(p []byte) bool {
 		return len(p) > 8 && bytes.Contains([]byte(err.Error()), p)
 	}) {
-		t.Errorf("the error shows the token: %v", err)
+		t.Errorf("the error contains the token: %v", err)
 	}
 }

@@ -111,9 +111,9 @@ type SignerConfig struct {
 
 // Signer issues the tokens of sessions, JWT templates and clients. It implements domain.Signer.
 //
-// The keys are stored in the database, and each instance follows it: a running server observes a change made by a
-// command or another instance at its next use of the keys, after at most maxKeyAge. docs/decisions/0004-signing-keys.md
-// describes the life cycle of the keys.
+// The keys are stored in the database. A running server applies a change made by a command or another instance at its
+// next use of the keys, after at most maxKeyAge. docs/decisions/0004-signing-keys.md describes the life cycle of the
+// keys.
 type Signer struct {
 	store     KeyStore
 	algorithm string
@@ -244,7 +244,7 @@ func inRole(stored []StoredKey, role KeyRole) *StoredKey {
 }
 
 // newKeys returns a key for each role, from spare if it holds one, and otherwise newly generated. It generates them
-// concurrently, because an RSA key takes long.
+// concurrently, because generating an RSA key is slow.
 func (s *Signer) newKeys(roles []KeyRole, algorithm string, spare map[KeyRole]StoredKey) ([]StoredKey, error) {
 	out, errs := make([]StoredKey, len(roles)), make([]error, len(roles))
 	var wg sync.WaitGroup
@@ -274,7 +274,7 @@ func newSigningKey(algorithm string, role KeyRole, now time.Time) (StoredKey, er
 	case EdDSA:
 		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
-		err = fmt.Errorf("%q is no algorithm for session tokens", algorithm)
+		err = fmt.Errorf("%q is not an algorithm for session tokens", algorithm)
 	}
 	if err != nil {
 		return StoredKey{}, err
@@ -431,7 +431,7 @@ func (s *Signer) Sign(ctx context.Context, kind domain.TokenKind, claims map[str
 	iat, hasIat := claims["iat"].(int64)
 	exp, hasExp := claims["exp"].(int64)
 	if !ok || !hasIat || !hasExp {
-		return "", fmt.Errorf("auth: sign %s token: no such kind, or no iat and exp", kind)
+		return "", fmt.Errorf("auth: sign %s token: unknown kind, or missing iat or exp", kind)
 	}
 	for range maxKeyAttempts {
 		state, err := s.state(ctx)
@@ -570,7 +570,7 @@ func (s *Signer) Keys(ctx context.Context) ([]StoredKey, error) {
 }
 
 // ErrRotated is returned by Rotate if the keys were changed concurrently.
-var ErrRotated = errors.New("the keys were changed by somebody else at the same moment; look at them before you try again")
+var ErrRotated = errors.New("the keys were changed concurrently; check them before you try again")
 
 // Rotate makes the next key, which verifiers already have, the current one, publishes a new next key, and destroys the
 // private key of the previous one. If there are no keys yet, it creates the first ones. It returns the current key.

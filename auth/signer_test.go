@@ -189,7 +189,7 @@ func TestSignerTokens(t *testing.T) {
 			for kind, class := range map[domain.TokenKind]string{domain.TokenSession: "cl_B7d4PD111AAA", domain.TokenTemplate: "cl_B7d4PD222AAA"} {
 				raw := sign(t, s, kind, sessionClaims(c, time.Minute))
 				if !verifies(t, s, raw) {
-					t.Errorf("a %s token is not verified by the published keys", kind)
+					t.Errorf("the published keys do not verify a %s token", kind)
 				}
 				h := head(t, raw)
 				kid, _ := h["kid"].(string)
@@ -197,7 +197,7 @@ func TestSignerTokens(t *testing.T) {
 					t.Errorf("header of a %s token: %v", kind, h)
 				}
 				if changed := raw[:len(raw)-6] + "AAAAAA"; verifies(t, s, changed) {
-					t.Error("a changed token is verified")
+					t.Error("a modified token is accepted")
 				}
 			}
 			document, err := s.JWKS(context.Background())
@@ -206,7 +206,7 @@ func TestSignerTokens(t *testing.T) {
 			}
 			var set struct{ Keys []map[string]any }
 			if err := json.Unmarshal(document, &set); err != nil || len(set.Keys) != 2 {
-				t.Fatalf("the current and the next key are published: %v %s", err, document)
+				t.Fatalf("the current and the next key must be published: %v %s", err, document)
 			}
 			for _, key := range set.Keys {
 				var names []string
@@ -219,7 +219,7 @@ func TestSignerTokens(t *testing.T) {
 				}
 			}
 			if kid := head(t, sign(t, s, domain.TokenSession, sessionClaims(c, time.Minute)))["kid"]; kid != set.Keys[0]["kid"] {
-				t.Error("the first key published is not the one that signs")
+				t.Error("the first published key is not the current one")
 			}
 		})
 	}
@@ -242,7 +242,7 @@ func TestSignerTokens(t *testing.T) {
 			}
 		}
 		if _, err := s.Sign(context.Background(), "other", sessionClaims(c, time.Minute)); err == nil {
-			t.Error("a token of no kind was made")
+			t.Error("a token of an unknown kind was issued")
 		}
 	})
 	t.Run("an algorithm that nobody knows is refused", func(t *testing.T) {
@@ -266,11 +266,11 @@ func TestClientTokens(t *testing.T) {
 	}
 	other := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.RS256, Now: c.now})
 	if _, err := other.OpenClientToken(ctx, raw); err != nil {
-		t.Errorf("another instance does not know it: %v", err)
+		t.Errorf("another instance does not accept it: %v", err)
 	}
 	c.advance(10 * 365 * 24 * time.Hour)
 	if _, err := s.OpenClientToken(ctx, raw); err != nil {
-		t.Errorf("it does not age: %v", err)
+		t.Errorf("it must not expire: %v", err)
 	}
 	fresh := clientToken(t, s, c)
 	parts := strings.Split(fresh, ".")
@@ -284,7 +284,7 @@ func TestClientTokens(t *testing.T) {
 	const header = `{"alg":"HS256","typ":"client+jwt"}`
 	good := fmt.Sprintf(`{"id":"x","rotating_token":"y","iat":%d}`, c.now().Unix())
 	if id, err := s.OpenClientToken(ctx, mac(header, good)); err != nil || id != "x" {
-		t.Fatalf("the key is not what the test thinks: %v", err)
+		t.Fatalf("the key differs from the key of the test: %v", err)
 	}
 	stranger := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("two"), Algorithm: auth.RS256, Now: c.now})
 	d := openDevelopmentIssuer(t, t.TempDir(), "", c)
@@ -376,13 +376,13 @@ func TestFirstStarts(t *testing.T) {
 		return
 	}
 	if table.changes != 1 || len(table.keys) != 2 {
-		t.Errorf("one makes the keys: %d changes, %d keys", table.changes, len(table.keys))
+		t.Errorf("exactly one instance must create the keys: %d changes, %d keys", table.changes, len(table.keys))
 	}
 	for _, from := range signers {
 		raw := sign(t, from, domain.TokenSession, sessionClaims(c, time.Minute))
 		for _, to := range signers {
 			if !verifies(t, to, raw) {
-				t.Error("a token of one instance is not verified by the keys of another")
+				t.Error("the keys of one instance do not verify a token of another")
 			}
 		}
 	}
@@ -400,18 +400,18 @@ func TestRotation(t *testing.T) {
 
 	promoted, err := one.Rotate(ctx)
 	if err != nil || promoted.ID != before[1] || promoted.Private != nil {
-		t.Fatalf("the key that was published before signs: %v %v", promoted.ID, err)
+		t.Fatalf("the key published before must sign: %v %v", promoted.ID, err)
 	}
 	// The other instance may still sign with the old key for a moment, and those tokens verify too.
 	late := sign(t, two, domain.TokenTemplate, sessionClaims(c, 48*time.Hour))
 	if head(t, late)["kid"] != before[0] {
-		t.Error("the other instance knew it before it looked")
+		t.Error("the other instance has the key before its reload")
 	}
 	c.advance(time.Second)
 	for _, s := range []*auth.Signer{one, two} {
 		raw := sign(t, s, domain.TokenSession, sessionClaims(c, time.Minute))
 		if head(t, raw)["kid"] != before[1] {
-			t.Error("a second later an instance signs with the old key")
+			t.Error("after one second an instance still signs with the old key")
 		}
 		for _, token := range []string{raw, short, long, late} {
 			if !verifies(t, one, token) || !verifies(t, two, token) {
@@ -420,12 +420,12 @@ func TestRotation(t *testing.T) {
 		}
 		_, kids := jwks(t, s)
 		if len(kids) != 3 || kids[0] != before[1] || kids[2] != before[0] {
-			t.Errorf("published are the current, the next and the old key: %v, before: %v", kids, before)
+			t.Errorf("the current, the next and the old key must be published: %v, before: %v", kids, before)
 		}
 	}
 	for _, k := range table.keys {
 		if (k.Role == "old") != (k.Private == nil) {
-			t.Errorf("the private half of a key that is %s: %d bytes", k.Role, len(k.Private))
+			t.Errorf("the private key in the role %s: %d bytes", k.Role, len(k.Private))
 		}
 	}
 	list, err := one.Keys(ctx)
@@ -439,11 +439,11 @@ func TestRotation(t *testing.T) {
 	}
 	end := c.now().Add(-time.Second).Add(48 * time.Hour)
 	if until := list[2].PublishedUntil(); until.Before(end) || until.After(end.Add(2*time.Hour)) {
-		t.Errorf("the old key is published until %v, its last token ends at %v", until, end)
+		t.Errorf("the old key is published until %v, its last token expires at %v", until, end)
 	}
 	c.advance(48*time.Hour - 2*time.Second)
 	if !verifies(t, two, late) {
-		t.Error("the old key is gone before its last token is over")
+		t.Error("the old key is unpublished before its last token has expired")
 	}
 	c.advance(2 * time.Hour)
 	if _, kids := jwks(t, one); len(kids) != 2 || slices.Contains(kids, before[0]) {
@@ -453,11 +453,11 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(table.keys) != 3 || slices.ContainsFunc(table.keys, func(k auth.StoredKey) bool { return k.ID == before[0] }) {
-		t.Error("the next rotation removes what nobody needs")
+		t.Error("the next rotation must delete expired keys")
 	}
 }
 
-// The stored expiry of a key covers a token before the token exists, and that costs few writes.
+// The stored expiry of a key covers a token before the token exists, with few writes.
 func TestKeyLivesAsLongAsItsTokens(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -466,7 +466,7 @@ func TestKeyLivesAsLongAsItsTokens(t *testing.T) {
 	for range 600 { // ten minutes of tokens with a lifetime of one minute
 		raw := sign(t, s, domain.TokenSession, sessionClaims(c, time.Minute))
 		if last := inTable(table, head(t, raw)["kid"]).LastExpiry; last.Before(c.now().Add(time.Minute)) {
-			t.Fatalf("a token until %v of a key until %v", c.now().Add(time.Minute), last)
+			t.Fatalf("the token expires at %v, its key at %v", c.now().Add(time.Minute), last)
 		}
 		c.advance(time.Second)
 	}
@@ -481,7 +481,7 @@ func TestKeyLivesAsLongAsItsTokens(t *testing.T) {
 		other := newTokenSigner(t, table, auth.EdDSA, c)
 		raw := sign(t, s, domain.TokenTemplate, sessionClaims(c, time.Hour))
 		if head(t, raw)["kid"] == old[0].ID || !verifies(t, other, raw) {
-			t.Error("signed with a key that nobody can find")
+			t.Error("signed with a deleted key")
 		}
 	})
 }
@@ -513,7 +513,7 @@ func TestAnotherAlgorithm(t *testing.T) {
 	c.advance(time.Second)
 	for _, of := range []*auth.Signer{s, again} { // the instance that has not been restarted follows
 		if !verifies(t, of, old) || !verifies(t, of, raw) || head(t, sign(t, of, domain.TokenSession, sessionClaims(c, time.Minute)))["alg"] != auth.EdDSA {
-			t.Error("an instance does not follow")
+			t.Error("an instance does not use the new key")
 		}
 		if _, kids := jwks(t, of); len(kids) != 3 || kids[2] != before[0] || slices.Contains(kids, before[1]) {
 			t.Errorf("published: %v, before: %v", kids, before)
@@ -526,7 +526,7 @@ func TestAnotherAlgorithm(t *testing.T) {
 	}
 	for _, k := range table.keys {
 		if k.Role == "next" && k.Algorithm != auth.EdDSA {
-			t.Errorf("the next key is one for %s", k.Algorithm)
+			t.Errorf("the next key is for %s", k.Algorithm)
 		}
 	}
 	// A start that finds a next key of its algorithm uses it, because verifiers already have it.
@@ -573,7 +573,7 @@ func TestRotationsAtOnce(t *testing.T) {
 	table = &keyTable{}
 	s := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 	if k, err := s.Rotate(context.Background()); err != nil || k.Role != "current" || len(table.keys) != 2 {
-		t.Errorf("a rotation before the first start makes the first keys: %+v %v", k, err)
+		t.Errorf("a rotation before the first start must create the first keys: %+v %v", k, err)
 	}
 }
 
@@ -588,7 +588,7 @@ func TestSignerWithoutDatabase(t *testing.T) {
 		sign(t, s, domain.TokenSession, sessionClaims(c, time.Second))
 	}
 	if table.reads > 3 {
-		t.Errorf("%d readings of the keys while the clock stands", table.reads)
+		t.Errorf("%d reads of the keys without a change of the clock", table.reads)
 	}
 	table.mu.Lock()
 	table.down = true
@@ -601,11 +601,11 @@ func TestSignerWithoutDatabase(t *testing.T) {
 	}
 	reads := table.reads
 	if jwks(t, s); table.reads != reads {
-		t.Error("a database that is out of reach is asked again at once")
+		t.Error("an unavailable database is read again without a pause")
 	}
 	blind := auth.NewSigner(auth.SignerConfig{Store: table, KeyedHash: keyedHash("one"), Algorithm: auth.ES256, Now: c.now})
 	if err := blind.Start(context.Background()); !errors.Is(err, errDown) {
-		t.Errorf("the start says %v", err)
+		t.Errorf("Start returns %v", err)
 	}
 	if _, err := blind.JWKS(context.Background()); !errors.Is(err, errDown) {
 		t.Errorf("without any key: %v", err)

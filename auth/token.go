@@ -32,7 +32,7 @@ type token struct {
 	signature     []byte
 }
 
-// parse parses a JWT: three parts, signed, neither encrypted nor nested, and without a header that changes its meaning.
+// parse parses a JWT: three parts, signed, not encrypted or nested, no header parameter that changes its meaning.
 func parse(raw string) (token, error) {
 	if len(raw) > tokenLimit {
 		return token{}, invalid("too long")
@@ -47,14 +47,14 @@ func parse(raw string) (token, error) {
 	}
 	for _, name := range []string{"crit", "b64", "zip", "enc", "cty"} {
 		if _, present := header[name]; present {
-			return token{}, invalid("a header that changes what the token means")
+			return token{}, invalid("a header parameter that changes the meaning of the token")
 		}
 	}
 	t := token{signingInput: []byte(raw[:len(parts[0])+1+len(parts[1])])}
 	for name, to := range map[string]*string{"alg": &t.alg, "kid": &t.kid, "typ": &t.typ} {
 		var ok bool
 		if *to, ok = header.text(name); !ok {
-			return token{}, invalid("a header is no usable text")
+			return token{}, invalid("a header parameter is not a valid string")
 		}
 	}
 	if t.claims, err = parseObject(parts[1]); err != nil {
@@ -106,10 +106,10 @@ func readKey(raw []byte) (publicKey, error) {
 		return publicKey{}, errors.New("malformed key")
 	}
 	if use, present := parsed.KeyUsage(); present && use != "sig" {
-		return publicKey{}, errors.New("key for another use")
+		return publicKey{}, errors.New("key is not for signatures")
 	}
 	if ops, present := parsed.KeyOps(); present && !slices.Contains(ops, jwk.KeyOpVerify) {
-		return publicKey{}, errors.New("key for another operation")
+		return publicKey{}, errors.New("key is not for verification")
 	}
 	var out publicKey
 	public, err := parsed.PublicKey()
@@ -122,7 +122,7 @@ func readKey(raw []byte) (publicKey, error) {
 	switch key := out.key.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return publicKey{}, errors.New("key of a wrong size")
+			return publicKey{}, errors.New("key size not supported")
 		}
 		out.algs = rsaAlgorithms
 	case *ecdsa.PublicKey:
@@ -132,12 +132,12 @@ func readKey(raw []byte) (publicKey, error) {
 	}
 	if alg, present := parsed.Algorithm(); present {
 		if !slices.Contains(out.algs, alg.String()) {
-			return publicKey{}, errors.New("key with another algorithm")
+			return publicKey{}, errors.New("alg does not match the key")
 		}
 		out.algs = []string{alg.String()}
 	}
 	if len(out.algs) == 0 {
-		return publicKey{}, errors.New("key of another kind")
+		return publicKey{}, errors.New("key type not supported")
 	}
 	out.id, _ = parsed.KeyID()
 	return out, nil
@@ -163,7 +163,7 @@ func (s *keySet) verifies(t token) bool {
 	return false
 }
 
-// hasKeyID reports whether the token names one of the keys.
+// hasKeyID reports whether the kid of the token is the id of one of the keys.
 func (s *keySet) hasKeyID(t token) bool {
 	return t.kid != "" && slices.ContainsFunc(s.keys, func(k publicKey) bool { return k.id == t.kid })
 }

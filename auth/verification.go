@@ -57,11 +57,11 @@ func (a *Attester) load(ctx context.Context) (*ecdsa.PrivateKey, string, error) 
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(raw)
 	if err != nil {
-		return nil, "", errors.New("auth: the key of the verifications cannot be read")
+		return nil, "", errors.New("auth: the verification key cannot be parsed")
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return nil, "", errors.New("auth: the key of the verifications is none for ES256")
+		return nil, "", errors.New("auth: the verification key is not an ES256 key")
 	}
 	x, y, err := point(&key.PublicKey)
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *Attester) load(ctx context.Context) (*ecdsa.PrivateKey, string, error) 
 func point(key *ecdsa.PublicKey) (x, y string, err error) {
 	raw, err := key.Bytes()
 	if err != nil || len(raw) != 1+2*coordinateSize {
-		return "", "", errors.New("auth: the key of the verifications has no point")
+		return "", "", errors.New("auth: the verification key is not a valid point")
 	}
 	return base64.RawURLEncoding.EncodeToString(raw[1 : 1+coordinateSize]), base64.RawURLEncoding.EncodeToString(raw[1+coordinateSize:]), nil
 }

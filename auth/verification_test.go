@@ -30,7 +30,7 @@ func TestVerificationTokensVerifyWithThePublishedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := there.Attest(t.Context(), claims); err != nil || again != token {
-		t.Errorf("the same claims give another token: %v", err)
+		t.Errorf("the same claims yield another token: %v", err)
 	}
 	document, err := there.JWKS(t.Context())
 	if err != nil {
@@ -55,6 +55,6 @@ func TestVerificationTokensVerifyWithThePublishedKey(t *testing.T) {
 		t.Errorf("the type is %s", typ)
 	}
 	if _, err := jws.Verify([]byte(token[:len(token)-3]+"AAA"), jws.WithKeySet(set)); err == nil {
-		t.Error("a forged token verifies")
+		t.Error("a forged token is accepted")
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestMain is the reference writer where the measurement starts this program as one.
+// TestMain runs the reference writer if the benchmark started this program as one.
 func TestMain(m *testing.M) {
 	if given := os.Getenv(referenceVariable); given != "" {
 		fmt.Fprintln(os.Stderr, reference(given))
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestHistogram: what comes out is at most a bucket below what went in.
+// TestHistogram: a result is at most one bucket below the recorded value.
 func TestHistogram(t *testing.T) {
 	t.Parallel()
 	for d := time.Duration(1); d < time.Hour; d = d*3/2 + 1 {
@@ -81,7 +81,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestRatio: a round that went badly for both rows says nothing about their ratio.
+// TestRatio: a round that was slow for both rows does not change their ratio.
 func TestRatio(t *testing.T) {
 	t.Parallel()
 	a, b := key{"sqlite", "R1"}, key{"sqlite", "H0"}
@@ -100,8 +100,8 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-// TestInterleave: every row in every round, each second round backwards, one round more to warm up, and a row that
-// fails once is out.
+// TestInterleave: every row runs in every round, every second round in reverse order, after one warm-up round; a row
+// that fails once is skipped.
 func TestInterleave(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -127,7 +127,7 @@ func TestInterleave(t *testing.T) {
 	}
 }
 
-// TestSideBySide: what is compared is measured one after the other, and the row whose work goes on afterwards last.
+// TestSideBySide: compared rows are measured one after the other, and rows with work after the response last.
 func TestSideBySide(t *testing.T) {
 	t.Parallel()
 	var rows []benchRow
@@ -144,8 +144,8 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// TestClient: the client reads the answers of net/http whole, long ones in chunks too, and a refusal ends the
-// measurement: a client that counted refusals would measure how fast a server refuses.
+// TestClient: the client reads complete responses of net/http, including chunked ones, and an error response aborts the
+// measurement, because a rate of errors is meaningless.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("0123456789abcdef", 2000)
@@ -212,8 +212,8 @@ func TestBetween(t *testing.T) {
 	}
 }
 
-// TestMeasurement runs all of it in miniature, on SQLite: built program, import, tokens, load, reference writer, idle
-// connections and tables. How fast anything is, is not asked.
+// TestMeasurement runs a miniature measurement on SQLite: built program, import, tokens, load, reference writer, idle
+// connections and tables. It does not check any rate.
 func TestMeasurement(t *testing.T) {
 	t.Parallel()
 	var out, words bytes.Buffer

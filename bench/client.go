@@ -110,7 +110,7 @@ func (c *connection) exchange(request []byte, t target, holds string) error {
 	}
 	status, err := c.read()
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the response: %w", err)
 	}
 	want := t.status
 	if want == 0 {
@@ -122,12 +122,12 @@ func (c *connection) exchange(request []byte, t target, holds string) error {
 		t.header != "" && !bytes.Contains(c.head, []byte(t.header)),
 		bytes.Contains(c.body, []byte(`"errors":[`)),
 		bytes.Contains(c.body, []byte(`"problems":[{`)):
-		return fmt.Errorf("an answer of status %d without %q: %.300s", status, holds, c.body)
+		return fmt.Errorf("a response with status %d without %q: %.300s", status, holds, c.body)
 	}
 	return nil
 }
 
-var errNotHTTP = errors.New("this is no HTTP/1.1 answer")
+var errNotHTTP = errors.New("not an HTTP/1.1 response")
 
 // read reads one response from the connection.
 func (c *connection) read() (status int, err error) {

@@ -100,7 +100,7 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		case <-s.ended:
 			s.unleash()
 			output, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("%s ended at its start: %s", name, output)
+			return nil, fmt.Errorf("%s exited during startup: %s", name, output)
 		case <-ctx.Done():
 			s.stop()
 			return nil, ctx.Err()
@@ -109,7 +109,7 @@ func launch(ctx context.Context, dir, name string, env []string, ready string, p
 		if time.Now().After(deadline) {
 			s.stop()
 			output, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("%s does not answer: %s", name, output)
+			return nil, fmt.Errorf("%s does not respond: %s", name, output)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (b *bench) growth(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	text.WriteString("\nCPU is that of the server and the database together, for each answer.\n")
+	text.WriteString("\nCPU is the processor time of the server and the database, per response.\n")
 	fmt.Fprintln(out, text.String())
 	if b.page != "" {
 		return writePage(b.page, beginGrowth, endGrowth, text.String())

@@ -61,21 +61,21 @@ func main() {
 	var o options
 	var databases, only, without string
 	var quick bool
-	flag.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("interleaved `rounds`, after a short one to warm up; %d with -against", roundsAgainst))
+	flag.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("interleaved `rounds`, after a short warm-up round; %d with -against", roundsAgainst))
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
 	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
 	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
-	flag.StringVar(&only, "only", "", "`rows` to measure, for example R1,W1 (H0 always is)")
-	flag.StringVar(&without, "without", "", "`systems` to leave out: pgbench, postgraphile, reference, bare")
+	flag.StringVar(&only, "only", "", "`rows` to measure, for example R1,W1 (H0 is always measured)")
+	flag.StringVar(&without, "without", "", "`systems` to skip: pgbench, postgraphile, reference, bare")
 	flag.BoolVar(&quick, "quick", false, "two rounds of one second over 10,000 rows")
 	flag.StringVar(&o.program, "gatehouse", "", "measure this `program` instead of building one")
 	flag.StringVar(&o.against, "against", "", "compare with this older `program` instead, on copies of the data that it loads (about 15 minutes)")
 	flag.StringVar(&o.cache, "cache", "", "`folder` for PostGraphile; default: below the user's cache")
 	flag.StringVar(&o.buffers, "shared-buffers", "1GB", "shared_buffers of PostgreSQL")
-	flag.StringVar(&o.page, "page", "", "write the tables between the markers of this `file`, too, where everything was measured")
-	flag.StringVar(&o.results, "results", "", "keep every sample in this `folder`")
+	flag.StringVar(&o.page, "page", "", "also write the tables between the markers of this `file`, if everything was measured")
+	flag.StringVar(&o.results, "results", "", "store every sample in this `folder`")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections whose memory is measured; 0 = none")
-	flag.StringVar(&o.profiles, "profiles", "", "after the rounds, keep a processor profile of the server for each row in this `folder`")
+	flag.StringVar(&o.profiles, "profiles", "", "after the rounds, store a processor profile of the server for each row in this `folder`")
 	flag.StringVar(&o.sizes, "growth", "", "measure growth over these `sizes` instead, for example 10000,100000,1000000,10000000")
 	flag.Parse()
 	set := map[string]bool{}
@@ -140,7 +140,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	}
 	switch {
 	case o.against != "" && o.sizes != "":
-		return errors.New("-growth measures one program: leave out -against")
+		return errors.New("-growth measures one program: remove -against")
 	case o.against != "":
 		if b.against, err = filepath.Abs(o.against); err != nil {
 			return err

@@ -33,7 +33,7 @@ type postgres struct {
 }
 
 // errNoPostgres is the reason for skipping PostgreSQL.
-var errNoPostgres = errors.New("no PostgreSQL is installed (looked for initdb and pgbench)")
+var errNoPostgres = errors.New("PostgreSQL is not installed (looked for initdb and pgbench)")
 
 func startPostgres(ctx context.Context, sharedBuffers string) (_ *postgres, err error) {
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
@@ -158,7 +158,7 @@ func execute(ctx context.Context, url string, statements ...string) error {
 // the directory.
 func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
-		return nil, nil //nolint:nilnil // nil is the user we are
+		return nil, nil //nolint:nilnil // nil means the current user
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		account, err := user.Lookup(name)

@@ -162,7 +162,7 @@ func conditionalTarget(ctx context.Context, s *server, c caller, w world) (targe
 		_, rest, _ := strings.Cut(head, "\r\nEtag: ")
 		etag, _, found := strings.Cut(rest, "\r\n")
 		if !found {
-			return view, errors.New("no ETag in the answer")
+			return view, errors.New("no ETag in the response")
 		}
 		seen = append(seen, known{id, etag})
 	}

@@ -145,7 +145,7 @@ type settingsFile struct {
 	values map[string]any
 }
 
-// findSettings reads the file named by --config, or else gatehouse.yaml if it exists.
+// findSettings reads the file named by --config, or gatehouse.yaml if that exists and --config is not set.
 func findSettings(args []string) (*settingsFile, error) {
 	path, named := "gatehouse.yaml", false
 	for i, a := range args {

@@ -24,11 +24,10 @@ import (
 	"github.com/gatehouse/gatehouse/domain/problem"
 )
 
-// TestPlansWriteWhatGeneratedCodeWrites is the oracle: random documents over the whole schema, answered by records of
-// random members, some of them such as the schema does not allow, through the executor with plans and the generated one.
-// What a resolver finds depends on its path alone, so both find the same; they must answer the same, byte for byte,
-// errors included. In the end every field of the table has been written by a plan.
-// PLANS_SEED and PLANS_DOCUMENTS repeat and lengthen it.
+// TestPlansWriteWhatGeneratedCodeWrites is the oracle: it executes random documents over the whole schema on generated
+// records, some of which violate the schema, with the executor with plans and the generated one. The value of a
+// resolver depends only on its path, so both must return identical responses, byte for byte, including errors. At the
+// end, plans must have written every field of the table. PLANS_SEED repeats a run, and PLANS_DOCUMENTS makes it longer.
 func TestPlansWriteWhatGeneratedCodeWrites(t *testing.T) {
 	t.Parallel()
 	seed, documents := number64(t, "PLANS_SEED", 1), number64(t, "PLANS_DOCUMENTS", 2500)
@@ -53,8 +52,8 @@ func TestPlansWriteWhatGeneratedCodeWrites(t *testing.T) {
 	}
 }
 
-// TestEveryMemberIsInTheTable notices a scalar or a binding that the generator does not know: it would be served, but
-// slowly, with all that stands beside it.
+// TestEveryMemberIsInTheTable detects a scalar or a binding that the generator does not know: it would be served, but
+// slowly, together with all fields next to it.
 func TestEveryMemberIsInTheTable(t *testing.T) {
 	t.Parallel()
 	schema := (&executableSchema{}).Schema()
@@ -67,7 +66,7 @@ func TestEveryMemberIsInTheTable(t *testing.T) {
 			switch composite := schema.Types[f.Type.Name()].IsCompositeType(); {
 			case strings.HasPrefix(f.Name, "__"):
 			case resolver && known.read != nil:
-				t.Errorf("%s.%s has a resolver and is read past it", def.Name, f.Name)
+				t.Errorf("%s.%s has a resolver, but is read without it", def.Name, f.Name)
 			case !resolver && known.read == nil, resolver && composite && known.value == nil:
 				t.Errorf("%s.%s is not in the table", def.Name, f.Name)
 			}
@@ -75,7 +74,7 @@ func TestEveryMemberIsInTheTable(t *testing.T) {
 	}
 }
 
-// TestQuoted holds texts against the library's way.
+// TestQuoted compares the encoding of texts with the library's.
 func TestQuoted(t *testing.T) {
 	t.Parallel()
 	for _, s := range append([]string{"", "\x00\x1f\x7f\u2028<&>\xff", `a"b\c`, "\t\r\n\b", "ä\u0080€\U0001f600"}, sprinkled(rand.New(rand.NewPCG(1, 1)), 200)...) {
@@ -87,7 +86,7 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
-// TestConditionsChangeTheSelection is the case in which one field of a document has two selections.
+// TestConditionsChangeTheSelection covers the case in which one field of a document has two selections.
 func TestConditionsChangeTheSelection(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -119,7 +118,7 @@ func TestPanicsAreThoseOfTheGeneratedCode(t *testing.T) {
 	}
 }
 
-// TestOldDocumentsAreForgotten checks that the cache of plans keeps documents in use and drops the others.
+// TestOldDocumentsAreForgotten checks that the cache of plans retains documents in use and evicts the others.
 func TestOldDocumentsAreForgotten(t *testing.T) {
 	t.Parallel()
 	m := newDocuments()
@@ -149,14 +148,14 @@ func number64(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// world is both executors over what is made up.
+// world contains both executors with generated data.
 type world struct {
 	planned, generated graphql.ExecutableSchema
 	with, without      *executor.Executor
 	documents          graphql.Cache[*ast.QueryDocument]
 	spoil              func(v any)
 
-	read         map[string]bool // fields that plans have written
+	read         map[string]bool // fields written by plans
 	asked, plans int
 	last         string
 }
@@ -169,7 +168,7 @@ func newWorld() *world {
 	w.planned = Lean(NewExecutableSchema(Config{}))
 	executorOf := func(s graphql.ExecutableSchema) *executor.Executor {
 		e := executor.New(s)
-		e.SetQueryCache(w.documents) // one document for both, as if it came twice
+		e.SetQueryCache(w.documents) // one document for both, as if it was sent twice
 		e.SetRecoverFunc(func(_ context.Context, v any) error { return fmt.Errorf("panic: %v", v) })
 		e.AroundFields(w.find)
 		return e
@@ -178,7 +177,7 @@ func newWorld() *world {
 	return w
 }
 
-// find stands in the place of all resolvers: what they find is made up, and depends on the seed and the path alone.
+// find replaces all resolvers: its values are generated, and depend only on the seed and the path.
 func (w *world) find(ctx context.Context, next graphql.Resolver) (any, error) {
 	at := graphql.GetFieldContext(ctx)
 	if !at.IsResolver || strings.HasPrefix(at.Field.Name, "__") {
@@ -200,7 +199,7 @@ func (w *world) find(ctx context.Context, next graphql.Resolver) (any, error) {
 	return v.Interface(), nil
 }
 
-// resolverOf is the type that a resolver of a field gives; nil where there is none.
+// resolverOf returns the type returned by a field's resolver; nil without a resolver.
 func resolverOf(object, field string) reflect.Type {
 	of, ok := reflect.TypeFor[ResolverRoot]().MethodByName(object)
 	if !ok {
@@ -215,7 +214,7 @@ func resolverOf(object, field string) reflect.Type {
 	return nil
 }
 
-// same asks both.
+// same compares the responses of both.
 func (w *world) same(t *testing.T, text string, variables map[string]any, seed uint64) {
 	t.Helper()
 	want := w.ask(t, w.without, text, variables, seed)
@@ -227,7 +226,7 @@ func (w *world) same(t *testing.T, text string, variables map[string]any, seed u
 	w.count(t, text)
 }
 
-// count looks at what was planned.
+// count counts the planned fields.
 func (w *world) count(t *testing.T, text string) {
 	doc, ok := w.documents.Get(t.Context(), text)
 	if !ok {
@@ -244,7 +243,7 @@ func (w *world) count(t *testing.T, text string) {
 	}
 }
 
-// reads notes what a plan has read.
+// reads records the fields that a plan has read.
 func (w *world) reads(name string, set ast.SelectionSet, doc *ast.QueryDocument) {
 	types := interfaces[name]
 	if types == nil {
@@ -279,14 +278,14 @@ func (w *world) ask(t *testing.T, e *executor.Executor, text string, variables m
 	var reply *graphql.Response
 	func() {
 		defer func() {
-			if v := recover(); v != nil { // where it is written, gqlgen catches nothing; the door does
+			if v := recover(); v != nil { // gqlgen does not recover while writing; the handler does
 				reply = &graphql.Response{Data: fmt.Appendf(nil, "panic: %v", v)}
 			}
 		}()
 		reply = next(ctx)
 	}()
 	var told []string
-	for _, err := range reply.Errors { // whose order is that of goroutines
+	for _, err := range reply.Errors { // their order depends on goroutines
 		one, _ := json.Marshal(err)
 		told = append(told, string(one))
 	}
@@ -294,14 +293,14 @@ func (w *world) ask(t *testing.T, e *executor.Executor, text string, variables m
 	return string(reply.Data) + "\n" + strings.Join(told, "\n")
 }
 
-// maker makes values up.
+// maker generates values.
 type maker struct {
 	r     *rand.Rand
-	odd   bool // also what the schema does not allow
+	odd   bool // also generates values that violate the schema
 	spoil func(v any)
 }
 
-// kinds are what stands behind interfaces.
+// kinds are the implementations of interfaces.
 var kinds = []reflect.Type{
 	reflect.TypeFor[*domain.Invitation](), reflect.TypeFor[*domain.Session](), reflect.TypeFor[*domain.EmailVerification](),
 	reflect.TypeFor[*domain.PhoneVerification](), reflect.TypeFor[*domain.Device](), reflect.TypeFor[*domain.TwoFactorRequest](),
@@ -366,7 +365,7 @@ func (m maker) fill(v reflect.Value, depth int) {
 	}
 }
 
-// text is a word of the type where it is an enumeration, else anything.
+// text returns a word of the type for an enumeration, and otherwise any text.
 func (m maker) text(t reflect.Type, rare bool) string {
 	if words := wordsOf(t); len(words) > 0 && !rare {
 		return words[m.r.IntN(len(words))]
@@ -374,7 +373,7 @@ func (m maker) text(t reflect.Type, rare bool) string {
 	return sprinkled(m.r, 1)[0]
 }
 
-// wordsOf are some of the words of enumerations.
+// wordsOf contains some of the words of enumerations.
 func wordsOf(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[domain.SessionState]():
@@ -398,7 +397,7 @@ func words[V ~string](m map[V]string) []string {
 	return out
 }
 
-// sprinkled are texts with what must be escaped.
+// sprinkled contains characters that must be escaped.
 func sprinkled(r *rand.Rand, n int) []string {
 	out := make([]string, n)
 	for i := range out {
@@ -409,7 +408,7 @@ func sprinkled(r *rand.Rand, n int) []string {
 	return out
 }
 
-// documentWriter writes random documents that are valid.
+// documentWriter writes random valid documents.
 type documentWriter struct {
 	schema    *ast.Schema
 	r         *rand.Rand
@@ -417,7 +416,7 @@ type documentWriter struct {
 	spread    int
 	variables map[string]any
 	fields    int
-	// turn chooses the first field, so that each has its turn; plain asks for nothing that its resolver does not give.
+	// turn selects the first field, so that each field is covered; plain selects only fields that need no resolver.
 	turn  int
 	plain bool
 }
@@ -457,7 +456,7 @@ func (d *documentWriter) field(f *ast.FieldDefinition, depth int) string {
 	return out
 }
 
-// directive is seldom one.
+// directive rarely returns a directive.
 func (d *documentWriter) directive() string {
 	if d.plain || d.r.IntN(40) > 0 {
 		return ""
@@ -511,7 +510,7 @@ func (d *documentWriter) selection(def *ast.Definition, depth int) string {
 	return out
 }
 
-// own is a selection whose names no other type has.
+// own returns a selection with names unique to the type.
 func (d *documentWriter) own(def *ast.Definition, depth int) string {
 	out := "__typename "
 	for _, f := range def.Fields {
@@ -525,7 +524,7 @@ func (d *documentWriter) own(def *ast.Definition, depth int) string {
 	return out
 }
 
-// value is one that a type takes.
+// value returns a valid value of a type.
 func (d *documentWriter) value(t *ast.Type) string {
 	if t.Elem != nil {
 		return "[" + d.value(t.Elem) + "]"

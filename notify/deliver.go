@@ -101,7 +101,7 @@ func NewDeliverer(o Options) *Deliverer {
 // Start begins delivery. It must be called at most once.
 func (d *Deliverer) Start() {
 	if d.started {
-		panic("notify: a deliverer is started once")
+		panic("notify: Start was called twice")
 	}
 	d.started = true
 	d.running.Go(d.dispatch)
@@ -232,11 +232,11 @@ func (d *Deliverer) send(m *domain.Message) (err error) {
 	// An expired code is useless, and a late one is confusing.
 	until, parseErr := time.Parse(time.RFC3339, m.Values["expires"])
 	if parseErr == nil && m.Template != "invitation" && !d.options.Now().Before(until) {
-		return &Failure{Stage: "expired", Reason: "its content is over", Permanent: true}
+		return &Failure{Stage: "expired", Reason: "the content has expired", Permanent: true}
 	}
 	sender := d.options.Senders[m.Channel]
 	if sender == nil {
-		return &Failure{Stage: "channel", Reason: "not known to this instance"}
+		return &Failure{Stage: "channel", Reason: "no sender on this instance"}
 	}
 	ctx, cancel := context.WithTimeout(d.sendCtx, d.options.SendTimeout)
 	defer cancel()

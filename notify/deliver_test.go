@@ -80,7 +80,7 @@ func TestDeliverer(t *testing.T) {
 		}
 		want(t, box.ended, "dead msg_1")
 		if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "msg_1") {
-			t.Errorf("a dead message is logged as an error with its id:\n%s", log.String())
+			t.Errorf("a dead message must be logged as an error with its id:\n%s", log.String())
 		}
 		if day := box.Now().Sub(startTime); day < 20*time.Hour || day > 33*time.Hour {
 			t.Errorf("given up after %v, want about a day", day)
@@ -157,12 +157,12 @@ func TestDeliverer(t *testing.T) {
 		<-entered
 		select {
 		case id := <-entered:
-			t.Fatalf("%s is a third", id)
+			t.Fatalf("%s exceeds the number of workers", id)
 		case <-box.woken: // consume the wake-up; the dispatcher waits for a free worker
 		default:
 		}
 		if box.get("msg_3").State != domain.MessagePending {
-			t.Error("a message was claimed that no worker is free for")
+			t.Error("a message was claimed without a free worker")
 		}
 		close(leave)
 		<-entered
@@ -195,7 +195,7 @@ func TestDeliverer(t *testing.T) {
 		box.set(func(o *outbox) { o.down = false })
 		want(t, box.ended, "sent msg_1")
 		if n := box.get("msg_1").Attempts; n != 1 {
-			t.Errorf("handed over %d times", n)
+			t.Errorf("sent %d times", n)
 		}
 	})
 
@@ -218,7 +218,7 @@ func TestDeliverer(t *testing.T) {
 		}
 		want(t, box.ended, "sent msg_1")
 		if box.get("msg_2").Attempts != 0 {
-			t.Error("a message was taken after the stop")
+			t.Error("a message was claimed after the stop")
 		}
 	})
 

@@ -25,7 +25,7 @@ func NewFiles(dir string, c *Composer, log *slog.Logger) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("development outbox: %w", err)
 	}
-	// Remove what a killed process left unfinished. If another process is writing at this moment, its write fails and
+	// Remove the temporary files of killed processes. If another process is writing at this moment, its write fails and
 	// is retried.
 	stale, _ := filepath.Glob(filepath.Join(dir, ".*.tmp"))
 	for _, name := range stale {
@@ -40,7 +40,7 @@ var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // sending it again replaces the same file.
 func (f *Files) Send(_ context.Context, m *domain.Message) error {
 	if !plainID.MatchString(m.ID) {
-		return &Failure{Stage: "file", Reason: "the id is no file name", Permanent: true}
+		return &Failure{Stage: "file", Reason: "the id is not a valid file name", Permanent: true}
 	}
 	name := m.CreatedAt.UTC().Format("20060102T150405.000000Z") + "-" + m.ID
 	var content []byte
@@ -65,7 +65,7 @@ func (f *Files) Send(_ context.Context, m *domain.Message) error {
 		}
 		name, content = name+".sms.json", append(content, '\n')
 	default:
-		return &Failure{Stage: "file", Reason: "no such channel"}
+		return &Failure{Stage: "file", Reason: "unsupported channel"}
 	}
 	if err := writeFile(f.dir, name, content); err != nil {
 		return &Failure{Stage: "file", Reason: reasonOf(err)}

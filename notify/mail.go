@@ -14,7 +14,7 @@ import (
 )
 
 // Composer renders messages as mails and text messages. It renders the same message to the same bytes every time: date,
-// id and boundary come from the message, so that a mail that is sent again is not a second mail.
+// id and boundary come from the message, so that sending a mail again does not create a second mail.
 type Composer struct {
 	from      *mail.Address
 	host      string
@@ -52,7 +52,7 @@ type email struct {
 
 func (c *Composer) mail(m *domain.Message) (*email, error) {
 	if !plainID.MatchString(m.ID) {
-		return nil, &Failure{Stage: "compose", Reason: "the id is no Message-ID", Permanent: true}
+		return nil, &Failure{Stage: "compose", Reason: "the id is not valid in a Message-ID", Permanent: true}
 	}
 	to, err := recipient(m.To)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Composer) mail(m *domain.Message) (*email, error) {
 	return out, nil
 }
 
-// encodingOf avoids a transfer encoding where SMTP allows it, so that a link can be copied out of a file of the
+// encodingOf avoids a transfer encoding if SMTP allows it, so that a link can be copied out of a file of the
 // development outbox: for ASCII in lines of less than 998 characters (RFC 5322, section 2.1.1).
 func encodingOf(text string) gomail.Encoding {
 	ascii := !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
@@ -102,7 +102,7 @@ func recipient(to string) (*mail.Address, error) {
 	// Address.String quotes the local part if necessary; parsing the result validates the rest.
 	parsed, err := mail.ParseAddress(address.String())
 	if err != nil || parsed.Address != to || strings.Count(to, "@") != 1 || strings.ContainsFunc(to, unprintable) {
-		return nil, &Failure{Stage: "address", Reason: "not usable", Permanent: true}
+		return nil, &Failure{Stage: "address", Reason: "not valid", Permanent: true}
 	}
 	return address, nil
 }

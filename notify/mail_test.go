@@ -244,7 +244,7 @@ func TestFiles(t *testing.T) {
 			t.Error(o.text)
 		}
 		if !bytes.Contains(raw, []byte("\r\n"+invitation("").Values["link"]+"\r\n")) {
-			t.Errorf("the link cannot be copied out of:\n%s", raw)
+			t.Errorf("the link cannot be copied from:\n%s", raw)
 		}
 		for path, mode := range map[string]os.FileMode{dir: 0o700, name: 0o600} {
 			info, err := os.Stat(path)

@@ -86,5 +86,5 @@ func reasonOf(err error) string {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
 	}
-	return "no answer"
+	return "no response"
 }

@@ -13,7 +13,7 @@ import (
 // startTime is the time at which each test begins.
 var startTime = time.Date(2026, 11, 25, 9, 30, 0, 123456000, time.UTC)
 
-// outbox is an in-memory outbox with a clock of its own. It reports the outcome of each message on ended.
+// outbox is an in-memory outbox with its own clock. It reports the outcome of each message on ended.
 type outbox struct {
 	mu       sync.Mutex
 	now      time.Time

@@ -102,7 +102,7 @@ func (s *SMTP) option(name, value string) error {
 	switch name {
 	case "tls":
 		if value != "opportunistic" && value != "required" && value != "none" {
-			return errors.New("option tls is required, opportunistic or none")
+			return errors.New("option tls must be required, opportunistic or none")
 		}
 		if s.implicit && value == "none" {
 			return errors.New("option tls=none contradicts smtps")
@@ -115,7 +115,7 @@ func (s *SMTP) option(name, value string) error {
 		}
 		s.tls.RootCAs = x509.NewCertPool()
 		if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("option ca: the file holds no PEM certificate")
+			return errors.New("option ca: the file contains no PEM certificate")
 		}
 	case "helo":
 		if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -123,7 +123,7 @@ func (s *SMTP) option(name, value string) error {
 		}
 		s.helo = value
 	default:
-		return errors.New("the URL has an option that is none of tls, ca and helo")
+		return errors.New("unknown option; the options are tls, ca and helo")
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (s *SMTP) option(name, value string) error {
 // connection, and a server that rejects this client are temporary: an operator can repair them.
 func (s *SMTP) Send(ctx context.Context, m *domain.Message) error {
 	if m.Channel != domain.ChannelEmail {
-		return &Failure{Stage: "smtp", Reason: "no such channel"}
+		return &Failure{Stage: "smtp", Reason: "unsupported channel"}
 	}
 	mail, err := s.compose.mail(m)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 	}
 	if err := client.Auth(auth); err != nil {
 		if errors.Is(err, smtp.ErrUnencrypted) {
-			return &Failure{Stage: "auth", Reason: "not over a connection without TLS"}
+			return &Failure{Stage: "auth", Reason: "password not sent without TLS"}
 		}
 		return temporaryFailure("auth", err)
 	}
@@ -244,7 +244,7 @@ func temporaryFailure(stage string, err error) error {
 		f.Code = reply.Code
 		f.Enhanced = enhancedCode.FindString(reply.Msg)
 	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
-		f.Reason = "the certificate does not prove the host"
+		f.Reason = "certificate not trusted for the host"
 	default:
 		f.Reason = reasonOf(err)
 	}

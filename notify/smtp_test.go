@@ -162,11 +162,11 @@ func TestSMTP(t *testing.T) {
 			permanent bool
 			text      string
 		}{
-			{"451 for the recipient may pass", &server{rcpt: func(string) error { return answer(451, smtp.EnhancedCode{4, 3, 0}) }}, false, "rcpt 451 4.3.0"},
-			{"550 for the recipient is for good", &server{rcpt: func(string) error { return answer(550, smtp.EnhancedCode{5, 1, 1}) }}, true, "rcpt 550 5.1.1"},
-			{"452 for the content may pass", &server{data: func([]byte) error { return answer(452, smtp.EnhancedCode{4, 2, 2}) }}, false, "data 452 4.2.2"},
-			{"554 for the content is for good", &server{data: func([]byte) error { return answer(554, smtp.EnhancedCode{5, 7, 1}) }}, true, "data 554 5.7.1"},
-			{"a server that wants a password may get one later", &server{auth: true}, false, "mail 502 5.7.0"},
+			{"451 for the recipient is temporary", &server{rcpt: func(string) error { return answer(451, smtp.EnhancedCode{4, 3, 0}) }}, false, "rcpt 451 4.3.0"},
+			{"550 for the recipient is permanent", &server{rcpt: func(string) error { return answer(550, smtp.EnhancedCode{5, 1, 1}) }}, true, "rcpt 550 5.1.1"},
+			{"452 for the content is temporary", &server{data: func([]byte) error { return answer(452, smtp.EnhancedCode{4, 2, 2}) }}, false, "data 452 4.2.2"},
+			{"554 for the content is permanent", &server{data: func([]byte) error { return answer(554, smtp.EnhancedCode{5, 7, 1}) }}, true, "data 554 5.7.1"},
+			{"a missing password is temporary", &server{auth: true}, false, "mail 502 5.7.0"},
 		} {
 			srv := serve(t, story.server, nil)
 			err := dialer(t, "smtp://"+srv.address).Send(t.Context(), invitation("msg_1"))
@@ -174,7 +174,7 @@ func TestSMTP(t *testing.T) {
 				t.Errorf("%s: %v, permanent %v", story.claim, err, IsPermanent(err))
 			}
 			if len(srv.mails) != 0 {
-				t.Errorf("%s: a mail was taken", story.claim)
+				t.Errorf("%s: a mail was accepted", story.claim)
 			}
 		}
 	})
@@ -213,7 +213,7 @@ func TestSMTP(t *testing.T) {
 		box := newOutbox(invitation("msg_1"))
 		deliver(t, box, dialer(t, "smtp://"+l.Addr().String()), nil)
 		want(t, box.ended, "retry msg_1")
-		if f := box.get("msg_1").Failure; f != "data: no answer" && f != "data: connection reset by peer" {
+		if f := box.get("msg_1").Failure; f != "data: no response" && f != "data: connection reset by peer" {
 			t.Errorf("stored failure %q", f)
 		}
 		box.pass(10 * time.Second)
@@ -257,8 +257,8 @@ func TestSMTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := dialer(t, "smtp://alice:s3cret@"+srv.address).Send(t.Context(), invitation("msg_1"))
-		if err == nil || IsPermanent(err) || err.Error() != "starttls: the certificate does not prove the host" {
-			t.Errorf("a stranger's certificate: %v", err)
+		if err == nil || IsPermanent(err) || err.Error() != "starttls: certificate not trusted for the host" {
+			t.Errorf("a certificate of an unknown authority: %v", err)
 		}
 		if len(srv.mails) != 1 {
 			t.Errorf("%d mails", len(srv.mails))
@@ -309,14 +309,14 @@ func TestSMTP(t *testing.T) {
 		s := dialer(t, "smtp://alice:s3cret@"+srv.address)
 		s.host = "mail.example"
 		err := s.Send(t.Context(), invitation("msg_1"))
-		if err == nil || IsPermanent(err) || err.Error() != "auth: not over a connection without TLS" {
+		if err == nil || IsPermanent(err) || err.Error() != "auth: password not sent without TLS" {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-// converse is a minimal mail server for what no well-behaved server does: it closes the connection before the last
-// reply. It returns the content that it read.
+// converse is a minimal mail server that can misbehave: it closes the connection before the last reply. It returns the
+// content that it read.
 func converse(conn net.Conn, toTheEnd bool) string {
 	say := func(line string) { _, _ = io.WriteString(conn, line+"\r\n") }
 	say("220 mail.example")
@@ -383,7 +383,7 @@ func TestNewSMTP(t *testing.T) {
 	}
 	for url, address := range map[string]string{"smtp://mail.example": "mail.example:587", "smtps://mail.example": "mail.example:465", "smtp://[::1]:25": "[::1]:25"} {
 		if s := dialer(t, url); s.address != address {
-			t.Errorf("%s leads to %s", url, s.address)
+			t.Errorf("%s resolves to %s", url, s.address)
 		}
 	}
 	var f *Failure

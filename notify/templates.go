@@ -55,7 +55,7 @@ func parseTemplates(files fs.FS) (*Templates, error) {
 
 // A missing template may belong to a newer instance that shares the outbox during a rolling upgrade, so the failure is
 // temporary.
-var errNoTemplate = &Failure{Stage: "template", Reason: "not known to this version"}
+var errNoTemplate = &Failure{Stage: "template", Reason: "unknown to this version"}
 
 func (w *Templates) mail(m *domain.Message) (mailContent, error) {
 	values, err := templateValues(m.Values)
@@ -99,12 +99,12 @@ func templateValues(values map[string]string) (map[string]string, error) {
 			u, err := url.Parse(value)
 			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || collapseSpace(value) != value ||
 				strings.Contains(value, " ") {
-				return nil, &Failure{Stage: "template", Reason: "the link is not one", Permanent: true}
+				return nil, &Failure{Stage: "template", Reason: "the link is not valid", Permanent: true}
 			}
 		case "expires":
 			t, err := time.Parse(time.RFC3339, value)
 			if err != nil {
-				return nil, &Failure{Stage: "template", Reason: "the time is not one", Permanent: true}
+				return nil, &Failure{Stage: "template", Reason: "the time is not valid", Permanent: true}
 			}
 			value = t.UTC().Format("2 January 2006 at 15:04 UTC")
 		case "inviter":

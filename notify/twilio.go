@@ -48,7 +48,7 @@ func NewTwilio(rawURL string, c *Composer) (*Twilio, error) {
 	base := twilioBase
 	for name := range query {
 		if name != "base" {
-			return nil, errors.New("has an option that is not known; there is base")
+			return nil, errors.New("unknown option; the only option is base")
 		}
 		base = query.Get("base")
 	}
@@ -79,7 +79,7 @@ func (t *Twilio) Send(ctx context.Context, m *domain.Message) error {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return &Failure{Stage: "sms", Reason: "no request", Permanent: true}
+		return &Failure{Stage: "sms", Reason: "invalid request", Permanent: true}
 	}
 	r.SetBasicAuth(t.sid, t.token)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -110,7 +110,7 @@ func (t *Twilio) failure(status int, body []byte) error {
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
-		f.Reason = "account or address of the provider refused" // an operator can repair this, and the message is still valid
+		f.Reason = "the provider rejected the account or the URL" // an operator can repair this; the message is valid
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests:
 	case status >= 400 && status < 500:
 		f.Permanent = true

@@ -31,7 +31,7 @@ func TestTwilio(t *testing.T) {
 	}{
 		"taken":                {201, `{"sid":"SM1"}`, false, ""},
 		"no number":            {400, `{"code":21211,"message":"+19105550177 is no number"}`, true, "sms 400 21211"},
-		"a wrong account":      {401, `{"code":20003}`, false, "sms 401 20003: account or address of the provider refused"},
+		"a wrong account":      {401, `{"code":20003}`, false, "sms 401 20003: the provider rejected the account or the URL"},
 		"too many":             {429, `{}`, false, "sms 429"},
 		"out of order":         {503, `out of order`, false, "sms 503"},
 		"a redirection":        {302, ``, false, "sms 302"},
@@ -75,7 +75,7 @@ func TestTwilio(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := sender.Send(context.Background(), message); err == nil || notify.IsPermanent(err) || strings.Contains(err.Error(), "AC1") {
-		t.Errorf("out of reach: %v", err)
+		t.Errorf("unavailable: %v", err)
 	}
 	for _, bad := range []string{
 		"", "http://AC1:t@+1", "twilio://+1500", "twilio://AC1@+1500", "twilio://:t@+1500", "twilio://AC1:t@", "twilio://AC1:t@+1500/path",

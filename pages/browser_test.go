@@ -27,7 +27,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// complaints are what the browser says against a page: errors, refused loads, broken policies.
+// complaints are the browser's messages about a page: errors, refused loads, policy violations.
 type complaints struct {
 	mu  sync.Mutex
 	all []string
@@ -46,7 +46,7 @@ func listen(browser context.Context) *complaints {
 				c.all = append(c.all, "console.error")
 			}
 		case *log.EventEntryAdded:
-			if !strings.Contains(e.Entry.Text, "the server responded with a status of ") { // a page that refuses
+			if !strings.Contains(e.Entry.Text, "the server responded with a status of ") { // a page with an error status
 				c.all = append(c.all, e.Entry.Text+" "+e.Entry.URL)
 			}
 		}
@@ -63,7 +63,7 @@ func (c *complaints) none(t *testing.T) {
 	}
 }
 
-// picture keeps a screenshot where GATEHOUSE_TEST_SCREENSHOTS names a folder.
+// picture saves a screenshot if GATEHOUSE_TEST_SCREENSHOTS names a folder.
 func picture(name string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		dir := os.Getenv("GATEHOUSE_TEST_SCREENSHOTS")
@@ -98,7 +98,7 @@ func TestInviteInABrowser(t *testing.T) {
 		chromedp.Evaluate(`getComputedStyle(document.querySelector("button")).backgroundColor`, &background),
 		chromedp.Evaluate(`document.documentElement.scrollWidth`, &width),
 		picture("invite-open"),
-		// By keyboard alone: the first stop is the field.
+		// With the keyboard only: the first Tab stop is the field.
 		chromedp.KeyEvent(kb.Tab),
 		chromedp.KeyEvent("our second boat"),
 		chromedp.KeyEvent(kb.Enter),
@@ -130,7 +130,7 @@ func TestInviteInABrowser(t *testing.T) {
 	seen.none(t)
 }
 
-// spoken is what a screen reader is told of a page: role, name, and what describes or marks it.
+// spoken returns the text of a page for a screen reader: role, name, and descriptions or states.
 func spoken(all *[]string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		nodes, err := accessibility.GetFullAXTree().Do(ctx)
@@ -167,8 +167,8 @@ func spoken(all *[]string) chromedp.Action {
 	})
 }
 
-// TestPagesForEverybody opens each state of the pages for people on the smallest phone, with scripts switched off and
-// by keyboard alone, and looks at what a screen reader is told.
+// TestPagesForEverybody opens each state of the pages on the smallest phone, without scripts and with the keyboard
+// only, and checks the screen reader's output.
 func TestPagesForEverybody(t *testing.T) {
 	t.Parallel()
 	browser := testkit.Browser(t)
@@ -192,7 +192,7 @@ func TestPagesForEverybody(t *testing.T) {
 		name, link string
 		rules      rules
 		mail       error
-		// keys are pressed after the page is there; then there is another page.
+		// keys are pressed after the page is loaded; then another page loads.
 		keys  []string
 		hears []string
 	}{
@@ -252,9 +252,9 @@ func TestPagesForEverybody(t *testing.T) {
 			chromedp.Evaluate(`document.documentElement.scrollWidth`, &width),
 			chromedp.Evaluate(`document.querySelectorAll("h1").length`, &headings),
 			chromedp.Evaluate(`document.documentElement.lang`, &lang),
-			// What is pressed is large enough for a finger, and what is typed into does not make a phone zoom.
+			// Buttons are large enough for a finger, and input fields do not make a phone zoom.
 			chromedp.Evaluate(`[...document.querySelectorAll("input,button")].filter(e => e.offsetHeight < 44 || parseFloat(getComputedStyle(e).fontSize) < 16).map(e => e.outerHTML).join()`, &small),
-			// What is said stands on the screen, wherever the focus went.
+			// Messages are visible on the screen, wherever the focus is.
 			chromedp.Evaluate(`(m => !m || m.getBoundingClientRect().top >= 0 && m.getBoundingClientRect().bottom <= innerHeight)(document.getElementById("message"))`, &inView),
 			spoken(&all), picture("page-"+c.name),
 			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}),
@@ -267,7 +267,7 @@ func TestPagesForEverybody(t *testing.T) {
 		told := strings.Join(all, "\n")
 		for _, want := range c.hears {
 			if !strings.Contains(told, want) {
-				t.Errorf("%s: a screen reader does not hear %q in:\n%s", c.name, want, told)
+				t.Errorf("%s: the screen reader's output lacks %q:\n%s", c.name, want, told)
 			}
 		}
 		if !inView {
@@ -280,14 +280,14 @@ func TestPagesForEverybody(t *testing.T) {
 	seen.none(t)
 }
 
-// answering is rules of addresses that always give one answer.
+// answering is a service for e-mail verifications with a constant result.
 type answering struct{ err error }
 
 func (a *answering) VerifyEmail(context.Context, domain.VerifyEmailInput) (domain.Outcome[domain.EmailVerification], error) {
 	return domain.Outcome[domain.EmailVerification]{}, a.err
 }
 
-// fakeGraphQL answers as the server would, with canned data.
+// fakeGraphQL responds like the server, with fixed data.
 type fakeGraphQL struct {
 	mu       sync.Mutex
 	requests []map[string]any
@@ -354,12 +354,12 @@ func TestPlaygroundInABrowser(t *testing.T) {
 		chromedp.EmulateViewport(1360, 820),
 		chromedp.Navigate(server.URL+"/"),
 		chromedp.WaitVisible(`nav button[aria-current]`),
-		// An example that needs an id is not sent before one is known.
+		// An example that needs an id is not sent before an id is known.
 		example("Resend"),
 		chromedp.Click(`#run`),
 		status("not sent"),
 		chromedp.Text(`#result`, &refused),
-		// Create, by keyboard, with a pasted token.
+		// Create, with the keyboard and a pasted token.
 		example("Create: joint owner"),
 		chromedp.SendKeys(`#headers`, "aaa.bbb.ccc"),
 		chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(2)), // Ctrl

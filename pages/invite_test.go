@@ -23,13 +23,13 @@ const (
 	rightSecret       = "our first boat"
 )
 
-// rules are the two methods of the rules that the page calls, with one invitation.
+// rules implements the two methods that the page calls, with one invitation.
 type rules struct {
 	state domain.InvitationState
-	// refuse is what verification is refused with; previewFails and verifyFails are outages.
+	// refuse is the error of verification; previewFails and verifyFails simulate outages.
 	refuse, previewFails error
 	name                 string
-	// verified are the secrets that were told.
+	// verified contains the submitted secrets.
 	verified []string
 }
 
@@ -52,7 +52,7 @@ func (s *rules) InvitationPreview(_ context.Context, id, key string) (*domain.In
 func (s *rules) VerifyInvitation(_ context.Context, in domain.VerifyInvitationInput) (domain.Outcome[domain.Invitation], error) {
 	s.verified = append(s.verified, in.SharedSecret)
 	if in.MailKey == nil {
-		return domain.Outcome[domain.Invitation]{}, errors.New("without a key the page believes everybody")
+		return domain.Outcome[domain.Invitation]{}, errors.New("the page sent no key")
 	}
 	switch {
 	case s.refuse != nil:
@@ -66,7 +66,7 @@ func (s *rules) VerifyInvitation(_ context.Context, in domain.VerifyInvitationIn
 	return domain.Outcome[domain.Invitation]{Record: &domain.Invitation{}}, nil
 }
 
-// visit sends one request to the page and gives the answer, its body and the log.
+// visit sends one request to the page and returns the response, its body and the log.
 func visit(s *rules, r *http.Request) (*http.Response, string, string) {
 	var log bytes.Buffer
 	h := Invite(InviteOptions{
@@ -125,13 +125,13 @@ func TestInviteOpened(t *testing.T) {
 				t.Errorf("form: want %v", story.form)
 			}
 			if story.status == 404 && (strings.Contains(body, "Alice") || strings.Contains(body, "Joint")) {
-				t.Errorf("a stranger is shown:\n%s", body)
+				t.Errorf("a stranger sees:\n%s", body)
 			}
 			if strings.Contains(body+log, rightKey) {
 				t.Error("the key is shown or logged")
 			}
 			if len(story.rules.verified) != 0 {
-				t.Error("opening the page told a secret")
+				t.Error("opening the page submitted a secret")
 			}
 		})
 	}

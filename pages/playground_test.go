@@ -76,12 +76,12 @@ func TestPlayground(t *testing.T) {
 			}
 		}
 		if answer, _ := get(t, h, http.MethodPost, "/playground/tokens"); answer.StatusCode != 405 {
-			t.Errorf("tokens that nobody makes: %d", answer.StatusCode)
+			t.Errorf("tokens without an issuer: %d", answer.StatusCode)
 		}
 	})
 }
 
-// built is the playground with a GraphiQL, and plain without one, whatever this machine has generated.
+// built is the playground with GraphiQL, and plain the one without, regardless of the generated files on this machine.
 func built(o PlaygroundOptions) (with, plain http.Handler) {
 	without := fstest.MapFS{}
 	_ = fs.WalkDir(playgroundFiles, "playground", func(name string, d fs.DirEntry, err error) error {
@@ -239,7 +239,7 @@ func TestExamplesFitTheSchema(t *testing.T) {
 	}
 }
 
-// withAnswers puts a list where the playground puts the answers of a quiz.
+// withAnswers replaces the playground's placeholder for quiz answers with a list.
 func withAnswers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse/gatehouse/pages"
 )
 
-// oneAnswer is rules that always give one answer, and count how often they were asked.
+// oneAnswer is a service with a constant result that counts its calls.
 type oneAnswer struct {
 	err   error
 	asked int
@@ -73,7 +73,7 @@ func TestVerifyEmailPage(t *testing.T) {
 				t.Errorf("%d, asked %d times: %s", w.Code, rules.asked, body)
 			}
 			if strings.Contains(string(body), token) || strings.Contains(log.String(), token) || strings.Contains(string(body), "<script") || strings.Contains(string(body), "disk on fire") {
-				t.Errorf("the page or the log says too much: %s %s", body, log.String())
+				t.Errorf("the page or the log contains a secret: %s %s", body, log.String())
 			}
 			if c.asked == 1 && (!rules.in.Page || rules.in.Token != token) {
 				t.Errorf("asked for %+v", rules.in)

@@ -20,7 +20,7 @@ type Level string
 const (
 	// Breaking: a valid document is refused, or a response contains what a client cannot expect.
 	Breaking Level = "breaking"
-	// Dangerous: documents remain valid, but a client may receive what it does not know.
+	// Dangerous: documents remain valid, but a client may receive an unknown value or type.
 	Dangerous Level = "dangerous"
 	// Safe: no client is affected that does not use it.
 	Safe Level = "safe"
@@ -39,7 +39,7 @@ func (c Change) String() string { return fmt.Sprintf("%s: %s %s", c.Level, c.Coo
 // Released returns the text of a schema released on the given day.
 func Released(schema *ast.Schema, day string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "# Released %s. Written by `gatehouse docs --release-schema`, and by nothing else: what clients may rely on.\n\n", day)
+	fmt.Fprintf(&out, "# Released %s. Written only by `gatehouse docs --release-schema`. Clients may rely on this schema.\n\n", day)
 	formatter.NewFormatter(&out).FormatSchema(schema)
 	return out.String()
 }
@@ -51,7 +51,7 @@ var releasedOn = regexp.MustCompile(`^# Released (\d{4}-\d\d-\d\d)\.`)
 func Undocumented(released string, schema *ast.Schema, notes string) ([]Change, error) {
 	day := releasedOn.FindStringSubmatch(released)
 	if day == nil {
-		return nil, fmt.Errorf("the released schema does not say when it was released")
+		return nil, fmt.Errorf("the released schema has no release date")
 	}
 	old, err := gqlparser.LoadSchema(&ast.Source{Name: "released", Input: released})
 	if err != nil {
@@ -115,7 +115,7 @@ func Compare(old, current *ast.Schema) []Change {
 		c.arguments("@"+name, before.Arguments, after.Arguments)
 		for _, l := range before.Locations {
 			if !slices.Contains(after.Locations, l) {
-				c.add(Breaking, "@"+name, "is no longer for %s", l)
+				c.add(Breaking, "@"+name, "no longer applies to %s", l)
 			}
 		}
 		if before.IsRepeatable && !after.IsRepeatable {

@@ -21,7 +21,7 @@ func load(t *testing.T, text string) *ast.Schema {
 	return s
 }
 
-// base is a schema with one of each thing.
+// base is a schema with one of each kind of element.
 const base = `
 directive @constraint(minLength: Int, maxLength: Int, min: Int, max: Int, format: String, maxItems: Int, unique: Boolean, oneOf: [String!]) on INPUT_FIELD_DEFINITION | ARGUMENT_DEFINITION
 directive @shown(how: String) on FIELD | FRAGMENT_SPREAD
@@ -37,7 +37,7 @@ type Mutation { bark(input: Bark!): Dog }
 scalar Day @specifiedBy(url: "https://example.com/day")
 `
 
-// TestCompare has a case for every rule: what is replaced in the schema, and what that is.
+// TestCompare has a case for every rule: the replaced text of the schema and its replacement.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ claim, old, new, want string }{
@@ -87,7 +87,7 @@ func TestCompare(t *testing.T) {
 		{"a directive that is gone", "directive @shown(how: String) on FIELD | FRAGMENT_SPREAD", "", "breaking: @shown is gone"},
 		{"a directive's argument that is gone", "@shown(how: String)", "@shown", "breaking: @shown(how:) is gone"},
 		{"a directive's argument that is required", "@shown(how: String)", "@shown(how: String, when: Int!)", "breaking: @shown(when:) is new: Int!"},
-		{"a directive's place that is gone", "on FIELD | FRAGMENT_SPREAD", "on FIELD", "breaking: @shown is no longer for FRAGMENT_SPREAD"},
+		{"a directive's place that is gone", "on FIELD | FRAGMENT_SPREAD", "on FIELD", "breaking: @shown no longer applies to FRAGMENT_SPREAD"},
 		{"a description", "type Cat {", "\"A cat.\"\ntype Cat {", ""},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestNotes: a breaking change is allowed by a note of the day of the release or later that names its coordinate.
+// TestNotes: a note permits a breaking change if it is dated on or after the release and names the coordinate.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	released := reference.Released(load(t, base), "2026-11-25")
@@ -151,6 +151,6 @@ func TestTheSchemaBreaksNoClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range changes {
-		t.Errorf("%s; clients that were written for the released schema may fail. Undo it, or say in docs/schema-changes.md under a heading with today's day why it must be, and name `%s`", c, c.Coordinate)
+		t.Errorf("%s; clients of the released schema may fail. Undo the change, or justify it in docs/schema-changes.md under a heading with today's date, and name `%s`", c, c.Coordinate)
 	}
 }

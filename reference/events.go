@@ -13,24 +13,24 @@ func eventsPage() string {
 	out.WriteString(generated + `# Events
 
 Each transition writes one [` + "`LifecycleEvent`](schema/schema.md#type-lifecycleevent)" + ` in its own transaction: each
-transition that is committed has exactly one event. Events never change, outlive an erased record, and hold no personal data and no
-secret.
+committed transition has exactly one event. Events never change, remain after their record is erased, and contain no personal data
+or secrets.
 
-- **Order.** An event's ` + "`cursor`" + ` is its place in the feed of all events. The order is that of the transactions: an event is shown
-  once no earlier one can appear any more, so that a client that resumes from a cursor receives each event exactly once.
+- **Order.** An event's ` + "`cursor`" + ` is its position in the feed of all events. The order is that of the transactions: an event
+  becomes visible when no earlier event can still appear, so a client that resumes from a cursor receives each event exactly once.
 - **Cursors.** Pass the ` + "`cursor`" + ` of the last event received as ` + "`after`" + `: the list continues with the
   next event. A cursor is opaque, remains valid as long as the server's data, and is the same for all callers. The ` + "`cursor`" + `
   of an edge in a ` + "`timeline`" + ` or a list is a position in that list instead.
 - **Access.** The users named below for each kind, at the time of the event, and any caller with an administrative scope
   (` + "`admin/…`" + `).
-- **Names.** The mutation's, where one was asked for. What time does, and what another mutation does as a part of its work, has
-  verb and subject too, and no mutation has that name.
-- **Activity** of a session (touch, token call) is no event.
+- **Names.** An event has the name of its mutation. Transitions caused by time, or within another mutation, are also named by verb
+  and subject, but no mutation has that name.
+- **Activity** of a session (touch, token call) writes no event.
 `)
 	for _, m := range domain.Lifecycles() {
 		fmt.Fprintf(
 			&out,
-			"\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | who | how |\n|---|---|---|---|---|\n",
+			"\n## %s\n\nConcerns %s. [States and diagram](../machines.md#%s).\n\n| name | from | to | roles | trigger |\n|---|---|---|---|---|\n",
 			enumValue(m.Name),
 			domain.Concerned(domain.Kind(m.Name)),
 			strings.ToLower(m.Name),

@@ -16,10 +16,10 @@ func (b *book) storyPage(s *Story) string {
 		s.Name, s.Text,
 	)
 	out.WriteString(`
-The requests below are made in this order by the tests, as they are printed, on the demonstration data of a server with
-an empty database (` + "`go run .`" + `), and these are their answers. Ids, times and tokens are placeholders. Send documents and
-variables in the [playground](http://127.0.0.1:8080/) or in a POST to ` + "`/graphql`" + `; a name such as ` + "`$SESSION`" + ` stands for a
-value from an earlier answer.
+The tests send the requests below in this order to a server with the demonstration data and an otherwise empty database
+(` + "`go run .`" + `), and verify the responses. Ids, times and tokens are placeholders. Send documents and variables in the
+[playground](http://127.0.0.1:8080/) or in a POST to ` + "`/graphql`" + `; a name such as ` + "`$SESSION`" + ` stands for a value from an
+earlier response.
 `)
 	if len(s.People) > 0 {
 		out.WriteString("\n| caller | `TOKEN` |\n|---|---|\n")
@@ -34,7 +34,7 @@ value from an earlier answer.
 		}
 	}
 	if s.Import != "" {
-		fmt.Fprintf(&out, "\nBeside the demonstration data there is (`gatehouse import FILE`):\n\n```json\n%s```\n", s.Import)
+		fmt.Fprintf(&out, "\nIn addition to the demonstration data, `gatehouse import FILE` has loaded:\n\n```json\n%s```\n", s.Import)
 	}
 	twins := map[string]bool{}
 	for _, step := range s.Steps {
@@ -64,7 +64,7 @@ value from an earlier answer.
 			if suffix == "" {
 				fmt.Fprintf(&out, "\n%s\n", b.summary(s.Name, operation))
 				if !twins[operation] {
-					out.WriteString("\nNo REST document has it.\n")
+					out.WriteString("\nNo REST API has this operation.\n")
 				}
 			}
 			seen[operation], current = true, operation
@@ -93,10 +93,10 @@ func (s *Step) show(out *strings.Builder) {
 		caller = "As **" + s.As + "**"
 	}
 	if s.Command != "" && s.As == "" && strings.Contains(s.Command, "$CLIENT") {
-		caller = "With the credential of the client"
+		caller = "With the client token"
 	}
 	if s.Hidden() {
-		fmt.Fprintf(out, "\n<details><summary>Before: what it needs, made like this</summary>\n\n%s.\n\n```graphql\n%s```\n", caller, s.Document)
+		fmt.Fprintf(out, "\n<details><summary>Setup</summary>\n\n%s.\n\n```graphql\n%s```\n", caller, s.Document)
 		if s.Variables != "" {
 			fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
 		}
@@ -113,7 +113,7 @@ func (s *Step) show(out *strings.Builder) {
 	if s.Variables != "" {
 		fmt.Fprintf(out, "\n```json\n%s```\n", s.Variables)
 	}
-	fmt.Fprintf(out, "\nThe answer:\n\n```json\n%s```\n", truncate(s.Answer))
+	fmt.Fprintf(out, "\nResponse:\n\n```json\n%s```\n", truncate(s.Answer))
 	s.writeKeeps(out)
 }
 
@@ -131,15 +131,15 @@ func (s *Step) writeKeeps(out *strings.Builder) {
 		switch how {
 		case "mail", "text":
 			fmt.Fprintf(
-				out, "\n`%s` is in the %s in the development outbox (`gatehouse-data/outbox`): what `%s` finds there.\n", k.Name, how, pattern,
+				out, "\n`%s` is the match of `%s` in the %s in the development outbox (`gatehouse-data/outbox`).\n", k.Name, pattern, how,
 			)
 		case "signature":
 			fmt.Fprintf(out, "\n`%s` is the device's signature of `%s`.\n", k.Name, pattern)
 		case "answers":
 			questions, record, _ := strings.Cut(pattern, " ")
-			fmt.Fprintf(out, "\n`%s` are the right answers to `%s`, taken from `%s` in `examples/demo.ndjson`.\n", k.Name, questions, record)
+			fmt.Fprintf(out, "\n`%s` are the correct answers to `%s`, taken from `%s` in `examples/demo.ndjson`.\n", k.Name, questions, record)
 		default:
-			fmt.Fprintf(out, "\n`%s` is `%s` of the answer.\n", k.Name, how)
+			fmt.Fprintf(out, "\n`%s` is `%s` in the response.\n", k.Name, how)
 		}
 	}
 }

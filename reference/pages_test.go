@@ -19,7 +19,7 @@ var (
 	slugged = regexp.MustCompile(`[^\w\- ]`)
 )
 
-// TestPagesLeadSomewhere follows every link of the pages, to the page and to the place on it.
+// TestPagesLeadSomewhere follows every link of the pages to its page and anchor.
 func TestPagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	pages, err := reference.Pages()
@@ -62,13 +62,13 @@ func TestPagesLeadSomewhere(t *testing.T) {
 			}
 			target, ok := read(name)
 			if !ok || place != "" && !places(target)[place] {
-				t.Errorf("%s leads to %s, which is not there", p.Name, m[1])
+				t.Errorf("%s links to %s, which does not exist", p.Name, m[1])
 			}
 		}
 	}
 }
 
-// TestCurl reads commands as a shell does.
+// TestCurl parses commands like a shell.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{"TOKEN": "t.o.k", "ID": "inv_1", "LIST": `[{"a": "b c"}]`}
@@ -107,6 +107,6 @@ func TestFill(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	if _, err := reference.Fill(`"$OTHER"`, nil); err == nil {
-		t.Error("an unknown name is filled")
+		t.Error("an unknown name is accepted")
 	}
 }

@@ -152,12 +152,12 @@ func (b *book) index() string {
 
 | page | about |
 |---|---|
-| [errors](../errors.md) | every problem and every top-level error, with its remedy |
-| [states](../machines.md) | the life of each kind of record: states, transitions, who may, with diagrams |
-| [events](events.md) | what each transition writes to the feed, and who may see it |
-| [conventions](conventions.md) | the rules by which the schema is made, and may change |
-| [changes](../schema-changes.md) | what was changed since a release, and may break clients |
-| [configuration](../config.md) | every setting |
+| [errors](../errors.md) | all problems and top-level errors, with remedies |
+| [states](../machines.md) | the states and transitions of each kind of record, the permitted roles, and diagrams |
+| [events](events.md) | the events of each transition, and the users that may see them |
+| [conventions](conventions.md) | the design rules of the schema, and the permitted changes |
+| [changes](../schema-changes.md) | changes since a release that may break clients |
+| [configuration](../config.md) | all settings |
 `)
 	for _, a := range b.areas {
 		fmt.Fprintf(&out, "\n## %s\n\n[Types and arguments](schema/%s.md)", a.title(), a.name)
@@ -213,7 +213,7 @@ func (b *book) exampleLinks(a *area, op operation, folder string) string {
 	case twin:
 		return fmt.Sprintf("[GraphQL and REST](%s%s.md#%s)", folder, a.name, op.Name)
 	case document:
-		return fmt.Sprintf("[GraphQL](%s%s.md#%s); no REST document has it", folder, a.name, op.Name)
+		return fmt.Sprintf("[GraphQL](%s%s.md#%s); no REST API", folder, a.name, op.Name)
 	}
 	return ""
 }

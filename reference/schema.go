@@ -63,7 +63,7 @@ func (b *book) schemaPage(a *area) string {
 // operation describes a root field: arguments, token, problems.
 func (b *book) operation(out *strings.Builder, a *area, op operation) {
 	fmt.Fprintf(out, "\n<a id=%q></a>\n\n### `%s`\n\n%s%s\n\n", op.anchor(), op.Name, deprecated(op.Directives), op.Description)
-	fmt.Fprintf(out, "- **Answers** %s\n- **Token** %s\n", b.typeLink(a, op.Type), requiredToken(op))
+	fmt.Fprintf(out, "- **Returns** %s\n- **Token** %s\n", b.typeLink(a, op.Type), requiredToken(op))
 	var codes, refused []string
 	for _, d := range domain.Refusals(op.Name) {
 		link := errorLink(d, "../../")
@@ -140,7 +140,7 @@ func transition(from, to []string, states int, erases bool) string {
 		start = "any state"
 	}
 	if erases {
-		end = "nothing: it is erased"
+		end = "none: the record is erased"
 	}
 	return "from " + start + " to " + end
 }
@@ -231,7 +231,7 @@ func (b *book) definition(out *strings.Builder, a *area, def *ast.Definition) {
 // codes links the problem codes to the catalogue.
 func (b *book) codes(out *strings.Builder, def *ast.Definition) {
 	if def.Name == "ProblemCode" {
-		out.WriteString("\nWhat can be done about each is in the [catalogue](../../errors.md).\n")
+		out.WriteString("\nThe [catalogue](../../errors.md) has a remedy for each.\n")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// standard is every requirement of the levels 1 and 2 of OWASP ASVS 5.0.0, by section.
+// standard lists every requirement of the levels 1 and 2 of OWASP ASVS 5.0.0, by section.
 const standard = `
 V1.1: 1 2; V1.2: 1 2 3 4 5 6 7 8 9; V1.3: 1 2 3 4 5 6 7 8 9 10 11; V1.4: 1 2 3; V1.5: 1 2
 V2.1: 1 2 3; V2.2: 1 2 3; V2.3: 1 2 3 4; V2.4: 1
@@ -32,7 +32,7 @@ V16.1: 1; V16.2: 1 2 3 4 5; V16.3: 1 2 3 4; V16.4: 1 2 3; V16.5: 1 2 3
 V17.1: 1; V17.2: 1 2 3 4; V17.3: 1 2
 `
 
-// requirements gives the numbers of the standard: V1.1.1 and so on.
+// requirements returns the numbers of the standard: V1.1.1 and so on.
 func requirements() []string {
 	var out []string
 	for _, section := range strings.FieldsFunc(standard, func(r rune) bool { return r == ';' || r == '\n' }) {
@@ -44,7 +44,7 @@ func requirements() []string {
 	return out
 }
 
-// promised is the part of security.md about the standard.
+// promised returns the section of security.md about the standard.
 func promised(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/security.md")
@@ -58,7 +58,7 @@ func promised(t *testing.T) string {
 	return part
 }
 
-// numbers finds the requirements in a text: V1.2.3, and V1.2.3 to V1.2.5 for those between as well.
+// numbers returns the requirements in a text: V1.2.3, and V1.2.3 to V1.2.5 for those between as well.
 func numbers(t *testing.T, text string) []string {
 	t.Helper()
 	var out []string
@@ -78,8 +78,8 @@ func numbers(t *testing.T, text string) []string {
 	return out
 }
 
-// TestTheStandardIsAccountedFor: each requirement of the levels 1 and 2 stands on the page once, as met and shown, as a
-// no, as the operator's, or as one that does not apply; and nothing stands there that the standard has not.
+// TestTheStandardIsAccountedFor: the page lists each requirement of levels 1 and 2 exactly once: as met with evidence,
+// as not met, as the operator's, or as not applicable. It lists no other requirements.
 func TestTheStandardIsAccountedFor(t *testing.T) {
 	t.Parallel()
 	known := map[string]int{}
@@ -105,13 +105,13 @@ func TestTheStandardIsAccountedFor(t *testing.T) {
 			switch verdict {
 			case "yes":
 				if !strings.Contains(shown, "`Test") && !strings.Contains(shown, "`Fuzz") && !strings.Contains(shown, "](") && !strings.Contains(shown, "`go ") && shown != "this page" {
-					t.Errorf("a yes that nothing shows: %s", line)
+					t.Errorf("a yes without evidence: %s", line)
 				}
 			case "**no**", "**partly**", "operator":
 			default:
 				t.Errorf("the verdict is %q: %s", verdict, line)
 			}
-		case strings.HasPrefix(line, "- V"): // what does not apply
+		case strings.HasPrefix(line, "- V"): // not applicable
 			where, _, _ = strings.Cut(line, ":")
 			if where == line {
 				t.Errorf("no reason why it does not apply: %s", line)
@@ -128,12 +128,12 @@ func TestTheStandardIsAccountedFor(t *testing.T) {
 	}
 	for r, times := range known {
 		if times != 1 {
-			t.Errorf("%s stands on the page %d times", r, times)
+			t.Errorf("the page lists %s %d times", r, times)
 		}
 	}
 }
 
-// TestTheSecurityPageNamesTestsThatAreThere: a promise whose test is gone is none.
+// TestTheSecurityPageNamesTestsThatAreThere: every test that the page cites exists.
 func TestTheSecurityPageNamesTestsThatAreThere(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
@@ -156,13 +156,13 @@ func TestTheSecurityPageNamesTestsThatAreThere(t *testing.T) {
 		}
 		for _, m := range named {
 			if !there[m[1]] {
-				t.Errorf("%s: there is no %s", name, m[1])
+				t.Errorf("%s: %s does not exist", name, m[1])
 			}
 		}
 	}
 }
 
-// eachGoFile calls f with every Go file of the repository, and its text.
+// eachGoFile calls f with every Go file of the repository, with its text.
 func eachGoFile(t *testing.T, f func(path, text string)) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

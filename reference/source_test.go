@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// tool reports whether the code of a file is in no release: tests, measurements, and what takes GraphiQL from its
-// packages.
+// tool reports whether a file is in no release: tests, benchmarks, and the program that fetches GraphiQL.
 func tool(file string) bool {
 	for _, folder := range []string{"testkit/", "races/", "faults/", "bench/", "db/dbtest/", "rest/resttest/", "pages/fetch/"} {
 		if strings.HasPrefix(file, folder) {
@@ -22,33 +21,33 @@ func tool(file string) bool {
 	return strings.HasSuffix(file, "_test.go")
 }
 
-// banned are packages that the program must do without, with what they would open. An exception names its file and
-// its reason.
+// banned lists packages that the program must not import, with the risk of each. An exception names its file and its
+// reason.
 var banned = []struct {
 	name, why string
 	except    map[string]string
 }{
-	{"os/exec", "commands of the operating system", nil},
-	{"C", "memory that nobody looks after", nil},
-	{"unsafe", "memory that nobody looks after", nil},
-	{"plugin", "code from files", nil},
-	{"encoding/xml", "entities from outside", nil},
-	{"encoding/gob", "types that the sender chooses", nil},
+	{"os/exec", "execution of commands", nil},
+	{"C", "unmanaged memory", nil},
+	{"unsafe", "unmanaged memory", nil},
+	{"plugin", "code loaded from files", nil},
+	{"encoding/xml", "external entities", nil},
+	{"encoding/gob", "types chosen by the sender", nil},
 	{"crypto/md5", "a broken hash", nil},
 	{"crypto/sha1", "a broken hash", nil},
 	{"crypto/des", "a weak cipher", nil},
 	{"crypto/rc4", "a broken cipher", nil},
-	{"crypto/cipher", "a mode of our own making: Tink chooses them", nil},
-	{"math/rand", "numbers that can be guessed", nil},
-	{"math/rand/v2", "numbers that can be guessed", map[string]string{
-		"provider/quiz.go": "draws decoys, the same for the same quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
+	{"crypto/cipher", "a custom mode of encryption; Tink chooses modes", nil},
+	{"math/rand", "predictable numbers", nil},
+	{"math/rand/v2", "predictable numbers", map[string]string{
+		"provider/quiz.go": "draws decoys deterministically for each quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
 		"notify/deliver.go": "spreads attempts in time", "db/engine/postgres.go": "spreads attempts in time", "db/decoy.go": "chooses one of the decoys",
 	}},
-	{"text/template", "text that becomes markup", map[string]string{"notify/templates.go": "the plain part of a mail, and texts"}},
+	{"text/template", "unescaped text in markup", map[string]string{"notify/templates.go": "the plain-text part of an e-mail, and text messages"}},
 }
 
-// TestTheProgramDoesWithout reads what the program is written with: no commands, no parsers that fetch, no broken
-// hashes, no expressions and formats made from input.
+// TestTheProgramDoesWithout scans the source: no commands, no parsers that fetch, no broken hashes, and no regular
+// expressions or formats built from input.
 func TestTheProgramDoesWithout(t *testing.T) {
 	t.Parallel()
 	files := 0
@@ -61,7 +60,7 @@ func TestTheProgramDoesWithout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		named := map[string]string{} // what the file calls a package
+		named := map[string]string{} // package names in the file
 		for _, i := range tree.Imports {
 			imported, _ := strconv.Unquote(i.Path.Value)
 			called := path.Base(imported)
@@ -77,7 +76,7 @@ func TestTheProgramDoesWithout(t *testing.T) {
 		}
 		ast.Inspect(tree, func(n ast.Node) bool {
 			if made, ok := n.(*ast.CompositeLit); ok && trusting(made, named) {
-				t.Errorf("%s does not look at certificates", file)
+				t.Errorf("%s does not verify certificates", file)
 			}
 			call, ok := n.(*ast.CallExpr)
 			if !ok || len(call.Args) == 0 {
@@ -94,20 +93,20 @@ func TestTheProgramDoesWithout(t *testing.T) {
 			switch named[of.Name] {
 			case "regexp":
 				if strings.Contains(f.Sel.Name, "Compile") && !constant(call.Args[0]) {
-					t.Errorf("%s makes a regular expression while it runs", file)
+					t.Errorf("%s compiles a regular expression at run time", file)
 				}
 			case "html/template":
-				// Text that is taken for safe: only what we wrote ourselves, or our own renderer.
+				// Text marked as safe: permitted only for embedded files and the own renderer.
 				if known := map[string]bool{"pages/invite.go": true, "pages/verify.go": true, "pages/reference.go": true}; strings.HasPrefix(f.Sel.Name, "HTML") && f.Sel.Name != "HTMLEscapeString" || f.Sel.Name == "JS" || f.Sel.Name == "URL" || f.Sel.Name == "CSS" {
 					if !known[file] {
-						t.Errorf("%s takes a text for safe: template.%s", file, f.Sel.Name)
+						t.Errorf("%s marks a text as safe: template.%s", file, f.Sel.Name)
 					}
 				}
 			}
 			return true
 		})
 		if strings.Contains(text, ".InsecureSkipVerify = ") {
-			t.Errorf("%s does not look at certificates", file)
+			t.Errorf("%s does not verify certificates", file)
 		}
 	})
 	if files < 150 {
@@ -115,7 +114,7 @@ func TestTheProgramDoesWithout(t *testing.T) {
 	}
 }
 
-// trusting reports whether a value is a tls.Config that believes any certificate.
+// trusting reports whether a value is a tls.Config that accepts any certificate.
 func trusting(made *ast.CompositeLit, named map[string]string) bool {
 	kind, ok := made.Type.(*ast.SelectorExpr)
 	if !ok {
@@ -135,7 +134,7 @@ func trusting(made *ast.CompositeLit, named map[string]string) bool {
 	return false
 }
 
-// constant reports whether an expression is a literal, or literals put together.
+// constant reports whether an expression is a literal, or a concatenation of literals.
 func constant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -146,8 +145,7 @@ func constant(e ast.Expr) bool {
 	return false
 }
 
-// TestEveryLogLineIsInTheInventory: operations.md lists what is logged; a line that it does not know is not wanted, and
-// one that it lists in vain is not there.
+// TestEveryLogLineIsInTheInventory: operations.md lists exactly the lines that are logged.
 func TestEveryLogLineIsInTheInventory(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../docs/operations.md")
@@ -156,7 +154,7 @@ func TestEveryLogLineIsInTheInventory(t *testing.T) {
 	}
 	_, page, ok := strings.Cut(string(raw), "\n### What is logged\n")
 	if !ok {
-		t.Fatal("operations.md has no inventory")
+		t.Fatal("operations.md contains no inventory")
 	}
 	page, _, _ = strings.Cut(page, "\n## ")
 	found := 0
@@ -196,7 +194,7 @@ func TestEveryLogLineIsInTheInventory(t *testing.T) {
 			line, _ := strconv.Unquote(message.Value)
 			found++
 			if !strings.Contains(page, "`"+line+"`") {
-				t.Errorf("%s logs %q, and operations.md does not know it", file, line)
+				t.Errorf("%s logs %q, which operations.md does not list", file, line)
 			}
 			return true
 		})

@@ -61,9 +61,9 @@ type Step struct {
 // Keep is a value that later requests use as $Name.
 type Keep struct {
 	Name string
-	// From is a path in the response; `mail` or `text` and a pattern to find in the message that was sent;
-	// `signature` and the text to sign; or `answers`, the questions to answer, and the record of the
-	// demonstration directory that holds the right ones.
+	// From is a path in the response; `mail` or `text` and a pattern to find in the sent message; `signature` and the
+	// text to sign; or `answers`, the questions to answer, and the record of the demonstration directory that contains
+	// the correct ones.
 	From string
 }
 
@@ -124,7 +124,7 @@ func ParseStory(name string, text []byte) (*Story, error) {
 			s.Steps = append(s.Steps, step)
 		case "variables", "answer", "reply":
 			if last.Name != stem || (ending == "reply") != (last.Command != "") {
-				return nil, fmt.Errorf("%s does not follow its request", f.Name)
+				return nil, fmt.Errorf("%s must follow its request", f.Name)
 			}
 			if ending == "variables" {
 				last.Variables = data
@@ -132,7 +132,7 @@ func ParseStory(name string, text []byte) (*Story, error) {
 				last.Answer = data
 			}
 		default:
-			return nil, fmt.Errorf("%s: nobody knows such a file", f.Name)
+			return nil, fmt.Errorf("%s: unknown kind of file", f.Name)
 		}
 	}
 	return s, nil
@@ -202,7 +202,7 @@ func Fill(text string, values map[string]string) (string, error) {
 		name := strings.Trim(match, `"$`)
 		value, ok := values[name]
 		if !ok {
-			missing = fmt.Errorf("nothing is known as $%s", name)
+			missing = fmt.Errorf("unknown name $%s", name)
 		}
 		if strings.HasPrefix(match, `"`) {
 			quoted, _ := json.Marshal(value) // a string can always be encoded
@@ -229,7 +229,7 @@ func Curl(command string, values map[string]string) (*Request, error) {
 		return nil, err
 	}
 	if len(words) == 0 || words[0] != "curl" {
-		return nil, errors.New("it is not a curl command")
+		return nil, errors.New("not a curl command")
 	}
 	r := &Request{}
 	for i := 1; i < len(words); i++ {
@@ -249,7 +249,7 @@ func Curl(command string, values map[string]string) (*Request, error) {
 		case !strings.HasPrefix(word, "-") && r.URL == "":
 			r.URL = word
 		default:
-			return nil, fmt.Errorf("the examples do not use %q", word)
+			return nil, fmt.Errorf("unsupported option %q", word)
 		}
 	}
 	if r.Method == "" {
@@ -286,7 +286,7 @@ func shellWords(text string, values map[string]string) ([]string, error) {
 			name := regexp.MustCompile(`^[A-Z][A-Z_]*`).FindString(text[i+1:])
 			value, ok := values[name]
 			if !ok {
-				return nil, fmt.Errorf("nothing is known as $%s", name)
+				return nil, fmt.Errorf("unknown name $%s", name)
 			}
 			if quote == 0 && strings.ContainsAny(value, " \t\n*?[") {
 				return nil, fmt.Errorf("$%s needs quotes", name)
@@ -301,14 +301,14 @@ func shellWords(text string, values map[string]string) ([]string, error) {
 		case quote == 0 && (c == ' ' || c == '\n' || c == '\t'):
 			end()
 		case quote == 0 && strings.IndexByte("|&;<>()`*?#", c) >= 0:
-			return nil, fmt.Errorf("a shell would not take %q as it is", c)
+			return nil, fmt.Errorf("a shell requires quotes around %q", c)
 		default:
 			word.WriteByte(c)
 			within = true
 		}
 	}
 	if quote != 0 {
-		return nil, errors.New("a quote is not closed")
+		return nil, errors.New("unterminated quote")
 	}
 	end()
 	return words, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// door is the handler over a real database.
+// door is the handler with a real database.
 type door struct {
 	*testkit.Kit
 	t       testing.TB
@@ -23,7 +23,7 @@ type door struct {
 	log     *journal
 }
 
-// journal is what was logged.
+// journal contains the logged lines.
 type journal struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -58,7 +58,7 @@ func open(t testing.TB, change ...func(*resolvers.Options)) *door {
 
 func development(o *resolvers.Options) { o.Development = true }
 
-// as is a user with a good token; without scopes banking/full.
+// as returns a user with a valid token; without scopes banking/full.
 func as(user string, scopes ...string) domain.Actor {
 	return domain.ActorFrom(testkit.As(user, scopes...))
 }
@@ -67,7 +67,7 @@ func administrator() domain.Actor { return domain.ActorFrom(testkit.Admin()) }
 
 var nobody = domain.Actor{Address: "192.0.2.9"}
 
-// reply is what came back.
+// reply is a response.
 type reply struct {
 	t      testing.TB
 	status int
@@ -103,7 +103,7 @@ func post(body string, headers ...string) *http.Request {
 	return r
 }
 
-// ask posts a document with variables, and perhaps headers.
+// ask posts a document with variables and optional headers.
 func (d *door) ask(actor domain.Actor, document string, variables map[string]any, headers ...string) *reply {
 	d.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
@@ -113,7 +113,7 @@ func (d *door) ask(actor domain.Actor, document string, variables map[string]any
 	return d.send(actor, post(testkit.Moved(string(body)), headers...))
 }
 
-// at walks into the data by names and indexes.
+// at returns the value at a path of names and indexes.
 func (r *reply) at(path ...any) any {
 	r.t.Helper()
 	var v any = r.body.Data

@@ -31,8 +31,8 @@ const (
 	codeInternal        = "INTERNAL"
 )
 
-// problemsOf divides the error of a rule into problems for the payload and an error for the top level, which is for
-// callers without permission and for internal errors.
+// problemsOf splits the error of a rule into problems for the payload and a top-level error, which reports missing
+// permissions and internal errors.
 func problemsOf(err error) ([]problem.Shape, error) {
 	if err == nil {
 		return []problem.Shape{}, nil
@@ -206,9 +206,9 @@ func (h *handler) variableMessage(ctx context.Context, original *gqlerror.Error)
 	case "cannot be null":
 		ending = " must not be null."
 	case "unknown field":
-		ending = " is not known."
+		ending = " is unknown."
 		if !h.showsSchema(ctx) {
-			path, ending = path[:len(path)-1], " has a member that is not known."
+			path, ending = path[:len(path)-1], " has an unknown member."
 		}
 	}
 	return "The variable $" + dottedPath(path) + ending

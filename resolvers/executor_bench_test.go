@@ -16,9 +16,9 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// BenchmarkExecutors asks the documents of docs/performance.md of the door, on SQLite, with plans and without. The two
-// take turns, a hundred requests each, so that both meet the same machine; what is told is the processor time of one
-// request, with what the store, the collector and the test itself take of it.
+// BenchmarkExecutors sends the documents of docs/performance.md to the handler, on SQLite, with and without plans. The
+// two alternate every hundred requests, so that both run under the same conditions. It reports the processor time of
+// one request, including the share of the store, the collector and the test itself.
 func BenchmarkExecutors(b *testing.B) {
 	kit := testkit.New(b, testkit.SQLite(b))
 	ids := populate(b, kit)
@@ -61,7 +61,7 @@ func BenchmarkExecutors(b *testing.B) {
 	}
 }
 
-// processor is what the process has used of the processors.
+// processor returns the processor time of the process.
 func processor(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

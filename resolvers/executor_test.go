@@ -12,9 +12,9 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// TestPlansAnswerAsTheGeneratedExecutor asks two doors on one store for everything that the lists have and lead to, one
-// door with plans and one without: what a plan writes must not be told from the rest. (graph/plan_test.go does the same
-// with random documents and made-up records; the tag oracle does it in every other test.)
+// TestPlansAnswerAsTheGeneratedExecutor requests all fields and related records of all lists from two handlers on one
+// store, one with plans and one without; the responses must be identical. (graph/plan_test.go does the same with random
+// documents and generated records; the tag oracle does it in every other test.)
 func TestPlansAnswerAsTheGeneratedExecutor(t *testing.T) {
 	t.Parallel()
 	const most = 1 << 40
@@ -41,7 +41,7 @@ func TestPlansAnswerAsTheGeneratedExecutor(t *testing.T) {
 	for _, who := range []domain.Actor{alice, admin, nobody} {
 		for _, f := range schema.Query.Fields {
 			if strings.HasSuffix(f.Type.Name(), "Connection") {
-				for depth := range 3 { // without what needs resolvers, and with it
+				for depth := range 3 { // without and with fields that need resolvers
 					same(who, fmt.Sprintf("{ list: %s(first: 7) %s }", f.Name, w.page(f.Type.Name(), depth+1)), nil)
 				}
 			}

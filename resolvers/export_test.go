@@ -1,4 +1,4 @@
 package resolvers
 
-// Generated makes a door that leaves everything to the generated executor.
+// Generated returns a handler that uses only the generated executor.
 func Generated(o *Options) { o.generated = true }

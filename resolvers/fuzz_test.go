@@ -14,8 +14,8 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// FuzzRequest: whatever comes as a request, GET or POST, is answered with JSON of the protocol, never with an incident,
-// and never with a piece of a body that could not be read. Nobody is signed in, so that no rule needs a database.
+// FuzzRequest: the response to any request, GET or POST, is JSON of the protocol, never an incident, and contains no
+// part of an unreadable body. The caller is anonymous, so no rule needs a database.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"query":"{ version { version } }"}`, `{"query":"query($id: ID!) { node(id: $id) { id } }","variables":{"id":"inv_1"}}`, `{"query":"{ a: version { version } b: lifecycle(of: QUIZ) { name } }"}`,
@@ -33,7 +33,7 @@ func FuzzRequest(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, body string) {
 		if strings.Contains(body, "verifyEmail") || strings.Contains(body, "invitationPreview") {
-			return // these two need no token, and would reach the database that is not there
+			return // these two need no token, and would access the missing database
 		}
 		log.Reset()
 		var in struct {

@@ -67,7 +67,7 @@ const maxErrors = 5
 const (
 	typeResponse = "application/graphql-response+json"
 	typeJSON     = "application/json"
-	// typeAny is typeJSON for success, which every client can read, and typeResponse with its statuses otherwise.
+	// typeAny is typeJSON for success, which every client can read, and otherwise typeResponse with its statuses.
 	typeAny = "*/*"
 )
 
@@ -337,7 +337,8 @@ func decode(text []byte, into any) bool {
 }
 
 // negotiate returns the media type of the response: the preferred one, or the first of several with the same
-// preference. If the caller accepts anything or does not say, it is typeAny (docs/decisions/0012-graphql-over-http.md).
+// preference. If the caller accepts anything or sends no Accept header, it is typeAny
+// (docs/decisions/0012-graphql-over-http.md).
 func negotiate(accept []string) (media string, ok bool) {
 	switch {
 	case len(accept) == 0:
@@ -379,7 +380,7 @@ type answer struct {
 	events, eventsOnly bool
 }
 
-// fail responds to what is not a GraphQL request: the status reports the error for every media type.
+// fail responds to a request that is not a GraphQL request: the status reports the error for every media type.
 func (a *answer) fail(status int, err *gqlerror.Error) {
 	a.write(status, gqlerror.List{err}, nil)
 }

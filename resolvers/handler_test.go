@@ -209,7 +209,7 @@ func TestAtMostFiveErrors(t *testing.T) {
 	}
 }
 
-// TestErrorsTellNothing: no value of the caller, no Go type, nothing from inside.
+// TestErrorsTellNothing: errors contain no value of the caller, no Go type and no internal text.
 func TestErrorsTellNothing(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -256,7 +256,7 @@ func TestErrorsTellNothing(t *testing.T) {
 	}
 }
 
-// TestSuggestions: who is shown the schema is also told what a wrong word may have been meant for; nobody else is.
+// TestSuggestions: only callers that may see the schema receive suggestions for misspelt names.
 func TestSuggestions(t *testing.T) {
 	t.Parallel()
 	d, develop := open(t), open(t, development)
@@ -281,8 +281,8 @@ func TestSuggestions(t *testing.T) {
 	const document = `query($w: InvitationWhere) { invitations(where: $w) { nodes { id } } }`
 	variables := map[string]any{"w": map[string]any{"stat": map[string]any{}}}
 	for told, r := range map[string]*reply{
-		"The variable $w has a member that is not known.": d.ask(as("alice"), document, variables),
-		"The variable $w.stat is not known.":              develop.ask(as("alice"), document, variables),
+		"The variable $w has an unknown member.": d.ask(as("alice"), document, variables),
+		"The variable $w.stat is unknown.":       develop.ask(as("alice"), document, variables),
 	} {
 		if r.refused("BAD_DOCUMENT").body.Errors[0].Message != told {
 			t.Error(r.text)
@@ -290,7 +290,7 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
-// TestWhatIsMissing: an error about a document or a variable says which member it is about.
+// TestWhatIsMissing: an error about a document or a variable names the member.
 func TestWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -322,7 +322,7 @@ func TestIntrospection(t *testing.T) {
 	d.ask(nobody, `{ __typename version { __typename } }`, nil).done().says("Query", "__typename")
 }
 
-// broken is a directory that fails in the way it is told.
+// broken is a directory that fails with the given error.
 type broken struct{ fail func() error }
 
 func (b broken) Account(context.Context, string) (*domain.Account, error) { return nil, b.fail() }
@@ -402,14 +402,15 @@ func TestPersistedQueries(t *testing.T) {
 	d.send(nobody, get(url.Values{"extensions": {extensions}})).done().says("1.2.3", "version", "version")
 	d.send(nobody, post(`{"query":"{ version { commit } }","extensions":`+extensions+`}`)).refused("BAD_DOCUMENT")
 
-	// What was made known by POST is served by GET only where it is a query.
+	// A document that was registered by POST is served by GET only if it is a query.
 	const change = `mutation { revokeInvitation(input: {invitationId: \"inv_0\"}) { replayed } }`
 	extensions = `{"persistedQuery":{"version":1,"sha256Hash":"` + sha(strings.ReplaceAll(change, `\"`, `"`)) + `"}}`
 	d.send(as("alice"), post(`{"query":"`+change+`","extensions":`+extensions+`}`)).done()
 	if r := d.send(as("alice"), get(url.Values{"extensions": {extensions}})).refused("BAD_DOCUMENT"); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "POST" {
 		t.Errorf("status %d, Allow %q", r.status, r.header.Get("Allow"))
 	}
-	// A document may be made known by GET too, and a limit is no way around: what is refused is refused by its hash.
+	// A document may also be registered by GET. Limits apply to registered documents: a refused document is also
+	// refused by its hash.
 	const other, large = `{ version { goVersion } }`, `{ version { version version } version { version } a: version { commit } b: version { commit } }`
 	hash := func(text string) string { return `{"persistedQuery":{"version":1,"sha256Hash":"` + sha(text) + `"}}` }
 	d.send(nobody, get(url.Values{"query": {other}, "extensions": {hash(other)}})).done()
@@ -451,6 +452,6 @@ func TestTrustedDocuments(t *testing.T) {
 		t.Errorf("status %d", r.status)
 	}
 	d.send(as("alice"), post(`{"documentId":"change"}`)).done()
-	// Not even an administrator asks for something else.
+	// Even an administrator may not send another document.
 	d.send(administrator(), post(`{"query":"{ __schema { queryType { name } } }"}`)).refused("BAD_DOCUMENT")
 }

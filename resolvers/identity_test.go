@@ -9,12 +9,12 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// profiles is a user with the scopes of the identity operations.
+// profiles returns a user with the scopes of the identity operations.
 func profiles(user string, scopes ...string) domain.Actor {
 	return domain.ActorFrom(testkit.Profiles(user, scopes...))
 }
 
-// pike is an identity as the variables of a document.
+// pike is an identity in the form of document variables.
 var pike = map[string]any{
 	"taxId": "219-55-0142", "firstName": "Max", "lastName": "Pike", "address1": "1234 S. Front Street", "city": "Wilmington", "region": "NC",
 	"postalCode": "28401", "phone": "+1 910 555 0155", "birthdate": "1985-06-15", "email": "max.pike@example.com", "ipAddress": "198.51.100.7",

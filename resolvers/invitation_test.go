@@ -261,13 +261,13 @@ func TestARepeatHearsTheSameProblem(t *testing.T) {
 	repeat("revokeInvitation", map[string]any{}, "StateProblem", "INVALID_INVITATION_STATE")
 }
 
-// TestIdempotencyKeyOfEveryMutation: a header must reach each of them.
+// TestIdempotencyKeyOfEveryMutation: the header must apply to each of them.
 func TestIdempotencyKeyOfEveryMutation(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for _, m := range domain.Lifecycles() {
 		for _, move := range m.Moves() {
-			if move.Clock || domain.Kind(m.Name) != domain.KindInvitation { // the others have tests of their own
+			if move.Clock || domain.Kind(m.Name) != domain.KindInvitation { // other kinds have separate tests
 				continue
 			}
 			in := map[string]any{"invitationId": invite(t, d), "sharedSecret": testkit.Secret}
@@ -411,7 +411,7 @@ func TestInvitations(t *testing.T) {
 	if !equal(walked, []any{4, 3, 2, 1, 0}) {
 		t.Errorf("pages show %v", walked)
 	}
-	// What is beyond a cursor is told to who asks, by whatever name.
+	// Whether there are entries beyond a cursor is reported if it is selected, even under an alias.
 	cursors := d.ask(as("alice"), `{ invitations { edges { cursor } } }`, nil).done()
 	middle := cursors.at("invitations", "edges", 2, "cursor")
 	for selection, want := range map[string]bool{
@@ -507,7 +507,7 @@ func TestExpiryIsInTheTimeline(t *testing.T) {
 		says(map[string]any{"name": "expireInvitation", "from": "SENT", "to": "EXPIRED", "actor": nil}, "invitation", "timeline", "nodes", 0)
 }
 
-// asked counts what is asked of the directory and of the store.
+// asked counts the calls of the directory and of the store.
 type asked struct {
 	domain.Directory
 	accounts atomic.Int32

@@ -9,9 +9,9 @@ import (
 	gql "github.com/vektah/gqlparser/v2/ast"
 )
 
-// The tests of this file keep docs/reference/conventions.md: that the schema reads as one language.
+// The tests of this file verify docs/reference/conventions.md: the conventions of the schema.
 
-// each calls f with every type that we wrote, in the order of their names.
+// each calls f with every type of the schema files, ordered by name.
 func each(s *gql.Schema, f func(*gql.Definition)) {
 	var names []string
 	for name, def := range s.Types {
@@ -25,7 +25,7 @@ func each(s *gql.Schema, f func(*gql.Definition)) {
 	}
 }
 
-// shape is a type's members with their types, as one text.
+// shape returns a type's members with their types as one text.
 func shape(def *gql.Definition) string {
 	var out []string
 	for _, f := range def.Fields {
@@ -50,7 +50,7 @@ func TestConnectionsHaveOneShape(t *testing.T) {
 	})
 }
 
-// TestListsAreAskedForAlike: the same arguments, in the same order and the same words.
+// TestListsAreAskedForAlike: all lists have the same arguments, in the same order and with the same descriptions.
 func TestListsAreAskedForAlike(t *testing.T) {
 	t.Parallel()
 	order := []string{"first", "after", "last", "before", "where", "orderBy"}
@@ -93,7 +93,7 @@ func TestListsAreAskedForAlike(t *testing.T) {
 	})
 }
 
-// operators are what a condition can be about, by the type of the value. Of an enumeration it is eq, ne and in.
+// operators lists the operators of a condition, by the type of the value. An enumeration has eq, ne and in.
 var operators = map[string]string{
 	"IDWhere":           "eq: ID, ne: ID, in: [ID!], isNull: Boolean",
 	"TextWhere":         "eq: String, ne: String, in: [String!], contains: String, startsWith: String, isNull: Boolean",
@@ -102,7 +102,7 @@ var operators = map[string]string{
 	"NameWhere":         "eq: String, ne: String, in: [String!]",
 	"DateTimeWhere":     "eq: DateTime, gt: DateTime, gte: DateTime, lt: DateTime, lte: DateTime",
 	"IntWhere":          "eq: Int, ne: Int, in: [Int!], gt: Int, gte: Int, lt: Int, lte: Int",
-	// A report has several categories: that one of them is another says nothing.
+	// A report has several categories, so the operator ne would be meaningless.
 	"FraudRiskCategoryTypeWhere": "eq: FraudRiskCategoryType, in: [FraudRiskCategoryType!]",
 }
 
@@ -118,7 +118,7 @@ func TestConditionsHaveOneShape(t *testing.T) {
 		if e := s.Types[of]; !known && e != nil && e.Kind == gql.Enum {
 			want, known = "eq: "+of+", ne: "+of+", in: ["+of+"!]", true
 		}
-		if !known { // conditions on a record: and, or, not come first, then members with conditions of their own
+		if !known { // conditions on a record: and, or and not come first, then members with nested conditions
 			if !strings.HasPrefix(shape(def), "and: ["+def.Name+"!], or: ["+def.Name+"!], not: "+def.Name+", ") {
 				t.Errorf("%s does not begin with and, or, not: %s", def.Name, shape(def))
 			}
@@ -140,8 +140,8 @@ func TestConditionsHaveOneShape(t *testing.T) {
 	})
 }
 
-// TestInputsAndPayloadsHaveOneOrder: what is acted on comes first; the version and the key come last, and what came of
-// it ends with problems and replayed, always in the same words.
+// TestInputsAndPayloadsHaveOneOrder: an input begins with the record and ends with the version and the key; a payload
+// begins with the result and ends with problems and replayed, always with the same descriptions.
 func TestInputsAndPayloadsHaveOneOrder(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
@@ -194,14 +194,14 @@ func TestInputsAndPayloadsHaveOneOrder(t *testing.T) {
 	}
 }
 
-// TestRecordsHaveOneOrder: id and state first; what all lives have last.
+// TestRecordsHaveOneOrder: id and state come first, the members common to all state machines last.
 func TestRecordsHaveOneOrder(t *testing.T) {
 	t.Parallel()
 	each(schema(t), func(def *gql.Definition) {
 		if def.Kind != gql.Object || !slices.Contains(def.Interfaces, "Lifecycle") {
 			return
 		}
-		var own []string // what another file adds stands behind
+		var own []string // members added by other files follow
 		for _, f := range def.Fields {
 			if f.Position.Src.Name == def.Position.Src.Name {
 				own = append(own, f.Name)
@@ -216,12 +216,12 @@ func TestRecordsHaveOneOrder(t *testing.T) {
 	})
 }
 
-// TestNamesSayTheType: an instant is called …At, a number of things …Count, an id id, …Id or …By.
+// TestNamesSayTheType: the name of a time ends in At, of a count in Count, and of an id it is id or ends in Id or By.
 func TestNamesSayTheType(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
 	other := map[string]bool{
-		"LifecycleEvent.actor": true, "Verification.source": true, "Device.fingerprint": true, // ids that say more than that they are
+		"LifecycleEvent.actor": true, "Verification.source": true, "Device.fingerprint": true, // ids with more specific names
 	}
 	each(s, func(def *gql.Definition) {
 		if strings.HasSuffix(def.Name, "Where") {
@@ -234,7 +234,7 @@ func TestNamesSayTheType(t *testing.T) {
 			}
 			for _, rule := range []struct{ name, typename string }{{`(^id|Id|By)$`, "ID"}, {`At$`, "DateTime"}, {`Count$`, "Int"}} {
 				named, typed := regexp.MustCompile(rule.name).MatchString(f.Name), f.Type.Name() == rule.typename
-				if named && !typed && f.Name != "taxId" || // a number of the authorities, no id of ours
+				if named && !typed && f.Name != "taxId" || // a number of the authorities, not an id
 					typed && !named && rule.typename != "Int" {
 					t.Errorf("%s: %s", at, f.Type)
 				}
@@ -243,8 +243,8 @@ func TestNamesSayTheType(t *testing.T) {
 	})
 }
 
-// TestNullability: own columns are never null by themselves; what is of another row, of a permission or of a service
-// is.
+// TestNullability: a field from the record's own row is not null; a field that depends on another row, a permission or
+// a service is nullable.
 func TestNullability(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
@@ -257,7 +257,7 @@ func TestNullability(t *testing.T) {
 			switch {
 			case strings.HasPrefix(f.Name, "__") || def == s.Subscription:
 			case def == s.Query || def == s.Mutation:
-				if f.Type.NonNull && f.Name != "version" && f.Name != "lifecycle" { // these ask no row
+				if f.Type.NonNull && f.Name != "version" && f.Name != "lifecycle" { // these read no row
 					t.Errorf("%s is never null, and a refusal of one root field must not take its neighbours along", at)
 				}
 			case of != nil && f.Type.NonNull && (of.Name == "Node" || slices.Contains(of.Interfaces, "Node")):
@@ -274,7 +274,7 @@ func TestNullability(t *testing.T) {
 	}
 }
 
-// TestDescriptionsAreSentences, and what is deprecated says what to use.
+// TestDescriptionsAreSentences: descriptions are sentences, and deprecations name the replacement.
 func TestDescriptionsAreSentences(t *testing.T) {
 	t.Parallel()
 	s := schema(t)

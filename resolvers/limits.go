@@ -81,7 +81,7 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, g.limits.Tokens)
 	if err != nil {
 		gqlErr := &gqlerror.Error{Message: err.Error()}
-		if e, ok := err.(*gqlerror.Error); ok { //nolint:errorlint // the parser gives nothing else, and wraps nothing
+		if e, ok := err.(*gqlerror.Error); ok { //nolint:errorlint // the parser returns no other type, and does not wrap it
 			gqlErr = e
 		}
 		errcode.Set(gqlErr, errcode.ParseFailed)
@@ -92,7 +92,7 @@ func (g *guard) MutateOperationParameters(ctx context.Context, params *graphql.R
 
 func (g *guard) count(doc *ast.QueryDocument) *gqlerror.Error {
 	c := fieldCounter{doc: doc, fragments: map[string]*counts{}, names: map[string]int{}}
-	for _, f := range doc.Fragments { // also those that are never spread
+	for _, f := range doc.Fragments { // including those that are never spread
 		c.directed(f.Directives)
 		if err := g.within(&c, c.fragment(f.Name), false); err != nil {
 			return err
@@ -136,7 +136,7 @@ func (g *guard) within(c *fieldCounter, n counts, operation bool) *gqlerror.Erro
 	return nil
 }
 
-// counts are those of a selection set including its fragments.
+// counts are the counts of a selection set including its fragments.
 type counts struct{ fields, aliases, depth, top int }
 
 // countLimit is where counting stops: fragments that spread fragments would overflow any integer.
@@ -328,7 +328,7 @@ func exactScalar(name string, value any) bool {
 		_, ok := value.(bool)
 		return ok
 	case "Int":
-		if n, ok := value.(int64); ok { // the library has decoded it already
+		if n, ok := value.(int64); ok { // already decoded by the library
 			number, isNumber = json.Number(strconv.FormatInt(n, 10)), true
 		}
 		_, err := strconv.ParseInt(number.String(), 10, 32)

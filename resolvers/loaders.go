@@ -13,8 +13,8 @@ import (
 )
 
 // loaders batches the reads of one root field, so that a list is not read entry by entry: records that were read
-// together are a group, and what one of them leads to is loaded for the whole group at first access. The next root
-// field starts with empty loaders, because in a mutation it may have to see the effects of the previous one.
+// together are a group, and related records are loaded for the whole group at first access. The next root field starts
+// with empty loaders, because in a mutation it may have to see the effects of the previous one.
 type loaders struct {
 	service       *domain.Service
 	accounts      *cache[domain.Account]
@@ -31,7 +31,7 @@ type group struct {
 	edges   sync.Map // *edge by name
 }
 
-// edge holds what the members of a group lead to.
+// edge holds the related values of the members of a group.
 type edge[K comparable, V any] struct {
 	once   sync.Once
 	values map[K]V
@@ -106,10 +106,10 @@ func (l *loaders) groupOf(record any) *group {
 type edgeName[K comparable, V any] struct{ name any }
 
 // errLoadPanicked is the result of an edge whose load has panicked.
-var errLoadPanicked = errors.New("resolvers: what the record leads to was not read")
+var errLoadPanicked = errors.New("resolvers: the related record was not loaded")
 
-// loadEdge returns what a record leads to by the named edge, loaded for its whole group at once. read returns one value
-// for each key, and one error for each, one for all, or none.
+// loadEdge returns the related value of a record by the named edge, loaded for its whole group at once. read returns
+// one value for each key, and one error for each, one for all, or none.
 func loadEdge[K comparable, V any](ctx context.Context, from K, name any, read func(context.Context, []K) ([]V, []error)) (V, error) {
 	g := loadersFrom(ctx).groupOf(from)
 	name = edgeName[K, V]{name}
@@ -324,7 +324,7 @@ func sessionsOf(ctx context.Context, c *domain.Client) ([]*domain.Session, error
 	})
 }
 
-// lastActiveSessionOf returns the session that a client touched last; nil if it has ended, does not exist or is not
+// lastActiveSessionOf returns the session that a client used last; nil if it has ended, does not exist or is not
 // visible to the caller.
 func lastActiveSessionOf(ctx context.Context, c *domain.Client) (*domain.Session, error) {
 	n, err := loadNode(ctx, c, "lastActiveSession", func(c *domain.Client) *string { return c.LastActiveSessionID })

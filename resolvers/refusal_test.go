@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// bomb is a request that is small to send and large to answer.
+// bomb is a small request with a large response.
 type bomb struct {
 	name      string
 	document  string
@@ -99,7 +99,7 @@ func bombs() []bomb {
 	}
 }
 
-// sent is the n-th request of its kind: no two have one document, so that no cache helps.
+// sent returns the n-th request of its kind: all documents differ, so that caches have no effect.
 func (b *bomb) sent(ctx context.Context, n int) *http.Request {
 	body, err := json.Marshal(map[string]any{"query": b.document + " #" + strconv.Itoa(n), "variables": b.variables})
 	if err != nil {
@@ -112,8 +112,8 @@ func (b *bomb) sent(ctx context.Context, n int) *http.Request {
 	return post(string(body)).WithContext(domain.WithActor(ctx, actor))
 }
 
-// BenchmarkRefusal says what it costs to say no, the reading of the request included (docs/graphql.md has the figures).
-// Beside the mean it gives the shortest time, which is that of the server where a busy machine did something else in between.
+// BenchmarkRefusal measures the cost of a refusal, including reading the request (docs/graphql.md has the figures). In
+// addition to the mean it reports the shortest time, which other load on the machine does not affect.
 func BenchmarkRefusal(b *testing.B) {
 	d := open(b)
 	n := 0
@@ -135,8 +135,8 @@ func BenchmarkRefusal(b *testing.B) {
 	}
 }
 
-// TestRefusalsAreCheap: what is too much is refused before it costs anything. It measures what the whole process
-// allocates, and so is not parallel.
+// TestRefusalsAreCheap: an excessive request is refused before it causes work. The test measures the allocations of the
+// whole process, so it is not parallel.
 func TestRefusalsAreCheap(t *testing.T) {
 	const most = 4 << 20 // for a body of at most 64 KiB
 	d := open(t)

@@ -78,7 +78,7 @@ func enumValues(names []string) []string {
 	return out
 }
 
-// roles converts words of a machine to roles.
+// roles converts words of a state machine to roles.
 func roles(names []string) []domain.Role {
 	out := make([]domain.Role, 0, len(names))
 	for _, w := range names {
@@ -87,15 +87,15 @@ func roles(names []string) []domain.Role {
 	return out
 }
 
-// life returns the machine of a kind as plain text. Every kind of the schema has one.
+// life returns the state machine of a kind as plain text. Every kind of the schema has one.
 func life(m lifecycle.Map, ok bool) (*lifecycle.Map, error) {
 	if !ok {
-		return nil, problem.New(problem.InternalError).Because("The kind has no machine.")
+		return nil, problem.New(problem.InternalError).Because("The kind has no state machine.")
 	}
 	return &m, nil
 }
 
-// nilIfMissing returns nil for what does not exist or is not visible to the caller.
+// nilIfMissing returns nil for a record that does not exist or is not visible to the caller.
 func nilIfMissing[T any](v T, err error) (T, error) {
 	if err != nil && problem.Of(err).Kind == problem.Missing {
 		var none T

@@ -44,7 +44,7 @@ func schema(t *testing.T) *gql.Schema {
 	return s
 }
 
-// operations lists the mutations that the machines ask for, with their subjects.
+// operations lists the mutations that the state machines require, with their subjects.
 func operations() map[string]string {
 	out := map[string]string{}
 	for _, m := range domain.Lifecycles() {
@@ -57,7 +57,8 @@ func operations() map[string]string {
 	return out
 }
 
-// besides are the mutations that are no transition of one record: what the payload has beside problems and replayed.
+// besides lists the mutations that are no transition of one record: the payload members in addition to problems and
+// replayed.
 var recordBeside = map[string]map[string]string{
 	"touchSession":          {"session": "Session"},
 	"endOtherSessions":      {"session": "Session", "endedSessions": "[Session!]"},
@@ -69,7 +70,7 @@ var recordBeside = map[string]map[string]string{
 	"previewJwtTemplate":    {"claims": "JSON"},
 }
 
-// mutations lists all of them, with what the payload has beside problems and replayed.
+// mutations lists all of them, with the payload members in addition to problems and replayed.
 func mutations() map[string]map[string]string {
 	out := maps.Clone(recordBeside)
 	for name, subject := range operations() {
@@ -78,14 +79,14 @@ func mutations() map[string]map[string]string {
 	return out
 }
 
-// lists are the lists that can be selected from, by the type of their records.
+// lists maps record types to their filterable lists.
 var lists = map[string]listing.Schema{
 	"Invitation": domain.InvitationSchema, "Session": domain.SessionSchema,
 	"Device": domain.DeviceSchema, "TwoFactorRequest": domain.TwoFactorRequestSchema,
 	"Contact": domain.ContactSchema, "FraudRiskReport": domain.FraudRiskReportSchema, "Quiz": domain.QuizSchema, "Approval": domain.ApprovalSchema,
 }
 
-// stateMember is what the schema calls the state of a record.
+// stateMember returns the schema's name for the state of a record.
 func stateMember(typename string) string {
 	switch typename {
 	case "Session", "EmailVerification", "PhoneVerification", "Device", "TwoFactorRequest":
@@ -96,7 +97,7 @@ func stateMember(typename string) string {
 
 func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
-// word is the tests' own idea of how a word of the rules looks in an enumeration.
+// word independently converts a word of the rules to an enumeration value.
 func word(w string) string {
 	return strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`).ReplaceAllString(w, "${1}${3}_${2}${4}"))
 }
@@ -106,7 +107,7 @@ func TestTheSchemaHasTheRegisteredOperations(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
 	var fields []string
-	fields = append(fields, "client", "device", "emailVerification", "phoneVerification") // found by node only
+	fields = append(fields, "client", "device", "emailVerification", "phoneVerification") // available through node only
 	for _, root := range []*gql.Definition{s.Query, s.Mutation, s.Subscription} {
 		for _, f := range root.Fields {
 			if !strings.HasPrefix(f.Name, "__") {
@@ -181,7 +182,7 @@ type %[2]sPayload {
 	}
 }
 
-// inputOf is the input of an operation: the second argument of the Service method of its name.
+// inputOf returns the input of an operation: the second argument of the Service method of its name.
 func inputOf(operation string) (reflect.Type, bool) {
 	m, ok := reflect.TypeFor[*domain.Service]().MethodByName(upper(operation))
 	if !ok || m.Type.NumIn() != 3 {
@@ -190,7 +191,7 @@ func inputOf(operation string) (reflect.Type, bool) {
 	return m.Type.In(2), true
 }
 
-// fieldsOf lists the members that a door shows, promoted ones included.
+// fieldsOf lists the members visible in APIs, including promoted ones.
 func fieldsOf(input reflect.Type) []reflect.StructField {
 	var out []reflect.StructField
 	for _, f := range reflect.VisibleFields(input) {
@@ -213,7 +214,7 @@ func members(operation string) string {
 	return out.String()
 }
 
-// constraint is what the schema must say of a member, from its validate tag.
+// constraint returns the constraint that the schema must have for a member, from its validate tag.
 func constraint(f reflect.StructField) string {
 	kind := f.Type.Kind()
 	if kind == reflect.Pointer {
@@ -242,7 +243,7 @@ func constraint(f reflect.StructField) string {
 		case "unique":
 			args["unique"] = "true"
 		case "oneof":
-			if kind == reflect.Slice { // a single word is an enumeration
+			if kind == reflect.Slice { // a single value is an enumeration
 				args["oneOf"] = "[" + strings.Join(mapped(strings.Fields(value), strconv.Quote), ",") + "]"
 			}
 		case "", "required", "omitempty", "dive":
@@ -276,7 +277,7 @@ func TestInputsShowTheirConstraints(t *testing.T) {
 		}
 		def := s.Types[upper(operation)+"Input"]
 		if def == nil {
-			continue // told above
+			continue // reported above
 		}
 		known := map[string]bool{}
 		for _, f := range fieldsOf(input) {
@@ -375,8 +376,8 @@ func TestEnumerationsAreTheWordsOfTheRules(t *testing.T) {
 	}
 }
 
-// TestProblemCodes: the enumeration is the catalogue without what is told at the top level only, and without what
-// only a door of HTTP can meet (a method, a media type, a required If-Match). FORBIDDEN is there for Action.problem.
+// TestProblemCodes: the enumeration equals the catalogue without codes that occur only at the top level or only in HTTP
+// (a method, a media type, a required If-Match). FORBIDDEN is included for Action.problem.
 func TestProblemCodes(t *testing.T) {
 	t.Parallel()
 	var want []string
@@ -415,16 +416,16 @@ func TestOrderAndWhereAreTheFieldsOfTheList(t *testing.T) {
 	}
 }
 
-// unshown are the fields of a list that only the rules, or the REST documents, select by.
+// unshown lists the list fields that only the rules or the REST APIs filter by.
 var unshown = map[string][]string{
-	"Invitation": {"emailAddressFolded", "accountId", "organizationId"}, // other forms of what is shown
-	// What is personal is never a member of where. In the REST document both lists have a type that is always the same.
+	"Invitation": {"emailAddressFolded", "accountId", "organizationId"}, // other forms of visible fields
+	// Personal data is never a member of where. In the REST API both lists have a constant type.
 	"Contact":         {"taxId", "email"},
 	"FraudRiskReport": {"type", "expiresAt", "descriptions", "vouches"},
 	"Quiz":            {"type", "updatedAt", "vouches", "askedAt", "person"},
 }
 
-// shownAs is what the schema calls a field of a list.
+// shownAs maps list fields to their names in the schema.
 func shownAs(typename, field string) string {
 	switch field {
 	case "_id":
@@ -515,8 +516,8 @@ func TestNamesHaveOneForm(t *testing.T) {
 	}
 }
 
-// TestGeneratedModels: a type that gqlgen had to make, and that is about no list and no payload, is one that the
-// rules lack.
+// TestGeneratedModels: a type generated by gqlgen that is neither part of a list nor a payload is missing from the
+// rules.
 func TestGeneratedModels(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../graph/models_gen.go", nil, 0)

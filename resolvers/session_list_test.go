@@ -22,7 +22,7 @@ func TestSessions(t *testing.T) {
 		ids = append(ids, d.Login(t, user, client).ID)
 		d.Clock.Pass(4 * time.Minute)
 	}
-	// It is 09:20: 0 and 1 are abandoned, by the clock alone.
+	// It is 09:20: 0 and 1 are abandoned, without a sweep.
 	d.ask(customer("alice"), act("endSession"), sessionInput(ids[3].(string))).done()
 	for _, c := range []struct {
 		name      string
@@ -106,7 +106,7 @@ func TestClientIsShownWithWhatIsOnes(t *testing.T) {
 	d.ask(administrator(), `{ node(id: "client_none") { id } }`, nil).done().says(nil, "node")
 
 	d.ask(customer("bob"), act("removeSession"), sessionInput(bobs.ID)).done()
-	d.ask(customer("bob"), query, nil).done().says(client(nil), "node") // still that of a session of his
+	d.ask(customer("bob"), query, nil).done().says(client(nil), "node") // still the client of one of the user's sessions
 	d.ask(administrator(), act("terminateSession"), sessionInput(second.ID)).done()
 	d.ask(customer("alice"), query, nil).done().says(client(nil, one(first.ID)), "node")
 	d.ask(customer("alice"), act("touchSession"), sessionInput(first.ID)).done()

@@ -76,7 +76,8 @@ func TestClientsOfAListAreReadAtOnce(t *testing.T) {
 	}
 }
 
-// TestAClientWithManySessionsLeavesTheOthersTheirs: it shows its newest, in the order of their creation.
+// TestAClientWithManySessionsLeavesTheOthersTheirs: such a client returns its newest sessions, in order of creation,
+// and the sessions of other clients are complete.
 func TestAClientWithManySessionsLeavesTheOthersTheirs(t *testing.T) {
 	t.Parallel()
 	d := open(t)

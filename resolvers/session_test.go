@@ -16,7 +16,7 @@ func act(name string) string {
 		upper(name), name, problems)
 }
 
-// selecting writes the document of a mutation with what its payload has beside problems and replayed.
+// selecting writes the document of a mutation with its payload members in addition to problems and replayed.
 func selecting(name, selection string) string {
 	return fmt.Sprintf(`mutation($input: %sInput!) { %s(input: $input) { %s %s } }`, upper(name), name, selection, problems)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// claims reads a token of the test signer.
+// claims parses a token of the test signer.
 func claims(t testing.TB, kind string, jwt any) map[string]any {
 	t.Helper()
 	text, ok := strings.CutPrefix(fmt.Sprint(jwt), kind+":")
@@ -66,7 +66,7 @@ func TestCreateClientToken(t *testing.T) {
 	d.ask(customer("alice"), token, input(map[string]any{})).refused("FORBIDDEN")
 }
 
-// TestTokensAreMadeAnewForARepeat: nothing secret is kept, and a repeat is no activity.
+// TestTokensAreMadeAnewForARepeat: tokens are not stored, and a repeated call does not count as activity.
 func TestTokensAreMadeAnewForARepeat(t *testing.T) {
 	t.Parallel()
 	d := open(t)

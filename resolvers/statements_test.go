@@ -16,11 +16,11 @@ import (
 	"github.com/gatehouse/gatehouse/testkit"
 )
 
-// crowd is how many records of each kind there are.
+// crowd is the number of records of each kind.
 const crowd = 100
 
-// populate makes that many records of each kind, each with its own account, user, contact, client and person, all of
-// them such that alice sees them; and gives the ids by kind.
+// populate creates that many records of each kind, each with its own account, user, contact, client and person, all
+// visible to alice, and returns the ids by kind.
 func populate(t testing.TB, k *testkit.Kit) map[domain.Kind][]string {
 	t.Helper()
 	now := k.Clock.Now()
@@ -97,8 +97,8 @@ func populate(t testing.TB, k *testkit.Kit) map[domain.Kind][]string {
 	return ids
 }
 
-// writer writes a selection of everything that a type has, so many types deep. Each field has an alias of its own, so
-// that the types of an interface do not get into one another's way.
+// writer writes a selection of all fields of a type to the given depth. Each field has its own alias, so that the types
+// of an interface do not conflict.
 type writer struct{ schema *ast.Schema }
 
 func (w writer) selection(name string, depth int) string {
@@ -133,8 +133,8 @@ func (w writer) page(connection string, depth int) string {
 	return "{ totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor } nodes { " + w.selection(node, depth-1) + " } }"
 }
 
-// TestStatementsDoNotGrowWithTheList: everything that a list has and leads to, two records further, is read with as many
-// statements for a hundred entries as for ten. The lists are those of the schema, so that a new one is asked too.
+// TestStatementsDoNotGrowWithTheList: reading all fields and related records of a list, two records deep, takes as many
+// statements for a hundred entries as for ten. The lists come from the schema, so that a new one is included.
 func TestStatementsDoNotGrowWithTheList(t *testing.T) {
 	t.Parallel()
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
@@ -168,7 +168,7 @@ func TestStatementsDoNotGrowWithTheList(t *testing.T) {
 					t.Errorf("%s as %s: %d statements for 10 entries, %d for %d:\n%s", what, who.ID, len(texts[0]), len(texts[1]), crowd, difference(texts[0], texts[1]))
 				}
 			}
-			d.ask(admin, `{ fraudRiskReports(first: 1) { nodes { token } } }`, nil).done() // reads the key, once for all
+			d.ask(admin, `{ fraudRiskReports(first: 1) { nodes { token } } }`, nil).done() // reads the key once
 			lists := 0
 			for _, f := range schema.Query.Fields {
 				if !strings.HasSuffix(f.Type.Name(), "Connection") {
@@ -186,7 +186,7 @@ func TestStatementsDoNotGrowWithTheList(t *testing.T) {
 						same(f.Name, who, document(10, ""), document(crowd, ""))
 						continue
 					}
-					for _, kind := range schema.Types["LifecycleKind"].EnumValues { // each kind is read by its own statements
+					for _, kind := range schema.Types["LifecycleKind"].EnumValues { // each kind has its own statements
 						where := ", where: {subjectKind: {eq: " + kind.Name + "}}"
 						same(f.Name+" of "+kind.Name, who, document(10, where), document(crowd, where))
 					}
@@ -217,7 +217,7 @@ func TestStatementsDoNotGrowWithTheList(t *testing.T) {
 	}
 }
 
-// difference tells which statements there are more of.
+// difference returns the statements that occur more often.
 func difference(few, many []string) string {
 	count := map[string]int{}
 	for _, text := range many {
@@ -236,7 +236,7 @@ func difference(few, many []string) string {
 	return strings.Join(out, "\n")
 }
 
-// generic is a statement without the number of its arguments.
+// generic returns a statement without the number of its arguments.
 func generic(text string) string {
 	for strings.Contains(text, "?, ?") {
 		text = strings.ReplaceAll(text, "?, ?", "?")

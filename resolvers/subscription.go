@@ -118,7 +118,7 @@ func (h *handler) subscribe(
 	}
 	s := &subscription{
 		h: h, line: &subscriptionState{after: after, cursors: make(chan string, 1)}, transport: transport, field: roots[0].Name, start: h.now(),
-		cause: "the subscriber left",
+		cause: "the subscriber disconnected",
 	}
 	s.next, s.ctx = h.executor.DispatchOperation(context.WithValue(ctx, lineKey{}, s.line), op)
 	s.line.mu.Lock()
@@ -146,7 +146,7 @@ func (s *subscription) wait() (body []byte, cursor string, last *gqlerror.Error)
 	s.line.mu.Unlock()
 	switch {
 	case errors.Is(err, live.ErrStopped):
-		s.cause = "the server stops"
+		s.cause = "the server is stopping"
 	case s.ctx.Err() != nil || err == nil:
 	default:
 		last = s.h.present(s.ctx, err)
@@ -176,7 +176,7 @@ func bodyOf(errs gqlerror.List, data json.RawMessage) []byte {
 	return body
 }
 
-// unauthenticated reports whether the errors say that the caller's token is no longer valid.
+// unauthenticated reports whether the errors include an invalid token of the caller.
 func unauthenticated(errs ...*gqlerror.Error) bool {
 	return slices.ContainsFunc(errs, func(e *gqlerror.Error) bool { return e.Extensions["code"] == codeUnauthenticated })
 }

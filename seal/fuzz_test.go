@@ -21,7 +21,7 @@ func FuzzStoredHash(f *testing.F) {
 			return
 		}
 		if p.String() != text || p.cost.Memory > maxMemory {
-			t.Fatalf("%q is read as %q", text, p)
+			t.Fatalf("%q is parsed as %q", text, p)
 		}
 	})
 }
@@ -37,12 +37,12 @@ func FuzzEncryptionKey(f *testing.F) {
 		key, err := ParseKey(text)
 		if err != nil {
 			if len(text) > 20 && strings.Contains(err.Error(), text) {
-				t.Fatalf("the refusal repeats the key: %v", err)
+				t.Fatalf("the error contains the key: %v", err)
 			}
 			return
 		}
 		if key.IsZero() {
-			t.Fatalf("%q is a key of nothing but zeros", text)
+			t.Fatalf("%q is accepted as a key of zeros", text)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func ParseCost(name string) (Cost, error) {
 	case "low":
 		return CostLow, nil
 	default:
-		return Cost{}, errors.New("a hash cost is default or low")
+		return Cost{}, errors.New("the hash cost must be default or low")
 	}
 }
 

@@ -111,18 +111,18 @@ func TestHasherWaits(t *testing.T) {
 	}
 	wg.Wait()
 	if err := h.Burn(context.Background(), "1234"); err != nil {
-		t.Errorf("a stranger: %v", err)
+		t.Errorf("an unknown caller: %v", err)
 	}
 	gone, leave := context.WithCancel(context.Background())
 	leave()
 	if _, err := h.Hash(gone, "1234"); !errors.Is(err, context.Canceled) {
-		t.Errorf("hash for nobody: %v", err)
+		t.Errorf("hash for a cancelled caller: %v", err)
 	}
 	if _, err := h.Verify(gone, "1234", hash); !errors.Is(err, context.Canceled) {
-		t.Errorf("verify for nobody: %v", err)
+		t.Errorf("verify for a cancelled caller: %v", err)
 	}
 	if err := h.Burn(gone, "1234"); !errors.Is(err, context.Canceled) {
-		t.Errorf("burn for nobody: %v", err)
+		t.Errorf("burn for a cancelled caller: %v", err)
 	}
 }
 

@@ -73,11 +73,11 @@ func decodeKey(text string) (Key, error) {
 	var k Key
 	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(text))
 	if err != nil || len(raw) != len(k.bytes) {
-		return Key{}, errors.New("an encryption key is 32 bytes in standard Base64")
+		return Key{}, errors.New("the encryption key must be 32 bytes in standard Base64")
 	}
 	copy(k.bytes[:], raw)
 	if k.IsZero() {
-		return Key{}, errors.New("an encryption key of zeros protects nothing")
+		return Key{}, errors.New("the encryption key must not be all zeros")
 	}
 	return k, nil
 }
@@ -86,7 +86,7 @@ func decodeKey(text string) (Key, error) {
 // directory must exist.
 //
 // The file appears under its name complete and synced to disk, or not at all: a killed process does not leave a partial
-// key, and if several processes create the file concurrently, one wins and the others read what it wrote.
+// key, and if several processes create the file concurrently, one wins and the others read its file.
 func CreateOnce(path string, content func() ([]byte, error)) ([]byte, error) {
 	raw, err := readLimited(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -154,7 +154,7 @@ func readLimited(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(raw) > keyTextLimit {
-		return nil, fmt.Errorf("%s: more than %d bytes are no key", path, keyTextLimit)
+		return nil, fmt.Errorf("%s: larger than %d bytes", path, keyTextLimit)
 	}
 	return raw, nil
 }

@@ -48,7 +48,7 @@ func TestParseKey(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			if !strings.HasPrefix(text, "file:") && text != "" && strings.Contains(err.Error(), text) {
-				t.Errorf("the error shows the text: %v", err)
+				t.Errorf("the error contains the text: %v", err)
 			}
 		})
 	}
@@ -66,7 +66,7 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 	}
 	for _, shown := range []string{fmt.Sprintf("%v %+v %#v %s %x %d", key, key, key, key, key, key), fmt.Sprint(&key), string(inJSON)} {
 		if strings.Contains(shown, "0123") || strings.Contains(shown, "30313233") || strings.Contains(shown, "48 49") || !strings.Contains(shown, "[key]") {
-			t.Errorf("shows %s", shown)
+			t.Errorf("the output is %s", shown)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestKeyFile(t *testing.T) {
 	wg.Wait()
 	for _, k := range keys {
 		if k != keys[0] || k.IsZero() {
-			t.Fatal("two starts have two keys")
+			t.Fatal("two processes have different keys")
 		}
 	}
 	if later, err := seal.KeyFile(path); err != nil || later != keys[0] {
@@ -104,10 +104,10 @@ func TestKeyFile(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("the folder holds %d files, %v", len(entries), err)
+		t.Errorf("the directory contains %d files, %v", len(entries), err)
 	}
 	if _, err := seal.KeyFile(filepath.Join(dir, "missing", "encryption.key")); err == nil {
-		t.Error("a folder was made")
+		t.Error("a directory was created")
 	}
 	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)

@@ -20,11 +20,11 @@ import (
 )
 
 // ErrWrongKey is returned by Open and Rotate if the key-encryption key cannot unwrap the keysets.
-var ErrWrongKey = errors.New("seal: the encryption key does not open the stored keysets")
+var ErrWrongKey = errors.New("seal: the encryption key does not decrypt the stored keysets")
 
 // ErrUnreadable is returned by Keyring.Open if a value cannot be decrypted: it was modified, moved to another location,
 // or sealed with a key that the keyring does not hold.
-var ErrUnreadable = errors.New("seal: the sealed value does not open")
+var ErrUnreadable = errors.New("seal: the sealed value cannot be decrypted")
 
 const (
 	// indexSize is the size of a blind index in bytes: with 2^32 values in one column, a new value collides with a
@@ -58,11 +58,11 @@ func NewKeysets(kek Key) (wrapped []byte, err error) {
 	}
 	data, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
-		return nil, fmt.Errorf("seal: make data keyset: %w", err)
+		return nil, fmt.Errorf("seal: create data keyset: %w", err)
 	}
 	index, err := keyset.NewHandle(prf.HMACSHA256PRFKeyTemplate())
 	if err != nil {
-		return nil, fmt.Errorf("seal: make index keyset: %w", err)
+		return nil, fmt.Errorf("seal: create index keyset: %w", err)
 	}
 	return writeKeysets(wrap, data, index)
 }
@@ -90,7 +90,7 @@ func Open(kek Key, wrapped []byte) (*Keyring, error) {
 	if k.index, err = prf.NewPRFSet(index); err != nil {
 		return nil, fmt.Errorf("seal: use index keyset: %w", err)
 	}
-	// Computed once here, where an error can be returned, so that mac can rely on it.
+	// Computed once here, where an error can be returned: mac cannot return one.
 	if _, err = k.index.ComputePrimaryPRF(nil, keyedSize); err != nil {
 		return nil, fmt.Errorf("seal: use index keyset: %w", err)
 	}
@@ -142,7 +142,7 @@ func (k *Keyring) KeyedHash(purpose string, data ...[]byte) []byte {
 func (k *Keyring) mac(size uint32, parts ...[]byte) []byte {
 	out, err := k.index.ComputePrimaryPRF(join(parts...), size)
 	if err != nil {
-		// Open has computed one. The only other cause is a size above that of the hash, which is a programming error.
+		// Open has computed a hash. The only other cause is a size above that of the hash, which is a programming error.
 		panic("seal: keyed hash: " + err.Error())
 	}
 	return out
@@ -203,7 +203,7 @@ func readKeysets(wrap tink.AEAD, wrapped []byte) (data, index *keyset.Handle, er
 		return nil, nil, fmt.Errorf("seal: the stored keysets are damaged: %w", err)
 	}
 	if in.Version != keysetsVersion {
-		return nil, nil, fmt.Errorf("seal: the stored keysets have layout %d, this program knows %d", in.Version, keysetsVersion)
+		return nil, nil, fmt.Errorf("seal: the stored keysets have layout version %d, but this program supports version %d", in.Version, keysetsVersion)
 	}
 	// Authenticated encryption cannot distinguish a wrong key from modified bytes; a wrong key is the likely cause.
 	data, err = keyset.ReadWithAssociatedData(keyset.NewJSONReader(bytes.NewReader(in.Data)), wrap, dataPurpose)

@@ -8,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/seal"
 )
 
-// newKeyring returns a keyring with keysets of its own.
+// newKeyring returns a keyring with new keysets.
 func newKeyring(t *testing.T) (*seal.Keyring, seal.Key, []byte) {
 	t.Helper()
 	kek := seal.NewKey()
@@ -35,7 +35,7 @@ func TestSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed, []byte("Ada")) || bytes.Equal(sealed, again) {
-		t.Error("the sealed value shows something of the plain one")
+		t.Error("the sealed value contains a part of the plain value")
 	}
 	if plain, err := ring.OpenText(sealed, "people", "p1", "name"); err != nil || plain != "Ada Lovelace" {
 		t.Errorf("opened %q, %v", plain, err)
@@ -57,7 +57,7 @@ func TestSeal(t *testing.T) {
 	}
 	sealed[len(sealed)-1] ^= 1
 	if _, err := ring.Open(bytes.Clone(sealed), "people", "p1", "name"); !errors.Is(err, seal.ErrUnreadable) {
-		t.Errorf("a changed value: %v", err)
+		t.Errorf("a modified value: %v", err)
 	}
 	sealed[len(sealed)-1] ^= 1
 }
@@ -72,10 +72,10 @@ func TestOpen(t *testing.T) {
 		t.Errorf("damaged keysets: %v", err)
 	}
 	if _, err := seal.Open(kek, []byte(`{"version":2}`)); err == nil || errors.Is(err, seal.ErrWrongKey) {
-		t.Errorf("keysets of a later program: %v", err)
+		t.Errorf("keysets of a later version: %v", err)
 	}
 	if _, err := seal.NewKeysets(seal.Key{}); err == nil {
-		t.Error("the zero key wrapped keysets")
+		t.Error("the zero key was accepted")
 	}
 }
 
@@ -106,7 +106,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("the new value was sealed with the old key: %v", err)
 	}
 	if !bytes.Equal(before.Index("t", "c", "x"), after.Index("t", "c", "x")) {
-		t.Error("the rotation moved an index")
+		t.Error("the rotation changed an index")
 	}
 	if _, err := seal.Rotate(seal.NewKey(), wrapped); !errors.Is(err, seal.ErrWrongKey) {
 		t.Errorf("rotation with another key: %v", err)
@@ -145,10 +145,10 @@ func TestKeyedHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(same.Index("t", "c", "x"), hashes["index"]) || !bytes.Equal(same.KeyedHash("p", b("ab"), b("c")), hashes["keyed"]) {
-		t.Error("the same keysets give another hash")
+		t.Error("the same keysets yield another hash")
 	}
 	other, _, _ := newKeyring(t)
 	if bytes.Equal(other.Index("t", "c", "x"), hashes["index"]) {
-		t.Error("other keysets give the same hash")
+		t.Error("other keysets yield the same hash")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ahead is how far the clocks of the tests are ahead of the system's: GATEHOUSE_TEST_CLOCK, as the program reads it.
+// ahead is the offset of the test clocks from the system clock: GATEHOUSE_TEST_CLOCK, which the program reads too.
 var ahead = func() time.Duration {
 	text := os.Getenv("GATEHOUSE_TEST_CLOCK")
 	if text == "" {
@@ -21,29 +21,29 @@ var ahead = func() time.Duration {
 	return d
 }()
 
-// Now is the time by the clock of the programs that Environment belongs to.
+// Now returns the current time of programs that run with Environment.
 func Now() time.Time { return time.Now().Add(ahead) }
 
-// Epoch is when every test begins.
+// Epoch is the time at which every test begins.
 var Epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).Add(ahead)
 
-// Clock is a clock that a test moves.
+// Clock is a clock that only the test advances.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// NewClock gives a clock that stands at the epoch.
+// NewClock returns a clock that is set to Epoch.
 func NewClock() *Clock { return &Clock{at: Epoch} }
 
-// Now reads the clock.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
 }
 
-// Pass moves the clock.
+// Pass advances the clock.
 func (c *Clock) Pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,14 +52,14 @@ func (c *Clock) Pass(d time.Duration) {
 
 var moments = regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)|\d{10}\b|\d{13}\b)`)
 
-// Unmoved moves the times in a text that are within two months of Epoch back to what they are without
-// GATEHOUSE_TEST_CLOCK: RFC 3339, and seconds and milliseconds since 1970. Golden files hold such texts.
+// Unmoved subtracts the offset of GATEHOUSE_TEST_CLOCK from the times in a text that are within two months of Epoch, so
+// that the text can be compared with a golden file. Times are in RFC 3339, or in seconds or milliseconds since 1970.
 func Unmoved(text string) string { return move(text, -ahead, Epoch) }
 
-// Moved is the inverse of Unmoved, for times in the inputs of a test that are written for a clock that is not moved.
+// Moved is the inverse of Unmoved, for test inputs that are written for a clock without offset.
 func Moved(text string) string { return move(text, ahead, Epoch.Add(-ahead)) }
 
-// move adds d to the times in a text that are within two months of the time near.
+// move adds d to the times in a text that are within two months of near.
 func move(text string, d time.Duration, near time.Time) string {
 	if d == 0 {
 		return text
@@ -71,7 +71,7 @@ func move(text string, d time.Duration, near time.Time) string {
 			if !is {
 				return found
 			}
-			// The digits of the fraction and the offset stay as they are.
+			// The fraction and the UTC offset do not change.
 			seconds := len("2006-01-02T15:04:05")
 			return at.Format("2006-01-02T15:04:05") + found[seconds:]
 		}

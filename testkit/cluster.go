@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Cluster is a PostgreSQL of a test's own, which the test may kill and start again. What it acknowledges outlives its
-// processes.
+// Cluster is a PostgreSQL cluster for one test, which the test may kill and restart. Acknowledged writes survive the
+// end of its processes.
 type Cluster struct {
 	t              testing.TB
 	who            *syscall.Credential
@@ -25,7 +25,7 @@ type Cluster struct {
 	server         *exec.Cmd
 }
 
-// NewCluster makes one and starts it. Where PostgreSQL is not installed the test is skipped, as with Postgres.
+// NewCluster creates a cluster and starts it. If PostgreSQL is not installed, the test is skipped, as in Postgres.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin, err := binaries()
@@ -60,15 +60,15 @@ func NewCluster(t testing.TB) *Cluster {
 	return c
 }
 
-// Address is where it listens.
+// Address returns the address on which the server listens.
 func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
 
-// URL is that of its database, at an address that leads to it.
+// URL returns the URL of the database at an address that reaches the server.
 func (c *Cluster) URL(address string) string {
 	return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", address)
 }
 
-// Start starts the server and waits until it answers. After a kill the processes of the old one have to end first.
+// Start starts the server and waits until it accepts connections. After Kill, it retries while old processes end.
 func (c *Cluster) Start() {
 	c.t.Helper()
 	for range 50 {
@@ -82,8 +82,8 @@ func (c *Cluster) Start() {
 	c.t.Fatalf("testkit: PostgreSQL did not start: %s", log)
 }
 
-// Kill ends the first process of the server without notice, and waits until the others have noticed and ended: until
-// then they go on answering on connections that exist.
+// Kill kills the main process of the server and waits until its child processes have ended: until then they continue to
+// serve open connections.
 func (c *Cluster) Kill() {
 	pid, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
 	if err != nil {

@@ -20,13 +20,13 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 )
 
-// Device is a small device of a customer: its own key pair and what it signs with it.
+// Device is a customer's device: it has a key pair and signs challenges.
 type Device struct {
 	key crypto.Signer
 	der []byte
 }
 
-// rsaKeys makes a few keys for all tests of a process: they cost time, and whose they are does not matter.
+// rsaKeys generates the RSA keys that all tests of a process share, because generating a key is slow.
 var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	out := make([]*rsa.PrivateKey, 3)
 	for i := range out {
@@ -38,7 +38,7 @@ var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	return out
 })
 
-// NewDevice makes a device with a key of an algorithm: rsa, ecdsa or ed25519. Of RSA keys there are three: n says which.
+// NewDevice returns a device with a key of an algorithm: rsa, ecdsa or ed25519. n selects one of three RSA keys.
 func NewDevice(algorithm string, n int) *Device {
 	d := &Device{}
 	var err error
@@ -50,7 +50,7 @@ func NewDevice(algorithm string, n int) *Device {
 	case "ed25519":
 		_, d.key, err = ed25519.GenerateKey(rand.Reader)
 	default:
-		panic("no such algorithm: " + algorithm)
+		panic("unknown algorithm: " + algorithm)
 	}
 	if err == nil {
 		d.der, err = x509.MarshalPKIXPublicKey(d.key.Public())
@@ -61,16 +61,16 @@ func NewDevice(algorithm string, n int) *Device {
 	return d
 }
 
-// PublicKey is the key as it is registered.
+// PublicKey returns the public key in the form in which it is registered.
 func (d *Device) PublicKey() string { return base64.StdEncoding.EncodeToString(d.der) }
 
-// ID is the deviceId of the documented API.
+// ID returns the deviceId of the documented API.
 func (d *Device) ID() string {
 	sum := sha256.Sum256(d.der)
 	return hex.EncodeToString(sum[:])
 }
 
-// Sign signs a challenge with a username, and with a statement where there is one.
+// Sign signs a challenge, a username and, if given, a statement.
 func (d *Device) Sign(challenge, username string, statement ...string) string {
 	data := challenge + ":" + username
 	for _, s := range statement {
@@ -89,7 +89,7 @@ func (d *Device) Sign(challenge, username string, statement ...string) string {
 	return base64.StdEncoding.EncodeToString(signature)
 }
 
-// Customers imports alice and bob, with addresses, numbers, PINs and passwords.
+// Customers imports alice and bob with e-mail addresses, phone numbers, PINs and passwords.
 func (k *Kit) Customers(t testing.TB) {
 	t.Helper()
 	var all []any
@@ -109,7 +109,7 @@ func (k *Kit) Customers(t testing.TB) {
 	}
 }
 
-// Posted takes the messages out of the outbox, oldest first.
+// Posted returns the messages in the outbox, oldest first, and marks them as sent.
 func (k *Kit) Posted(t testing.TB) []*domain.Message {
 	t.Helper()
 	all, err := k.DB.Claim(context.Background(), k.Clock.Now(), time.Minute, 100)
@@ -124,7 +124,7 @@ func (k *Kit) Posted(t testing.TB) []*domain.Message {
 	return all
 }
 
-// MailedToken asks for a verification of the customer's address and gives the token that was mailed.
+// MailedToken requests a verification of the customer's e-mail address and returns the token in the mail.
 func (k *Kit) MailedToken(t testing.TB, customer string) string {
 	t.Helper()
 	if _, err := k.RequestEmailVerification(As(customer), domain.RequestEmailVerificationInput{}); err != nil {
@@ -138,7 +138,7 @@ func (k *Kit) MailedToken(t testing.TB, customer string) string {
 	return link.Query().Get("token")
 }
 
-// TextedCode asks for a verification of the customer's number and gives the code that was texted.
+// TextedCode requests a verification of the customer's phone number and returns the code in the text message.
 func (k *Kit) TextedCode(t testing.TB, customer string) string {
 	t.Helper()
 	if _, err := k.RequestPhoneVerification(As(customer), domain.RequestPhoneVerificationInput{}); err != nil {
@@ -148,7 +148,7 @@ func (k *Kit) TextedCode(t testing.TB, customer string) string {
 	return all[len(all)-1].Values["code"]
 }
 
-// WrongCode is a code that differs from the code.
+// WrongCode returns a code that differs from code.
 func WrongCode(code string) string {
 	last := byte('0')
 	if code[len(code)-1] == last {

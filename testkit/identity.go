@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse/gatehouse/provider"
 )
 
-// providers gives the rules the local providers, over the kit's own records and lists.
+// providers configures the service with the local providers, which use the records and lists of the kit.
 func (k *Kit) providers(t testing.TB) {
 	t.Helper()
 	local := &provider.Local{
@@ -23,12 +23,12 @@ func (k *Kit) providers(t testing.TB) {
 	k.Verified = k.UsersVerified
 }
 
-// Profiles gives the context of a user with the scopes of the identity operations.
+// Profiles returns the context of a user with the scopes of the identity operations.
 func Profiles(user string, scopes ...string) context.Context {
 	return As(user, append([]string{domain.ScopeProfilesRead, domain.ScopeProfilesWrite}, scopes...)...)
 }
 
-// IdentityAdmin gives the context of an administrator with the scopes of the identity operations.
+// IdentityAdmin returns the context of an administrator with the scopes of the identity operations.
 func IdentityAdmin() context.Context {
 	return As("root", domain.ScopeProfilesFull, domain.ScopeAdminFull, domain.ScopeBankingFull)
 }
@@ -42,7 +42,7 @@ func Pike() domain.Identity {
 	}
 }
 
-// Know puts a record of the person into the bank's, with a fact of each kind.
+// Know imports an identity record of the person with a fact of each kind.
 func (k *Kit) Know(t testing.TB, who domain.Identity) *domain.IdentityRecord {
 	t.Helper()
 	who.IPAddress = nil
@@ -57,7 +57,7 @@ func (k *Kit) Know(t testing.TB, who domain.Identity) *domain.IdentityRecord {
 	return r
 }
 
-// List puts entries on lists.
+// List imports list entries.
 func (k *Kit) List(t testing.TB, entries ...risk.Entry) {
 	t.Helper()
 	var all []any
@@ -69,7 +69,7 @@ func (k *Kit) List(t testing.TB, entries ...risk.Entry) {
 	}
 }
 
-// ContactOf makes a contact that is the user's own.
+// ContactOf creates a contact that belongs to the user.
 func (k *Kit) ContactOf(t testing.TB, user string, who domain.Identity) *domain.Contact {
 	t.Helper()
 	out, err := k.CreateContact(Profiles(user), domain.CreateContactInput{Identity: who})
@@ -79,7 +79,7 @@ func (k *Kit) ContactOf(t testing.TB, user string, who domain.Identity) *domain.
 	return out.Record
 }
 
-// AskQuiz makes a quiz of a contact, and asks for its questions.
+// AskQuiz creates a quiz for a contact and returns it with its questions.
 func (k *Kit) AskQuiz(t testing.TB, user, contactID string) (*domain.Quiz, []domain.QuizQuestion) {
 	t.Helper()
 	quiz, err := k.CreateQuiz(Profiles(user), domain.CreateQuizInput{ContactID: &contactID})
@@ -93,7 +93,7 @@ func (k *Kit) AskQuiz(t testing.TB, user, contactID string) (*domain.Quiz, []dom
 	return asked.Record, questions
 }
 
-// RightAnswers are those of somebody who knows; wrong ones are so many of them.
+// RightAnswers returns an answer to each question: incorrect for the first wrong questions, correct for the others.
 func RightAnswers(questions []domain.QuizQuestion, wrong int) []domain.QuizAnswer {
 	var out []domain.QuizAnswer
 	for i, q := range questions {

@@ -26,18 +26,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errNoPostgres says that there is no PostgreSQL to start.
-var errNoPostgres = errors.New("testkit: no PostgreSQL is installed")
+// errNoPostgres means that PostgreSQL is not installed.
+var errNoPostgres = errors.New("testkit: PostgreSQL is not installed")
 
 var (
 	databases atomic.Int64
-	// cluster is the one of this test process: its URL.
+	// cluster returns the URL of the server that this test process started.
 	cluster = sync.OnceValues(startCluster)
 )
 
-// Postgres gives the URL of an empty database. It lies in a cluster that this test process starts once and that is
-// gone after it, however it ends; or in the server of GATEHOUSE_TEST_DATABASE_URL. Without either the test is
-// skipped, unless GATEHOUSE_TEST_REQUIRE names postgres.
+// Postgres returns the URL of an empty database on the server of GATEHOUSE_TEST_DATABASE_URL or, if that is not set, in
+// a cluster that this test process starts once. The cluster is removed however the process ends. Without either, the
+// test is skipped, or fails if GATEHOUSE_TEST_REQUIRE names postgres.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("GATEHOUSE_TEST_DATABASE_URL")
@@ -53,7 +53,7 @@ func Postgres(t testing.TB) string {
 	}
 	name := fmt.Sprintf("gatehouse_test_%d_%d", os.Getpid(), databases.Add(1))
 	create := "CREATE DATABASE " + name + " TEMPLATE template0"
-	err := administer(server, create+" STRATEGY file_copy") // four times as fast, from version 15 on
+	err := administer(server, create+" STRATEGY file_copy") // four times as fast; since version 15
 	if err != nil {
 		err = administer(server, create)
 	}
@@ -88,7 +88,7 @@ func administer(server, text string) error {
 	return err
 }
 
-// binaries finds the folder of the newest PostgreSQL.
+// binaries returns the directory with the programs of the newest installed PostgreSQL.
 func binaries() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	version := func(path string) int {
@@ -106,7 +106,7 @@ func binaries() (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
-// startCluster makes a cluster and starts its server.
+// startCluster creates a cluster, starts its server and returns the URL.
 func startCluster() (string, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -127,7 +127,7 @@ func startCluster() (string, error) {
 	if err := initialise(who, dir, bin); err != nil {
 		return "", err
 	}
-	for range 5 { // the port may be taken between the two
+	for range 5 { // another process may take the port before the server listens
 		port, err := freePort()
 		if err != nil {
 			return "", err
@@ -141,10 +141,10 @@ func startCluster() (string, error) {
 	return "", fmt.Errorf("testkit: PostgreSQL did not start: %s", log)
 }
 
-// initialise makes the files of a cluster.
+// initialise creates the files of a cluster.
 func initialise(who *syscall.Credential, dir, bin string) error {
 	data := filepath.Join(dir, "data")
-	// A default collation that is not by code point shows where a column forgot to ask for it.
+	// With a default collation that does not sort by code point, tests find columns that do not specify their collation.
 	making := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"}
 	out, err := command(who, dir, filepath.Join(bin, "initdb"), append(making, "--locale-provider=icu", "--icu-locale=en-US")...).CombinedOutput()
 	if err != nil { // built without ICU, or before version 15
@@ -157,10 +157,11 @@ func initialise(who *syscall.Credential, dir, bin string) error {
 	return nil
 }
 
-// stranger is whom to run as: PostgreSQL refuses root. The folder becomes his.
+// stranger returns the user to run PostgreSQL as, because it refuses to run as root, and makes this user the owner of
+// dir. It returns nil if this process does not run as root.
 func stranger(dir string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
-		return nil, nil //nolint:nilnil // nil is the user we are
+		return nil, nil //nolint:nilnil // nil means the current user
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		found, err := user.Lookup(name)
@@ -174,10 +175,10 @@ func stranger(dir string) (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("testkit: PostgreSQL cannot run as root, and there is no user nobody")
+	return nil, errors.New("testkit: PostgreSQL cannot run as root, and the users postgres and nobody do not exist")
 }
 
-// command runs in a session of its own, so that an interrupt at the terminal leaves the end to the watchdog.
+// command returns a command that runs in a separate session, so that an interrupt from the terminal does not reach it.
 func command(who *syscall.Credential, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -188,10 +189,10 @@ func command(who *syscall.Credential, dir, name string, args ...string) *exec.Cm
 
 var holding sync.Mutex
 
-// leashes are held open as long as this process lives.
+// leashes keeps pipes open until this process ends; see watch.
 var leashes []io.WriteCloser
 
-// watch starts a shell that waits for the end of this process, then stops the server and removes the folder.
+// watch starts a shell that waits for the end of this process, then stops the server and removes dir.
 func watch(dir string) error {
 	cmd := command(nil, "/", "sh", "-c", `read _
 pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
@@ -207,8 +208,8 @@ rm -rf "$0"`, dir)
 	return cmd.Start()
 }
 
-// FreePort returns a port that is free, below those that the system gives to connections: none of them takes it while
-// what listened there is down.
+// FreePort returns a free port below the ephemeral range, so that no outgoing connection takes the port while its
+// server is down.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := freePort()
@@ -229,7 +230,7 @@ func freePort() (int, error) {
 	return 0, errors.New("testkit: no free port")
 }
 
-// serve starts the server, small and without waiting for the disk.
+// serve returns the command of a small server that does not wait for the disk.
 func serve(who *syscall.Credential, dir, postgres, data string, port int, more ...string) *exec.Cmd {
 	args := []string{"-D", data}
 	for _, setting := range []string{
@@ -244,12 +245,12 @@ func serve(who *syscall.Credential, dir, postgres, data string, port int, more .
 	}
 	cmd := command(who, dir, postgres, args...)
 	if log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
-		cmd.Stdout, cmd.Stderr = log, log // open as long as this process; the server has its own handles
+		cmd.Stdout, cmd.Stderr = log, log // stays open until this process ends; the server has its own handles
 	}
 	return cmd
 }
 
-// started waits until the server answers, or has ended.
+// started starts the server and reports whether it accepts connections.
 func started(cmd *exec.Cmd, server string) bool {
 	if err := cmd.Start(); err != nil {
 		return false

@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what takes milliseconds on an idle machine. It decides only when a failing test
-// gives up.
+// Patience is how long a test waits for a condition that takes milliseconds on an idle machine. Only failing tests wait
+// that long.
 const Patience = 4 * time.Minute
 
-// Eventually waits until the condition holds, and returns how long that took. The test fails when it does not hold
+// Eventually waits until the condition holds, and returns how long that took. The test fails if it does not hold
 // within Patience.
 func Eventually(t testing.TB, what string, holds func() bool) time.Duration {
 	t.Helper()
@@ -40,8 +40,8 @@ var built struct {
 	err  error
 }
 
-// Program builds the program once for the process of a test, with the flags of go build, and returns its path.
-// The package under test must call Main in its TestMain and import cli: Go's test cache sees imports only.
+// Program builds the program with flags of go build, once for each test process, and returns its path. The package
+// under test must call Main in its TestMain, and must import cli, because Go's test cache considers imports only.
 func Program(t testing.TB, flags ...string) string {
 	t.Helper()
 	built.Do(func() {
@@ -61,7 +61,7 @@ func Program(t testing.TB, flags ...string) string {
 	return built.path
 }
 
-// Main runs the tests of a package and removes the program that was built for them.
+// Main runs the tests of a package and removes the program that Program built.
 func Main(m *testing.M) {
 	status := m.Run()
 	if built.path != "" {
@@ -70,8 +70,8 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
-// Environment is the environment of the program in a folder of its own: a free port, cheap hashes, and the switches for
-// tests that this process was given. A later setting overrides an earlier one.
+// Environment returns the environment of a program that runs in dir: a free port, low-cost hashes, and the test
+// switches of this process. A later setting overrides an earlier one.
 func Environment(dir string, settings ...string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_HASH_COST=low", "GATEHOUSE_LOG_FORMAT=text",
@@ -84,12 +84,12 @@ func Environment(dir string, settings ...string) []string {
 	return append(env, settings...)
 }
 
-// External are the settings of a server with an external issuer, which refuses the switches for tests.
+// External returns the settings of a server with an external issuer, which refuses the test switches.
 func External(issuer string) []string {
 	return []string{"GATEHOUSE_ISSUER=" + issuer, "GATEHOUSE_HASH_COST=default", "GATEHOUSE_TEST_CLOCK=0s"}
 }
 
-// Run runs a command of the program to its end.
+// Run runs a command of the program and waits for its end.
 func Run(t testing.TB, program, dir string, env []string, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -105,13 +105,13 @@ func Run(t testing.TB, program, dir string, env []string, stdin string, args ...
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Output collects what a process prints.
+// Output collects the output of a process.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-// Write appends to it.
+// Write appends to the output.
 func (o *Output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -124,14 +124,14 @@ func (o *Output) String() string {
 	return o.text.String()
 }
 
-// Await waits until something is printed that matches the pattern, and returns the match and its groups.
+// Await waits until the output matches the pattern, and returns the match and its groups.
 func (o *Output) Await(t testing.TB, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	var match []string
 	defer func() {
 		if match == nil {
-			t.Logf("what was printed:\n%s", o)
+			t.Logf("output:\n%s", o)
 		}
 	}()
 	Eventually(t, fmt.Sprintf("%q is printed", pattern), func() bool {
@@ -151,7 +151,7 @@ type Process struct {
 	t     testing.TB
 }
 
-// Start starts a server. It ends with the test at the latest.
+// Start starts a server, which is killed at the end of the test if it still runs.
 func Start(t testing.TB, program, dir string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Cmd: exec.Command(program, args...), Out: &Output{}, Log: &Output{}, Ended: make(chan struct{}), t: t}
@@ -167,26 +167,26 @@ func Start(t testing.TB, program, dir string, env []string, args ...string) *Pro
 	return p
 }
 
-// URL waits until the server listens, with a log in text form, and returns its base URL.
+// URL waits until the server listens and returns its base URL. The log must be in text format.
 func (p *Process) URL() string {
 	p.t.Helper()
 	return "http://" + p.Log.Await(p.t, `msg=listening addr=(\S+)`)[1]
 }
 
-// Kill ends the process without notice.
+// Kill kills the process and waits for its end.
 func (p *Process) Kill() {
 	_ = p.Cmd.Process.Kill()
 	<-p.Ended
 }
 
-// Stop asks the server to end and expects that it does, with status 0.
+// Stop stops the server with SIGTERM. The test fails if the server does not end with status 0.
 func (p *Process) Stop() {
 	p.t.Helper()
 	_ = p.Cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.Ended:
 	case <-time.After(Patience):
-		p.t.Fatalf("the server has not ended %s after SIGTERM:\n%s", Patience, p.Log)
+		p.t.Fatalf("the server is still running %s after SIGTERM:\n%s", Patience, p.Log)
 	}
 	if status := p.Cmd.ProcessState.ExitCode(); status != 0 {
 		p.t.Errorf("after SIGTERM the status is %d:\n%s", status, p.Log)

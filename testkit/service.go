@@ -1,5 +1,5 @@
-// Package testkit is what tests share: the rules over a real database with a clock that stands still, people,
-// throw-away PostgreSQL clusters, the built program, and a browser. Only tests import it.
+// Package testkit contains shared test fixtures: the rules with a real database and a fixed clock, users, temporary
+// PostgreSQL clusters, the built program, and a browser. Only tests import it.
 package testkit
 
 import (
@@ -22,19 +22,19 @@ func Commit(ctx context.Context, store domain.Store, u *domain.Unit) error {
 	return err
 }
 
-// Kit is the rules over a real database.
+// Kit is the rules with a real database.
 type Kit struct {
 	*domain.Service
 	DB    *db.DB
 	Clock *Clock
-	// Read is told every statement that reads.
+	// Read collects the texts of read statements.
 	Read *Statements
 
 	url string
 	key seal.Key
 }
 
-// Another gives a second instance over the same database, with connections of its own and the same clock.
+// Another returns a second instance with the same database, the same clock and separate connections.
 func (k *Kit) Another(t testing.TB) *Kit {
 	t.Helper()
 	d, err := db.Open(context.Background(), db.Options{URL: k.url, Key: k.key, Now: k.Clock.Now, Timeout: 30 * time.Second})
@@ -47,13 +47,13 @@ func (k *Kit) Another(t testing.TB) *Kit {
 	return &Kit{DB: d, Clock: k.Clock, Service: &rules, url: k.url, key: k.key}
 }
 
-// SQLite gives the URL of a database file of the test's own.
+// SQLite returns the URL of a new database file in a temporary directory of the test.
 func SQLite(t testing.TB) string {
 	t.Helper()
 	return "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "test.db"))
 }
 
-// Databases names the two databases and how to get a fresh one.
+// Databases lists the two databases, each with a function that returns the URL of an empty one.
 var Databases = []struct {
 	Name string
 	URL  func(testing.TB) string
@@ -71,7 +71,7 @@ func (s *Statements) add(text string) {
 	s.texts = append(s.texts, text)
 }
 
-// Take gives those since the last time.
+// Take returns the statements since the previous call.
 func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Statements) Take() []string {
 	return out
 }
 
-// New opens a database, migrates it and puts the rules over it, with the directory of the demonstration: alice owns
+// New opens and migrates a database and returns the rules with it and with the demonstration directory: alice owns
 // acc-alice, acc-shared (with bob), acc-single (no joint owners) and acc-full (with bob, no more owners); alice owns
 // org-acme, for which carol signs.
 func New(t testing.TB, url string) *Kit {
@@ -88,7 +88,7 @@ func New(t testing.TB, url string) *Kit {
 	ctx := context.Background()
 	clock, key := NewClock(), seal.NewKey()
 	read := &Statements{}
-	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: clock.Now, Timeout: 30 * time.Second, Reads: read.add}) // a busy machine is no outage
+	d, err := db.Open(ctx, db.Options{URL: url, Key: key, Now: clock.Now, Timeout: 30 * time.Second, Reads: read.add}) // for busy machines
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func New(t testing.TB, url string) *Kit {
 	return kit
 }
 
-// As gives the context of a user with scopes, from an address of the user's own.
+// As returns the context of a user with scopes. The address depends on the user.
 func As(user string, scopes ...string) context.Context {
 	if len(scopes) == 0 {
 		scopes = []string{domain.ScopeBankingFull}
@@ -135,7 +135,7 @@ func As(user string, scopes ...string) context.Context {
 	})
 }
 
-// Admin gives the context of an administrator who has no part in anything.
+// Admin returns the context of an administrator without a role towards any record.
 func Admin() context.Context { return As("root", domain.ScopeBankingFull, domain.ScopeAdminFull) }
 
 // Secret is the shared secret of the invitations that tests create.
@@ -155,7 +155,7 @@ func (k *Kit) Invite(t testing.TB) *domain.Invitation {
 	return out.Record
 }
 
-// Login signs a user in on a client; on none where it is empty.
+// Login signs a user in on a client; an empty client means none.
 func (k *Kit) Login(t testing.TB, user, client string) *domain.Session {
 	t.Helper()
 	in := domain.CreateSessionInput{UserID: user}
@@ -169,16 +169,16 @@ func (k *Kit) Login(t testing.TB, user, client string) *domain.Session {
 	return out.Record
 }
 
-// Signer makes tokens that anybody can read: the kind, a colon, and the claims as JSON.
+// Signer issues unprotected tokens: the kind, a colon, and the claims as JSON.
 type Signer struct{}
 
-// Sign makes a token.
+// Sign returns a token.
 func (Signer) Sign(_ context.Context, kind domain.TokenKind, claims map[string]any) (string, error) {
 	text, err := json.Marshal(claims)
 	return string(kind) + ":" + string(text), err
 }
 
-// OpenClientToken reads a token of a client.
+// OpenClientToken returns the id of the client in a client token.
 func (Signer) OpenClientToken(_ context.Context, token string) (string, error) {
 	text, ok := strings.CutPrefix(token, string(domain.TokenClient)+":")
 	var claims struct {
