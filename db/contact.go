@@ -44,12 +44,12 @@ func contactEmailIndex(keys *seal.Keyring, email string) []byte {
 func contactRowOf(keys *seal.Keyring, c *domain.Contact) (*contactRow, error) {
 	s := sealer{keys: keys, table: contactsTable, id: c.ID}
 	row := &contactRow{
-		ID:        c.ID,
-		Version:   c.Version,
-		CreatedAt: micros(c.CreatedAt),
-		UpdatedAt: micros(c.UpdatedAt),
-		State:     string(c.State),
-		Identity: s.sealJSON("identity", c.Of),
+		ID:         c.ID,
+		Version:    c.Version,
+		CreatedAt:  micros(c.CreatedAt),
+		UpdatedAt:  micros(c.UpdatedAt),
+		State:      string(c.State),
+		Identity:   s.sealJSON("identity", c.Of),
 		TaxIDIndex: indexOf(contactTaxIDIndex, keys, c.Of.TaxID),
 		EmailIndex: indexOf(contactEmailIndex, keys, c.Of.Email),
 		UserID:     c.UserID,

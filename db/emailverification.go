@@ -52,7 +52,7 @@ func (d *DB) EmailVerifications() domain.Shelf[domain.EmailVerification] {
 }
 
 var emailVerifications = recordsOf(&kind[domain.EmailVerification, emailVerificationRow]{
-	table: versionedOf[emailVerificationRow](emailVerificationsTable),
+	table:  versionedOf[emailVerificationRow](emailVerificationsTable),
 	schema: domain.EmailVerificationSchema,
 	read:   domain.EmailVerificationValue,
 	record: emailVerificationRecord, row: emailVerificationRowOf,

@@ -52,7 +52,7 @@ func (d *DB) PhoneVerifications() domain.Shelf[domain.PhoneVerification] {
 }
 
 var phoneVerifications = recordsOf(&kind[domain.PhoneVerification, phoneVerificationRow]{
-	table: versionedOf[phoneVerificationRow](phoneVerificationsTable),
+	table:  versionedOf[phoneVerificationRow](phoneVerificationsTable),
 	schema: domain.PhoneVerificationSchema,
 	read:   domain.PhoneVerificationValue,
 	record: phoneVerificationRecord, row: phoneVerificationRowOf,

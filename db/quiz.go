@@ -38,13 +38,13 @@ const quizzesTable = "quizzes"
 func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 	s := sealer{keys: keys, table: quizzesTable, id: q.ID}
 	row := &quizRow{
-		ID:        q.ID,
-		Version:   q.Version,
-		CreatedAt: micros(q.CreatedAt),
-		UpdatedAt: micros(q.UpdatedAt),
-		Type:      string(domain.VerifiedByQuiz),
-		State:     string(q.State),
-		Identity: s.sealJSON("identity", q.Inputs),
+		ID:            q.ID,
+		Version:       q.Version,
+		CreatedAt:     micros(q.CreatedAt),
+		UpdatedAt:     micros(q.UpdatedAt),
+		Type:          string(domain.VerifiedByQuiz),
+		State:         string(q.State),
+		Identity:      s.sealJSON("identity", q.Inputs),
 		CreatedBy:     q.CreatedBy,
 		ContactID:     q.ContactID,
 		ContactUserID: q.ContactUserID,
@@ -69,8 +69,8 @@ func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 	s := sealer{keys: keys, table: quizzesTable, id: row.ID}
 	q := &domain.Quiz{
-		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.QuizState(row.State),
+		Meta:          domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
+		State:         domain.QuizState(row.State),
 		CreatedBy:     row.CreatedBy,
 		ContactID:     row.ContactID,
 		ContactUserID: row.ContactUserID,

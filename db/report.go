@@ -49,8 +49,8 @@ func reportRowOf(keys *seal.Keyring, r *domain.FraudRiskReport) (*reportRow, err
 func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, error) {
 	s := sealer{keys: keys, table: reportsTable, id: row.ID}
 	r := &domain.FraudRiskReport{
-		Meta: domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
-		State: domain.FraudRiskReportState(row.State),
+		Meta:          domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
+		State:         domain.FraudRiskReportState(row.State),
 		CreatedBy:     row.CreatedBy,
 		ContactID:     row.ContactID,
 		ContactUserID: row.ContactUserID,
