@@ -1,4 +1,4 @@
-.PHONY: help run install test test-postgres flaky check lint generate examples release-schema verify bench faults fuzz vulnerabilities
+.PHONY: help run install test test-postgres test-plain flaky check lint generate examples release-schema verify bench faults fuzz vulnerabilities
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ test: ## Run the tests.
 
 test-postgres: ## Run the tests; PostgreSQL (GATEHOUSE_TEST_DATABASE_URL, or a temporary cluster) must be available.
 	GATEHOUSE_TEST_REQUIRE=postgres go test ./...
+
+test-plain: ## Run the stories on the plain database engine: database/sql, one transaction per unit.
+	GATEHOUSE_TEST_ENGINE=plain go test ./stories -count=1
 
 flaky: ## Run every test RUNS=20 times in random order, half of them under load; writes docs/flaky.md in at most 3 hours.
 	bash stories/flaky.sh

@@ -203,7 +203,8 @@ func readKeysets(wrap tink.AEAD, wrapped []byte) (data, index *keyset.Handle, er
 		return nil, nil, fmt.Errorf("seal: the stored keysets are damaged: %w", err)
 	}
 	if in.Version != keysetsVersion {
-		return nil, nil, fmt.Errorf("seal: the stored keysets have layout version %d, but this program supports version %d", in.Version, keysetsVersion)
+		return nil, nil, fmt.Errorf("seal: the stored keysets have layout version %d, but this program supports version %d",
+			in.Version, keysetsVersion)
 	}
 	// Authenticated encryption cannot distinguish a wrong key from modified bytes; a wrong key is the likely cause.
 	data, err = keyset.ReadWithAssociatedData(keyset.NewJSONReader(bytes.NewReader(in.Data)), wrap, dataPurpose)

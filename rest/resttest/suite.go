@@ -78,6 +78,7 @@ func (c *coverage) add(e Exchange) {
 
 // TestDocument runs the cases of testdata and the refusals, and then compares the responses with the OpenAPI document:
 // each documented status and error type must have been seen. The comparison needs all cases; it is skipped if -run or
+// -skip selects some of them.
 func (s Suite) TestDocument(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*/*.txtar")
