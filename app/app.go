@@ -112,7 +112,13 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
-	authenticator := auth.New(auth.Config{Verifier: verifier, Keys: store, Sessions: service, TrustedProxies: proxies})
+	verifiers, err := domain.ParseVerifiers(c.Verifiers)
+	if err != nil {
+		return fmt.Errorf("GATEHOUSE_VERIFIERS: %w", err)
+	}
+	authenticator := auth.New(auth.Config{
+		Verifier: verifier, Keys: store, Sessions: service, TrustedProxies: proxies, Verifiers: verifiers,
+	})
 	service.Live = domain.NewLive(service)
 	defer service.Live.Stop()
 	counted.follow(service.Live)
@@ -264,7 +270,7 @@ func newService(c *Config, store *db.DB, hasher domain.Hasher, signer domain.Sig
 			EmailTokenTTL: c.EmailTokenTTL, PhoneCodeTTL: c.PhoneCodeTTL, ChallengeTTL: c.ChallengeTTL, TwoFactorTTL: c.TwoFactorTTL,
 			CodeSendLimit: domain.Rate(c.CodeSendLimit), CodeTryLimit: domain.Rate(c.CodeTryLimit), CodeRate: domain.Rate(c.CodeRate),
 			SessionIdleTimeout: c.SessionIdleTimeout, SessionMaxLifetime: c.SessionMaxLifetime, SessionTokenTTL: c.SessionTokenTTL,
-			CompleteRequiresVerification: c.CompleteRequiresVerification,
+			CompleteRequiresVerification: c.CompleteRequiresVerification, Policy: c.policy,
 		},
 	}
 }

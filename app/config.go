@@ -70,12 +70,19 @@ type Config struct {
 	HashCost                        string        `default:"default" env:"GATEHOUSE_HASH_COST" help:"Cost of password hashing: default, or low (for tests, not with an external issuer)."`
 	TestClock                       time.Duration `name:"test-clock" default:"0s" env:"GATEHOUSE_TEST_CLOCK" help:"Offset added to the system clock, such as +8760h (for tests, not with an external issuer)."`
 	QuizTTL                         time.Duration `name:"quiz-ttl" default:"15m" env:"GATEHOUSE_QUIZ_TTL" help:"Time within which a quiz must be answered."`
-	QuizLimit                       Rate          `default:"5/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Limit of quizzes per person that were started and not passed, as N/duration; beyond it, no questions are generated."`
+	VerificationPolicy              string        `env:"GATEHOUSE_VERIFICATION_POLICY" help:"YAML file with the policy that decides when a contact is verified. Default: built in; the command config shows it."`
+	Verifiers                       string        `env:"GATEHOUSE_VERIFIERS" help:"Applications that order verifications for the institution, separated by |: a clientId (the sub of its tokens must be equal), or clientId=sub."`
+	ReportLimit                     Rate          `default:"20/1h" env:"GATEHOUSE_REPORT_LIMIT" help:"Limit of reports, quizzes and requests for questions per caller, as N/duration. The institution is not limited."`
+	ReportPersonLimit               Rate          `default:"10/24h" env:"GATEHOUSE_REPORT_PERSON_LIMIT" help:"Limit of reports, quizzes and requests for questions per tax id, for all callers together, as N/duration."`
+	QuizLimit                       Rate          `default:"3/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Limit of quizzes per person that were started and not passed, as N/duration; beyond it, no questions are generated."`
 	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of correct answers required to pass a quiz of the local provider."`
 	OFACDir                         string        `name:"ofac-dir" env:"GATEHOUSE_OFAC_DIR" help:"Folder with the public SDN files (SDN.CSV, ALT.CSV), read again when they change. Default: none."`
 	NameMatch                       float64       `default:"0.90" env:"GATEHOUSE_NAME_MATCH" help:"Minimum similarity at which a name matches a list entry, 0 to 1."`
 	RiskURL                         string        `name:"risk-url" env:"GATEHOUSE_RISK_URL" secret:"url" help:"HTTP provider of fraud-risk reports. Default: the local one."`
 	QuizURL                         string        `name:"quiz-url" env:"GATEHOUSE_QUIZ_URL" secret:"url" help:"HTTP provider of quizzes. Default: the local one."`
+
+	// policy is the verification policy; Check loads it.
+	policy domain.VerificationPolicy
 }
 
 // Rate is a limit of the form N/duration.
@@ -109,6 +116,13 @@ func (c *Config) Demonstrate() bool { return c.Demo == "true" || c.Demo == "auto
 func (c *Config) Check() error {
 	bad := func(name, format string, args ...any) error {
 		return fmt.Errorf("GATEHOUSE_%s: %s", name, fmt.Sprintf(format, args...))
+	}
+	var err error
+	if c.policy, err = LoadPolicy(c.VerificationPolicy); err != nil {
+		return bad("VERIFICATION_POLICY", "%v", err)
+	}
+	if _, err := domain.ParseVerifiers(c.Verifiers); err != nil {
+		return bad("VERIFIERS", "%v", err)
 	}
 	for _, l := range []struct{ name, address string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
 		if l.address == "" && l.name == "ADMIN_LISTEN" {

@@ -77,6 +77,7 @@ func addProviders(
 		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: c.now})
 	}
 	service.Settings.QuizTTL, service.Settings.QuizLimit = c.QuizTTL, domain.Rate(c.QuizLimit)
+	service.Settings.ReportLimit, service.Settings.ReportPersonLimit = domain.Rate(c.ReportLimit), domain.Rate(c.ReportPersonLimit)
 	service.Verified = service.UsersVerified
 	attester := auth.NewAttester(store)
 	service.Attest = attester.Attest

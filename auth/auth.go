@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse/gatehouse/domain"
@@ -58,19 +59,24 @@ type Config struct {
 	Sessions Sessions
 	// TrustedProxies lists the networks whose forwarding headers are trusted.
 	TrustedProxies []netip.Prefix
+	// Verifiers lists the applications that order verifications for the institution.
+	Verifiers []domain.VerifierClient
 }
 
 // Authenticator derives the actor of a request from its credentials.
 type Authenticator struct {
-	verifier Verifier
-	keys     Keys
-	sessions Sessions
-	proxies  proxies
+	verifier  Verifier
+	keys      Keys
+	sessions  Sessions
+	proxies   proxies
+	verifiers []domain.VerifierClient
 }
 
 // New returns an authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{verifier: c.Verifier, keys: c.Keys, sessions: c.Sessions, proxies: newProxies(c.TrustedProxies)}
+	return &Authenticator{
+		verifier: c.Verifier, keys: c.Keys, sessions: c.Sessions, proxies: newProxies(c.TrustedProxies), verifiers: c.Verifiers,
+	}
 }
 
 // Middleware adds the actor to the context of each request. It never writes a response.
@@ -133,6 +139,7 @@ func (a *Authenticator) authenticate(ctx context.Context, actor domain.Actor, au
 	actor.CustomerID, actor.CustomerGroup = claims.CustomerID, claims.CustomerGroup
 	actor.ClientID, actor.SessionID = claims.ClientID, claims.SessionID
 	actor.Scopes, actor.ExpiresAt = claims.Scopes, claims.ExpiresAt
+	actor.Verifier = slices.Contains(a.verifiers, domain.VerifierClient{ClientID: actor.ClientID, Subject: actor.ID})
 	return actor
 }
 

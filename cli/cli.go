@@ -31,6 +31,7 @@ type root struct {
 	Keys     keysCommand     `cmd:"" help:"Manage the keys that sign session tokens."`
 	Import   importCommand   `cmd:"" help:"Load directory data."`
 	Migrate  migrateCommand  `cmd:"" help:"Manage the database schema."`
+	Policy   policyCommand   `cmd:"" help:"Check and rehearse verification policies."`
 	Messages messagesCommand `cmd:"" help:"List and retry outgoing e-mails and text messages."`
 	Settings configCommand   `cmd:"" name:"config" help:"Print the effective configuration and the source of each value."`
 	Docs     docsCommand     `cmd:"" help:"Write the generated reference pages."`

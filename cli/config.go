@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/gatehouse/gatehouse/app"
 )
 
 type configCommand struct{}
@@ -33,7 +35,15 @@ func (configCommand) Run(r *run) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", flag.Envs[0], displayValue(flag), r.origin(flag, onLine))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	policy, err := app.LoadPolicy(r.root.Config.VerificationPolicy)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.stdout, "\nVerification policy, version %s:\n\n%s", policy.Version, policy.Document)
+	return err
 }
 
 func (r *run) origin(flag *kong.Flag, onLine map[string]bool) string {

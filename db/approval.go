@@ -1,9 +1,12 @@
 package db
 
 import (
+	"strings"
+
 	"github.com/uptrace/bun"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/risk"
 	"github.com/gatehouse/gatehouse/seal"
 )
 
@@ -21,6 +24,10 @@ type approvalRow struct {
 	Method        *string `bun:"method"`
 	Reason        []byte  `bun:"reason"`
 	ApprovedBy    string  `bun:"approved_by"`
+	Fingerprint   []byte  `bun:"fingerprint"`
+	// Overrides lists categories, separated by spaces.
+	Overrides *string `bun:"overrides"`
+	ReportID  *string `bun:"report_id"`
 }
 
 const approvalsTable = "approvals"
@@ -30,6 +37,7 @@ func approvalRowOf(keys *seal.Keyring, a *domain.Approval) (*approvalRow, error)
 	row := &approvalRow{
 		ID: a.ID, Version: a.Version, CreatedAt: micros(a.CreatedAt), UpdatedAt: micros(a.UpdatedAt), State: string(a.State),
 		ContactID: a.ContactID, ContactUserID: a.ContactUserID, Reason: s.seal("reason", a.Reason), ApprovedBy: a.ApprovedBy,
+		Fingerprint: fingerprintBytes(a.Fingerprint), Overrides: unlessEmpty(joinWords(a.Overrides)), ReportID: a.ReportID,
 	}
 	if a.Method != nil {
 		row.Method = unlessEmpty(string(*a.Method))
@@ -43,12 +51,25 @@ func approvalRecord(keys *seal.Keyring, row *approvalRow) (*domain.Approval, err
 		Meta:  domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
 		State: domain.ApprovalState(row.State), ContactID: row.ContactID, ContactUserID: row.ContactUserID,
 		Reason: s.open("reason", row.Reason), ApprovedBy: row.ApprovedBy,
+		Fingerprint: domain.FingerprintFrom(row.Fingerprint), ReportID: row.ReportID,
+	}
+	for _, word := range strings.Fields(orEmpty(row.Overrides)) {
+		a.Overrides = append(a.Overrides, risk.Category(word))
 	}
 	if row.Method != nil {
 		method := domain.VerificationType(*row.Method)
 		a.Method = &method
 	}
 	return a, s.err
+}
+
+// joinWords joins words that have no spaces by spaces.
+func joinWords[T ~string](words []T) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, " ")
 }
 
 // Approvals returns the store of approvals.

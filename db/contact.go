@@ -27,6 +27,8 @@ type contactRow struct {
 	EmailIndex []byte  `bun:"email_index"`
 	UserID     *string `bun:"user_id"`
 	CreatedBy  *string `bun:"created_by"`
+	// IdentifiedBy is the user who last set the tax id, the name or the birth date; null for an import.
+	IdentifiedBy *string `bun:"identified_by"`
 	// Fingerprint is a keyed hash of the imported data: importing the same data again changes nothing.
 	Fingerprint []byte `bun:"fingerprint"`
 }
@@ -54,6 +56,8 @@ func contactRowOf(keys *seal.Keyring, c *domain.Contact) (*contactRow, error) {
 		EmailIndex: indexOf(contactEmailIndex, keys, c.Of.Email),
 		UserID:     c.UserID,
 		CreatedBy:  unlessEmpty(c.CreatedBy),
+
+		IdentifiedBy: unlessEmpty(c.IdentifiedBy),
 	}
 	var err error
 	row.Fingerprint, err = fingerprint(keys, "contact", c.Of, c.UserID)
@@ -65,6 +69,7 @@ func contactRecord(keys *seal.Keyring, row *contactRow) (*domain.Contact, error)
 	c := &domain.Contact{
 		Meta:  domain.Meta{ID: row.ID, Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt)},
 		State: domain.ContactState(row.State), UserID: row.UserID, CreatedBy: orEmpty(row.CreatedBy),
+		IdentifiedBy: orEmpty(row.IdentifiedBy),
 	}
 	s.openJSON("identity", row.Identity, &c.Of)
 	return c, s.err
@@ -91,6 +96,6 @@ var contactColumns = map[string]column{
 // importContact adds a contact, or replaces the one with its id if the data differs.
 var importContact = fixed(func(b *builder) schema.QueryAppender {
 	q := newRow(b, (*contactRow)(nil)).On("CONFLICT (id) DO UPDATE").Set("version = ?TableAlias.version + 1")
-	return replace(q, "updated_at", "identity", "tax_id_index", "email_index", "user_id", "fingerprint").
+	return replace(q, "updated_at", "identity", "tax_id_index", "email_index", "user_id", "identified_by", "fingerprint").
 		Where("?TableAlias.fingerprint <> excluded.fingerprint")
 })

@@ -31,6 +31,8 @@ type quizRow struct {
 	QuestionCount int     `bun:"question_count"`
 	Answers       []byte  `bun:"answers"`
 	Late          bool    `bun:"late"`
+	Fingerprint   []byte  `bun:"fingerprint"`
+	Institutional *bool   `bun:"institutional"`
 }
 
 const quizzesTable = "quizzes"
@@ -53,6 +55,8 @@ func quizRowOf(keys *seal.Keyring, q *domain.Quiz) (*quizRow, error) {
 		ExpiresAt:     micros(q.ExpiresAt),
 		QuestionCount: q.QuestionCount,
 		Late:          q.Late,
+		Fingerprint:   fingerprintBytes(q.Fingerprint),
+		Institutional: &q.Institutional,
 	}
 	if q.AskedAt != nil {
 		row.AskedAt = maybeMicros(*q.AskedAt)
@@ -78,6 +82,8 @@ func quizRecord(keys *seal.Keyring, row *quizRow) (*domain.Quiz, error) {
 		ExpiresAt:     instant(row.ExpiresAt),
 		QuestionCount: row.QuestionCount,
 		Late:          row.Late,
+		Fingerprint:   domain.FingerprintFrom(row.Fingerprint),
+		Institutional: orderedByInstitution(row.Institutional, row.CreatedBy, row.ContactUserID),
 	}
 	if row.AskedAt != nil {
 		at := instant(*row.AskedAt)

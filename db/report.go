@@ -1,9 +1,15 @@
 package db
 
 import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/uptrace/bun"
 
 	"github.com/gatehouse/gatehouse/domain"
+	"github.com/gatehouse/gatehouse/domain/risk"
 	"github.com/gatehouse/gatehouse/seal"
 )
 
@@ -24,6 +30,8 @@ type reportRow struct {
 	ContactUserID *string `bun:"contact_user_id"`
 	Vouches       bool    `bun:"vouches"`
 	ExpiresAt     *int64  `bun:"expires_at"`
+	Fingerprint   []byte  `bun:"fingerprint"`
+	Institutional *bool   `bun:"institutional"`
 }
 
 const reportsTable = "fraud_risk_reports"
@@ -38,11 +46,13 @@ func reportRowOf(keys *seal.Keyring, r *domain.FraudRiskReport) (*reportRow, err
 		Type:          string(domain.VerifiedByReport),
 		State:         string(r.State),
 		Identity:      s.sealJSON("identity", r.Inputs),
-		Categories:    s.sealJSON("categories", r.Categories),
+		Categories:    s.sealJSON("categories", r.Findings),
 		CreatedBy:     r.CreatedBy,
 		ContactID:     r.ContactID,
 		ContactUserID: r.ContactUserID,
 		Vouches:       r.Vouches,
+		Fingerprint:   fingerprintBytes(r.Fingerprint),
+		Institutional: &r.Institutional,
 	}, s.err
 }
 
@@ -55,10 +65,82 @@ func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, 
 		ContactID:     row.ContactID,
 		ContactUserID: row.ContactUserID,
 		Vouches:       row.Vouches,
+		Fingerprint:   domain.FingerprintFrom(row.Fingerprint),
+		Institutional: orderedByInstitution(row.Institutional, row.CreatedBy, row.ContactUserID),
 	}
 	s.openJSON("identity", row.Identity, &r.Inputs)
-	s.openJSON("categories", row.Categories, &r.Categories)
+	var categories []storedCategory
+	s.openJSON("categories", row.Categories, &categories)
+	r.Findings = make([]domain.FraudRiskCategory, 0, len(categories))
+	for _, c := range categories {
+		evidence := []domain.RiskEvidence(c.Evidence)
+		for i := range evidence {
+			if evidence[i].ID == "" {
+				evidence[i].ID = fmt.Sprintf("%s.%s.%d", r.ID, c.Type, i+1)
+			}
+		}
+		r.Findings = append(r.Findings, domain.FraudRiskCategory{Type: c.Type, Description: c.Description, Evidence: evidence})
+	}
 	return r, s.err
+}
+
+// storedCategory is a category at rest.
+type storedCategory struct {
+	Type        risk.Category
+	Description string
+	Evidence    storedEvidence
+}
+
+// storedEvidence is a list of evidence. Earlier versions stored one text: for each piece of evidence the rule, the
+// members, the entry and the score, separated by semicolons.
+type storedEvidence []domain.RiskEvidence
+
+// UnmarshalJSON reads both forms.
+func (e *storedEvidence) UnmarshalJSON(data []byte) error {
+	if len(data) == 0 || data[0] != '"' {
+		return json.Unmarshal(data, (*[]domain.RiskEvidence)(e))
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil || text == "" {
+		return err
+	}
+	for part := range strings.SplitSeq(text, "; ") {
+		one := domain.RiskEvidence{}
+		for word := range strings.SplitSeq(part, ", ") {
+			name, value, _ := strings.Cut(word, " ")
+			switch name {
+			case "rule":
+				one.Rule = value
+			case "input":
+				one.Members = strings.Split(value, "+")
+			case "entry":
+				one.Entry = &value
+			case "score":
+				if score, err := strconv.ParseFloat(value, 64); err == nil {
+					one.Score = &score
+				}
+			}
+		}
+		*e = append(*e, one)
+	}
+	return nil
+}
+
+// fingerprintBytes is a fingerprint at rest; nil for none.
+func fingerprintBytes(f domain.Fingerprint) []byte {
+	if f.IsZero() {
+		return nil
+	}
+	return f.Bytes()
+}
+
+// orderedByInstitution reads the column institutional. Before there was one, nobody but the contact's user and the staff
+// could order a result that counts.
+func orderedByInstitution(stored *bool, createdBy string, contactUserID *string) bool {
+	if stored != nil {
+		return *stored
+	}
+	return contactUserID == nil || *contactUserID != createdBy
 }
 
 // FraudRiskReports returns the store of fraud-risk reports.

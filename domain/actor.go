@@ -2,7 +2,9 @@ package domain
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -94,6 +96,8 @@ type Actor struct {
 	Address string
 	// APIKey is the name of the client key in the request; empty without a known key.
 	APIKey string
+	// Verifier is set for an application that orders verifications for the institution (GATEHOUSE_VERIFIERS).
+	Verifier bool
 	// ClientKey is the client (a browser or a device) of the client token in the request; empty without one. Such an
 	// actor is not a user, and has access only to the sessions of that client.
 	ClientKey string
@@ -116,6 +120,12 @@ func (a Actor) Has(scopes ...string) bool {
 
 // Admin reports whether the actor may act as an administrator.
 func (a Actor) Admin() bool { return a.Has(ScopeAdminWrite, ScopeAdminFull) }
+
+// Institution reports whether the actor acts for the institution: its staff, and verifiers.
+func (a Actor) Institution() bool { return a.SeesAll() || a.Verifier }
+
+// Reviewer reports whether the actor may see the evidence of reports.
+func (a Actor) Reviewer() bool { return a.SeesAll() && a.SeesPII() }
 
 // SeesAll reports whether the actor may see everything that an administrator sees.
 func (a Actor) SeesAll() bool { return a.Has(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull) }
@@ -153,4 +163,27 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 func ActorFrom(ctx context.Context) Actor {
 	a, _ := ctx.Value(actorKey{}).(Actor)
 	return a
+}
+
+// VerifierClient is an application that orders verifications for the institution: a token of this client and subject.
+type VerifierClient struct{ ClientID, Subject string }
+
+// ParseVerifiers reads a list of verifiers, separated by |: each a client id, whose tokens then have it as their subject
+// too, or clientId=sub.
+func ParseVerifiers(text string) ([]VerifierClient, error) {
+	var out []VerifierClient
+	for one := range strings.SplitSeq(text, "|") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		client, subject, ok := strings.Cut(one, "=")
+		if !ok {
+			subject = client
+		}
+		if client == "" || subject == "" {
+			return nil, errors.New("expected clientId or clientId=sub, separated by |")
+		}
+		out = append(out, VerifierClient{ClientID: client, Subject: subject})
+	}
+	return out, nil
 }

@@ -2,10 +2,12 @@ package domain
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
 // Approval is an administrator's approval of a person who failed a step or could not be checked (Identity 0.3.2).
@@ -19,8 +21,16 @@ type Approval struct {
 	Reason *string
 	// ApprovedBy is the administrator.
 	ApprovedBy string
-	// ContactUserID is the user of the contact when the approval was created.
+	// ContactUserID is the user of the contact at the time of the approval.
 	ContactUserID *string
+	// Overrides are the list categories that the approval overrides by name. It overrides all other categories anyway.
+	Overrides []risk.Category
+	// ReportID is the newest report of the contact at the time of the approval, the only one whose categories it
+	// overrides; nil where there was none.
+	ReportID *string
+	// Fingerprint identifies the identity of the contact at the time of the approval. It is zero for approvals of earlier
+	// versions of Gatehouse.
+	Fingerprint Fingerprint
 }
 
 // Head returns the part that all records share.
@@ -95,17 +105,29 @@ func ApprovalValue(r *Approval, field string) listing.Value {
 // CreateApprovalInput names a contact, with the approved method and the reason.
 type CreateApprovalInput struct {
 	// ContactID is the contact's id, or its URI.
-	ContactID      string            `json:"contactId" validate:"required,max=512"`
-	Method         *VerificationType `json:"method" validate:"omitempty,oneof=fraudRiskReport quiz adminApproval"`
-	Reason         *string           `json:"reason" validate:"omitempty,min=1,max=512,printable"`
-	IdempotencyKey *string           `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
+	ContactID string            `json:"contactId" validate:"required,max=512"`
+	Method    *VerificationType `json:"method" validate:"omitempty,oneof=fraudRiskReport quiz adminApproval"`
+	Reason    *string           `json:"reason" validate:"omitempty,min=1,max=512,printable"`
+	// Overrides names categories that the approval overrides. Only the list categories must be named.
+	Overrides      []risk.Category `json:"overrides" validate:"omitempty,unique"`
+	IdempotencyKey *string         `json:"idempotencyKey" validate:"omitempty,min=1,max=255,printable"`
 }
 
-// CreateApproval approves a contact. The caller must be an administrator, and the contact must not be their own.
+// check adds what the tags cannot express.
+func (in CreateApprovalInput) check() []*problem.Problem {
+	for _, c := range in.Overrides {
+		if !slices.Contains(risk.Categories(), c) {
+			return list(problem.New(problem.InvalidInput).Because("overrides contains an unknown category.").At("overrides"))
+		}
+	}
+	return nil
+}
+
+// CreateApproval approves a contact. Only an administrator may, and never themselves.
 // Refuses with AccessDenied, InvalidInput, InvalidContactURI and IdempotencyKeyReused.
 func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (Outcome[Approval], error) {
 	const operation = "createApproval"
-	a, err := s.begin(ctx, operation, in)
+	a, err := s.begin(ctx, operation, in, in.check()...)
 	if err != nil {
 		return Outcome[Approval]{}, err
 	}
@@ -118,6 +140,9 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 		guard:     Guard{IdempotencyKey: in.IdempotencyKey},
 		parts:     list(s.ContactID(in.ContactID), method, optional(in.Reason)),
 	}
+	for _, category := range in.Overrides { // none at all is the input of earlier versions
+		c.parts = append(c.parts, string(category))
+	}
 	return create(ctx, s, approvals, c, func(ctx context.Context, n *creation) (*Approval, error) {
 		contact, err := s.mayLink(ctx, in.ContactID, problem.InvalidContactURI)
 		if err != nil {
@@ -126,10 +151,18 @@ func (s *Service) CreateApproval(ctx context.Context, in CreateApprovalInput) (O
 		if contact.OwnedBy(a.ID) {
 			return nil, problem.New(problem.AccessDenied).Because("Administrators must not approve themselves.")
 		}
-		return &Approval{
+		results, err := s.results(ctx, list(contact))
+		if err != nil {
+			return nil, err
+		}
+		out := &Approval{
 			Meta: newMeta("appr", n.Now), State: approvalMachine.Start, ContactID: contact.ID, Method: in.Method, Reason: in.Reason,
-			ApprovedBy: a.ID, ContactUserID: contact.UserID,
-		}, nil
+			ApprovedBy: a.ID, ContactUserID: contact.UserID, Overrides: in.Overrides, Fingerprint: s.identityFingerprint(contact.Of),
+		}
+		if newest := last(s.factsOf(contact, results[contact.ID]).reports); newest != nil {
+			out.ReportID = &newest.ID
+		}
+		return out, nil
 	})
 }
 

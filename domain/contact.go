@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/gatehouse/gatehouse/domain/lifecycle"
@@ -17,9 +18,14 @@ type Contact struct {
 	Of Identity
 	// UserID is the user that the contact represents; nil if there is none.
 	UserID *string
-	// CreatedBy is the user who created it; empty if it was imported.
+	// CreatedBy is the user who created it; empty for an imported contact.
 	CreatedBy string
+	// IdentifiedBy is the user who last set the tax id, the name or the birth date; empty for an import.
+	IdentifiedBy string
 }
+
+// selfAsserted reports whether the contact's user created the contact, or set its tax id, name or birth date last.
+func (c *Contact) selfAsserted() bool { return c.OwnedBy(c.CreatedBy) || c.OwnedBy(c.IdentifiedBy) }
 
 // Head returns the part that all records share.
 func (c *Contact) Head() *Meta { return &c.Meta }
@@ -198,7 +204,9 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 	}
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.UserID))}
 	return create(ctx, s, contacts, c, func(_ context.Context, n *creation) (*Contact, error) {
-		return &Contact{Meta: newMeta("contact", n.Now), State: contactMachine.Start, Of: in.Identity, UserID: owner, CreatedBy: a.ID}, nil
+		return &Contact{
+			Meta: newMeta("contact", n.Now), State: contactMachine.Start, Of: in.Identity, UserID: owner, CreatedBy: a.ID, IdentifiedBy: a.ID,
+		}, nil
 	})
 }
 
@@ -211,8 +219,8 @@ type UpdateContactInput struct {
 	Guard
 }
 
-// UpdateContact changes the members that the input has. Reports and quizzes keep the values from their creation; the
-// verifications still count for this contact.
+// UpdateContact changes the members that the input has. Reports, quizzes and approvals count only for the tax id, name and
+// birth date that they are about.
 // Refuses with InvalidInput, NoSuchContact, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Outcome[Contact], error) {
 	const operation = "updateContact"
@@ -231,7 +239,11 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 			}
 			ch.Record.UserID = in.UserID
 		}
-		ch.Record.Of = ch.Record.Of.With(in.Identity)
+		was := ch.Record.Of
+		ch.Record.Of = was.With(in.Identity)
+		if !was.samePerson(ch.Record.Of) {
+			ch.Record.IdentifiedBy = ch.Actor.ID
+		}
 		return ContactActive, nil
 	})
 }
@@ -289,7 +301,10 @@ func (s *Service) mayLink(ctx context.Context, reference string, refused *proble
 		return nil, problem.New(refused).At("contactId")
 	}
 	c, err := show(ctx, s, contacts, id)
-	if problem.Has(err, problem.NoSuchContact) {
+	if problem.Has(err, problem.NoSuchContact) && ActorFrom(ctx).Verifier {
+		c, err = s.Store.Contacts().Get(ctx, id)
+	}
+	if problem.Has(err, problem.NoSuchContact) || errors.Is(err, ErrMissing) {
 		return nil, problem.New(refused).At("contactId")
 	}
 	return c, err

@@ -75,6 +75,11 @@ type Settings struct {
 	CodeTryLimit, CodeRate Rate
 	// CompleteRequiresVerification requires that the accepting user has passed identity verification.
 	CompleteRequiresVerification bool
+	// Policy decides when a contact is verified; without conditions the default one.
+	Policy VerificationPolicy
+	// ReportLimit limits reports, quizzes and requests for questions per caller, ReportPersonLimit per person for all
+	// callers together. Neither limits the institution.
+	ReportLimit, ReportPersonLimit Rate
 	// QuizTTL is the time for the answers of a quiz.
 	QuizTTL time.Duration
 	// QuizLimit limits the quizzes of one person that are asked and not passed.

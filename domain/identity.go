@@ -33,22 +33,24 @@ type Identity struct {
 type identityMember struct {
 	name     string
 	required bool
-	of       func(*Identity) **string
+	// masked is set where For masks the member.
+	masked bool
+	of     func(*Identity) **string
 }
 
 var identityMembers = []identityMember{
-	{"taxId", true, func(i *Identity) **string { return &i.TaxID }},
-	{"firstName", true, func(i *Identity) **string { return &i.FirstName }},
-	{"lastName", true, func(i *Identity) **string { return &i.LastName }},
-	{"address1", true, func(i *Identity) **string { return &i.Address1 }},
-	{"address2", false, func(i *Identity) **string { return &i.Address2 }},
-	{"city", true, func(i *Identity) **string { return &i.City }},
-	{"region", true, func(i *Identity) **string { return &i.Region }},
-	{"postalCode", true, func(i *Identity) **string { return &i.PostalCode }},
-	{"phone", true, func(i *Identity) **string { return &i.Phone }},
-	{"birthdate", true, func(i *Identity) **string { return &i.Birthdate }},
-	{"email", false, func(i *Identity) **string { return &i.Email }},
-	{"ipAddress", false, func(i *Identity) **string { return &i.IPAddress }},
+	{"taxId", true, true, func(i *Identity) **string { return &i.TaxID }},
+	{"firstName", true, false, func(i *Identity) **string { return &i.FirstName }},
+	{"lastName", true, false, func(i *Identity) **string { return &i.LastName }},
+	{"address1", true, true, func(i *Identity) **string { return &i.Address1 }},
+	{"address2", false, true, func(i *Identity) **string { return &i.Address2 }},
+	{"city", true, false, func(i *Identity) **string { return &i.City }},
+	{"region", true, false, func(i *Identity) **string { return &i.Region }},
+	{"postalCode", true, false, func(i *Identity) **string { return &i.PostalCode }},
+	{"phone", true, true, func(i *Identity) **string { return &i.Phone }},
+	{"birthdate", true, true, func(i *Identity) **string { return &i.Birthdate }},
+	{"email", false, true, func(i *Identity) **string { return &i.Email }},
+	{"ipAddress", false, false, func(i *Identity) **string { return &i.IPAddress }},
 }
 
 // IsZero reports whether all members are unknown.
@@ -142,6 +144,19 @@ func (i Identity) For(ctx context.Context) *Identity {
 		i.Email = &hidden
 	}
 	return &i
+}
+
+// SentIdentity is the identity of a report or quiz for the documented API: in full for its creator, for the contact's
+// user and for callers who may see personal data; otherwise masked, without the members that have a format (verification,
+// section 3).
+func SentIdentity(ctx context.Context, i Identity, createdBy string, contactUserID *string) Identity {
+	a := ActorFrom(ctx)
+	if a.SeesPII() || a.Verifier || a.ID == createdBy || contactUserID != nil && *contactUserID == a.ID {
+		return i
+	}
+	i = *i.For(ctx)
+	i.Birthdate, i.Email, i.IPAddress = nil, nil, nil
+	return i
 }
 
 // masked returns *** in place of a text, with its last characters if it is long enough. It hides the length.

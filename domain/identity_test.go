@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -153,8 +154,8 @@ func TestReports(t *testing.T) {
 	who := testkit.Pike()
 	unknown, err := k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{Identity: who})
 	done(t, err)
-	if r := unknown.Record; r.State != domain.ReportFailed || len(r.Categories) != 0 || r.ContactID != nil {
-		t.Errorf("an unknown person: %s %v", r.State, r.Categories)
+	if r := unknown.Record; r.State != domain.ReportFailed || len(r.Findings) != 0 || r.ContactID != nil {
+		t.Errorf("an unknown person: %s %v", r.State, r.Findings)
 	}
 	k.Know(t, who)
 	c := k.ContactOf(t, "max", who)
@@ -167,14 +168,31 @@ func TestReports(t *testing.T) {
 	k.List(t, risk.Entry{ID: "n1", List: risk.RestrictedIP, Value: "198.51.100.0/24"}, risk.Entry{ID: "w1", List: risk.GovernmentWatchlist, Value: "Max Pike", Births: []string{"1985-06-15"}})
 	risky, err := k.CreateFraudRiskReport(testkit.Profiles("max"), domain.CreateFraudRiskReportInput{ContactID: new("http://gatehouse.test/contacts/contacts/" + c.ID)})
 	done(t, err)
-	if r := risky.Record; r.State != domain.ReportPassedWithRiskFactors || len(r.Categories) != 2 || r.Categories[1].Type != risk.IdentityOnGovernmentWatchlist ||
-		!strings.Contains(r.Categories[1].Evidence, "entry w1, score 1.00") {
+	if r := risky.Record; r.State != domain.ReportPassedWithRiskFactors || len(r.Findings) != 2 || r.Findings[1].Type != risk.IdentityOnGovernmentWatchlist ||
+		*r.Findings[1].Evidence[0].Entry != "w1" || *r.Findings[1].Evidence[0].Score != 1 {
 		t.Errorf("a risky person: %+v", r)
 	}
 	again, err := k.Service.FraudRiskReport(testkit.Profiles("max"), risky.Record.ID)
 	done(t, err)
-	if fmt.Sprint(again.Categories) != fmt.Sprint(risky.Record.Categories) {
-		t.Errorf("read again: %v", again.Categories)
+	if !reflect.DeepEqual(again.Findings, risky.Record.Findings) {
+		t.Errorf("read again: %v", again.Findings)
+	}
+	for claim, c := range map[string]struct {
+		caller             context.Context
+		categories, proofs int
+	}{
+		"the contact's user":               {testkit.Profiles("max"), 1, 0},
+		"an administrator":                 {testkit.As("root", domain.ScopeProfilesRead, domain.ScopeAdminRead), 2, 0},
+		"an administrator who sees it all": {testkit.As("root", domain.ScopeProfilesFull, domain.ScopeAdminFull), 2, 2},
+	} {
+		proofs := 0
+		shown := risky.Record.Categories(c.caller)
+		for _, one := range shown {
+			proofs += len(one.Evidence)
+		}
+		if len(shown) != c.categories || proofs != c.proofs {
+			t.Errorf("%s sees %d categories with %d pieces of evidence", claim, len(shown), proofs)
+		}
 	}
 	_, err = k.Service.FraudRiskReport(testkit.Profiles("eve"), risky.Record.ID)
 	refused(t, "a stranger", err, problem.NoSuchFraudRiskReport)
@@ -641,21 +659,20 @@ func TestTokensFollowTheState(t *testing.T) {
 	k.Know(t, who)
 	c := k.ContactOf(t, "max", who)
 	quiz, questions := k.AskQuiz(t, "max", c.ID)
-	asked, err := k.QuizToken(t.Context(), quiz)
-	done(t, err)
+	asked := tokenOf(t, k, quiz)
 	same, err := k.Service.Quiz(testkit.Profiles("max"), quiz.ID)
 	done(t, err)
-	if again, _ := k.QuizToken(t.Context(), same); again != asked || asked == "" {
+	if again := tokenOf(t, k, same); again != asked || asked == "" {
 		t.Error("the token changes while the quiz does not")
 	}
 	out, err := k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: testkit.RightAnswers(questions, 0)})
 	done(t, err)
-	if passed, _ := k.QuizToken(t.Context(), out.Record); passed == asked {
+	if passed := tokenOf(t, k, out.Record); passed == asked {
 		t.Error("the token stays while the quiz changes")
 	}
 	inline, err := k.CreateQuiz(testkit.Profiles("max"), domain.CreateQuizInput{Identity: who})
 	done(t, err)
-	if token, _ := k.QuizToken(t.Context(), inline.Record); token != "" {
+	if token := tokenOf(t, k, inline.Record); token != "" {
 		t.Error("nobody's quiz has a token")
 	}
 }
@@ -680,7 +697,7 @@ func TestCompletionSeesTheVerification(t *testing.T) {
 		return all[0]
 	}
 	v := verification(testkit.Admin())
-	if v == nil || !v.Passed() || v.Contact.ID != c.ID {
+	if v == nil || !v.Decided.Verified || v.Contact.ID != c.ID {
 		t.Errorf("got %+v", v)
 	}
 	if v := verification(testkit.As("alice")); v == nil || v.Contact != nil {
@@ -689,4 +706,11 @@ func TestCompletionSeesTheVerification(t *testing.T) {
 	if v := verification(testkit.As("bob")); v != nil {
 		t.Error("a co-owner learns of the invitee")
 	}
+}
+
+func tokenOf(t *testing.T, k *testkit.Kit, q *domain.Quiz) string {
+	t.Helper()
+	tokens, err := k.QuizTokens(t.Context(), q)
+	done(t, err)
+	return tokens[0]
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
 // take counts a call for a key, and refuses the call if it exceeds the rate.
@@ -14,6 +15,35 @@ func (s *Service) take(ctx context.Context, key []byte, rate Rate) error {
 		err = problem.Note(ctx, problem.New(problem.TooManyRequests).With("limit", rate.Limit).Until(until))
 	}
 	return err
+}
+
+// orders counts a call that orders a report, a quiz or questions: once for the caller and once for the person, however
+// often the call is tried (verification, section 3). The institution is not counted.
+type orders struct {
+	s              *Service
+	caller, person bool
+}
+
+func (s *Service) orders() *orders { return &orders{s: s} }
+
+// count counts the call for the caller.
+// Refuses with TooManyRequests.
+func (o *orders) count(ctx context.Context) error {
+	if o.caller || o.s.Settings.ReportLimit.Limit <= 0 {
+		return nil
+	}
+	o.caller = true
+	return o.s.take(ctx, o.s.KeyedHash("orders of caller", ActorFrom(ctx).ID), o.s.Settings.ReportLimit)
+}
+
+// countPerson counts the call for the person, by tax id.
+// Refuses with TooManyRequests.
+func (o *orders) countPerson(ctx context.Context, i Identity) error {
+	if o.person || o.s.Settings.ReportPersonLimit.Limit <= 0 || i.TaxID == nil {
+		return nil
+	}
+	o.person = true
+	return o.s.take(ctx, o.s.KeyedHash("orders of person", risk.FoldTaxID(*i.TaxID)), o.s.Settings.ReportPersonLimit)
 }
 
 // failures is a counter of failures: a key and the rate that limits it.

@@ -45,10 +45,11 @@ var (
 // operations is the registry: one value for each operation. Permit, the documentation, the reference and the tests of
 // the schema read it.
 var operations = map[string]operation{
-	"version":           {needs: permission{open: true}},
-	"lifecycle":         {needs: permission{open: true}},
-	"invitationPreview": {needs: permission{open: true}, refuses: list(problem.NoSuchInvitation)},
-	"viewer":            {refuses: list(problem.Unauthorized, problem.SessionExpired)},
+	"version":            {needs: permission{open: true}},
+	"lifecycle":          {needs: permission{open: true}},
+	"invitationPreview":  {needs: permission{open: true}, refuses: list(problem.NoSuchInvitation)},
+	"verificationPolicy": {needs: profilesRead},
+	"viewer":             {refuses: list(problem.Unauthorized, problem.SessionExpired)},
 	"node": {
 		refuses: list(problem.Unauthorized, problem.SessionExpired, problem.AccessDenied, problem.NotFound),
 	}, // and the permission for the query of the record's kind
@@ -241,15 +242,18 @@ var operations = map[string]operation{
 	"createFraudRiskReport": {
 		needs: profilesWrite,
 		refuses: list(
-			problem.InvalidInput, problem.InvalidContactLink, problem.IncompleteIdentity, problem.ProviderUnavailable,
-			problem.IdempotencyKeyReused,
+			problem.InvalidInput, problem.AccessDenied, problem.TooManyRequests, problem.InvalidContactLink, problem.IncompleteIdentity,
+			problem.ProviderUnavailable, problem.IdempotencyKeyReused,
 		),
 	},
 	"quiz":    {needs: profilesRead, refuses: list(problem.NoSuchQuiz)},
 	"quizzes": {needs: profilesRead, refuses: list(problem.InvalidInput, problem.InvalidParameter)},
 	"createQuiz": {
-		needs:   profilesWrite,
-		refuses: list(problem.InvalidInput, problem.InvalidContactLink, problem.IncompleteIdentity, problem.IdempotencyKeyReused),
+		needs: profilesWrite,
+		refuses: list(
+			problem.InvalidInput, problem.AccessDenied, problem.TooManyRequests, problem.InvalidContactLink, problem.IncompleteIdentity,
+			problem.IdempotencyKeyReused,
+		),
 	},
 	"createQuizQuestions": {
 		needs: profilesWrite,

@@ -23,6 +23,10 @@ type Quiz struct {
 	Vouches bool
 	// ContactUserID is the user of the contact when the quiz was created.
 	ContactUserID *string
+	// Fingerprint identifies the person's identity.
+	Fingerprint Fingerprint
+	// Institutional is set where the institution ordered the quiz, not the contact's user.
+	Institutional bool
 	// Person identifies the person across quizzes, by a keyed hash.
 	Person []byte
 	// ExpiresAt is the end of the time for the answers.
@@ -260,21 +264,24 @@ type Quizmaster interface {
 }
 
 // CreateQuiz creates a quiz for a person. CreateQuizQuestions requests the questions.
-// Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity and IdempotencyKeyReused.
+// Refuses with InvalidInput, AccessDenied (an auditor, or a value for a masked member), TooManyRequests,
+// InvalidContactLink, IncompleteIdentity and IdempotencyKeyReused.
 func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Quiz], error) {
 	const operation = "createQuiz"
 	a, err := s.begin(ctx, operation, in, in.check(s.now())...)
 	if err != nil {
 		return Outcome[Quiz]{}, err
 	}
+	limited := s.orders()
 	return create(ctx, s, quizzes, s.callOf(operation, in), func(ctx context.Context, n *creation) (*Quiz, error) {
-		who, err := s.subject(ctx, in)
+		who, err := s.subject(ctx, in, limited)
 		if err != nil {
 			return nil, err
 		}
 		return &Quiz{
 			Meta: newMeta("quiz", n.Now), State: quizMachine.Start, Inputs: who.identity, CreatedBy: a.ID, ContactID: who.contactID,
 			Vouches: who.vouches, ContactUserID: who.userID, Person: s.person(who.identity), ExpiresAt: n.Now.Add(s.Settings.QuizTTL),
+			Fingerprint: who.fingerprint, Institutional: who.institutional,
 		}, nil
 	})
 }
@@ -294,12 +301,21 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 	if _, err := s.begin(ctx, operation, in); err != nil {
 		return Outcome[Quiz]{}, nil, err
 	}
+	limited := s.orders()
 	var questions []QuizQuestion
 	var none *problem.Problem
 	requested := false
 	out, err := apply(ctx, s, quizzes, call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}, QuizAsk,
 		func(ctx context.Context, ch *change[Quiz]) (QuizState, error) {
 			q := ch.Record
+			if !q.Institutional {
+				if err := limited.count(ctx); err != nil {
+					return "", err
+				}
+				if err := limited.countPerson(ctx, q.Inputs); err != nil {
+					return "", err
+				}
+			}
 			counter, err := s.quizzesLeft(ctx, q)
 			if err != nil {
 				return "", err

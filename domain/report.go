@@ -2,6 +2,8 @@ package domain
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,25 +17,84 @@ import (
 type FraudRiskReport struct {
 	Meta
 	State FraudRiskReportState
-	// Inputs is the screened person, unmasked.
-	Inputs     Identity
-	Categories []FraudRiskCategory
-	CreatedBy  string
-	// ContactID is the contact that the report was created from; nil if the input had the fields of the person.
+	// Inputs is the screened person, in full.
+	Inputs Identity
+	// Findings has all categories that apply, with their evidence. What a caller may see of them is in Categories.
+	Findings  []FraudRiskCategory
+	CreatedBy string
+	// ContactID is the contact that the report was created from; nil where the input had the fields of the person.
 	ContactID *string
-	// Vouches is set if the person is that contact, so that the report counts for it.
+	// Vouches is set where the person is that contact, so that the report counts for it.
 	Vouches bool
 	// ContactUserID is the user of the contact when the report was created.
 	ContactUserID *string
+	// Fingerprint identifies the screened identity.
+	Fingerprint Fingerprint
+	// Institutional is set where the institution ordered the report, not the contact's user.
+	Institutional bool
 }
 
 // FraudRiskCategory is one kind of risk that applies.
 type FraudRiskCategory struct {
 	Type        risk.Category
 	Description string
-	// Evidence names the input, the rule, the list entry and the score, for a reviewer.
-	Evidence string
+	// Evidence is for reviewers; nil for callers who must not see it.
+	Evidence []RiskEvidence
 }
+
+// RiskEvidence describes for a reviewer why a category applies, without a value of the person.
+type RiskEvidence struct {
+	ID   string `json:"id"`
+	Rule string `json:"rule"`
+	// Members are the names of the members of the identity that the rule compares.
+	Members []string `json:"members"`
+	// Entry is the id of the list entry or record that matches; nil where there is none.
+	Entry *string `json:"entry"`
+	// Score is the similarity from 0 to 1; nil where the rule does not compare by similarity.
+	Score *float64 `json:"score"`
+}
+
+// evidenceOf converts the evidence of a finding. Its ids are unique in all reports.
+func evidenceOf(reportID string, found []risk.Evidence, first int) []RiskEvidence {
+	out := make([]RiskEvidence, 0, len(found))
+	for i, e := range found {
+		one := RiskEvidence{ID: reportID + "." + strconv.Itoa(first+i), Rule: e.Rule, Members: e.Inputs}
+		if e.Entry != "" {
+			one.Entry = new(e.Entry)
+		}
+		if e.Score > 0 {
+			one.Score = new(e.Score)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// hiddenCategories are those that a contact's user and other customers must not see: a hit on a list must look like a
+// mistyped birth date (verification, section 3).
+var hiddenCategories = list(risk.IdentityOnGovernmentWatchlist, risk.IdentityOnAlertList, risk.PersonalInfoDoesNotMatch)
+
+// Categories returns the categories that the caller may see, with the evidence for reviewers only.
+func (r *FraudRiskReport) Categories(ctx context.Context) []FraudRiskCategory {
+	a := ActorFrom(ctx)
+	out := []FraudRiskCategory{}
+	for _, c := range r.Findings {
+		if !a.Institution() && slices.Contains(hiddenCategories, c.Type) {
+			continue
+		}
+		if !a.Reviewer() {
+			c.Evidence = nil
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// bySystem reports whether a re-screening made the report. Only the institution sees such reports.
+func (r *FraudRiskReport) bySystem() bool { return r.CreatedBy == SystemActor }
+
+// SystemActor is the creator of reports of a re-screening.
+const SystemActor = "system"
 
 // Head returns the part that all records share.
 func (r *FraudRiskReport) Head() *Meta { return &r.Meta }
@@ -80,13 +141,22 @@ var reports = &life[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransi
 	head:  func(r *FraudRiskReport) *Meta { return &r.Meta },
 	state: func(r *FraudRiskReport) *FraudRiskReportState { return &r.State },
 	rolesOf: func(ctx context.Context, s *Service, pre *Prefetched, a Actor, r *FraudRiskReport) ([]Role, bool, error) {
+		if r.bySystem() {
+			roles := a.staffRoles()
+			return roles, len(roles) > 0, nil
+		}
 		return personRoles(ctx, s, pre, a, r.CreatedBy, r.ContactID)
 	},
 	dummy:    func() *FraudRiskReport { return &FraudRiskReport{ContactID: new("contact_-")} },
 	due:      never[FraudRiskReport, FraudRiskReportState, FraudRiskReportTransition],
 	prefetch: func(need *needs, r *FraudRiskReport) { need.personal(r.CreatedBy, r.ContactID) },
-	concerns: func(r *FraudRiskReport) []string { return concernedUsers(r.CreatedBy, r.ContactUserID) },
-	missing:  problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
+	concerns: func(r *FraudRiskReport) []string {
+		if r.bySystem() {
+			return []string{}
+		}
+		return concernedUsers(r.CreatedBy, r.ContactUserID)
+	},
+	missing: problem.NoSuchFraudRiskReport, denied: problem.AccessDenied,
 }
 
 // FraudRiskReportSchema has the fields by which reports can be selected and ordered.
@@ -96,12 +166,73 @@ var FraudRiskReportSchema = listing.Schema{Fields: []listing.Field{
 	{Name: "createdAt", Type: listing.Time},
 	{Name: "expiresAt", Type: listing.Time},
 	{Name: "outputs.state", Type: listing.Enum, Values: reportMachine.StateNames()},
-	{Name: "outputs.fraudRiskCategories.type", Type: listing.Enum, Values: categoryWords(), Many: true, Searched: true},
+	{Name: categoryField, Type: listing.Enum, Values: categoryWords(), Many: true, Searched: true},
 	{Name: "descriptions", Type: listing.Text, Many: true, Searched: true, Hidden: true},
 	{Name: "createdBy", Type: listing.ID, Hidden: true},
 	{Name: "contactId", Type: listing.ID, Hidden: true},
 	{Name: "vouches", Type: listing.Bool, Hidden: true},
 }}
+
+// categoryField is the field of the categories of a report.
+const categoryField = "outputs.fraudRiskCategories.type"
+
+// withoutHidden rewrites a condition so that hidden categories match nothing, as if reports did not have them.
+func withoutHidden(p listing.Predicate) listing.Predicate {
+	switch p := p.(type) {
+	case listing.And:
+		return listing.All(withoutHiddenEach(p.Of)...)
+	case listing.Or:
+		return listing.Any(withoutHiddenEach(p.Of)...)
+	case listing.Not:
+		return listing.Not{Of: withoutHidden(p.Of)}
+	case listing.In:
+		if p.Field == categoryField {
+			p.Values = slices.DeleteFunc(slices.Clone(p.Values), isHidden)
+		}
+		return p
+	case listing.Compare:
+		if p.Left.Field == categoryField && isHidden(p.Right.Value) {
+			return listing.False
+		}
+		return p
+	case listing.Search:
+		var alternatives []listing.Predicate
+		for _, terms := range p.Any {
+			var all []listing.Predicate
+			for _, term := range terms {
+				all = append(all, visibleCategoriesWith(term))
+			}
+			alternatives = append(alternatives, listing.All(all...))
+		}
+		return listing.Any(alternatives...)
+	}
+	return p
+}
+
+func withoutHiddenEach(of []listing.Predicate) []listing.Predicate {
+	out := make([]listing.Predicate, 0, len(of))
+	for _, p := range of {
+		out = append(out, withoutHidden(p))
+	}
+	return out
+}
+
+func isHidden(v listing.Value) bool {
+	word, ok := v.(string)
+	return ok && slices.Contains(hiddenCategories, risk.Category(word))
+}
+
+// visibleCategoriesWith selects reports with a visible category whose name or description contains a text.
+func visibleCategoriesWith(term string) listing.Predicate {
+	var words []string
+	for _, c := range risk.Categories() {
+		text := listing.Fold(string(c) + "\n" + risk.Description(c))
+		if !slices.Contains(hiddenCategories, c) && strings.Contains(text, listing.Fold(term)) {
+			words = append(words, string(c))
+		}
+	}
+	return listing.OneWord(categoryField, words...)
+}
 
 func categoryWords() []string {
 	var out []string
@@ -122,15 +253,15 @@ func FraudRiskReportValue(r *FraudRiskReport, field string) listing.Value {
 		return r.CreatedAt
 	case "outputs.state":
 		return string(r.State)
-	case "outputs.fraudRiskCategories.type":
+	case categoryField:
 		words := []string{}
-		for _, c := range r.Categories {
+		for _, c := range r.Findings {
 			words = append(words, string(c.Type))
 		}
 		return words
 	case "descriptions":
 		words := []string{}
-		for _, c := range r.Categories {
+		for _, c := range r.Findings {
 			words = append(words, c.Description)
 		}
 		return words
@@ -168,10 +299,13 @@ type CreateQuizInput = SubjectInput
 
 // subject is the person that an input names.
 type subject struct {
-	identity  Identity
-	contactID *string
-	vouches   bool
-	userID    *string
+	identity    Identity
+	contactID   *string
+	vouches     bool
+	userID      *string
+	fingerprint Fingerprint
+	// institutional is set where the institution orders.
+	institutional bool
 }
 
 // check adds what the tags cannot express (Identity, inputs).
@@ -186,17 +320,42 @@ func (in SubjectInput) check(now time.Time) []*problem.Problem {
 }
 
 // subject returns the person that the input names (Identity, inputs).
-// Refuses with InvalidContactLink and IncompleteIdentity.
-func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error) {
+// Refuses with AccessDenied, TooManyRequests, InvalidContactLink and IncompleteIdentity.
+func (s *Service) subject(ctx context.Context, in SubjectInput, limited *orders) (*subject, error) {
+	institutional, err := s.ordersForInstitution(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !institutional {
+		if err := limited.count(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if in.ContactID == nil {
-		return &subject{identity: in.Identity}, nil
+		if !institutional {
+			if err := limited.countPerson(ctx, in.Identity); err != nil {
+				return nil, err
+			}
+		}
+		return &subject{identity: in.Identity, fingerprint: s.identityFingerprint(in.Identity), institutional: institutional}, nil
 	}
 	contact, err := s.mayLink(ctx, *in.ContactID, problem.InvalidContactLink)
 	if err != nil {
 		return nil, err
 	}
-	out := &subject{identity: contact.Of.With(in.Identity), contactID: &contact.ID, userID: contact.UserID}
-	out.vouches = out.identity.Equal(contact.Of)
+	if err := mayOverride(ctx, in.Identity, contact); err != nil {
+		return nil, err
+	}
+	out := &subject{
+		identity: contact.Of.With(in.Identity), contactID: &contact.ID, userID: contact.UserID, institutional: institutional,
+	}
+	if !institutional {
+		if err := limited.countPerson(ctx, out.identity); err != nil {
+			return nil, err
+		}
+	}
+	out.fingerprint = s.identityFingerprint(out.identity)
+	out.vouches = s.identityFingerprint(contact.Of).Person != nil && !in.overrides(contact.Of)
 	if missing := out.identity.Missing(); len(missing) > 0 {
 		return nil, problem.New(problem.IncompleteIdentity).
 			Because("The contact lacks required fields: %s.", strings.Join(missing, ", ")).With("missing", missing)
@@ -205,7 +364,8 @@ func (s *Service) subject(ctx context.Context, in SubjectInput) (*subject, error
 }
 
 // CreateFraudRiskReport screens a person and creates a report of the risks found.
-// Refuses with InvalidInput, InvalidContactLink, IncompleteIdentity, ProviderUnavailable and IdempotencyKeyReused.
+// Refuses with InvalidInput, AccessDenied (an auditor, or a value for a masked member), TooManyRequests,
+// InvalidContactLink, IncompleteIdentity, ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskReportInput) (Outcome[FraudRiskReport], error) {
 	const operation = "createFraudRiskReport"
 	a, err := s.begin(ctx, operation, in, in.check(s.now())...)
@@ -213,11 +373,12 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 		return Outcome[FraudRiskReport]{}, err
 	}
 	var r *FraudRiskReport
+	limited := s.orders()
 	return create(ctx, s, reports, s.callOf(operation, in), func(ctx context.Context, _ *creation) (*FraudRiskReport, error) {
 		if r != nil { // screen once, however many races are lost
 			return r, nil
 		}
-		who, err := s.subject(ctx, in)
+		who, err := s.subject(ctx, in, limited)
 		if err != nil {
 			return nil, err
 		}
@@ -225,21 +386,56 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		categories := []FraudRiskCategory{}
-		for _, f := range result.Findings {
-			var evidence []string
-			for _, e := range f.Evidence {
-				evidence = append(evidence, e.String())
-			}
-			categories = append(categories, FraudRiskCategory{Type: f.Category, Description: f.Description, Evidence: strings.Join(evidence, "; ")})
-		}
-		now := s.now() // after the provider has answered
-		r = &FraudRiskReport{
-			Meta: newMeta("frr", now), State: reportState(result, categories), Inputs: who.identity, Categories: categories, CreatedBy: a.ID,
-			ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID,
-		}
+		r = s.newReport(result, who, a.ID)
 		return r, nil
 	})
+}
+
+// newReport makes the report of an assessment, after the provider has answered.
+func (s *Service) newReport(result risk.Assessment, who *subject, createdBy string) *FraudRiskReport {
+	meta, findings, matches := newMeta("frr", s.now()), []FraudRiskCategory{}, 0
+	for _, f := range result.Findings {
+		findings = append(findings, FraudRiskCategory{
+			Type: f.Category, Description: f.Description, Evidence: evidenceOf(meta.ID, f.Evidence, matches+1),
+		})
+		matches += len(f.Evidence)
+	}
+	return &FraudRiskReport{
+		Meta: meta, State: reportState(result, findings), Inputs: who.identity, Findings: findings, CreatedBy: createdBy,
+		ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID, Fingerprint: who.fingerprint,
+		Institutional: who.institutional,
+	}
+}
+
+// ordersForInstitution reports whether the caller orders results for the institution: an administrator or a verifier who
+// is not the user of a contact (verification, section 2). An auditor orders nothing.
+// Refuses with AccessDenied.
+func (s *Service) ordersForInstitution(ctx context.Context) (bool, error) {
+	a := ActorFrom(ctx)
+	if a.SeesAll() && !a.Admin() {
+		return false, problem.New(problem.AccessDenied).Because("An auditor must not order reports or quizzes.")
+	}
+	if !a.Institution() {
+		return false, nil
+	}
+	ids, err := s.owned(ctx, a.ID)
+	return len(ids) == 0, err
+}
+
+// mayOverride refuses values for members that the caller sees masked: whether the result counts for the contact would
+// disclose whether a guess is right.
+// Refuses with AccessDenied.
+func mayOverride(ctx context.Context, given Identity, contact *Contact) error {
+	a := ActorFrom(ctx)
+	if a.SeesPII() || a.Verifier || contact.OwnedBy(a.ID) {
+		return nil
+	}
+	for _, m := range identityMembers {
+		if m.masked && *m.of(&given) != nil && *m.of(&contact.Of) != nil {
+			return problem.New(problem.AccessDenied).Because("Overriding %s of a contact requires profiles/readPii.", m.name).At(m.name)
+		}
+	}
+	return nil
 }
 
 // reportState returns the state of a new report, which never changes.
@@ -291,5 +487,8 @@ func (s *Service) FraudRiskReports(ctx context.Context, q listing.Query) (listin
 		return listing.Page[FraudRiskReport]{}, err
 	}
 	q.Where = listing.All(mine, q.Where)
+	if !ActorFrom(ctx).Institution() {
+		q.Where = listing.All(mine, listing.Ne("createdBy", SystemActor), withoutHidden(q.Where))
+	}
 	return s.Store.FraudRiskReports().List(ctx, q)
 }

@@ -378,6 +378,29 @@ func (ec *executionContext) fieldContext_Approval_approvedBy(_ context.Context, 
 	return graphql.NewScalarFieldContext("Approval", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
+func (ec *executionContext) _Approval_overrides(ctx context.Context, field graphql.CollectedField, obj *domain.Approval) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Approval_overrides(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Overrides, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []risk.Category) graphql.Marshaler {
+			return ec.marshalNFraudRiskCategoryType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategoryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Approval_overrides(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Approval", field, false, false, errors.New("field of type FraudRiskCategoryType does not have child fields"))
+}
+
 func (ec *executionContext) _Approval_version(ctx context.Context, field graphql.CollectedField, obj *domain.Approval) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1448,6 +1471,38 @@ func (ec *executionContext) fieldContext_ContactVerification_verifications(_ con
 	return fc, nil
 }
 
+func (ec *executionContext) _ContactVerification_decision(ctx context.Context, field graphql.CollectedField, obj *domain.ContactVerification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContactVerification_decision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Decision(ctx), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *domain.VerificationDecision) graphql.Marshaler {
+			return ec.marshalNVerificationDecision2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationDecision(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContactVerification_decision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContactVerification",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VerificationDecision(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateApprovalPayload_approval(ctx context.Context, field graphql.CollectedField, obj *CreateApprovalPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1973,15 +2028,24 @@ func (ec *executionContext) _FraudRiskCategory_evidence(ctx context.Context, fie
 			return obj.Evidence, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []domain.RiskEvidence) graphql.Marshaler {
+			return ec.marshalORiskEvidence2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐRiskEvidenceᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_FraudRiskCategory_evidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FraudRiskCategory", field, false, false, errors.New("field of type String does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "FraudRiskCategory",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RiskEvidence(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _FraudRiskReport_id(ctx context.Context, field graphql.CollectedField, obj *domain.FraudRiskReport) (ret graphql.Marshaler) {
@@ -2039,7 +2103,7 @@ func (ec *executionContext) _FraudRiskReport_categories(ctx context.Context, fie
 			return ec.fieldContext_FraudRiskReport_categories(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Categories, nil
+			return obj.Categories(ctx), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []domain.FraudRiskCategory) graphql.Marshaler {
@@ -2053,7 +2117,7 @@ func (ec *executionContext) fieldContext_FraudRiskReport_categories(_ context.Co
 	fc = &graphql.FieldContext{
 		Object:     "FraudRiskReport",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_FraudRiskCategory(ctx, field)
@@ -3334,13 +3398,13 @@ func (ec *executionContext) fieldContext_QuizEdge_cursor(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("QuizEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _QuizQuestion_id(ctx context.Context, field graphql.CollectedField, obj *domain.QuizQuestion) (ret graphql.Marshaler) {
+func (ec *executionContext) _QuizQuestion_questionId(ctx context.Context, field graphql.CollectedField, obj *domain.QuizQuestion) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_QuizQuestion_id(ctx, field)
+			return ec.fieldContext_QuizQuestion_questionId(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
 			return obj.ID, nil
@@ -3353,7 +3417,7 @@ func (ec *executionContext) _QuizQuestion_id(ctx context.Context, field graphql.
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_QuizQuestion_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_QuizQuestion_questionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QuizQuestion", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
@@ -3401,6 +3465,121 @@ func (ec *executionContext) _QuizQuestion_choices(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_QuizQuestion_choices(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QuizQuestion", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RiskEvidence_id(ctx context.Context, field graphql.CollectedField, obj *domain.RiskEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RiskEvidence_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RiskEvidence_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RiskEvidence", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _RiskEvidence_rule(ctx context.Context, field graphql.CollectedField, obj *domain.RiskEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RiskEvidence_rule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RiskEvidence_rule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RiskEvidence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RiskEvidence_members(ctx context.Context, field graphql.CollectedField, obj *domain.RiskEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RiskEvidence_members(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Members, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RiskEvidence_members(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RiskEvidence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RiskEvidence_entry(ctx context.Context, field graphql.CollectedField, obj *domain.RiskEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RiskEvidence_entry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RiskEvidence_entry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RiskEvidence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RiskEvidence_score(ctx context.Context, field graphql.CollectedField, obj *domain.RiskEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RiskEvidence_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RiskEvidence_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RiskEvidence", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _ScoreQuizPayload_quiz(ctx context.Context, field graphql.CollectedField, obj *ScoreQuizPayload) (ret graphql.Marshaler) {
@@ -3669,6 +3848,291 @@ func (ec *executionContext) fieldContext_Verification_source(_ context.Context, 
 	return graphql.NewScalarFieldContext("Verification", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
+func (ec *executionContext) _VerificationDecision_verified(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationDecision_verified(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Verified, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationDecision_verified(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationDecision", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationDecision_reasons(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationDecision_reasons(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reasons, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []domain.VerificationReason) graphql.Marshaler {
+			return ec.marshalNVerificationReason2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationDecision_reasons(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VerificationDecision",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VerificationReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _VerificationDecision_missing(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationDecision_missing(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Missing, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []domain.VerificationRequirement) graphql.Marshaler {
+			return ec.marshalNVerificationRequirement2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirementᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationDecision_missing(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationDecision", field, false, false, errors.New("field of type VerificationRequirement does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationDecision_evaluatedAt(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationDecision_evaluatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EvaluatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationDecision_evaluatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationDecision", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationDecision_policyVersion(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationDecision_policyVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PolicyVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationDecision_policyVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationDecision", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationPolicy_version(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationPolicy_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationPolicy_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationPolicy", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationPolicy_document(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationPolicy_document(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Document, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationPolicy_document(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationPolicy", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationPolicy_never(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationPolicy_never(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Never, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []risk.Category) graphql.Marshaler {
+			return ec.marshalNFraudRiskCategoryType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategoryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationPolicy_never(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationPolicy", field, false, false, errors.New("field of type FraudRiskCategoryType does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationPolicy_fourEyes(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationPolicy_fourEyes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FourEyes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationPolicy_fourEyes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationPolicy", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationPolicy_selfService(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationPolicy_selfService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SelfService, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationPolicy_selfService(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationPolicy", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationReason_code(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationReason_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v domain.VerificationReasonCode) graphql.Marshaler {
+			return ec.marshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationReason_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationReason", field, false, false, errors.New("field of type VerificationReasonCode does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationReason_message(ctx context.Context, field graphql.CollectedField, obj *domain.VerificationReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationReason_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationReason_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationReason", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -3924,7 +4388,7 @@ func (ec *executionContext) unmarshalInputCreateApprovalInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"contactId", "method", "reason", "idempotencyKey"}
+	fieldsInOrder := [...]string{"contactId", "method", "reason", "overrides", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3952,6 +4416,13 @@ func (ec *executionContext) unmarshalInputCreateApprovalInput(ctx context.Contex
 				return it, err
 			}
 			it.Reason = data
+		case "overrides":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overrides"))
+			data, err := ec.unmarshalOFraudRiskCategoryType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategoryᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Overrides = data
 		case "idempotencyKey":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -5105,6 +5576,11 @@ func (ec *executionContext) _Approval(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "overrides":
+			out.Values[i] = ec._Approval_overrides(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "version":
 			out.Values[i] = ec._Approval_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -5859,13 +6335,51 @@ func (ec *executionContext) _ContactVerification(ctx context.Context, sel ast.Se
 		case "contact":
 			out.Values[i] = ec._ContactVerification_contact(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "verifications":
 			out.Values[i] = ec._ContactVerification_verifications(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "decision":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ContactVerification_decision(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -6156,7 +6670,7 @@ func (ec *executionContext) _FraudRiskCategory(ctx context.Context, sel ast.Sele
 			}
 		case "evidence":
 			out.Values[i] = ec._FraudRiskCategory_evidence(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -6203,10 +6717,43 @@ func (ec *executionContext) _FraudRiskReport(ctx context.Context, sel ast.Select
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "categories":
-			out.Values[i] = ec._FraudRiskReport_categories(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._FraudRiskReport_categories(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "identity":
 			field := field
 
@@ -7008,8 +7555,8 @@ func (ec *executionContext) _QuizQuestion(ctx context.Context, sel ast.Selection
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("QuizQuestion")
-		case "id":
-			out.Values[i] = ec._QuizQuestion_id(ctx, field, obj)
+		case "questionId":
+			out.Values[i] = ec._QuizQuestion_questionId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -7021,6 +7568,64 @@ func (ec *executionContext) _QuizQuestion(ctx context.Context, sel ast.Selection
 		case "choices":
 			out.Values[i] = ec._QuizQuestion_choices(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var riskEvidenceImplementors = []string{"RiskEvidence"}
+
+func (ec *executionContext) _RiskEvidence(ctx context.Context, sel ast.SelectionSet, obj *domain.RiskEvidence) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, riskEvidenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RiskEvidence")
+		case "id":
+			out.Values[i] = ec._RiskEvidence_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rule":
+			out.Values[i] = ec._RiskEvidence_rule(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "members":
+			out.Values[i] = ec._RiskEvidence_members(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entry":
+			out.Values[i] = ec._RiskEvidence_entry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._RiskEvidence_score(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -7169,6 +7774,165 @@ func (ec *executionContext) _Verification(ctx context.Context, sel ast.Selection
 			}
 		case "source":
 			out.Values[i] = ec._Verification_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var verificationDecisionImplementors = []string{"VerificationDecision"}
+
+func (ec *executionContext) _VerificationDecision(ctx context.Context, sel ast.SelectionSet, obj *domain.VerificationDecision) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, verificationDecisionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VerificationDecision")
+		case "verified":
+			out.Values[i] = ec._VerificationDecision_verified(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reasons":
+			out.Values[i] = ec._VerificationDecision_reasons(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "missing":
+			out.Values[i] = ec._VerificationDecision_missing(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "evaluatedAt":
+			out.Values[i] = ec._VerificationDecision_evaluatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "policyVersion":
+			out.Values[i] = ec._VerificationDecision_policyVersion(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var verificationPolicyImplementors = []string{"VerificationPolicy"}
+
+func (ec *executionContext) _VerificationPolicy(ctx context.Context, sel ast.SelectionSet, obj *domain.VerificationPolicy) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, verificationPolicyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VerificationPolicy")
+		case "version":
+			out.Values[i] = ec._VerificationPolicy_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "document":
+			out.Values[i] = ec._VerificationPolicy_document(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "never":
+			out.Values[i] = ec._VerificationPolicy_never(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fourEyes":
+			out.Values[i] = ec._VerificationPolicy_fourEyes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "selfService":
+			out.Values[i] = ec._VerificationPolicy_selfService(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var verificationReasonImplementors = []string{"VerificationReason"}
+
+func (ec *executionContext) _VerificationReason(ctx context.Context, sel ast.SelectionSet, obj *domain.VerificationReason) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, verificationReasonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VerificationReason")
+		case "code":
+			out.Values[i] = ec._VerificationReason_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._VerificationReason_message(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -7480,6 +8244,36 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNFraudRiskCategoryType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategoryᚄ(ctx context.Context, v any) ([]risk.Category, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]risk.Category, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNFraudRiskCategoryType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategoryᚄ(ctx context.Context, sel ast.SelectionSet, v []risk.Category) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNFraudRiskReport2ᚕᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐFraudRiskReportᚄ(ctx context.Context, sel ast.SelectionSet, v []*domain.FraudRiskReport) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -7731,6 +8525,10 @@ func (ec *executionContext) unmarshalNQuizWhere2ᚖgithubᚗcomᚋgatehouseᚋga
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNRiskEvidence2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐRiskEvidence(ctx context.Context, sel ast.SelectionSet, v domain.RiskEvidence) graphql.Marshaler {
+	return ec._RiskEvidence(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNScoreQuizInput2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐScoreQuizInput(ctx context.Context, v any) (domain.ScoreQuizInput, error) {
 	res, err := ec.unmarshalInputScoreQuizInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7767,6 +8565,156 @@ func (ec *executionContext) marshalNVerification2ᚖgithubᚗcomᚋgatehouseᚋg
 	return ec._Verification(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNVerificationDecision2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationDecision(ctx context.Context, sel ast.SelectionSet, v *domain.VerificationDecision) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._VerificationDecision(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNVerificationReason2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReason(ctx context.Context, sel ast.SelectionSet, v domain.VerificationReason) graphql.Marshaler {
+	return ec._VerificationReason(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNVerificationReason2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonᚄ(ctx context.Context, sel ast.SelectionSet, v []domain.VerificationReason) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVerificationReason2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReason(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode(ctx context.Context, v any) (domain.VerificationReasonCode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode(ctx context.Context, sel ast.SelectionSet, v domain.VerificationReasonCode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+var (
+	unmarshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode = map[string]domain.VerificationReasonCode{
+		"REPORT_PASSED":       domain.DecisionReportPassed,
+		"RISK_ACCEPTED":       domain.DecisionRiskAccepted,
+		"QUIZ_PASSED":         domain.DecisionQuizPassed,
+		"APPROVED":            domain.DecisionApproved,
+		"NO_REPORT":           domain.DecisionNoReport,
+		"REPORT_FAILED":       domain.DecisionReportFailed,
+		"REPORT_EXPIRED":      domain.DecisionReportExpired,
+		"RISK_FACTORS":        domain.DecisionRiskFactors,
+		"NEVER_CATEGORY":      domain.DecisionNeverCategory,
+		"NEEDS_REVIEW":        domain.DecisionNeedsReview,
+		"SCREENING_PARTIAL":   domain.DecisionScreeningPartial,
+		"NO_QUIZ":             domain.DecisionNoQuiz,
+		"SECOND_APPROVAL":     domain.DecisionSecondApproval,
+		"IDENTITY_MISSING":    domain.DecisionIdentityMissing,
+		"SELF_ORDERED":        domain.DecisionSelfOrdered,
+		"OTHER_CONTACT":       domain.DecisionOtherContact,
+		"IDENTITY_SUPERSEDED": domain.DecisionIdentitySuperseded,
+	}
+	marshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode = map[domain.VerificationReasonCode]string{
+		domain.DecisionReportPassed:       "REPORT_PASSED",
+		domain.DecisionRiskAccepted:       "RISK_ACCEPTED",
+		domain.DecisionQuizPassed:         "QUIZ_PASSED",
+		domain.DecisionApproved:           "APPROVED",
+		domain.DecisionNoReport:           "NO_REPORT",
+		domain.DecisionReportFailed:       "REPORT_FAILED",
+		domain.DecisionReportExpired:      "REPORT_EXPIRED",
+		domain.DecisionRiskFactors:        "RISK_FACTORS",
+		domain.DecisionNeverCategory:      "NEVER_CATEGORY",
+		domain.DecisionNeedsReview:        "NEEDS_REVIEW",
+		domain.DecisionScreeningPartial:   "SCREENING_PARTIAL",
+		domain.DecisionNoQuiz:             "NO_QUIZ",
+		domain.DecisionSecondApproval:     "SECOND_APPROVAL",
+		domain.DecisionIdentityMissing:    "IDENTITY_MISSING",
+		domain.DecisionSelfOrdered:        "SELF_ORDERED",
+		domain.DecisionOtherContact:       "OTHER_CONTACT",
+		domain.DecisionIdentitySuperseded: "IDENTITY_SUPERSEDED",
+	}
+)
+
+func (ec *executionContext) unmarshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement(ctx context.Context, v any) (domain.VerificationRequirement, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement(ctx context.Context, sel ast.SelectionSet, v domain.VerificationRequirement) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+var (
+	unmarshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement = map[string]domain.VerificationRequirement{
+		"IDENTITY": domain.RequireIdentity,
+		"REPORT":   domain.RequireReport,
+		"QUIZ":     domain.RequireQuiz,
+		"APPROVAL": domain.RequireApproval,
+	}
+	marshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement = map[domain.VerificationRequirement]string{
+		domain.RequireIdentity: "IDENTITY",
+		domain.RequireReport:   "REPORT",
+		domain.RequireQuiz:     "QUIZ",
+		domain.RequireApproval: "APPROVAL",
+	}
+)
+
+func (ec *executionContext) unmarshalNVerificationRequirement2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirementᚄ(ctx context.Context, v any) ([]domain.VerificationRequirement, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]domain.VerificationRequirement, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNVerificationRequirement2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirementᚄ(ctx context.Context, sel ast.SelectionSet, v []domain.VerificationRequirement) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState(ctx context.Context, v any) (domain.VerificationState, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := unmarshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState[tmp]
@@ -7786,12 +8734,14 @@ func (ec *executionContext) marshalNVerificationState2githubᚗcomᚋgatehouse�
 
 var (
 	unmarshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState = map[string]domain.VerificationState{
-		"PASSED": domain.VerificationPassed,
-		"FAILED": domain.VerificationFailed,
+		"PASSED":     domain.VerificationPassed,
+		"FAILED":     domain.VerificationFailed,
+		"SUPERSEDED": domain.VerificationSuperseded,
 	}
 	marshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState = map[domain.VerificationState]string{
-		domain.VerificationPassed: "PASSED",
-		domain.VerificationFailed: "FAILED",
+		domain.VerificationPassed:     "PASSED",
+		domain.VerificationFailed:     "FAILED",
+		domain.VerificationSuperseded: "SUPERSEDED",
 	}
 )
 
@@ -8358,6 +9308,25 @@ func (ec *executionContext) unmarshalOQuizWhere2ᚖgithubᚗcomᚋgatehouseᚋga
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalORiskEvidence2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐRiskEvidenceᚄ(ctx context.Context, sel ast.SelectionSet, v []domain.RiskEvidence) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRiskEvidence2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐRiskEvidence(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalOScoreQuizPayload2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋgraphᚐScoreQuizPayload(ctx context.Context, sel ast.SelectionSet, v *ScoreQuizPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -8370,6 +9339,13 @@ func (ec *executionContext) marshalOUpdateContactPayload2ᚖgithubᚗcomᚋgateh
 		return graphql.Null
 	}
 	return ec._UpdateContactPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOVerificationPolicy2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationPolicy(ctx context.Context, sel ast.SelectionSet, v *domain.VerificationPolicy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._VerificationPolicy(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOVerificationType2ᚕgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationTypeᚄ(ctx context.Context, v any) ([]domain.VerificationType, error) {

@@ -46,6 +46,7 @@ var objects = map[string]object{
 			"method":     member(func(_ context.Context, o *domain.Approval) *domain.VerificationType { return o.Method }, pointerOrNull(enum(marshalOVerificationType2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationType))),
 			"reason":     member(func(_ context.Context, o *domain.Approval) *string { return o.Reason }, pointerOrNull(text[string])),
 			"approvedBy": member(func(_ context.Context, o *domain.Approval) string { return o.ApprovedBy }, text[string]),
+			"overrides":  member(func(_ context.Context, o *domain.Approval) []risk.Category { return o.Overrides }, list(enum(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory))),
 			"version":    member(func(_ context.Context, o *domain.Approval) int { return o.Version }, number),
 			"createdAt":  member(func(_ context.Context, o *domain.Approval) time.Time { return o.CreatedAt }, moment),
 			"updatedAt":  member(func(_ context.Context, o *domain.Approval) time.Time { return o.UpdatedAt }, moment),
@@ -161,6 +162,9 @@ var objects = map[string]object{
 		fields: map[string]field{
 			"contact":       member(func(_ context.Context, o *domain.ContactVerification) *domain.Contact { return o.Contact }, recordOrNull[domain.Contact]),
 			"verifications": member(func(_ context.Context, o *domain.ContactVerification) []*domain.Verification { return o.Verifications }, list(record[domain.Verification])),
+			"decision": member(func(ctx context.Context, o *domain.ContactVerification) *domain.VerificationDecision {
+				return o.Decision(ctx)
+			}, record[domain.VerificationDecision]),
 		},
 	},
 	"CreateApprovalPayload": {
@@ -385,25 +389,27 @@ var objects = map[string]object{
 		fields: map[string]field{
 			"type":        member(func(_ context.Context, o *domain.FraudRiskCategory) risk.Category { return o.Type }, enum(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory)),
 			"description": member(func(_ context.Context, o *domain.FraudRiskCategory) string { return o.Description }, text[string]),
-			"evidence":    member(func(_ context.Context, o *domain.FraudRiskCategory) string { return o.Evidence }, text[string]),
+			"evidence":    member(func(_ context.Context, o *domain.FraudRiskCategory) []domain.RiskEvidence { return o.Evidence }, listOrNull(inline[domain.RiskEvidence])),
 		},
 	},
 	"FraudRiskReport": {
 		implementors: fraudRiskReportImplementors,
 		as:           typedPointer[domain.FraudRiskReport],
 		fields: map[string]field{
-			"id":         member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.ID }, text[string]),
-			"state":      member(func(_ context.Context, o *domain.FraudRiskReport) domain.FraudRiskReportState { return o.State }, enum(marshalNFraudRiskReportState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐFraudRiskReportState)),
-			"categories": member(func(_ context.Context, o *domain.FraudRiskReport) []domain.FraudRiskCategory { return o.Categories }, list(inline[domain.FraudRiskCategory])),
-			"identity":   member(func(ctx context.Context, o *domain.FraudRiskReport) *domain.Identity { return o.Identity(ctx) }, record[domain.Identity]),
-			"contact":    resolved(recordOrNull[domain.Contact]),
-			"contactId":  member(func(_ context.Context, o *domain.FraudRiskReport) *string { return o.ContactID }, pointerOrNull(text[string])),
-			"createdBy":  member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.CreatedBy }, text[string]),
-			"version":    member(func(_ context.Context, o *domain.FraudRiskReport) int { return o.Version }, number),
-			"createdAt":  member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.CreatedAt }, moment),
-			"updatedAt":  member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.UpdatedAt }, moment),
-			"actions":    resolved(list(record[domain.Action])),
-			"timeline":   resolved(record[LifecycleEventConnection]),
+			"id":    member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.ID }, text[string]),
+			"state": member(func(_ context.Context, o *domain.FraudRiskReport) domain.FraudRiskReportState { return o.State }, enum(marshalNFraudRiskReportState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐFraudRiskReportState)),
+			"categories": member(func(ctx context.Context, o *domain.FraudRiskReport) []domain.FraudRiskCategory {
+				return o.Categories(ctx)
+			}, list(inline[domain.FraudRiskCategory])),
+			"identity":  member(func(ctx context.Context, o *domain.FraudRiskReport) *domain.Identity { return o.Identity(ctx) }, record[domain.Identity]),
+			"contact":   resolved(recordOrNull[domain.Contact]),
+			"contactId": member(func(_ context.Context, o *domain.FraudRiskReport) *string { return o.ContactID }, pointerOrNull(text[string])),
+			"createdBy": member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.CreatedBy }, text[string]),
+			"version":   member(func(_ context.Context, o *domain.FraudRiskReport) int { return o.Version }, number),
+			"createdAt": member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.CreatedAt }, moment),
+			"updatedAt": member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.UpdatedAt }, moment),
+			"actions":   resolved(list(record[domain.Action])),
+			"timeline":  resolved(record[LifecycleEventConnection]),
 		},
 	},
 	"FraudRiskReportConnection": {
@@ -697,6 +703,7 @@ var objects = map[string]object{
 			"approval":            resolved(recordOrNull[domain.Approval]),
 			"approvals":           resolved(recordOrNull[ApprovalConnection]),
 			"contactVerification": resolved(recordOrNull[domain.ContactVerification]),
+			"verificationPolicy":  resolved(recordOrNull[domain.VerificationPolicy]),
 			"invitation":          resolved(recordOrNull[domain.Invitation]),
 			"invitations":         resolved(recordOrNull[InvitationConnection]),
 			"invitationPreview":   resolved(recordOrNull[domain.InvitationPreview]),
@@ -746,9 +753,9 @@ var objects = map[string]object{
 		implementors: quizQuestionImplementors,
 		as:           typedPointer[domain.QuizQuestion],
 		fields: map[string]field{
-			"id":       member(func(_ context.Context, o *domain.QuizQuestion) string { return o.ID }, text[string]),
-			"question": member(func(_ context.Context, o *domain.QuizQuestion) string { return o.Question }, text[string]),
-			"choices":  member(func(_ context.Context, o *domain.QuizQuestion) []string { return o.Choices }, list(text[string])),
+			"questionId": member(func(_ context.Context, o *domain.QuizQuestion) string { return o.ID }, text[string]),
+			"question":   member(func(_ context.Context, o *domain.QuizQuestion) string { return o.Question }, text[string]),
+			"choices":    member(func(_ context.Context, o *domain.QuizQuestion) []string { return o.Choices }, list(text[string])),
 		},
 	},
 	"RegisterDevicePayload": {
@@ -836,6 +843,17 @@ var objects = map[string]object{
 			"invitation": member(func(_ context.Context, o *RevokeInvitationPayload) *domain.Invitation { return o.Invitation }, recordOrNull[domain.Invitation]),
 			"problems":   member(func(_ context.Context, o *RevokeInvitationPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed":   member(func(_ context.Context, o *RevokeInvitationPayload) bool { return o.Replayed }, truth),
+		},
+	},
+	"RiskEvidence": {
+		implementors: riskEvidenceImplementors,
+		as:           typedPointer[domain.RiskEvidence],
+		fields: map[string]field{
+			"id":      member(func(_ context.Context, o *domain.RiskEvidence) string { return o.ID }, text[string]),
+			"rule":    member(func(_ context.Context, o *domain.RiskEvidence) string { return o.Rule }, text[string]),
+			"members": member(func(_ context.Context, o *domain.RiskEvidence) []string { return o.Members }, list(text[string])),
+			"entry":   member(func(_ context.Context, o *domain.RiskEvidence) *string { return o.Entry }, pointerOrNull(text[string])),
+			"score":   member(func(_ context.Context, o *domain.RiskEvidence) *float64 { return o.Score }, pointerOrNull(decimal)),
 		},
 	},
 	"SaveJwtTemplatePayload": {
@@ -1004,6 +1022,38 @@ var objects = map[string]object{
 			"state":      member(func(_ context.Context, o *domain.Verification) domain.VerificationState { return o.State }, enum(marshalNVerificationState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationState)),
 			"verifiedAt": member(func(_ context.Context, o *domain.Verification) time.Time { return o.VerifiedAt }, moment),
 			"source":     member(func(_ context.Context, o *domain.Verification) string { return o.Source }, text[string]),
+		},
+	},
+	"VerificationDecision": {
+		implementors: verificationDecisionImplementors,
+		as:           typedPointer[domain.VerificationDecision],
+		fields: map[string]field{
+			"verified": member(func(_ context.Context, o *domain.VerificationDecision) bool { return o.Verified }, truth),
+			"reasons":  member(func(_ context.Context, o *domain.VerificationDecision) []domain.VerificationReason { return o.Reasons }, list(inline[domain.VerificationReason])),
+			"missing": member(func(_ context.Context, o *domain.VerificationDecision) []domain.VerificationRequirement {
+				return o.Missing
+			}, list(enum(marshalNVerificationRequirement2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationRequirement))),
+			"evaluatedAt":   member(func(_ context.Context, o *domain.VerificationDecision) time.Time { return o.EvaluatedAt }, moment),
+			"policyVersion": member(func(_ context.Context, o *domain.VerificationDecision) string { return o.PolicyVersion }, text[string]),
+		},
+	},
+	"VerificationPolicy": {
+		implementors: verificationPolicyImplementors,
+		as:           typedPointer[domain.VerificationPolicy],
+		fields: map[string]field{
+			"version":     member(func(_ context.Context, o *domain.VerificationPolicy) string { return o.Version }, text[string]),
+			"document":    member(func(_ context.Context, o *domain.VerificationPolicy) string { return o.Document }, text[string]),
+			"never":       member(func(_ context.Context, o *domain.VerificationPolicy) []risk.Category { return o.Never }, list(enum(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory))),
+			"fourEyes":    member(func(_ context.Context, o *domain.VerificationPolicy) bool { return o.FourEyes }, truth),
+			"selfService": member(func(_ context.Context, o *domain.VerificationPolicy) bool { return o.SelfService }, truth),
+		},
+	},
+	"VerificationReason": {
+		implementors: verificationReasonImplementors,
+		as:           typedPointer[domain.VerificationReason],
+		fields: map[string]field{
+			"code":    member(func(_ context.Context, o *domain.VerificationReason) domain.VerificationReasonCode { return o.Code }, enum(marshalNVerificationReasonCode2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationReasonCode)),
+			"message": member(func(_ context.Context, o *domain.VerificationReason) string { return o.Message }, text[string]),
 		},
 	},
 	"VerifyEmailPayload": {

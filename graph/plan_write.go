@@ -3,6 +3,7 @@ package graph
 import (
 	"bytes"
 	"context"
+	"math"
 	"strconv"
 	"time"
 
@@ -33,6 +34,15 @@ func text[V ~string](s *jsonWriter, _ *plan, v V) bool {
 
 func number(s *jsonWriter, _ *plan, v int) bool {
 	s.text = strconv.AppendInt(s.text, int64(v), 10)
+	return true
+}
+
+// decimal writes a finite number; JSON has no other.
+func decimal(s *jsonWriter, _ *plan, v float64) bool {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return false
+	}
+	s.text = strconv.AppendFloat(s.text, v, 'g', -1, 64)
 	return true
 }
 

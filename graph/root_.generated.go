@@ -72,6 +72,7 @@ type ComplexityRoot struct {
 		CreatedAt  func(childComplexity int) int
 		ID         func(childComplexity int) int
 		Method     func(childComplexity int) int
+		Overrides  func(childComplexity int) int
 		Reason     func(childComplexity int) int
 		State      func(childComplexity int) int
 		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -155,6 +156,7 @@ type ComplexityRoot struct {
 
 	ContactVerification struct {
 		Contact       func(childComplexity int) int
+		Decision      func(childComplexity int) int
 		Verifications func(childComplexity int) int
 	}
 
@@ -572,6 +574,7 @@ type ComplexityRoot struct {
 		Sessions            func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
 		TwoFactorRequest    func(childComplexity int, id string) int
 		TwoFactorRequests   func(childComplexity int, first *int, after *string, last *int, before *string, where *TwoFactorRequestWhere, orderBy []*TwoFactorRequestOrder) int
+		VerificationPolicy  func(childComplexity int) int
 		Version             func(childComplexity int) int
 		Viewer              func(childComplexity int) int
 	}
@@ -663,6 +666,14 @@ type ComplexityRoot struct {
 		Invitation func(childComplexity int) int
 		Problems   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+	}
+
+	RiskEvidence struct {
+		Entry   func(childComplexity int) int
+		ID      func(childComplexity int) int
+		Members func(childComplexity int) int
+		Rule    func(childComplexity int) int
+		Score   func(childComplexity int) int
 	}
 
 	SaveJwtTemplatePayload struct {
@@ -795,6 +806,27 @@ type ComplexityRoot struct {
 		State      func(childComplexity int) int
 		Type       func(childComplexity int) int
 		VerifiedAt func(childComplexity int) int
+	}
+
+	VerificationDecision struct {
+		EvaluatedAt   func(childComplexity int) int
+		Missing       func(childComplexity int) int
+		PolicyVersion func(childComplexity int) int
+		Reasons       func(childComplexity int) int
+		Verified      func(childComplexity int) int
+	}
+
+	VerificationPolicy struct {
+		Document    func(childComplexity int) int
+		FourEyes    func(childComplexity int) int
+		Never       func(childComplexity int) int
+		SelfService func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	VerificationReason struct {
+		Code    func(childComplexity int) int
+		Message func(childComplexity int) int
 	}
 
 	VerifyEmailPayload struct {
@@ -939,6 +971,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Approval.Method(childComplexity), true
+	case "Approval.overrides":
+		if e.ComplexityRoot.Approval.Overrides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Approval.Overrides(childComplexity), true
 	case "Approval.reason":
 		if e.ComplexityRoot.Approval.Reason == nil {
 			break
@@ -1277,6 +1315,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ContactVerification.Contact(childComplexity), true
+	case "ContactVerification.decision":
+		if e.ComplexityRoot.ContactVerification.Decision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ContactVerification.Decision(childComplexity), true
 	case "ContactVerification.verifications":
 		if e.ComplexityRoot.ContactVerification.Verifications == nil {
 			break
@@ -3330,6 +3374,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.TwoFactorRequests(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*TwoFactorRequestWhere), args["orderBy"].([]*TwoFactorRequestOrder)), true
+	case "Query.verificationPolicy":
+		if e.ComplexityRoot.Query.VerificationPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.VerificationPolicy(childComplexity), true
 	case "Query.version":
 		if e.ComplexityRoot.Query.Version == nil {
 			break
@@ -3477,7 +3527,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.QuizQuestion.Choices(childComplexity), true
-	case "QuizQuestion.id":
+	case "QuizQuestion.questionId":
 		if e.ComplexityRoot.QuizQuestion.ID == nil {
 			break
 		}
@@ -3660,6 +3710,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeInvitationPayload.Replayed(childComplexity), true
+
+	case "RiskEvidence.entry":
+		if e.ComplexityRoot.RiskEvidence.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RiskEvidence.Entry(childComplexity), true
+	case "RiskEvidence.id":
+		if e.ComplexityRoot.RiskEvidence.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RiskEvidence.ID(childComplexity), true
+	case "RiskEvidence.members":
+		if e.ComplexityRoot.RiskEvidence.Members == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RiskEvidence.Members(childComplexity), true
+	case "RiskEvidence.rule":
+		if e.ComplexityRoot.RiskEvidence.Rule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RiskEvidence.Rule(childComplexity), true
+	case "RiskEvidence.score":
+		if e.ComplexityRoot.RiskEvidence.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RiskEvidence.Score(childComplexity), true
 
 	case "SaveJwtTemplatePayload.jwtTemplate":
 		if e.ComplexityRoot.SaveJwtTemplatePayload.JwtTemplate == nil {
@@ -4215,6 +4296,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Verification.VerifiedAt(childComplexity), true
+
+	case "VerificationDecision.evaluatedAt":
+		if e.ComplexityRoot.VerificationDecision.EvaluatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationDecision.EvaluatedAt(childComplexity), true
+	case "VerificationDecision.missing":
+		if e.ComplexityRoot.VerificationDecision.Missing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationDecision.Missing(childComplexity), true
+	case "VerificationDecision.policyVersion":
+		if e.ComplexityRoot.VerificationDecision.PolicyVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationDecision.PolicyVersion(childComplexity), true
+	case "VerificationDecision.reasons":
+		if e.ComplexityRoot.VerificationDecision.Reasons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationDecision.Reasons(childComplexity), true
+	case "VerificationDecision.verified":
+		if e.ComplexityRoot.VerificationDecision.Verified == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationDecision.Verified(childComplexity), true
+
+	case "VerificationPolicy.document":
+		if e.ComplexityRoot.VerificationPolicy.Document == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationPolicy.Document(childComplexity), true
+	case "VerificationPolicy.fourEyes":
+		if e.ComplexityRoot.VerificationPolicy.FourEyes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationPolicy.FourEyes(childComplexity), true
+	case "VerificationPolicy.never":
+		if e.ComplexityRoot.VerificationPolicy.Never == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationPolicy.Never(childComplexity), true
+	case "VerificationPolicy.selfService":
+		if e.ComplexityRoot.VerificationPolicy.SelfService == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationPolicy.SelfService(childComplexity), true
+	case "VerificationPolicy.version":
+		if e.ComplexityRoot.VerificationPolicy.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationPolicy.Version(childComplexity), true
+
+	case "VerificationReason.code":
+		if e.ComplexityRoot.VerificationReason.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationReason.Code(childComplexity), true
+	case "VerificationReason.message":
+		if e.ComplexityRoot.VerificationReason.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationReason.Message(childComplexity), true
 
 	case "VerifyEmailPayload.emailVerification":
 		if e.ComplexityRoot.VerifyEmailPayload.EmailVerification == nil {
@@ -5140,6 +5296,8 @@ func (ec *executionContext) childFields_Approval(ctx context.Context, field grap
 		return ec.fieldContext_Approval_reason(ctx, field)
 	case "approvedBy":
 		return ec.fieldContext_Approval_approvedBy(ctx, field)
+	case "overrides":
+		return ec.fieldContext_Approval_overrides(ctx, field)
 	case "version":
 		return ec.fieldContext_Approval_version(ctx, field)
 	case "createdAt":
@@ -5308,6 +5466,8 @@ func (ec *executionContext) childFields_ContactVerification(ctx context.Context,
 		return ec.fieldContext_ContactVerification_contact(ctx, field)
 	case "verifications":
 		return ec.fieldContext_ContactVerification_verifications(ctx, field)
+	case "decision":
+		return ec.fieldContext_ContactVerification_decision(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ContactVerification", field.Name)
 }
@@ -6014,8 +6174,8 @@ func (ec *executionContext) childFields_QuizEdge(ctx context.Context, field grap
 
 func (ec *executionContext) childFields_QuizQuestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "id":
-		return ec.fieldContext_QuizQuestion_id(ctx, field)
+	case "questionId":
+		return ec.fieldContext_QuizQuestion_questionId(ctx, field)
 	case "question":
 		return ec.fieldContext_QuizQuestion_question(ctx, field)
 	case "choices":
@@ -6130,6 +6290,22 @@ func (ec *executionContext) childFields_RevokeInvitationPayload(ctx context.Cont
 		return ec.fieldContext_RevokeInvitationPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeInvitationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RiskEvidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_RiskEvidence_id(ctx, field)
+	case "rule":
+		return ec.fieldContext_RiskEvidence_rule(ctx, field)
+	case "members":
+		return ec.fieldContext_RiskEvidence_members(ctx, field)
+	case "entry":
+		return ec.fieldContext_RiskEvidence_entry(ctx, field)
+	case "score":
+		return ec.fieldContext_RiskEvidence_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RiskEvidence", field.Name)
 }
 
 func (ec *executionContext) childFields_SaveJwtTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6346,6 +6522,48 @@ func (ec *executionContext) childFields_Verification(ctx context.Context, field 
 		return ec.fieldContext_Verification_source(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Verification", field.Name)
+}
+
+func (ec *executionContext) childFields_VerificationDecision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "verified":
+		return ec.fieldContext_VerificationDecision_verified(ctx, field)
+	case "reasons":
+		return ec.fieldContext_VerificationDecision_reasons(ctx, field)
+	case "missing":
+		return ec.fieldContext_VerificationDecision_missing(ctx, field)
+	case "evaluatedAt":
+		return ec.fieldContext_VerificationDecision_evaluatedAt(ctx, field)
+	case "policyVersion":
+		return ec.fieldContext_VerificationDecision_policyVersion(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerificationDecision", field.Name)
+}
+
+func (ec *executionContext) childFields_VerificationPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_VerificationPolicy_version(ctx, field)
+	case "document":
+		return ec.fieldContext_VerificationPolicy_document(ctx, field)
+	case "never":
+		return ec.fieldContext_VerificationPolicy_never(ctx, field)
+	case "fourEyes":
+		return ec.fieldContext_VerificationPolicy_fourEyes(ctx, field)
+	case "selfService":
+		return ec.fieldContext_VerificationPolicy_selfService(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerificationPolicy", field.Name)
+}
+
+func (ec *executionContext) childFields_VerificationReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_VerificationReason_code(ctx, field)
+	case "message":
+		return ec.fieldContext_VerificationReason_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerificationReason", field.Name)
 }
 
 func (ec *executionContext) childFields_VerifyEmailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -105,6 +105,7 @@ type QueryResolver interface {
 	Approval(ctx context.Context, id string) (*domain.Approval, error)
 	Approvals(ctx context.Context, first *int, after *string, last *int, before *string, where *ApprovalWhere, orderBy []*ApprovalOrder) (*ApprovalConnection, error)
 	ContactVerification(ctx context.Context, contactID string, typeArg []domain.VerificationType) (*domain.ContactVerification, error)
+	VerificationPolicy(ctx context.Context) (*domain.VerificationPolicy, error)
 	Invitation(ctx context.Context, id string) (*domain.Invitation, error)
 	Invitations(ctx context.Context, first *int, after *string, last *int, before *string, where *InvitationWhere, orderBy []*InvitationOrder) (*InvitationConnection, error)
 	InvitationPreview(ctx context.Context, invitationID string, key string) (*domain.InvitationPreview, error)
@@ -5293,6 +5294,38 @@ func (ec *executionContext) fieldContext_Query_contactVerification(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_verificationPolicy(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_verificationPolicy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().VerificationPolicy(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *domain.VerificationPolicy) graphql.Marshaler {
+			return ec.marshalOVerificationPolicy2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐVerificationPolicy(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_verificationPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VerificationPolicy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_invitation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8702,6 +8735,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_contactVerification(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "verificationPolicy":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_verificationPolicy(ctx, field)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

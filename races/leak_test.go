@@ -302,11 +302,11 @@ func TestNothingLeaks(t *testing.T) {
 		report := do(petra, "createFraudRiskReport", "fraudRiskReport { id token }", map[string]any{"contactId": contact})
 		m["the token of the report"], _ = at(report, "fraudRiskReport", "token").(string)
 		quiz, _ := at(do(petra, "createQuiz", "quiz { id }", map[string]any{"contactId": contact}), "quiz", "id").(string)
-		questions, _ := do(petra, "createQuizQuestions", "questions { id choices }", map[string]any{"quizId": quiz})["questions"].([]any)
+		questions, _ := do(petra, "createQuizQuestions", "questions { questionId choices }", map[string]any{"quizId": quiz})["questions"].([]any)
 		var answers []any
 		for i, q := range questions {
 			choices, _ := at(q, "choices").([]any)
-			answers = append(answers, map[string]any{"questionId": at(q, "id"), "answer": choices[0]})
+			answers = append(answers, map[string]any{"questionId": at(q, "questionId"), "answer": choices[0]})
 			for _, c := range choices {
 				if text, _ := c.(string); len(text) > 9 && strings.ContainsAny(text, " ") {
 					m[fmt.Sprintf("a choice of question %d: %s", i, text)] = text

@@ -87,18 +87,18 @@ func planQuiz(b *bank, rng *rand.Rand) round {
 	names := []string{"createQuizQuestions", "createQuizQuestions", "read", "scoreQuiz"}
 	if asked {
 		started.State, started.Version = "ASKED", 2
-		questions, _ := b.made(root, "createQuizQuestions", "questions { id question choices }", map[string]any{"quizId": id})["questions"].([]any)
+		questions, _ := b.made(root, "createQuizQuestions", "questions { questionId question choices }", map[string]any{"quizId": id})["questions"].([]any)
 		for i, q := range questions {
 			choices, _ := at(q, "choices").([]any)
 			right := slices.IndexFunc(choices, func(c any) bool { return slices.Contains(knownFacts, c.(string)) })
 			if right < 0 {
 				b.Fatalf("no choice is known to be right: %v", q)
 			}
-			answers["right"] = append(answers["right"], map[string]any{"questionId": at(q, "id"), "answer": choices[right]})
+			answers["right"] = append(answers["right"], map[string]any{"questionId": at(q, "questionId"), "answer": choices[right]})
 			if i == 0 {
 				right = (right + 1) % len(choices)
 			}
-			answers["wrong"] = append(answers["wrong"], map[string]any{"questionId": at(q, "id"), "answer": choices[right]})
+			answers["wrong"] = append(answers["wrong"], map[string]any{"questionId": at(q, "questionId"), "answer": choices[right]})
 		}
 		names = []string{"scoreQuiz", "scoreQuiz", "scoreQuiz", "read", "createQuizQuestions"}
 	}
@@ -140,7 +140,7 @@ func (b *bank) quizCall(c call, id, token string, answers []map[string]any) (out
 			if c.Name == "scoreQuiz" {
 				input["answers"] = answers
 			} else {
-				selection += " questions { id }"
+				selection += " questions { questionId }"
 			}
 			c.guard(input)
 			a, err = b.mutate(c.Instance, token, c.Name, selection, input)

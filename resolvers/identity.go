@@ -2,7 +2,6 @@ package resolvers
 
 import (
 	"context"
-	"strings"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -291,10 +290,16 @@ func approvalConnection(page listing.Page[domain.Approval], err error) (*graph.A
 	return out, nil
 }
 
-// tokenOrNone returns a token that may be absent.
-func tokenOrNone(token string, err error) (*string, error) {
-	if strings.TrimSpace(token) == "" {
-		return nil, err
-	}
-	return &token, err
+// tokenOf returns the verification token of a result; nil where there is none.
+func tokenOf[R comparable](
+	ctx context.Context, of R, tokens func(context.Context, ...R) ([]string, error),
+) (*string, error) {
+	token, err := loadEdge(ctx, of, "token", func(ctx context.Context, all []R) ([]string, []error) {
+		out, err := tokens(ctx, all...)
+		if err != nil {
+			return nil, []error{err}
+		}
+		return out, nil
+	})
+	return optional(token), err
 }

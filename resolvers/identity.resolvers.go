@@ -36,7 +36,7 @@ func (r *fraudRiskReportResolver) Contact(ctx context.Context, obj *domain.Fraud
 }
 
 func (r *fraudRiskReportResolver) Token(ctx context.Context, obj *domain.FraudRiskReport) (*string, error) {
-	return tokenOrNone(r.Service.FraudRiskReportToken(ctx, obj))
+	return tokenOf(ctx, obj, r.Service.FraudRiskReportTokens)
 }
 
 func (r *fraudRiskReportResolver) Actions(ctx context.Context, obj *domain.FraudRiskReport) ([]*domain.Action, error) {
@@ -115,12 +115,16 @@ func (r *queryResolver) ContactVerification(ctx context.Context, contactID strin
 	return nilIfUnlinked(r.Service.ContactVerification(ctx, contactID, typeArg...))
 }
 
+func (r *queryResolver) VerificationPolicy(ctx context.Context) (*domain.VerificationPolicy, error) {
+	return r.Service.VerificationPolicy(ctx)
+}
+
 func (r *quizResolver) Contact(ctx context.Context, obj *domain.Quiz) (*domain.Contact, error) {
 	return contactOf(ctx, obj, func(r *domain.Quiz) *string { return r.ContactID })
 }
 
 func (r *quizResolver) Token(ctx context.Context, obj *domain.Quiz) (*string, error) {
-	return tokenOrNone(r.Service.QuizToken(ctx, obj))
+	return tokenOf(ctx, obj, r.Service.QuizTokens)
 }
 
 func (r *quizResolver) Actions(ctx context.Context, obj *domain.Quiz) ([]*domain.Action, error) {

@@ -369,7 +369,7 @@ var withoutTwin = []string{
 	"node", "nodes", "viewer", "lifecycle", "invitationPreview", "lifecycleEvents",
 	"createSession", "endOtherSessions", "completeSessionTask", "createClientToken", "saveJwtTemplate", "deleteJwtTemplate", "previewJwtTemplate", "jwtTemplates",
 	"requestEmailVerification", "requestPhoneVerification", "registerDevice", "revokeDevice", "devices", "openTwoFactorRequest", "twoFactorRequest", "twoFactorRequests",
-	"createContact", "updateContact", "contact", "contacts", "approvals",
+	"createContact", "updateContact", "contact", "contacts", "approvals", "verificationPolicy",
 }
 
 // TestEveryOperationHasItsExamples: a document for each operation, which is about that operation and no other, and the

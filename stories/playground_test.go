@@ -87,7 +87,7 @@ func (p *player) remember(name string, v any) {
 			var answers []any
 			for _, q := range questions {
 				q := q.(map[string]any)
-				answers = append(answers, map[string]any{"questionId": q["id"], "answer": q["choices"].([]any)[0]})
+				answers = append(answers, map[string]any{"questionId": q["questionId"], "answer": q["choices"].([]any)[0]})
 			}
 			p.known["firstChoices"] = answers
 		}

@@ -65,7 +65,7 @@ func TestReadmeTour(t *testing.T) {
 		`"status":"ACTIVE"`, `"jwt"`, `"keys"`, `"status":"ACTIVE","deviceName":"Firefox on Linux"`, ` 204 `, `UNAUTHENTICATED`,
 		`is your code`, ` 204 `, `"fingerprint"`, `"status":"PENDING"`, `"status":"APPROVED"`, ` 403 `,
 		`contact_demo_watchlisted`, `IDENTITY_ON_GOVERNMENT_WATCHLIST`, `addressIsPOBoxOrNonApproved`, `"quiz_`, `"choices"`, `"_links"`, `"keys"`,
-		`loaded 1 records`,
+		`policy.yaml is valid`, `would no longer be verified`, `loaded 1 records`,
 	} {
 		_, after, ok := strings.Cut(rest, want)
 		if !ok {

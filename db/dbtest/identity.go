@@ -32,7 +32,10 @@ func people(s *store) (*domain.Contact, *domain.FraudRiskReport, *domain.Quiz, *
 	return &domain.Contact{Meta: meta("contact"), State: domain.ContactActive, Of: findme(), UserID: ptr("dora"), CreatedBy: "root"},
 		&domain.FraudRiskReport{
 			Meta: meta("frr"), State: domain.ReportPassedWithRiskFactors, Inputs: findme(), CreatedBy: "dora", ContactID: ptr("contact_1"), ContactUserID: ptr("dora"), Vouches: true,
-			Categories: []domain.FraudRiskCategory{{Type: risk.IPRestricted, Description: "findme-description", Evidence: "findme-evidence"}},
+			Findings: []domain.FraudRiskCategory{{
+				Type: risk.IPRestricted, Description: "findme-description",
+				Evidence: []domain.RiskEvidence{{ID: "frr_1.1", Rule: "findme-evidence", Members: []string{"ipAddress"}, Entry: new("e"), Score: new(0.95)}},
+			}},
 		},
 		&domain.Quiz{
 			Meta: meta("quiz"), State: domain.QuizAsked, Inputs: findme(), CreatedBy: "dora", Person: []byte{1, 2, 254}, ExpiresAt: now.Add(time.Minute), AskedAt: &now, QuestionCount: 1,

@@ -135,12 +135,16 @@ var writers = map[string]string{
 	"github.com/99designs/gqlgen/graphql.MarshalBoolean": "truth",
 	"github.com/99designs/gqlgen/graphql.MarshalTime":    "moment",
 	"github.com/99designs/gqlgen/graphql.MarshalMap":     "anyJSON",
+	floatMarshaler: "decimal",
 }
+
+// floatMarshaler is the only marshal function of a writer that takes a context, for the error of an infinite number.
+const floatMarshaler = "github.com/99designs/gqlgen/graphql.MarshalFloatContext"
 
 // writerOf returns the expression of the function that writes a value (graph/plan_write.go).
 func writerOf(ref *config.TypeReference) (string, bool) {
 	switch {
-	case ref.IsPtrToSlice() || ref.IsPtrToPtr() || ref.IsPtrToIntf() || ref.IsMarshaler || ref.IsContext || ref.IsOmittable:
+	case ref.IsPtrToSlice() || ref.IsPtrToPtr() || ref.IsPtrToIntf() || ref.IsMarshaler || ref.IsOmittable:
 		return "", false
 	case ref.IsSlice():
 		each, ok := writerOf(ref.Elem())
@@ -151,7 +155,7 @@ func writerOf(ref *config.TypeReference) (string, bool) {
 		return orNull(ref, "record") + "[" + templates.CurrentImports.LookupType(ref.Elem().GO) + "]", true
 	case ref.Definition.Kind == ast.Object && ref.IsStruct():
 		return "inline[" + templates.CurrentImports.LookupType(ref.GO) + "]", true
-	case ref.Marshaler == nil:
+	case ref.Marshaler == nil, ref.IsContext && ref.Marshaler.FullName() != floatMarshaler:
 		return "", false
 	}
 	write, ok := writers[ref.Marshaler.FullName()]

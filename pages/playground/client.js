@@ -41,7 +41,7 @@ export function remember(value, name) {
   if (Array.isArray(value)) value.toReversed().forEach((v) => remember(v, name)); // the first of a list is the newest
   else if (value && typeof value === "object") {
     if (uuids[name] && value.id) remembered[uuids[name]] = value.id;
-    if (Array.isArray(value.questions)) remembered.firstChoices = value.questions.map((q) => ({ questionId: q.id, answer: q.choices?.[0] }));
+    if (Array.isArray(value.questions)) remembered.firstChoices = value.questions.map((q) => ({ questionId: q.questionId, answer: q.choices?.[0] }));
     for (const [k, v] of Object.entries(value)) remember(v, k);
   } else if (typeof value === "string") {
     const match = /^([a-z]+)_[0-9a-z]{10,}$/.exec(value);

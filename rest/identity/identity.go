@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
 	"github.com/gatehouse/gatehouse/rest/hal"
 	"github.com/gatehouse/gatehouse/rest/wire"
 )
@@ -123,23 +124,20 @@ func linked(self string, contactID *string) hal.Links {
 	return links
 }
 
-func (a *api) reportResource(ctx context.Context, r *domain.FraudRiskReport) (*fraudRiskReport, error) {
-	token, err := a.Service.FraudRiskReportToken(ctx, r)
-	if err != nil {
-		return nil, err
-	}
+// reportResource returns a report with its token; an empty one is left out.
+func reportResource(ctx context.Context, r *domain.FraudRiskReport, token string) *fraudRiskReport {
 	out := &fraudRiskReport{
 		verified: verified{
 			Resource: hal.Resource{Profile: reportProfile, Links: linked(reportsPath+"/"+r.ID, r.ContactID)},
 			Type:     domain.VerifiedByReport, ID: r.ID, CreatedAt: hal.Seconds(r.CreatedAt),
 		},
-		Inputs:  inputs{shownIdentity(r.Inputs)},
+		Inputs:  inputs{shownIdentity(domain.SentIdentity(ctx, r.Inputs, r.CreatedBy, r.ContactUserID))},
 		Outputs: reportOutputs{Token: token, State: string(r.State), Categories: []fraudRiskCategory{}},
 	}
-	for _, c := range r.Categories {
+	for _, c := range r.Categories(ctx) {
 		out.Outputs.Categories = append(out.Outputs.Categories, fraudRiskCategory{Type: string(c.Type), Description: c.Description})
 	}
-	return out, nil
+	return out
 }
 
 func shownIdentity(i domain.Identity) person {
@@ -151,11 +149,7 @@ func shownIdentity(i domain.Identity) person {
 
 // quizResource returns the current quiz as visible to the caller. As in the example of the document, the link
 // apiture:score is present before the questions have been requested; the call is then 409.
-func (a *api) quizResource(ctx context.Context, pre *domain.Prefetched, q *domain.Quiz) (*quiz, error) {
-	token, err := a.Service.QuizToken(ctx, q)
-	if err != nil {
-		return nil, err
-	}
+func (a *api) quizResource(ctx context.Context, pre *domain.Prefetched, q *domain.Quiz, token string) (*quiz, error) {
 	actions, err := a.Service.Actions(ctx, q, pre)
 	if err != nil {
 		return nil, err
@@ -175,7 +169,8 @@ func (a *api) quizResource(ctx context.Context, pre *domain.Prefetched, q *domai
 			Resource: hal.Resource{Profile: quizProfile, Links: links},
 			Type:     domain.VerifiedByQuiz, ID: q.ID, CreatedAt: hal.Seconds(q.CreatedAt), ExpiresAt: hal.Seconds(q.ExpiresAt),
 		},
-		Inputs: inputs{shownIdentity(q.Inputs)}, Outputs: quizOutputs{Token: token, State: string(q.State)},
+		Inputs:  inputs{shownIdentity(domain.SentIdentity(ctx, q.Inputs, q.CreatedBy, q.ContactUserID))},
+		Outputs: quizOutputs{Token: token, State: string(q.State)},
 	}, nil
 }
 
@@ -195,8 +190,11 @@ func (a *api) oneReport(r *http.Request, status int, out domain.Outcome[domain.F
 	if out.Record == nil {
 		return reply, problem.New(problem.NoSuchFraudRiskReport)
 	}
-	resource, err := a.reportResource(r.Context(), out.Record)
-	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
+	tokens, err := a.Service.FraudRiskReportTokens(r.Context(), out.Record)
+	if err != nil {
+		return reply, err
+	}
+	reply.Body, reply.ETag = reportResource(r.Context(), out.Record, tokens[0]), wire.ETag(out.Record.ID, out.Record.Version)
 	return reply, err
 }
 
@@ -209,7 +207,11 @@ func (a *api) oneQuiz(r *http.Request, status int, out domain.Outcome[domain.Qui
 	if out.Record == nil {
 		return reply, problem.New(problem.NoSuchQuiz)
 	}
-	resource, err := a.quizResource(r.Context(), nil, out.Record)
+	tokens, err := a.Service.QuizTokens(r.Context(), out.Record)
+	if err != nil {
+		return reply, err
+	}
+	resource, err := a.quizResource(r.Context(), nil, out.Record, tokens[0])
 	reply.Body, reply.ETag = resource, wire.ETag(out.Record.ID, out.Record.Version)
 	return reply, err
 }
@@ -245,13 +247,13 @@ func (a *api) reports(r *http.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	tokens, err := a.Service.FraudRiskReportTokens(r.Context(), page.Items...)
+	if err != nil {
+		return wire.Reply{}, err
+	}
 	items := make([]*fraudRiskReport, 0, len(page.Items))
-	for _, one := range page.Items {
-		item, err := a.reportResource(r.Context(), one)
-		if err != nil {
-			return wire.Reply{}, err
-		}
-		items = append(items, item)
+	for i, one := range page.Items {
+		items = append(items, reportResource(r.Context(), one, tokens[i]))
 	}
 	slice := hal.Slice{Start: q.Start, Limit: q.Limit, Count: page.Count}
 	return wire.Reply{Status: http.StatusOK, Body: hal.NewCollection(r, reportsProfile, "fraudRiskReports", items, slice, "type")}, nil
@@ -277,9 +279,13 @@ func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	tokens, err := a.Service.QuizTokens(r.Context(), page.Items...)
+	if err != nil {
+		return wire.Reply{}, err
+	}
 	items := make([]*quiz, 0, len(page.Items))
-	for _, one := range page.Items {
-		item, err := a.quizResource(r.Context(), pre, one)
+	for i, one := range page.Items {
+		item, err := a.quizResource(r.Context(), pre, one, tokens[i])
 		if err != nil {
 			return wire.Reply{}, err
 		}
@@ -408,7 +414,7 @@ func (a *api) questions(r *http.Request) (wire.Reply, error) {
 	if out.Record == nil {
 		return reply, problem.New(problem.NoSuchQuiz)
 	}
-	token, err := a.Service.QuizToken(r.Context(), out.Record)
+	tokens, err := a.Service.QuizTokens(r.Context(), out.Record)
 	if err != nil {
 		return reply, err
 	}
@@ -416,7 +422,9 @@ func (a *api) questions(r *http.Request) (wire.Reply, error) {
 	var links hal.Links
 	links.Add("up", self)
 	links.Add("apiture:score", self+"/answers")
-	resource := quizQuestions{Resource: hal.Resource{Profile: questionsProfile, Links: links}, Token: token, Questions: []coreQuizQuestion{}}
+	resource := quizQuestions{
+		Resource: hal.Resource{Profile: questionsProfile, Links: links}, Token: tokens[0], Questions: []coreQuizQuestion{},
+	}
 	for _, q := range questions {
 		resource.Questions = append(resource.Questions, coreQuizQuestion{ID: q.ID, Question: q.Question, Choices: q.Choices})
 	}
@@ -492,6 +500,26 @@ func (a *api) about(r *http.Request) (uri string, types []domain.VerificationTyp
 	return uri, types, nil
 }
 
+// overrides reads the parameter of that name, which the document does not have: categories, with | between them.
+func overrides(r *http.Request) ([]risk.Category, error) {
+	values, err := wire.Parameters(r)
+	if err != nil {
+		return nil, err
+	}
+	var out []risk.Category
+	for _, text := range values["overrides"] {
+		for one := range strings.SplitSeq(text, "|") {
+			c := risk.Category(one)
+			if !slices.Contains(risk.Categories(), c) || slices.Contains(out, c) {
+				return nil, problem.New(problem.InvalidParameterWord).
+					Because("The parameter overrides must have distinct categories of risk, separated by |.").With("name", "overrides")
+			}
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
 // sources are the paths of the resources of each type.
 var sources = map[domain.VerificationType]string{
 	domain.VerifiedByReport: reportsPath, domain.VerifiedByQuiz: quizzesPath, domain.VerifiedByApproval: approvalsPath,
@@ -510,6 +538,9 @@ func (a *api) verification(r *http.Request) (wire.Reply, error) {
 	links.Add("apiture:contact", domain.ContactURI(found.Contact.ID))
 	out := contactVerification{Resource: hal.Resource{Profile: verificationProfile, Links: links}, Verifications: []verification{}}
 	for _, v := range found.Verifications {
+		if v.State == domain.VerificationSuperseded { // the document has no such state
+			continue
+		}
 		var self hal.Links
 		self.Add("self", sources[v.Type]+"/"+v.Source)
 		out.Verifications = append(
@@ -537,6 +568,9 @@ func (a *api) approve(r *http.Request) (wire.Reply, error) {
 	}
 	if len(types) == 1 {
 		in.Method = &types[0]
+	}
+	if in.Overrides, err = overrides(r); err != nil {
+		return wire.Reply{}, err
 	}
 	out, err := a.Service.CreateApproval(r.Context(), in)
 	reply := wire.Reply{Status: http.StatusCreated, Replayed: out.Replayed}
