@@ -103,7 +103,8 @@ func Serve(ctx context.Context, c *Config, log *slog.Logger, stdout io.Writer) e
 	}
 
 	var background sync.WaitGroup
-	attester := addProviders(work, c, service, store, log, background.Go)
+	attester, lists := addProviders(work, c, service, store, log, background.Go)
+	counted.watch(lists)
 	verifier, err := newVerifier(work, c, log, &background)
 	if err != nil {
 		return err

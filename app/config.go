@@ -76,7 +76,7 @@ type Config struct {
 	ReportPersonLimit               Rate          `default:"10/24h" env:"GATEHOUSE_REPORT_PERSON_LIMIT" help:"Limit of reports, quizzes and requests for questions per tax id, for all callers together, as N/duration."`
 	QuizLimit                       Rate          `default:"3/24h" env:"GATEHOUSE_QUIZ_LIMIT" help:"Limit of quizzes per person that were started and not passed, as N/duration; beyond it, no questions are generated."`
 	QuizPassShare                   float64       `default:"1.0" env:"GATEHOUSE_QUIZ_PASS_SHARE" help:"Share of correct answers required to pass a quiz of the local provider."`
-	OFACDir                         string        `name:"ofac-dir" env:"GATEHOUSE_OFAC_DIR" help:"Folder with the public SDN files (SDN.CSV, ALT.CSV), read again when they change. Default: none."`
+	OFACDir                         string        `name:"ofac-dir" env:"GATEHOUSE_OFAC_DIR" help:"Folder with the published SDN files (SDN.CSV, ADD.CSV, ALT.CSV, SDN_COMMENTS.CSV), loaded when they change. Default: none."`
 	NameMatch                       float64       `default:"0.90" env:"GATEHOUSE_NAME_MATCH" help:"Minimum similarity at which a name matches a list entry, 0 to 1."`
 	RiskURL                         string        `name:"risk-url" env:"GATEHOUSE_RISK_URL" secret:"url" help:"HTTP provider of fraud-risk reports. Default: the local one."`
 	QuizURL                         string        `name:"quiz-url" env:"GATEHOUSE_QUIZ_URL" secret:"url" help:"HTTP provider of quizzes. Default: the local one."`

@@ -43,28 +43,23 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 			return bad(u.name, "expected https or a loopback address, because personal data is sent to it")
 		}
 	}
-	if c.OFACDir != "" {
-		if err := provider.CheckOFAC(c.OFACDir); err != nil {
-			return bad("OFAC_DIR", "%v", err)
-		}
-	}
 	return nil
 }
 
 // addProviders connects the rules to the providers of reports and quizzes, and to the signer of verification tokens.
 func addProviders(
 	ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func()),
-) *auth.Attester {
+) (*auth.Attester, *provider.Lists) {
 	lists := provider.NewLists(store, c.OFACDir, c.now, log)
 	local := &provider.Local{
 		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: c.now,
 	}
-	service.Screening, service.Quizmaster = local, local
+	service.Screening, service.Quizmaster, service.Rescreener = local, local, local
 	if c.Demonstrate() {
 		service.Quizmaster = provider.Demonstration{Quizmaster: local, Now: c.now}
 	}
 	if c.RiskURL != "" {
-		service.Screening = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: c.now})
+		service.Screening, service.Rescreener = provider.NewHTTPScreening(provider.HTTPConfig{URL: c.RiskURL, Now: c.now}), nil
 	} else {
 		// Loaded in advance, so that the first caller does not have to wait.
 		background(func() {
@@ -82,7 +77,40 @@ func addProviders(
 	attester := auth.NewAttester(store)
 	service.Attest = attester.Attest
 	background(func() { resolveQuizzes(ctx, service, log) })
-	return attester
+	background(func() { rescreen(ctx, service, log) })
+	return attester, lists
+}
+
+// rescreenEvery is the interval at which the lists are checked for changes.
+const rescreenEvery = 2 * time.Second
+
+// rescreen compares contacts with the lists when either changes.
+func rescreen(ctx context.Context, service *domain.Service, log *slog.Logger) {
+	tick := time.NewTicker(rescreenEvery)
+	defer tick.Stop()
+	troubled, more, total := false, false, 0
+	for {
+		if !more {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		made, again, err := service.Rescreen(ctx)
+		more, total = again, total+made
+		if !more && total > 0 {
+			log.Warn("contacts match entries of the lists; new reports await a review", "reports", total)
+			total = 0
+		}
+		if err != nil && !troubled && ctx.Err() == nil {
+			log.Warn("contacts cannot be compared with the lists; it will be retried", "error", err)
+		}
+		troubled = err != nil
+	}
 }
 
 // resolveQuizzes requests the scores that a provider delivers later.

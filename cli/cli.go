@@ -32,6 +32,7 @@ type root struct {
 	Import   importCommand   `cmd:"" help:"Load directory data."`
 	Migrate  migrateCommand  `cmd:"" help:"Manage the database schema."`
 	Policy   policyCommand   `cmd:"" help:"Check and rehearse verification policies."`
+	Lists    listsCommand    `cmd:"" help:"Describe and load the published list of people."`
 	Messages messagesCommand `cmd:"" help:"List and retry outgoing e-mails and text messages."`
 	Settings configCommand   `cmd:"" name:"config" help:"Print the effective configuration and the source of each value."`
 	Docs     docsCommand     `cmd:"" help:"Write the generated reference pages."`

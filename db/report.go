@@ -32,12 +32,18 @@ type reportRow struct {
 	ExpiresAt     *int64  `bun:"expires_at"`
 	Fingerprint   []byte  `bun:"fingerprint"`
 	Institutional *bool   `bun:"institutional"`
+	// Screening is JSON: the list that the person was compared with, which is not personal data.
+	Screening *string `bun:"screening"`
 }
 
 const reportsTable = "fraud_risk_reports"
 
 func reportRowOf(keys *seal.Keyring, r *domain.FraudRiskReport) (*reportRow, error) {
 	s := sealer{keys: keys, table: reportsTable, id: r.ID}
+	screening, err := screeningText(r.Held)
+	if err != nil {
+		return nil, err
+	}
 	return &reportRow{
 		ID:            r.ID,
 		Version:       r.Version,
@@ -53,7 +59,16 @@ func reportRowOf(keys *seal.Keyring, r *domain.FraudRiskReport) (*reportRow, err
 		Vouches:       r.Vouches,
 		Fingerprint:   fingerprintBytes(r.Fingerprint),
 		Institutional: &r.Institutional,
+		Screening:     screening,
 	}, s.err
+}
+
+func screeningText(held *domain.ReportScreening) (*string, error) {
+	if held == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(held)
+	return new(string(text)), err
 }
 
 func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, error) {
@@ -67,6 +82,11 @@ func reportRecord(keys *seal.Keyring, row *reportRow) (*domain.FraudRiskReport, 
 		Vouches:       row.Vouches,
 		Fingerprint:   domain.FingerprintFrom(row.Fingerprint),
 		Institutional: orderedByInstitution(row.Institutional, row.CreatedBy, row.ContactUserID),
+	}
+	if row.Screening != nil {
+		if err := json.Unmarshal([]byte(*row.Screening), &r.Held); err != nil {
+			return nil, err
+		}
 	}
 	s.openJSON("identity", row.Identity, &r.Inputs)
 	var categories []storedCategory

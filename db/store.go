@@ -92,6 +92,14 @@ func (w *unit) change(keys *seal.Keyring, c domain.Change) error {
 		w.newChallenge(r)
 		return nil
 	}
+	if r, ok := c.Record.(*domain.Dismissal); ok { // neither has it; the same fact may be there already
+		w.addRow(addDismissal, &dismissalRow{ID: r.ID, ReviewID: r.ReviewID, CreatedAt: micros(r.At)}, nil, with("id", r.ID))
+		return nil
+	}
+	if r, ok := c.Record.(*domain.ScreeningDue); ok {
+		w.addRow(addScreeningDue, &screeningRow{ContactID: r.ContactID, RequestedAt: micros(r.RequestedAt)}, nil)
+		return nil
+	}
 	if r, ok := c.Record.(domain.Record); ok {
 		if k := recordKinds[r.Kind()]; k != nil {
 			return k.change(w, keys, r, c)

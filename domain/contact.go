@@ -220,7 +220,7 @@ type UpdateContactInput struct {
 }
 
 // UpdateContact changes the members that the input has. Reports, quizzes and approvals count only for the tax id, name and
-// birth date that they are about.
+// birth date that they are about. A changed address, phone or e-mail address is compared with the lists at once.
 // Refuses with InvalidInput, NoSuchContact, AccessDenied, StaleVersion and IdempotencyKeyReused.
 func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Outcome[Contact], error) {
 	const operation = "updateContact"
@@ -232,7 +232,8 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 		return Outcome[Contact]{}, err
 	}
 	c := call{operation: operation, id: s.ContactID(in.ContactID), guard: in.Guard, parts: append(in.parts(), optional(in.UserID))}
-	return apply(ctx, s, contacts, c, ContactUpdate, func(_ context.Context, ch *change[Contact]) (ContactState, error) {
+	var due *ScreeningDue
+	out, err := apply(ctx, s, contacts, c, ContactUpdate, func(_ context.Context, ch *change[Contact]) (ContactState, error) {
 		if in.UserID != nil {
 			if !ch.Actor.Admin() && !ch.Record.OwnedBy(*in.UserID) {
 				return "", problem.New(problem.AccessDenied)
@@ -244,8 +245,15 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 		if !was.samePerson(ch.Record.Of) {
 			ch.Record.IdentifiedBy = ch.Actor.ID
 		}
+		if due = s.dueAfter(ch.Record.ID, was, ch.Record.Of, ch.Now); due != nil {
+			ch.Changes = append(ch.Changes, Change{Record: due})
+		}
 		return ContactActive, nil
 	})
+	if err == nil {
+		s.screenAtOnce(ctx, due)
+	}
+	return out, err
 }
 
 // ContactID returns the id from a reference: an id, or the contact's URI, relative or absolute.

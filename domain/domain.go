@@ -38,6 +38,8 @@ type Service struct {
 	// Screening and Quizmaster are the providers of reports and quizzes.
 	Screening  Screening
 	Quizmaster Quizmaster
+	// Rescreener compares with new entries of the lists. Nil: the provider of reports has its own lists.
+	Rescreener Rescreener
 	// Attest signs the claims of a verification token with a separate key. Nil: there are no such tokens.
 	Attest func(ctx context.Context, claims map[string]any) (string, error)
 	// Live distributes new events to subscriptions. Nil: there are none.
@@ -138,6 +140,9 @@ type Store interface {
 	FraudRiskReports() Shelf[FraudRiskReport]
 	Quizzes() Shelf[Quiz]
 	Approvals() Shelf[Approval]
+	Reviews() Shelf[Review]
+	Dismissals
+	Rescreenings
 	// Turn reads the counter of a key. A unit with it is stale if another unit with the key has been written since.
 	Turn(ctx context.Context, key []byte) (Counter, error)
 	Events() Shelf[LifecycleEvent]

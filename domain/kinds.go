@@ -34,6 +34,7 @@ func init() { // not an initializer: the rules of a kind refer to the registry
 		{reports, "frr", "fraudRiskReport", "its creator, and the contact's own user"},
 		{quizzes, "quiz", "quiz", "its creator, and the contact's own user"},
 		{approvals, "appr", "approval", "the administrator, and the contact's own user"},
+		{reviews, "rev", "review", "nobody but the institution"},
 	}
 }
 

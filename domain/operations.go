@@ -40,6 +40,7 @@ var (
 	bankingDelete = permission{scopes: list(ScopeBankingDelete, ScopeBankingFull)}
 	profilesRead  = permission{scopes: list(ScopeProfilesRead, ScopeProfilesFull), sees: true}
 	profilesWrite = permission{scopes: list(ScopeProfilesWrite, ScopeProfilesFull)}
+	reviewing     = permission{scopes: list(ScopeReadPII, ScopeProfilesFull), admin: true}
 )
 
 // operations is the registry: one value for each operation. Permit, the documentation, the reference and the tests of
@@ -274,6 +275,43 @@ var operations = map[string]operation{
 	"approvals": {
 		needs:   permission{scopes: list(ScopeAdminRead, ScopeAdminWrite, ScopeAdminFull)},
 		refuses: list(problem.AccessDenied, problem.InvalidInput, problem.InvalidParameter),
+	},
+	"review":  {needs: profilesRead, refuses: list(problem.NoSuchReview)},
+	"reviews": {needs: profilesRead, refuses: list(problem.AccessDenied, problem.InvalidInput, problem.InvalidParameter)},
+	"takeReview": {
+		needs: reviewing,
+		refuses: list(
+			problem.AccessDenied, problem.NoSuchReview, problem.StaleVersion, problem.ReviewTaken, problem.ReviewAlreadyDecided,
+			problem.IdempotencyKeyReused,
+		),
+	},
+	"releaseReview": {
+		needs: reviewing,
+		refuses: list(
+			problem.AccessDenied, problem.NoSuchReview, problem.StaleVersion, problem.ReviewNotTaken, problem.ReviewAlreadyDecided,
+			problem.IdempotencyKeyReused,
+		),
+	},
+	"dismissMatch": {
+		needs: reviewing,
+		refuses: list(
+			problem.AccessDenied, problem.InvalidInput, problem.NoSuchFraudRiskReport, problem.NoSuchMatch, problem.StaleVersion,
+			problem.ReviewTaken, problem.ReviewAlreadyDecided, problem.IdempotencyKeyReused,
+		),
+	},
+	"decideReview": {
+		needs: reviewing,
+		refuses: list(
+			problem.AccessDenied, problem.InvalidInput, problem.NoSuchReview, problem.StaleVersion, problem.ReviewTaken,
+			problem.ReviewAlreadyDecided, problem.IdempotencyKeyReused,
+		),
+	},
+	"confirmReview": {
+		needs: reviewing,
+		refuses: list(
+			problem.AccessDenied, problem.NoSuchReview, problem.StaleVersion, problem.ReviewNotDecided, problem.ReviewAlreadyDecided,
+			problem.SecondPersonRequired, problem.IdempotencyKeyReused,
+		),
 	},
 	"createApproval": {
 		needs:   permission{scopes: list(ScopeProfilesWrite, ScopeProfilesFull), admin: true},

@@ -41,6 +41,18 @@ func answerOf[R any](out domain.Outcome[R], err error) answer {
 	return a
 }
 
+// outcomeRow is an operation whose outcomes are compared.
+type outcomeRow struct {
+	operation string
+	call      func(ctx context.Context, key *string) answer
+	// ctx is the caller.
+	ctx context.Context
+	// want is the id of the record that the input names; empty: the call creates or looks up one.
+	want string
+	// closes is set where a second call with another key is refused by the state of the record.
+	closes bool
+}
+
 // An outcome names its record after a success, after a replay of it, and after a refusal that the state of the record
 // causes. A record in an outcome is always the named one. A refused creation has no record.
 func TestOutcomeNamesItsRecord(t *testing.T) {
@@ -76,16 +88,7 @@ func TestOutcomeNamesItsRecord(t *testing.T) {
 	pending, err := k.CreateSession(admin, domain.CreateSessionInput{UserID: "alice", Tasks: []string{"setup-mfa"}})
 	done(t, err)
 
-	rows := []struct {
-		operation string
-		call      func(ctx context.Context, key *string) answer
-		// ctx is the caller.
-		ctx context.Context
-		// want is the id of the record that the input names; empty: the call creates or looks up one.
-		want string
-		// closes is set where a second call with another key is refused by the state of the record.
-		closes bool
-	}{
+	rows := []outcomeRow{
 		{operation: "VerifyEmail", ctx: alice, closes: true, call: func(ctx context.Context, key *string) answer {
 			return answerOf(k.VerifyEmail(ctx, domain.VerifyEmailInput{Token: mailed, Guard: guard(key)}))
 		}},
@@ -223,6 +226,7 @@ func TestOutcomeNamesItsRecord(t *testing.T) {
 			return answerOf(k.ResumeSession(ctx, domain.SessionInput{SessionID: abandoned.ID, Guard: guard(key)}))
 		}},
 	}
+	rows = append(rows, reviewRows(t, k)...)
 	tested := map[string]bool{}
 	for _, row := range rows {
 		tested[row.operation] = true

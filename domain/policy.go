@@ -210,6 +210,8 @@ type decisionFacts struct {
 	ignored, superseded bool
 	// dismissed returns the categories of a report all of whose matches were dismissed.
 	dismissed func(*FraudRiskReport) []risk.Category
+	// partial reports whether the screening of a report was partial, and no review has cleared it.
+	partial func(*FraudRiskReport) bool
 }
 
 func last[R any](records []*R) *R {
@@ -379,6 +381,9 @@ func (e *evaluation) holds(c PolicyCondition) (missing []VerificationRequirement
 	case slices.ContainsFunc(e.categories, func(one risk.Category) bool { return !slices.Contains(c.Categories, one) }):
 		e.because(DecisionRiskFactors)
 		return nil, false
+	case e.facts.partial != nil && e.facts.partial(e.report):
+		e.because(DecisionScreeningPartial)
+		return list(RequireApproval), true
 	case !fresh(e.report.CreatedAt):
 		e.because(DecisionReportExpired)
 		return list(RequireReport), true

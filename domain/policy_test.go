@@ -39,10 +39,10 @@ func decision(t *testing.T, k *testkit.Kit, caller context.Context, contactID st
 	return fmt.Sprintf("%t %v %v", d.Verified, codes, d.Missing)
 }
 
-func expect(t *testing.T, claim, got, want string) {
+func expect[V comparable](t *testing.T, claim string, got, want V) {
 	t.Helper()
 	if got != want {
-		t.Errorf("%s: %s, want %s", claim, got, want)
+		t.Errorf("%s: %v, want %v", claim, got, want)
 	}
 }
 

@@ -32,6 +32,31 @@ type FraudRiskReport struct {
 	Fingerprint Fingerprint
 	// Institutional is set where the institution ordered the report, not the contact's user.
 	Institutional bool
+	// Held describes the comparison with the lists of people; nil for reports of earlier versions and of other providers.
+	Held *ReportScreening
+}
+
+// ReportScreening describes the comparison of a person with the lists of people.
+type ReportScreening struct {
+	// Partial is set where the name could not be compared with all entries.
+	Partial bool `json:"partial"`
+	// List is the name of the list: sdn for the published one, otherwise institution.
+	List string `json:"list"`
+	// PublishedAt is the time of the newest file of the list; nil where it has none.
+	PublishedAt *time.Time `json:"publishedAt"`
+	// LoadedAt is when the list came into force.
+	LoadedAt time.Time `json:"loadedAt"`
+	Entries  int       `json:"entries"`
+	// Hash identifies the content of the list: a hexadecimal SHA-256.
+	Hash string `json:"hash"`
+}
+
+// Screening returns the comparison with the lists, to the institution.
+func (r *FraudRiskReport) Screening(ctx context.Context) *ReportScreening {
+	if !ActorFrom(ctx).Institution() {
+		return nil
+	}
+	return r.Held
 }
 
 // FraudRiskCategory is one kind of risk that applies.
@@ -50,6 +75,8 @@ type RiskEvidence struct {
 	Members []string `json:"members"`
 	// Entry is the id of the list entry or record that matches; nil where there is none.
 	Entry *string `json:"entry"`
+	// EntryVersion identifies the content of the list entry.
+	EntryVersion string `json:"entryVersion,omitempty"`
 	// Score is the similarity from 0 to 1; nil where the rule does not compare by similarity.
 	Score *float64 `json:"score"`
 }
@@ -58,7 +85,7 @@ type RiskEvidence struct {
 func evidenceOf(reportID string, found []risk.Evidence, first int) []RiskEvidence {
 	out := make([]RiskEvidence, 0, len(found))
 	for i, e := range found {
-		one := RiskEvidence{ID: reportID + "." + strconv.Itoa(first+i), Rule: e.Rule, Members: e.Inputs}
+		one := RiskEvidence{ID: reportID + "." + strconv.Itoa(first+i), Rule: e.Rule, Members: e.Inputs, EntryVersion: e.Version}
 		if e.Entry != "" {
 			one.Entry = new(e.Entry)
 		}
@@ -374,8 +401,9 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 	}
 	var r *FraudRiskReport
 	limited := s.orders()
-	return create(ctx, s, reports, s.callOf(operation, in), func(ctx context.Context, _ *creation) (*FraudRiskReport, error) {
+	return create(ctx, s, reports, s.callOf(operation, in), func(ctx context.Context, n *creation) (*FraudRiskReport, error) {
 		if r != nil { // screen once, however many races are lost
+			s.addReview(n.Unit, r)
 			return r, nil
 		}
 		who, err := s.subject(ctx, in, limited)
@@ -386,13 +414,20 @@ func (s *Service) CreateFraudRiskReport(ctx context.Context, in CreateFraudRiskR
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		r = s.newReport(result, who, a.ID)
+		if r, err = s.newReport(ctx, result, who, a.ID); err != nil {
+			return nil, err
+		}
+		s.addReview(n.Unit, r)
 		return r, nil
 	})
 }
 
-// newReport makes the report of an assessment, after the provider has answered.
-func (s *Service) newReport(result risk.Assessment, who *subject, createdBy string) *FraudRiskReport {
+// newReport makes the report of an assessment, after the provider has answered. Matches that a reviewer has dismissed for
+// this person are left out.
+func (s *Service) newReport(ctx context.Context, result risk.Assessment, who *subject, createdBy string) (*FraudRiskReport, error) {
+	if err := s.withoutDismissed(ctx, &result, who.fingerprint.Person); err != nil {
+		return nil, err
+	}
 	meta, findings, matches := newMeta("frr", s.now()), []FraudRiskCategory{}, 0
 	for _, f := range result.Findings {
 		findings = append(findings, FraudRiskCategory{
@@ -403,8 +438,55 @@ func (s *Service) newReport(result risk.Assessment, who *subject, createdBy stri
 	return &FraudRiskReport{
 		Meta: meta, State: reportState(result, findings), Inputs: who.identity, Findings: findings, CreatedBy: createdBy,
 		ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID, Fingerprint: who.fingerprint,
-		Institutional: who.institutional,
+		Institutional: who.institutional, Held: screeningOf(result),
+	}, nil
+}
+
+// withoutDismissed removes the matches with lists of people that a reviewer has dismissed for the person.
+func (s *Service) withoutDismissed(ctx context.Context, result *risk.Assessment, person []byte) error {
+	id := func(e risk.Evidence) string { return s.dismissalID(person, e.Entry, e.Version) }
+	var ids []string
+	for _, f := range result.Findings {
+		if slices.Contains(listCategories, f.Category) {
+			for _, e := range f.Evidence {
+				ids = append(ids, id(e))
+			}
+		}
 	}
+	if person == nil || len(ids) == 0 {
+		return nil
+	}
+	dismissed, err := s.Store.Dismissed(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var kept []risk.Finding
+	for _, f := range result.Findings {
+		if slices.Contains(listCategories, f.Category) {
+			f.Evidence = slices.DeleteFunc(slices.Clone(f.Evidence), func(e risk.Evidence) bool { return dismissed[id(e)] })
+			if len(f.Evidence) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, f)
+	}
+	result.Findings = kept
+	return nil
+}
+
+// screeningOf returns the screening of an assessment; nil where the provider has no list.
+func screeningOf(result risk.Assessment) *ReportScreening {
+	if result.Held == nil && !result.Partial {
+		return nil
+	}
+	out := &ReportScreening{Partial: result.Partial}
+	if h := result.Held; h != nil {
+		out.List, out.LoadedAt, out.Entries, out.Hash = h.List, h.LoadedAt, h.Entries, h.Hash
+		if !h.PublishedAt.IsZero() {
+			out.PublishedAt = &h.PublishedAt
+		}
+	}
+	return out
 }
 
 // ordersForInstitution reports whether the caller orders results for the institution: an administrator or a verifier who

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
+	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
 // VerificationType is a way to verify a contact.
@@ -57,8 +58,18 @@ type ContactVerification struct {
 // but the institution.
 func (v *ContactVerification) Decision(ctx context.Context) *VerificationDecision {
 	out := v.Decided
-	if out.blocked && !ActorFrom(ctx).Institution() {
+	if ActorFrom(ctx).Institution() {
+		return &out
+	}
+	if out.blocked {
 		out.Reasons = list(reasonOf(DecisionNeedsReview))
+		return &out
+	}
+	out.Reasons = slices.Clone(out.Reasons)
+	for i, r := range out.Reasons {
+		if r.Code == DecisionScreeningPartial {
+			out.Reasons[i] = reasonOf(DecisionNeedsReview)
+		}
 	}
 	return &out
 }
@@ -83,6 +94,8 @@ type contactResults struct {
 	reports   []*FraudRiskReport
 	quizzes   []*Quiz
 	approvals []*Approval
+	// dismissals has the ids of the dismissals that exist of matches of the reports.
+	dismissals map[string]bool
 }
 
 // results reads the finished results for contacts, by contact, with as many statements for many as for one.
@@ -126,7 +139,47 @@ func (s *Service) results(ctx context.Context, contacts []*Contact) (map[string]
 		i := slices.IndexFunc(contacts, func(c *Contact) bool { return c.ID == id })
 		s.complete(contacts[i], of)
 	}
-	return out, nil
+	return out, s.addDismissed(ctx, out)
+}
+
+// addDismissed reads the dismissals of the matches of all reports.
+func (s *Service) addDismissed(ctx context.Context, all map[string]*contactResults) error {
+	var ids []string
+	for _, of := range all {
+		for _, r := range of.reports {
+			for _, m := range matchesOf(r) {
+				ids = append(ids, s.dismissalID(r.reviewPerson(), m.Entry, m.Version))
+			}
+			if r.Held != nil && r.Held.Partial {
+				ids = append(ids, s.partialID(r.reviewPerson(), r.ID))
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	dismissed, err := s.Store.Dismissed(ctx, ids)
+	for _, of := range all {
+		of.dismissals = dismissed
+	}
+	return err
+}
+
+// dismissedCategories returns the categories of lists of people all of whose matches in a report are dismissed.
+func (s *Service) dismissedCategories(r *FraudRiskReport, dismissals map[string]bool) []risk.Category {
+	var out []risk.Category
+	if len(dismissals) == 0 {
+		return nil
+	}
+	for _, c := range listCategories {
+		matches := slices.DeleteFunc(matchesOf(r), func(m ReviewMatch) bool { return m.Category != c })
+		if len(matches) > 0 && !slices.ContainsFunc(matches, func(m ReviewMatch) bool {
+			return !dismissals[s.dismissalID(r.reviewPerson(), m.Entry, m.Version)]
+		}) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func older(a, b time.Time, idA, idB string) int { return cmp.Or(a.Compare(b), cmp.Compare(idA, idB)) }
@@ -267,7 +320,13 @@ func (s *Service) RehearsePolicy(
 // factsOf selects the results of a contact that the policy considers (verification, sections 1 and 2): those about the
 // contact as it is now; and where the user created the contact or changed who it is, those that the institution ordered.
 func (s *Service) factsOf(c *Contact, of *contactResults) decisionFacts {
-	f := decisionFacts{contact: c, person: s.identityFingerprint(c.Of).Person}
+	f := decisionFacts{
+		contact: c, person: s.identityFingerprint(c.Of).Person,
+		dismissed: func(r *FraudRiskReport) []risk.Category { return s.dismissedCategories(r, of.dismissals) },
+		partial: func(r *FraudRiskReport) bool {
+			return r.Held != nil && r.Held.Partial && !of.dismissals[s.partialID(r.reviewPerson(), r.ID)]
+		},
+	}
 	counts := func(about Fingerprint, institutional bool) bool {
 		switch {
 		case !bytes.Equal(about.Person, f.person):

@@ -91,6 +91,16 @@ type CompleteSessionTaskPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// Result of confirmReview.
+type ConfirmReviewPayload struct {
+	// The current review; null if it does not exist.
+	Review *domain.Review `json:"review,omitempty"`
+	// The problems; empty on success.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the stored result of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // A page of contacts.
 type ContactConnection struct {
 	// The contacts of the page, each with its cursor.
@@ -258,6 +268,16 @@ type DateTimeWhere struct {
 	Lte *time.Time `json:"lte,omitempty"`
 }
 
+// Result of decideReview.
+type DecideReviewPayload struct {
+	// The current review; null if it does not exist.
+	Review *domain.Review `json:"review,omitempty"`
+	// The problems; empty on success.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the stored result of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // Result of deleteInvitation.
 type DeleteInvitationPayload struct {
 	// Null on success; the current invitation if there is a problem and you may see it.
@@ -336,6 +356,18 @@ type DeviceWhere struct {
 	Fingerprint *IDWhere `json:"fingerprint,omitempty"`
 	// When it was registered.
 	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
+}
+
+// Result of dismissMatch.
+type DismissMatchPayload struct {
+	// The current review; null if it does not exist.
+	Review *domain.Review `json:"review,omitempty"`
+	// The report; null if you may not see it.
+	FraudRiskReport *domain.FraudRiskReport `json:"fraudRiskReport,omitempty"`
+	// The problems; empty on success.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the stored result of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
 }
 
 // Conditions on an e-mail address, regardless of case. All given conditions must hold.
@@ -797,6 +829,16 @@ type RejectTwoFactorRequestPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// Result of releaseReview.
+type ReleaseReviewPayload struct {
+	// The current review; null if it does not exist.
+	Review *domain.Review `json:"review,omitempty"`
+	// The problems; empty on success.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the stored result of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
+}
+
 // Result of removeSession.
 type RemoveSessionPayload struct {
 	// The current session; null if it does not exist or you may not see it.
@@ -845,6 +887,66 @@ type ResumeSessionPayload struct {
 	Problems []problem.Shape `json:"problems"`
 	// Whether this is the stored result of an earlier call with the same idempotency key.
 	Replayed bool `json:"replayed"`
+}
+
+// A page of reviews.
+type ReviewConnection struct {
+	// The reviews of the page, each with its cursor.
+	Edges []*ReviewEdge `json:"edges"`
+	// The reviews of the page.
+	Nodes []*domain.Review `json:"nodes"`
+	// The position of the page in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// The number of reviews on all pages. Counting takes time: request it only if you show it.
+	TotalCount int `json:"totalCount"`
+}
+
+// A review in a list.
+type ReviewEdge struct {
+	// The review.
+	Node *domain.Review `json:"node"`
+	// The position in this list, for `after` and `before`. It is valid for the sort order of the list only.
+	Cursor string `json:"cursor"`
+}
+
+// A sort key for reviews.
+type ReviewOrder struct {
+	// The field to sort by.
+	Field ReviewOrderField `json:"field"`
+	// The sort direction.
+	Direction OrderDirection `json:"direction"`
+}
+
+// Conditions on the state of a review. All given conditions must hold.
+type ReviewStateWhere struct {
+	// Equals this value.
+	Eq *domain.ReviewState `json:"eq,omitempty"`
+	// Differs from this value.
+	Ne *domain.ReviewState `json:"ne,omitempty"`
+	// Equals one of these values.
+	In []domain.ReviewState `json:"in,omitempty"`
+}
+
+// Conditions on a review. All given conditions must hold, at most 200 in one query.
+type ReviewWhere struct {
+	// All of these conditions hold.
+	And []*ReviewWhere `json:"and,omitempty"`
+	// At least one of these conditions holds.
+	Or []*ReviewWhere `json:"or,omitempty"`
+	// This condition does not hold.
+	Not *ReviewWhere `json:"not,omitempty"`
+	// The id.
+	ID *IDWhere `json:"id,omitempty"`
+	// The state.
+	State *ReviewStateWhere `json:"state,omitempty"`
+	// The id of the report.
+	FraudRiskReportID *IDWhere `json:"fraudRiskReportId,omitempty"`
+	// The id of the contact.
+	ContactID *IDWhere `json:"contactId,omitempty"`
+	// The id of the reviewer who has taken it.
+	TakenBy *IDWhere `json:"takenBy,omitempty"`
+	// When it was created.
+	CreatedAt *DateTimeWhere `json:"createdAt,omitempty"`
 }
 
 // Result of revokeDevice.
@@ -975,6 +1077,16 @@ type SessionWhere struct {
 	ExpireAt *DateTimeWhere `json:"expireAt,omitempty"`
 	// When it becomes abandoned unless it is used before.
 	AbandonAt *DateTimeWhere `json:"abandonAt,omitempty"`
+}
+
+// Result of takeReview.
+type TakeReviewPayload struct {
+	// The current review; null if it does not exist.
+	Review *domain.Review `json:"review,omitempty"`
+	// The problems; empty on success.
+	Problems []problem.Shape `json:"problems"`
+	// Whether this is the stored result of an earlier call with the same idempotency key.
+	Replayed bool `json:"replayed"`
 }
 
 // Result of terminateSession.
@@ -1594,6 +1706,53 @@ func (e *QuizOrderField) UnmarshalGQL(v any) error {
 }
 
 func (e QuizOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+// The fields that reviews can be sorted by.
+type ReviewOrderField string
+
+const (
+	// The id. Ids sort by creation time.
+	ReviewOrderFieldID ReviewOrderField = "ID"
+	// When it was created.
+	ReviewOrderFieldCreatedAt ReviewOrderField = "CREATED_AT"
+	// When it was last changed.
+	ReviewOrderFieldUpdatedAt ReviewOrderField = "UPDATED_AT"
+)
+
+var AllReviewOrderField = []ReviewOrderField{
+	ReviewOrderFieldID,
+	ReviewOrderFieldCreatedAt,
+	ReviewOrderFieldUpdatedAt,
+}
+
+func (e ReviewOrderField) IsValid() bool {
+	switch e {
+	case ReviewOrderFieldID, ReviewOrderFieldCreatedAt, ReviewOrderFieldUpdatedAt:
+		return true
+	}
+	return false
+}
+
+func (e ReviewOrderField) String() string {
+	return string(e)
+}
+
+func (e *ReviewOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReviewOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReviewOrderField", str)
+	}
+	return nil
+}
+
+func (e ReviewOrderField) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 

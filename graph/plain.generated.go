@@ -112,6 +112,15 @@ var objects = map[string]object{
 			"replayed": member(func(_ context.Context, o *CompleteSessionTaskPayload) bool { return o.Replayed }, truth),
 		},
 	},
+	"ConfirmReviewPayload": {
+		implementors: confirmReviewPayloadImplementors,
+		as:           typedPointer[ConfirmReviewPayload],
+		fields: map[string]field{
+			"review":   member(func(_ context.Context, o *ConfirmReviewPayload) *domain.Review { return o.Review }, recordOrNull[domain.Review]),
+			"problems": member(func(_ context.Context, o *ConfirmReviewPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
+			"replayed": member(func(_ context.Context, o *ConfirmReviewPayload) bool { return o.Replayed }, truth),
+		},
+	},
 	"Contact": {
 		implementors: contactImplementors,
 		as:           typedPointer[domain.Contact],
@@ -263,6 +272,15 @@ var objects = map[string]object{
 			"replayed": member(func(_ context.Context, o *CreateSessionTokenPayload) bool { return o.Replayed }, truth),
 		},
 	},
+	"DecideReviewPayload": {
+		implementors: decideReviewPayloadImplementors,
+		as:           typedPointer[DecideReviewPayload],
+		fields: map[string]field{
+			"review":   member(func(_ context.Context, o *DecideReviewPayload) *domain.Review { return o.Review }, recordOrNull[domain.Review]),
+			"problems": member(func(_ context.Context, o *DecideReviewPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
+			"replayed": member(func(_ context.Context, o *DecideReviewPayload) bool { return o.Replayed }, truth),
+		},
+	},
 	"DeleteInvitationPayload": {
 		implementors: deleteInvitationPayloadImplementors,
 		as:           typedPointer[DeleteInvitationPayload],
@@ -339,6 +357,16 @@ var objects = map[string]object{
 			"cursor": member(func(_ context.Context, o *DeviceEdge) string { return o.Cursor }, text[string]),
 		},
 	},
+	"DismissMatchPayload": {
+		implementors: dismissMatchPayloadImplementors,
+		as:           typedPointer[DismissMatchPayload],
+		fields: map[string]field{
+			"review":          member(func(_ context.Context, o *DismissMatchPayload) *domain.Review { return o.Review }, recordOrNull[domain.Review]),
+			"fraudRiskReport": member(func(_ context.Context, o *DismissMatchPayload) *domain.FraudRiskReport { return o.FraudRiskReport }, recordOrNull[domain.FraudRiskReport]),
+			"problems":        member(func(_ context.Context, o *DismissMatchPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
+			"replayed":        member(func(_ context.Context, o *DismissMatchPayload) bool { return o.Replayed }, truth),
+		},
+	},
 	"EmailVerification": {
 		implementors: emailVerificationImplementors,
 		as:           typedPointer[domain.EmailVerification],
@@ -405,6 +433,8 @@ var objects = map[string]object{
 			"contact":   resolved(recordOrNull[domain.Contact]),
 			"contactId": member(func(_ context.Context, o *domain.FraudRiskReport) *string { return o.ContactID }, pointerOrNull(text[string])),
 			"createdBy": member(func(_ context.Context, o *domain.FraudRiskReport) string { return o.CreatedBy }, text[string]),
+			"screening": member(func(ctx context.Context, o *domain.FraudRiskReport) *domain.ReportScreening { return o.Screening(ctx) }, recordOrNull[domain.ReportScreening]),
+			"review":    resolved(recordOrNull[domain.Review]),
 			"version":   member(func(_ context.Context, o *domain.FraudRiskReport) int { return o.Version }, number),
 			"createdAt": member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.CreatedAt }, moment),
 			"updatedAt": member(func(_ context.Context, o *domain.FraudRiskReport) time.Time { return o.UpdatedAt }, moment),
@@ -611,6 +641,11 @@ var objects = map[string]object{
 			"completeInvitation":       resolved(recordOrNull[CompleteInvitationPayload]),
 			"updateInvitationSecret":   resolved(recordOrNull[UpdateInvitationSecretPayload]),
 			"deleteInvitation":         resolved(recordOrNull[DeleteInvitationPayload]),
+			"takeReview":               resolved(recordOrNull[TakeReviewPayload]),
+			"releaseReview":            resolved(recordOrNull[ReleaseReviewPayload]),
+			"dismissMatch":             resolved(recordOrNull[DismissMatchPayload]),
+			"decideReview":             resolved(recordOrNull[DecideReviewPayload]),
+			"confirmReview":            resolved(recordOrNull[ConfirmReviewPayload]),
 			"createSession":            resolved(recordOrNull[CreateSessionPayload]),
 			"touchSession":             resolved(recordOrNull[TouchSessionPayload]),
 			"endSession":               resolved(recordOrNull[EndSessionPayload]),
@@ -707,6 +742,8 @@ var objects = map[string]object{
 			"invitation":          resolved(recordOrNull[domain.Invitation]),
 			"invitations":         resolved(recordOrNull[InvitationConnection]),
 			"invitationPreview":   resolved(recordOrNull[domain.InvitationPreview]),
+			"review":              resolved(recordOrNull[domain.Review]),
+			"reviews":             resolved(recordOrNull[ReviewConnection]),
 			"session":             resolved(recordOrNull[domain.Session]),
 			"sessions":            resolved(recordOrNull[SessionConnection]),
 			"jwtTemplates":        resolved(listOrNull(record[domain.JwtTemplate])),
@@ -778,6 +815,15 @@ var objects = map[string]object{
 			"replayed": member(func(_ context.Context, o *RejectTwoFactorRequestPayload) bool { return o.Replayed }, truth),
 		},
 	},
+	"ReleaseReviewPayload": {
+		implementors: releaseReviewPayloadImplementors,
+		as:           typedPointer[ReleaseReviewPayload],
+		fields: map[string]field{
+			"review":   member(func(_ context.Context, o *ReleaseReviewPayload) *domain.Review { return o.Review }, recordOrNull[domain.Review]),
+			"problems": member(func(_ context.Context, o *ReleaseReviewPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
+			"replayed": member(func(_ context.Context, o *ReleaseReviewPayload) bool { return o.Replayed }, truth),
+		},
+	},
 	"RemoveSessionPayload": {
 		implementors: removeSessionPayloadImplementors,
 		as:           typedPointer[RemoveSessionPayload],
@@ -785,6 +831,18 @@ var objects = map[string]object{
 			"session":  member(func(_ context.Context, o *RemoveSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
 			"problems": member(func(_ context.Context, o *RemoveSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *RemoveSessionPayload) bool { return o.Replayed }, truth),
+		},
+	},
+	"ReportScreening": {
+		implementors: reportScreeningImplementors,
+		as:           typedPointer[domain.ReportScreening],
+		fields: map[string]field{
+			"partial":     member(func(_ context.Context, o *domain.ReportScreening) bool { return o.Partial }, truth),
+			"list":        member(func(_ context.Context, o *domain.ReportScreening) string { return o.List }, text[string]),
+			"publishedAt": member(func(_ context.Context, o *domain.ReportScreening) *time.Time { return o.PublishedAt }, pointerOrNull(momentOrNull)),
+			"loadedAt":    member(func(_ context.Context, o *domain.ReportScreening) time.Time { return o.LoadedAt }, moment),
+			"entries":     member(func(_ context.Context, o *domain.ReportScreening) int { return o.Entries }, number),
+			"hash":        member(func(_ context.Context, o *domain.ReportScreening) string { return o.Hash }, text[string]),
 		},
 	},
 	"RequestEmailVerificationPayload": {
@@ -825,6 +883,61 @@ var objects = map[string]object{
 			"session":  member(func(_ context.Context, o *ResumeSessionPayload) *domain.Session { return o.Session }, recordOrNull[domain.Session]),
 			"problems": member(func(_ context.Context, o *ResumeSessionPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
 			"replayed": member(func(_ context.Context, o *ResumeSessionPayload) bool { return o.Replayed }, truth),
+		},
+	},
+	"Review": {
+		implementors: reviewImplementors,
+		as:           typedPointer[domain.Review],
+		fields: map[string]field{
+			"id":                member(func(_ context.Context, o *domain.Review) string { return o.ID }, text[string]),
+			"state":             member(func(_ context.Context, o *domain.Review) domain.ReviewState { return o.State }, enum(marshalNReviewState2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐReviewState)),
+			"fraudRiskReportId": member(func(_ context.Context, o *domain.Review) string { return o.FraudRiskReportID }, text[string]),
+			"fraudRiskReport":   resolved(recordOrNull[domain.FraudRiskReport]),
+			"contactId":         member(func(_ context.Context, o *domain.Review) *string { return o.ContactID }, pointerOrNull(text[string])),
+			"contact":           resolved(recordOrNull[domain.Contact]),
+			"matches":           member(func(ctx context.Context, o *domain.Review) []domain.ReviewMatch { return o.Matches(ctx) }, listOrNull(inline[domain.ReviewMatch])),
+			"partial":           member(func(_ context.Context, o *domain.Review) bool { return o.Partial }, truth),
+			"takenBy":           member(func(_ context.Context, o *domain.Review) *string { return o.TakenBy }, pointerOrNull(text[string])),
+			"decision":          member(func(_ context.Context, o *domain.Review) *domain.ReviewDecision { return o.Decision }, pointerOrNull(enum(marshalOReviewDecision2ᚖgithubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚐReviewDecision))),
+			"decidedBy":         member(func(_ context.Context, o *domain.Review) *string { return o.DecidedBy }, pointerOrNull(text[string])),
+			"decidedAt":         member(func(_ context.Context, o *domain.Review) *time.Time { return o.DecidedAt }, pointerOrNull(momentOrNull)),
+			"reason":            member(func(_ context.Context, o *domain.Review) *string { return o.Reason }, pointerOrNull(text[string])),
+			"unconfirmed":       member(func(_ context.Context, o *domain.Review) bool { return o.Unconfirmed }, truth),
+			"confirmedBy":       member(func(_ context.Context, o *domain.Review) *string { return o.ConfirmedBy }, pointerOrNull(text[string])),
+			"version":           member(func(_ context.Context, o *domain.Review) int { return o.Version }, number),
+			"createdAt":         member(func(_ context.Context, o *domain.Review) time.Time { return o.CreatedAt }, moment),
+			"updatedAt":         member(func(_ context.Context, o *domain.Review) time.Time { return o.UpdatedAt }, moment),
+			"actions":           resolved(list(record[domain.Action])),
+			"timeline":          resolved(record[LifecycleEventConnection]),
+		},
+	},
+	"ReviewConnection": {
+		implementors: reviewConnectionImplementors,
+		as:           typedPointer[ReviewConnection],
+		fields: map[string]field{
+			"edges":      member(func(_ context.Context, o *ReviewConnection) []*ReviewEdge { return o.Edges }, list(record[ReviewEdge])),
+			"nodes":      member(func(_ context.Context, o *ReviewConnection) []*domain.Review { return o.Nodes }, list(record[domain.Review])),
+			"pageInfo":   member(func(_ context.Context, o *ReviewConnection) *PageInfo { return o.PageInfo }, record[PageInfo]),
+			"totalCount": member(func(_ context.Context, o *ReviewConnection) int { return o.TotalCount }, number),
+		},
+	},
+	"ReviewEdge": {
+		implementors: reviewEdgeImplementors,
+		as:           typedPointer[ReviewEdge],
+		fields: map[string]field{
+			"node":   member(func(_ context.Context, o *ReviewEdge) *domain.Review { return o.Node }, record[domain.Review]),
+			"cursor": member(func(_ context.Context, o *ReviewEdge) string { return o.Cursor }, text[string]),
+		},
+	},
+	"ReviewMatch": {
+		implementors: reviewMatchImplementors,
+		as:           typedPointer[domain.ReviewMatch],
+		fields: map[string]field{
+			"entry":       member(func(_ context.Context, o *domain.ReviewMatch) string { return o.Entry }, text[string]),
+			"category":    member(func(_ context.Context, o *domain.ReviewMatch) risk.Category { return o.Category }, enum(marshalNFraudRiskCategoryType2githubᚗcomᚋgatehouseᚋgatehouseᚋdomainᚋriskᚐCategory)),
+			"dismissedBy": member(func(_ context.Context, o *domain.ReviewMatch) *string { return o.DismissedBy }, pointerOrNull(text[string])),
+			"dismissedAt": member(func(_ context.Context, o *domain.ReviewMatch) *time.Time { return o.DismissedAt }, pointerOrNull(momentOrNull)),
+			"reason":      member(func(_ context.Context, o *domain.ReviewMatch) *string { return o.Reason }, pointerOrNull(text[string])),
 		},
 	},
 	"RevokeDevicePayload": {
@@ -937,6 +1050,15 @@ var objects = map[string]object{
 			"message":     member(func(_ context.Context, o *problem.StateProblem) string { return o.Text() }, text[string]),
 			"path":        member(func(_ context.Context, o *problem.StateProblem) []string { return o.Path }, listOrNull(text[string])),
 			"remediation": member(func(_ context.Context, o *problem.StateProblem) string { return o.Remedy }, text[string]),
+		},
+	},
+	"TakeReviewPayload": {
+		implementors: takeReviewPayloadImplementors,
+		as:           typedPointer[TakeReviewPayload],
+		fields: map[string]field{
+			"review":   member(func(_ context.Context, o *TakeReviewPayload) *domain.Review { return o.Review }, recordOrNull[domain.Review]),
+			"problems": member(func(_ context.Context, o *TakeReviewPayload) []problem.Shape { return o.Problems }, list(abstract[problem.Shape])),
+			"replayed": member(func(_ context.Context, o *TakeReviewPayload) bool { return o.Replayed }, truth),
 		},
 	},
 	"TerminateSessionPayload": {
@@ -1104,7 +1226,7 @@ var objects = map[string]object{
 
 // interfaces lists the object types that implement each interface, in the order in which the generated code tests them.
 var interfaces = map[string][]string{
-	"Lifecycle": {"TwoFactorRequest", "Session", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval"},
-	"Node":      {"TwoFactorRequest", "Session", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval", "LifecycleEvent", "Client"},
+	"Lifecycle": {"TwoFactorRequest", "Session", "Review", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval"},
+	"Node":      {"TwoFactorRequest", "Session", "Review", "Quiz", "PhoneVerification", "Invitation", "FraudRiskReport", "EmailVerification", "Device", "Contact", "Approval", "LifecycleEvent", "Client"},
 	"Problem":   {"StateProblem", "StaleVersionProblem", "NotFoundProblem", "LimitProblem", "FieldProblem", "DependencyProblem", "AccessProblem"},
 }

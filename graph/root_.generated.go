@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	PhoneVerification() PhoneVerificationResolver
 	Query() QueryResolver
 	Quiz() QuizResolver
+	Review() ReviewResolver
 	Session() SessionResolver
 	StateProblem() StateProblemResolver
 	Subscription() SubscriptionResolver
@@ -116,6 +117,12 @@ type ComplexityRoot struct {
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Session  func(childComplexity int) int
+	}
+
+	ConfirmReviewPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Review   func(childComplexity int) int
 	}
 
 	Contact struct {
@@ -222,6 +229,12 @@ type ComplexityRoot struct {
 		Replayed func(childComplexity int) int
 	}
 
+	DecideReviewPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Review   func(childComplexity int) int
+	}
+
 	DeleteInvitationPayload struct {
 		DeletedInvitationID func(childComplexity int) int
 		Invitation          func(childComplexity int) int
@@ -277,6 +290,13 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	DismissMatchPayload struct {
+		FraudRiskReport func(childComplexity int) int
+		Problems        func(childComplexity int) int
+		Replayed        func(childComplexity int) int
+		Review          func(childComplexity int) int
+	}
+
 	EmailVerification struct {
 		Actions    func(childComplexity int) int
 		CreatedAt  func(childComplexity int) int
@@ -325,6 +345,8 @@ type ComplexityRoot struct {
 		CreatedBy  func(childComplexity int) int
 		ID         func(childComplexity int) int
 		Identity   func(childComplexity int) int
+		Review     func(childComplexity int) int
+		Screening  func(childComplexity int) int
 		State      func(childComplexity int) int
 		Timeline   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Token      func(childComplexity int) int
@@ -475,6 +497,7 @@ type ComplexityRoot struct {
 		ApproveTwoFactorRequest  func(childComplexity int, input domain.ApproveTwoFactorRequestInput) int
 		CompleteInvitation       func(childComplexity int, input domain.CompleteInvitationInput) int
 		CompleteSessionTask      func(childComplexity int, input domain.CompleteSessionTaskInput) int
+		ConfirmReview            func(childComplexity int, input domain.ReviewInput) int
 		CreateApproval           func(childComplexity int, input domain.CreateApprovalInput) int
 		CreateClientToken        func(childComplexity int, input domain.CreateClientTokenInput) int
 		CreateContact            func(childComplexity int, input domain.CreateContactInput) int
@@ -485,14 +508,17 @@ type ComplexityRoot struct {
 		CreateQuizQuestions      func(childComplexity int, input domain.CreateQuizQuestionsInput) int
 		CreateSession            func(childComplexity int, input domain.CreateSessionInput) int
 		CreateSessionToken       func(childComplexity int, input domain.CreateSessionTokenInput) int
+		DecideReview             func(childComplexity int, input domain.DecideReviewInput) int
 		DeleteInvitation         func(childComplexity int, input domain.DeleteInvitationInput) int
 		DeleteJwtTemplate        func(childComplexity int, input domain.DeleteJwtTemplateInput) int
+		DismissMatch             func(childComplexity int, input domain.DismissMatchInput) int
 		EndOtherSessions         func(childComplexity int, input domain.EndOtherSessionsInput) int
 		EndSession               func(childComplexity int, input domain.SessionInput) int
 		OpenTwoFactorRequest     func(childComplexity int, input domain.OpenTwoFactorRequestInput) int
 		PreviewJwtTemplate       func(childComplexity int, input domain.PreviewJwtTemplateInput) int
 		RegisterDevice           func(childComplexity int, input domain.RegisterDeviceInput) int
 		RejectTwoFactorRequest   func(childComplexity int, input domain.RejectTwoFactorRequestInput) int
+		ReleaseReview            func(childComplexity int, input domain.ReviewInput) int
 		RemoveSession            func(childComplexity int, input domain.SessionInput) int
 		RequestEmailVerification func(childComplexity int, input domain.RequestEmailVerificationInput) int
 		RequestPhoneVerification func(childComplexity int, input domain.RequestPhoneVerificationInput) int
@@ -502,6 +528,7 @@ type ComplexityRoot struct {
 		RevokeInvitation         func(childComplexity int, input domain.RevokeInvitationInput) int
 		SaveJwtTemplate          func(childComplexity int, input domain.SaveJwtTemplateInput) int
 		ScoreQuiz                func(childComplexity int, input domain.ScoreQuizInput) int
+		TakeReview               func(childComplexity int, input domain.ReviewInput) int
 		TerminateSession         func(childComplexity int, input domain.SessionInput) int
 		TouchSession             func(childComplexity int, input domain.TouchSessionInput) int
 		UpdateContact            func(childComplexity int, input domain.UpdateContactInput) int
@@ -570,6 +597,8 @@ type ComplexityRoot struct {
 		Nodes               func(childComplexity int, ids []string) int
 		Quiz                func(childComplexity int, id string) int
 		Quizzes             func(childComplexity int, first *int, after *string, last *int, before *string, where *QuizWhere, orderBy []*QuizOrder) int
+		Review              func(childComplexity int, id string) int
+		Reviews             func(childComplexity int, first *int, after *string, last *int, before *string, where *ReviewWhere, orderBy []*ReviewOrder) int
 		Session             func(childComplexity int, id string) int
 		Sessions            func(childComplexity int, first *int, after *string, last *int, before *string, where *SessionWhere, orderBy []*SessionOrder) int
 		TwoFactorRequest    func(childComplexity int, id string) int
@@ -626,10 +655,25 @@ type ComplexityRoot struct {
 		TwoFactorRequest func(childComplexity int) int
 	}
 
+	ReleaseReviewPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Review   func(childComplexity int) int
+	}
+
 	RemoveSessionPayload struct {
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Session  func(childComplexity int) int
+	}
+
+	ReportScreening struct {
+		Entries     func(childComplexity int) int
+		Hash        func(childComplexity int) int
+		List        func(childComplexity int) int
+		LoadedAt    func(childComplexity int) int
+		Partial     func(childComplexity int) int
+		PublishedAt func(childComplexity int) int
 	}
 
 	RequestEmailVerificationPayload struct {
@@ -654,6 +698,49 @@ type ComplexityRoot struct {
 		Problems func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Session  func(childComplexity int) int
+	}
+
+	Review struct {
+		Actions           func(childComplexity int) int
+		ConfirmedBy       func(childComplexity int) int
+		Contact           func(childComplexity int) int
+		ContactID         func(childComplexity int) int
+		CreatedAt         func(childComplexity int) int
+		DecidedAt         func(childComplexity int) int
+		DecidedBy         func(childComplexity int) int
+		Decision          func(childComplexity int) int
+		FraudRiskReport   func(childComplexity int) int
+		FraudRiskReportID func(childComplexity int) int
+		ID                func(childComplexity int) int
+		Matches           func(childComplexity int) int
+		Partial           func(childComplexity int) int
+		Reason            func(childComplexity int) int
+		State             func(childComplexity int) int
+		TakenBy           func(childComplexity int) int
+		Timeline          func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Unconfirmed       func(childComplexity int) int
+		UpdatedAt         func(childComplexity int) int
+		Version           func(childComplexity int) int
+	}
+
+	ReviewConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ReviewEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ReviewMatch struct {
+		Category    func(childComplexity int) int
+		DismissedAt func(childComplexity int) int
+		DismissedBy func(childComplexity int) int
+		Entry       func(childComplexity int) int
+		Reason      func(childComplexity int) int
 	}
 
 	RevokeDevicePayload struct {
@@ -746,6 +833,12 @@ type ComplexityRoot struct {
 		QuizEvents             func(childComplexity int, where *QuizEventWhere, after *string) int
 		SessionEvents          func(childComplexity int, where *SessionEventWhere, after *string) int
 		TwoFactorRequestEvents func(childComplexity int, where *TwoFactorRequestEventWhere, after *string) int
+	}
+
+	TakeReviewPayload struct {
+		Problems func(childComplexity int) int
+		Replayed func(childComplexity int) int
+		Review   func(childComplexity int) int
 	}
 
 	TerminateSessionPayload struct {
@@ -1139,6 +1232,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompleteSessionTaskPayload.Session(childComplexity), true
 
+	case "ConfirmReviewPayload.problems":
+		if e.ComplexityRoot.ConfirmReviewPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmReviewPayload.Problems(childComplexity), true
+	case "ConfirmReviewPayload.replayed":
+		if e.ComplexityRoot.ConfirmReviewPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmReviewPayload.Replayed(childComplexity), true
+	case "ConfirmReviewPayload.review":
+		if e.ComplexityRoot.ConfirmReviewPayload.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmReviewPayload.Review(childComplexity), true
+
 	case "Contact.actions":
 		if e.ComplexityRoot.Contact.Actions == nil {
 			break
@@ -1530,6 +1642,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateSessionTokenPayload.Replayed(childComplexity), true
 
+	case "DecideReviewPayload.problems":
+		if e.ComplexityRoot.DecideReviewPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DecideReviewPayload.Problems(childComplexity), true
+	case "DecideReviewPayload.replayed":
+		if e.ComplexityRoot.DecideReviewPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DecideReviewPayload.Replayed(childComplexity), true
+	case "DecideReviewPayload.review":
+		if e.ComplexityRoot.DecideReviewPayload.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DecideReviewPayload.Review(childComplexity), true
+
 	case "DeleteInvitationPayload.deletedInvitationId":
 		if e.ComplexityRoot.DeleteInvitationPayload.DeletedInvitationID == nil {
 			break
@@ -1746,6 +1877,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceEdge.Node(childComplexity), true
 
+	case "DismissMatchPayload.fraudRiskReport":
+		if e.ComplexityRoot.DismissMatchPayload.FraudRiskReport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissMatchPayload.FraudRiskReport(childComplexity), true
+	case "DismissMatchPayload.problems":
+		if e.ComplexityRoot.DismissMatchPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissMatchPayload.Problems(childComplexity), true
+	case "DismissMatchPayload.replayed":
+		if e.ComplexityRoot.DismissMatchPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissMatchPayload.Replayed(childComplexity), true
+	case "DismissMatchPayload.review":
+		if e.ComplexityRoot.DismissMatchPayload.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissMatchPayload.Review(childComplexity), true
+
 	case "EmailVerification.actions":
 		if e.ComplexityRoot.EmailVerification.Actions == nil {
 			break
@@ -1948,6 +2104,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FraudRiskReport.Identity(childComplexity), true
+	case "FraudRiskReport.review":
+		if e.ComplexityRoot.FraudRiskReport.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Review(childComplexity), true
+	case "FraudRiskReport.screening":
+		if e.ComplexityRoot.FraudRiskReport.Screening == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FraudRiskReport.Screening(childComplexity), true
 	case "FraudRiskReport.state":
 		if e.ComplexityRoot.FraudRiskReport.State == nil {
 			break
@@ -2601,6 +2769,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteSessionTask(childComplexity, args["input"].(domain.CompleteSessionTaskInput)), true
+	case "Mutation.confirmReview":
+		if e.ComplexityRoot.Mutation.ConfirmReview == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmReview_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmReview(childComplexity, args["input"].(domain.ReviewInput)), true
 	case "Mutation.createApproval":
 		if e.ComplexityRoot.Mutation.CreateApproval == nil {
 			break
@@ -2711,6 +2890,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateSessionToken(childComplexity, args["input"].(domain.CreateSessionTokenInput)), true
+	case "Mutation.decideReview":
+		if e.ComplexityRoot.Mutation.DecideReview == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_decideReview_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DecideReview(childComplexity, args["input"].(domain.DecideReviewInput)), true
 	case "Mutation.deleteInvitation":
 		if e.ComplexityRoot.Mutation.DeleteInvitation == nil {
 			break
@@ -2733,6 +2923,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteJwtTemplate(childComplexity, args["input"].(domain.DeleteJwtTemplateInput)), true
+	case "Mutation.dismissMatch":
+		if e.ComplexityRoot.Mutation.DismissMatch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_dismissMatch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DismissMatch(childComplexity, args["input"].(domain.DismissMatchInput)), true
 	case "Mutation.endOtherSessions":
 		if e.ComplexityRoot.Mutation.EndOtherSessions == nil {
 			break
@@ -2799,6 +3000,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RejectTwoFactorRequest(childComplexity, args["input"].(domain.RejectTwoFactorRequestInput)), true
+	case "Mutation.releaseReview":
+		if e.ComplexityRoot.Mutation.ReleaseReview == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_releaseReview_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReleaseReview(childComplexity, args["input"].(domain.ReviewInput)), true
 	case "Mutation.removeSession":
 		if e.ComplexityRoot.Mutation.RemoveSession == nil {
 			break
@@ -2898,6 +3110,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ScoreQuiz(childComplexity, args["input"].(domain.ScoreQuizInput)), true
+	case "Mutation.takeReview":
+		if e.ComplexityRoot.Mutation.TakeReview == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_takeReview_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TakeReview(childComplexity, args["input"].(domain.ReviewInput)), true
 	case "Mutation.terminateSession":
 		if e.ComplexityRoot.Mutation.TerminateSession == nil {
 			break
@@ -3330,6 +3553,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Quizzes(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*QuizWhere), args["orderBy"].([]*QuizOrder)), true
+	case "Query.review":
+		if e.ComplexityRoot.Query.Review == nil {
+			break
+		}
+
+		args, err := ec.field_Query_review_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Review(childComplexity, args["id"].(string)), true
+	case "Query.reviews":
+		if e.ComplexityRoot.Query.Reviews == nil {
+			break
+		}
+
+		args, err := ec.field_Query_reviews_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Reviews(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["where"].(*ReviewWhere), args["orderBy"].([]*ReviewOrder)), true
 	case "Query.session":
 		if e.ComplexityRoot.Query.Session == nil {
 			break
@@ -3578,6 +3823,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RejectTwoFactorRequestPayload.TwoFactorRequest(childComplexity), true
 
+	case "ReleaseReviewPayload.problems":
+		if e.ComplexityRoot.ReleaseReviewPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseReviewPayload.Problems(childComplexity), true
+	case "ReleaseReviewPayload.replayed":
+		if e.ComplexityRoot.ReleaseReviewPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseReviewPayload.Replayed(childComplexity), true
+	case "ReleaseReviewPayload.review":
+		if e.ComplexityRoot.ReleaseReviewPayload.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseReviewPayload.Review(childComplexity), true
+
 	case "RemoveSessionPayload.problems":
 		if e.ComplexityRoot.RemoveSessionPayload.Problems == nil {
 			break
@@ -3596,6 +3860,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemoveSessionPayload.Session(childComplexity), true
+
+	case "ReportScreening.entries":
+		if e.ComplexityRoot.ReportScreening.Entries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.Entries(childComplexity), true
+	case "ReportScreening.hash":
+		if e.ComplexityRoot.ReportScreening.Hash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.Hash(childComplexity), true
+	case "ReportScreening.list":
+		if e.ComplexityRoot.ReportScreening.List == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.List(childComplexity), true
+	case "ReportScreening.loadedAt":
+		if e.ComplexityRoot.ReportScreening.LoadedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.LoadedAt(childComplexity), true
+	case "ReportScreening.partial":
+		if e.ComplexityRoot.ReportScreening.Partial == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.Partial(childComplexity), true
+	case "ReportScreening.publishedAt":
+		if e.ComplexityRoot.ReportScreening.PublishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportScreening.PublishedAt(childComplexity), true
 
 	case "RequestEmailVerificationPayload.emailVerification":
 		if e.ComplexityRoot.RequestEmailVerificationPayload.EmailVerification == nil {
@@ -3672,6 +3973,201 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResumeSessionPayload.Session(childComplexity), true
+
+	case "Review.actions":
+		if e.ComplexityRoot.Review.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Actions(childComplexity), true
+	case "Review.confirmedBy":
+		if e.ComplexityRoot.Review.ConfirmedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.ConfirmedBy(childComplexity), true
+	case "Review.contact":
+		if e.ComplexityRoot.Review.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Contact(childComplexity), true
+	case "Review.contactId":
+		if e.ComplexityRoot.Review.ContactID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.ContactID(childComplexity), true
+	case "Review.createdAt":
+		if e.ComplexityRoot.Review.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.CreatedAt(childComplexity), true
+	case "Review.decidedAt":
+		if e.ComplexityRoot.Review.DecidedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.DecidedAt(childComplexity), true
+	case "Review.decidedBy":
+		if e.ComplexityRoot.Review.DecidedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.DecidedBy(childComplexity), true
+	case "Review.decision":
+		if e.ComplexityRoot.Review.Decision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Decision(childComplexity), true
+	case "Review.fraudRiskReport":
+		if e.ComplexityRoot.Review.FraudRiskReport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.FraudRiskReport(childComplexity), true
+	case "Review.fraudRiskReportId":
+		if e.ComplexityRoot.Review.FraudRiskReportID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.FraudRiskReportID(childComplexity), true
+	case "Review.id":
+		if e.ComplexityRoot.Review.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.ID(childComplexity), true
+	case "Review.matches":
+		if e.ComplexityRoot.Review.Matches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Matches(childComplexity), true
+	case "Review.partial":
+		if e.ComplexityRoot.Review.Partial == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Partial(childComplexity), true
+	case "Review.reason":
+		if e.ComplexityRoot.Review.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Reason(childComplexity), true
+	case "Review.state":
+		if e.ComplexityRoot.Review.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.State(childComplexity), true
+	case "Review.takenBy":
+		if e.ComplexityRoot.Review.TakenBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.TakenBy(childComplexity), true
+	case "Review.timeline":
+		if e.ComplexityRoot.Review.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Review_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Review.Timeline(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Review.unconfirmed":
+		if e.ComplexityRoot.Review.Unconfirmed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Unconfirmed(childComplexity), true
+	case "Review.updatedAt":
+		if e.ComplexityRoot.Review.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.UpdatedAt(childComplexity), true
+	case "Review.version":
+		if e.ComplexityRoot.Review.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Version(childComplexity), true
+
+	case "ReviewConnection.edges":
+		if e.ComplexityRoot.ReviewConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewConnection.Edges(childComplexity), true
+	case "ReviewConnection.nodes":
+		if e.ComplexityRoot.ReviewConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewConnection.Nodes(childComplexity), true
+	case "ReviewConnection.pageInfo":
+		if e.ComplexityRoot.ReviewConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewConnection.PageInfo(childComplexity), true
+	case "ReviewConnection.totalCount":
+		if e.ComplexityRoot.ReviewConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewConnection.TotalCount(childComplexity), true
+
+	case "ReviewEdge.cursor":
+		if e.ComplexityRoot.ReviewEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewEdge.Cursor(childComplexity), true
+	case "ReviewEdge.node":
+		if e.ComplexityRoot.ReviewEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewEdge.Node(childComplexity), true
+
+	case "ReviewMatch.category":
+		if e.ComplexityRoot.ReviewMatch.Category == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewMatch.Category(childComplexity), true
+	case "ReviewMatch.dismissedAt":
+		if e.ComplexityRoot.ReviewMatch.DismissedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewMatch.DismissedAt(childComplexity), true
+	case "ReviewMatch.dismissedBy":
+		if e.ComplexityRoot.ReviewMatch.DismissedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewMatch.DismissedBy(childComplexity), true
+	case "ReviewMatch.entry":
+		if e.ComplexityRoot.ReviewMatch.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewMatch.Entry(childComplexity), true
+	case "ReviewMatch.reason":
+		if e.ComplexityRoot.ReviewMatch.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviewMatch.Reason(childComplexity), true
 
 	case "RevokeDevicePayload.device":
 		if e.ComplexityRoot.RevokeDevicePayload.Device == nil {
@@ -4067,6 +4563,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.TwoFactorRequestEvents(childComplexity, args["where"].(*TwoFactorRequestEventWhere), args["after"].(*string)), true
+
+	case "TakeReviewPayload.problems":
+		if e.ComplexityRoot.TakeReviewPayload.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TakeReviewPayload.Problems(childComplexity), true
+	case "TakeReviewPayload.replayed":
+		if e.ComplexityRoot.TakeReviewPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TakeReviewPayload.Replayed(childComplexity), true
+	case "TakeReviewPayload.review":
+		if e.ComplexityRoot.TakeReviewPayload.Review == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TakeReviewPayload.Review(childComplexity), true
 
 	case "TerminateSessionPayload.problems":
 		if e.ComplexityRoot.TerminateSessionPayload.Problems == nil {
@@ -4510,6 +5025,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputApproveTwoFactorRequestInput,
 		ec.unmarshalInputCompleteInvitationInput,
 		ec.unmarshalInputCompleteSessionTaskInput,
+		ec.unmarshalInputConfirmReviewInput,
 		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputContactWhere,
 		ec.unmarshalInputCreateApprovalInput,
@@ -4523,11 +5039,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputCreateSessionTokenInput,
 		ec.unmarshalInputDateTimeWhere,
+		ec.unmarshalInputDecideReviewInput,
 		ec.unmarshalInputDeleteInvitationInput,
 		ec.unmarshalInputDeleteJwtTemplateInput,
 		ec.unmarshalInputDeviceOrder,
 		ec.unmarshalInputDeviceStatusWhere,
 		ec.unmarshalInputDeviceWhere,
+		ec.unmarshalInputDismissMatchInput,
 		ec.unmarshalInputEmailAddressWhere,
 		ec.unmarshalInputEndOtherSessionsInput,
 		ec.unmarshalInputEndSessionInput,
@@ -4555,11 +5073,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputQuizWhere,
 		ec.unmarshalInputRegisterDeviceInput,
 		ec.unmarshalInputRejectTwoFactorRequestInput,
+		ec.unmarshalInputReleaseReviewInput,
 		ec.unmarshalInputRemoveSessionInput,
 		ec.unmarshalInputRequestEmailVerificationInput,
 		ec.unmarshalInputRequestPhoneVerificationInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputResumeSessionInput,
+		ec.unmarshalInputReviewOrder,
+		ec.unmarshalInputReviewStateWhere,
+		ec.unmarshalInputReviewWhere,
 		ec.unmarshalInputRevokeDeviceInput,
 		ec.unmarshalInputRevokeInvitationInput,
 		ec.unmarshalInputSaveJwtTemplateInput,
@@ -4568,6 +5090,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSessionStatusWhere,
 		ec.unmarshalInputSessionWhere,
+		ec.unmarshalInputTakeReviewInput,
 		ec.unmarshalInputTerminateSessionInput,
 		ec.unmarshalInputTextWhere,
 		ec.unmarshalInputTouchSessionInput,
@@ -4673,7 +5196,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/code.graphqls" "schema/events.graphqls" "schema/identity.graphqls" "schema/invitation.graphqls" "schema/session.graphqls"
+//go:embed "schema/code.graphqls" "schema/events.graphqls" "schema/identity.graphqls" "schema/invitation.graphqls" "schema/review.graphqls" "schema/session.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -5182,6 +5705,18 @@ enum ProblemCode {
   INVALID_QUIZ_STATE
   "No questions can be generated for this person."
   QUIZ_QUESTIONS_UNAVAILABLE
+  "The report has no match with this list entry."
+  NO_SUCH_MATCH
+  "Another reviewer has taken the review."
+  REVIEW_TAKEN
+  "Nobody has taken the review."
+  REVIEW_NOT_TAKEN
+  "The review is already decided."
+  REVIEW_ALREADY_DECIDED
+  "The review is not decided yet."
+  REVIEW_NOT_DECIDED
+  "A person who took no part in the decision must confirm it."
+  SECOND_PERSON_REQUIRED
   "The provider is not available; nothing was changed."
   PROVIDER_UNAVAILABLE
 }
@@ -5258,6 +5793,7 @@ input IntWhere {
 	{Name: "schema/events.graphqls", Input: sourceData("schema/events.graphqls"), BuiltIn: false},
 	{Name: "schema/identity.graphqls", Input: sourceData("schema/identity.graphqls"), BuiltIn: false},
 	{Name: "schema/invitation.graphqls", Input: sourceData("schema/invitation.graphqls"), BuiltIn: false},
+	{Name: "schema/review.graphqls", Input: sourceData("schema/review.graphqls"), BuiltIn: false},
 	{Name: "schema/session.graphqls", Input: sourceData("schema/session.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -5386,6 +5922,18 @@ func (ec *executionContext) childFields_CompleteSessionTaskPayload(ctx context.C
 		return ec.fieldContext_CompleteSessionTaskPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompleteSessionTaskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfirmReviewPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "review":
+		return ec.fieldContext_ConfirmReviewPayload_review(ctx, field)
+	case "problems":
+		return ec.fieldContext_ConfirmReviewPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ConfirmReviewPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmReviewPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5596,6 +6144,18 @@ func (ec *executionContext) childFields_CreateSessionTokenPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type CreateSessionTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DecideReviewPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "review":
+		return ec.fieldContext_DecideReviewPayload_review(ctx, field)
+	case "problems":
+		return ec.fieldContext_DecideReviewPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DecideReviewPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DecideReviewPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invitation":
@@ -5692,6 +6252,20 @@ func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_DismissMatchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "review":
+		return ec.fieldContext_DismissMatchPayload_review(ctx, field)
+	case "fraudRiskReport":
+		return ec.fieldContext_DismissMatchPayload_fraudRiskReport(ctx, field)
+	case "problems":
+		return ec.fieldContext_DismissMatchPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DismissMatchPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DismissMatchPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_EmailVerification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5772,6 +6346,10 @@ func (ec *executionContext) childFields_FraudRiskReport(ctx context.Context, fie
 		return ec.fieldContext_FraudRiskReport_contactId(ctx, field)
 	case "createdBy":
 		return ec.fieldContext_FraudRiskReport_createdBy(ctx, field)
+	case "screening":
+		return ec.fieldContext_FraudRiskReport_screening(ctx, field)
+	case "review":
+		return ec.fieldContext_FraudRiskReport_review(ctx, field)
 	case "token":
 		return ec.fieldContext_FraudRiskReport_token(ctx, field)
 	case "version":
@@ -6208,6 +6786,18 @@ func (ec *executionContext) childFields_RejectTwoFactorRequestPayload(ctx contex
 	return nil, fmt.Errorf("no field named %q was found under type RejectTwoFactorRequestPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReleaseReviewPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "review":
+		return ec.fieldContext_ReleaseReviewPayload_review(ctx, field)
+	case "problems":
+		return ec.fieldContext_ReleaseReviewPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ReleaseReviewPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseReviewPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -6218,6 +6808,24 @@ func (ec *executionContext) childFields_RemoveSessionPayload(ctx context.Context
 		return ec.fieldContext_RemoveSessionPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemoveSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportScreening(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "partial":
+		return ec.fieldContext_ReportScreening_partial(ctx, field)
+	case "list":
+		return ec.fieldContext_ReportScreening_list(ctx, field)
+	case "publishedAt":
+		return ec.fieldContext_ReportScreening_publishedAt(ctx, field)
+	case "loadedAt":
+		return ec.fieldContext_ReportScreening_loadedAt(ctx, field)
+	case "entries":
+		return ec.fieldContext_ReportScreening_entries(ctx, field)
+	case "hash":
+		return ec.fieldContext_ReportScreening_hash(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportScreening", field.Name)
 }
 
 func (ec *executionContext) childFields_RequestEmailVerificationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6266,6 +6874,92 @@ func (ec *executionContext) childFields_ResumeSessionPayload(ctx context.Context
 		return ec.fieldContext_ResumeSessionPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResumeSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Review_id(ctx, field)
+	case "state":
+		return ec.fieldContext_Review_state(ctx, field)
+	case "fraudRiskReportId":
+		return ec.fieldContext_Review_fraudRiskReportId(ctx, field)
+	case "fraudRiskReport":
+		return ec.fieldContext_Review_fraudRiskReport(ctx, field)
+	case "contactId":
+		return ec.fieldContext_Review_contactId(ctx, field)
+	case "contact":
+		return ec.fieldContext_Review_contact(ctx, field)
+	case "matches":
+		return ec.fieldContext_Review_matches(ctx, field)
+	case "partial":
+		return ec.fieldContext_Review_partial(ctx, field)
+	case "takenBy":
+		return ec.fieldContext_Review_takenBy(ctx, field)
+	case "decision":
+		return ec.fieldContext_Review_decision(ctx, field)
+	case "decidedBy":
+		return ec.fieldContext_Review_decidedBy(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_Review_decidedAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_Review_reason(ctx, field)
+	case "unconfirmed":
+		return ec.fieldContext_Review_unconfirmed(ctx, field)
+	case "confirmedBy":
+		return ec.fieldContext_Review_confirmedBy(ctx, field)
+	case "version":
+		return ec.fieldContext_Review_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Review_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Review_updatedAt(ctx, field)
+	case "actions":
+		return ec.fieldContext_Review_actions(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Review_timeline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Review", field.Name)
+}
+
+func (ec *executionContext) childFields_ReviewConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ReviewConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ReviewConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ReviewConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ReviewConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReviewConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ReviewEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ReviewEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ReviewEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReviewEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ReviewMatch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_ReviewMatch_entry(ctx, field)
+	case "category":
+		return ec.fieldContext_ReviewMatch_category(ctx, field)
+	case "dismissedBy":
+		return ec.fieldContext_ReviewMatch_dismissedBy(ctx, field)
+	case "dismissedAt":
+		return ec.fieldContext_ReviewMatch_dismissedAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_ReviewMatch_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReviewMatch", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6400,6 +7094,18 @@ func (ec *executionContext) childFields_SessionEdge(ctx context.Context, field g
 		return ec.fieldContext_SessionEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SessionEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TakeReviewPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "review":
+		return ec.fieldContext_TakeReviewPayload_review(ctx, field)
+	case "problems":
+		return ec.fieldContext_TakeReviewPayload_problems(ctx, field)
+	case "replayed":
+		return ec.fieldContext_TakeReviewPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TakeReviewPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_TerminateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

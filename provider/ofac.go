@@ -2,7 +2,10 @@ package provider
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,20 +20,27 @@ import (
 )
 
 // The files of the Specially Designated Nationals list in the format published by the Office of Foreign Assets Control:
-// CSV without a header, "-0-" for an unknown value, and a control character at the end. SDN holds the entries, ALT
-// further names. ADD holds addresses, which no rule uses.
+// CSV without a header, "-0-" for an unknown value, and a control character at the end. SDN holds the entries, ADD their
+// addresses, which no rule uses, ALT further names, and SDN_COMMENTS the ends of remarks that are too long for SDN.
 //
 //	SDN: ent_num, SDN_Name, SDN_Type, Program, Title, Call_Sign, Vess_type, Tonnage, GRT, Vess_flag, Vess_owner, Remarks
+//	ADD: ent_num, add_num, address, city_state_postal, country, add_remarks
 //	ALT: ent_num, alt_num, alt_type, alt_name, alt_remarks
+//	SDN_COMMENTS: ent_num, remarks
 const (
-	sdnFile = "SDN.CSV"
-	altFile = "ALT.CSV"
+	sdnFile      = "SDN.CSV"
+	addFile      = "ADD.CSV"
+	altFile      = "ALT.CSV"
+	commentsFile = "SDN_COMMENTS.CSV"
 )
 
+// publishedFiles are the files of the list in this order. Without comments the list is incomplete, but usable.
+var publishedFiles = [...]string{sdnFile, addFile, altFile, commentsFile}
+
 // fileState changes when one of the files changes.
-type fileState struct {
-	sdn, alt         time.Time
-	sdnSize, altSize int64
+type fileState [len(publishedFiles)]struct {
+	at   time.Time
+	size int64
 }
 
 // findFile returns the path of a file with a case-insensitive name, or "" if it does not exist.
@@ -49,74 +59,113 @@ func findFile(dir, name string) (string, error) {
 
 func statFiles(dir string) (fileState, error) {
 	var out fileState
-	for _, f := range []struct {
-		name string
-		at   *time.Time
-		size *int64
-	}{{sdnFile, &out.sdn, &out.sdnSize}, {altFile, &out.alt, &out.altSize}} {
-		path, err := findFile(dir, f.name)
+	for i, name := range publishedFiles {
+		path, err := findFile(dir, name)
 		if err != nil {
 			return out, err
 		}
 		if path == "" {
-			if f.name == sdnFile {
-				return out, errors.New("the folder has no file " + sdnFile)
-			}
 			continue
 		}
 		info, err := os.Stat(path)
 		if err != nil {
 			return out, err
 		}
-		*f.at, *f.size = info.ModTime(), info.Size()
+		out[i].at, out[i].size = info.ModTime(), info.Size()
 	}
 	return out, nil
 }
 
-// readOFAC reads the people on the list.
-func readOFAC(dir string) (*risk.Book, error) {
-	people := map[string]*risk.Entry{}
-	var order []string
-	sdn, err := findFile(dir, sdnFile)
+// published is the content of the files.
+type published struct {
+	entries []risk.Entry
+	// hash is a hexadecimal SHA-256 of the entries.
+	hash string
+	// publishedAt is the time of the newest file.
+	publishedAt time.Time
+	warnings    []string
+	// inForce is set if the entries are those of the version in force.
+	inForce bool
+}
+
+// readOFAC reads the people on the list. It fails if a file other than the comments is missing.
+func readOFAC(dir string) (*published, error) {
+	var paths [len(publishedFiles)]string
+	for i, name := range publishedFiles {
+		path, err := findFile(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		if path == "" && name != commentsFile {
+			return nil, errors.New("the folder has no file " + name)
+		}
+		paths[i] = path
+	}
+	out := &published{}
+	state, err := statFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	err = readCSV(sdn, 3, func(row []string) {
-		if !strings.EqualFold(field(row, 2), "individual") {
-			return // ships and companies are not screened
+	for _, f := range state {
+		if f.at.After(out.publishedAt) {
+			out.publishedAt = f.at.UTC().Truncate(time.Microsecond)
 		}
-		e := &risk.Entry{ID: "ofac-" + field(row, 0), List: risk.GovernmentWatchlist, Value: field(row, 1)}
-		if remarks := field(row, 11); remarks != "" {
-			e.Births, e.Others = birthsOf(remarks), aliasesOf(remarks)
+	}
+	comments := map[string]string{}
+	if paths[3] == "" {
+		out.warnings = append(out.warnings, "the folder has no file "+commentsFile+"; names and birth dates in long remarks are missing")
+	} else if err := readCSV(paths[3], 2, func(row []string) { comments[field(row, 0)] += field(row, 1) }); err != nil {
+		return nil, err
+	}
+	people, order, err := readPeople(paths[0], comments)
+	if err != nil {
+		return nil, err
+	}
+	if err := readCSV(paths[1], 2, func([]string) {}); err != nil { // a damaged file is a damaged set
+		return nil, err
+	}
+	err = readCSV(paths[2], 4, func(row []string) {
+		if e := people[field(row, 0)]; e != nil && field(row, 3) != "" {
+			e.Others = append(e.Others, field(row, 3))
 		}
-		people[field(row, 0)] = e
-		order = append(order, field(row, 0))
 	})
 	if err != nil {
 		return nil, err
 	}
-	alt, err := findFile(dir, altFile)
+	for _, number := range order {
+		out.entries = append(out.entries, *people[number])
+	}
+	text, err := json.Marshal(out.entries)
 	if err != nil {
 		return nil, err
 	}
-	if alt != "" {
-		err = readCSV(alt, 4, func(row []string) {
-			if e := people[field(row, 0)]; e != nil && field(row, 3) != "" {
-				e.Others = append(e.Others, field(row, 3))
-			}
-		})
-		if err != nil {
-			return nil, err
+	sum := sha256.Sum256(text)
+	out.hash = hex.EncodeToString(sum[:])
+	return out, nil
+}
+
+// readPeople reads the people of the file of entries, in its order.
+func readPeople(path string, comments map[string]string) (people map[string]*risk.Entry, order []string, err error) {
+	people = map[string]*risk.Entry{}
+	err = readCSV(path, 3, func(row []string) {
+		if !strings.EqualFold(field(row, 2), "individual") {
+			return // ships and companies are not screened
 		}
+		number := field(row, 0)
+		e := &risk.Entry{ID: "ofac-" + number, List: risk.GovernmentWatchlist, Value: field(row, 1)}
+		// A remark that is continued may end within a word.
+		if remarks := field(row, 11) + comments[number]; remarks != "" {
+			e.Births, e.Others = birthsOf(remarks), aliasesOf(remarks)
+		}
+		if people[number] == nil {
+			order = append(order, number)
+		}
+		people[number] = e
+	})
+	if err == nil && len(order) == 0 {
+		err = errors.New(sdnFile + " has no people in it")
 	}
-	if len(order) == 0 {
-		return nil, errors.New(sdnFile + " has no people in it")
-	}
-	book := risk.NewBook()
-	for _, number := range order {
-		book.Put(*people[number])
-	}
-	return book, nil
+	return people, order, err
 }
 
 // field returns column i, or "" if the row does not have it or its value is unknown.

@@ -45,6 +45,7 @@ type Local struct {
 var (
 	_ domain.Screening  = (*Local)(nil)
 	_ domain.Quizmaster = (*Local)(nil)
+	_ domain.Rescreener = (*Local)(nil)
 )
 
 // Screen applies the table of rules to a person.
@@ -58,13 +59,46 @@ func (l *Local) Screen(ctx context.Context, person domain.Identity) (risk.Assess
 		c.Record = riskRecord(record)
 	}
 	if l.Lists != nil {
-		books, err := l.Lists.Current(ctx)
+		held, err := l.Lists.Current(ctx)
 		if err != nil {
 			return risk.Assessment{}, problem.New(problem.ProviderUnavailable).From(err)
 		}
-		c.Lists = books
+		c.Lists, c.Held = held.Books, &held.Stamp
 	}
 	return risk.Assess(c), nil
+}
+
+// Position returns the position of the lists in force.
+func (l *Local) Position(ctx context.Context) (domain.ListPosition, error) {
+	held, err := l.Lists.Current(ctx)
+	if err != nil {
+		return domain.ListPosition{}, err
+	}
+	return held.At, nil
+}
+
+// Changes returns a function that finds the entries that a person matches, of those that are new or changed between two
+// positions of the lists.
+func (l *Local) Changes(ctx context.Context, from, to domain.ListPosition) (func(domain.Identity) []risk.Evidence, error) {
+	book, err := l.Lists.newEntries(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	return func(person domain.Identity) []risk.Evidence {
+		var out []risk.Evidence
+		if book.Len() == 0 {
+			return nil
+		}
+		found := risk.Assess(&risk.Case{Person: person.Person(), Lists: book, On: l.Now(), NameMatch: l.NameMatch})
+		for _, f := range found.Findings {
+			for _, e := range f.Evidence {
+				if e.Entry != "" {
+					out = append(out, e)
+				}
+			}
+		}
+		return out
+	}, nil
 }
 
 // disposable recognizes the domains of disposable mail addresses from an embedded list. It does not use the network.

@@ -35,6 +35,10 @@ func (r *fraudRiskReportResolver) Contact(ctx context.Context, obj *domain.Fraud
 	return contactOf(ctx, obj, func(r *domain.FraudRiskReport) *string { return r.ContactID })
 }
 
+func (r *fraudRiskReportResolver) Review(ctx context.Context, obj *domain.FraudRiskReport) (*domain.Review, error) {
+	return reviewOf(ctx, obj)
+}
+
 func (r *fraudRiskReportResolver) Token(ctx context.Context, obj *domain.FraudRiskReport) (*string, error) {
 	return tokenOf(ctx, obj, r.Service.FraudRiskReportTokens)
 }

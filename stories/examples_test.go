@@ -265,7 +265,7 @@ const shownURL = "http://127.0.0.1:8080"
 
 var (
 	shownTime  = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
-	ids        = regexp.MustCompile(`\b(inv|sess|sess_activity|client|frr|quiz|appr|contact|dev|evt|emv|phv|idn)_[0-9A-Za-z]{20,}\b`)
+	ids        = regexp.MustCompile(`\b(inv|sess|sess_activity|client|frr|quiz|appr|rev|contact|dev|evt|emv|phv|idn)_[0-9A-Za-z]{20,}\b`)
 	uuids      = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	digests    = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	jwts       = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.[\w-]+`)
@@ -370,6 +370,7 @@ var withoutTwin = []string{
 	"createSession", "endOtherSessions", "completeSessionTask", "createClientToken", "saveJwtTemplate", "deleteJwtTemplate", "previewJwtTemplate", "jwtTemplates",
 	"requestEmailVerification", "requestPhoneVerification", "registerDevice", "revokeDevice", "devices", "openTwoFactorRequest", "twoFactorRequest", "twoFactorRequests",
 	"createContact", "updateContact", "contact", "contacts", "approvals", "verificationPolicy",
+	"review", "reviews", "takeReview", "releaseReview", "dismissMatch", "decideReview", "confirmReview",
 }
 
 // TestEveryOperationHasItsExamples: a document for each operation, which is about that operation and no other, and the

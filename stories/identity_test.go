@@ -97,6 +97,11 @@ func TestAContactFromDoorToDoor(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "SDN.CSV"), []byte(`36,"EXAMPLOWSKI, Dora","individual","X",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 01 Feb 1980."`+"\r\n\x1a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"ADD.CSV", "ALT.CSV", "SDN_COMMENTS.CSV"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("\x1a"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := newWorld(t, "GATEHOUSE_COMPLETE_REQUIRES_VERIFICATION=true", "GATEHOUSE_OFAC_DIR="+dir)
 	s := w.serve()
 	key := "API-Key: " + w.must("apikey", "create", "--name", "test")

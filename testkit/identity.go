@@ -18,7 +18,7 @@ func (k *Kit) providers(t testing.TB) {
 		Records: k.DB, Lists: provider.NewLists(k.DB, "", k.Clock.Now, slog.New(slog.DiscardHandler)),
 		NameMatch: provider.DefaultNameMatch, PassShare: 1, KeyedHash: k.DB.KeyedHash, Now: k.Clock.Now,
 	}
-	k.Screening, k.Quizmaster = local, local
+	k.Screening, k.Quizmaster, k.Rescreener = local, local, local
 	k.Attest = auth.NewAttester(k.DB).Attest
 	k.Verified = k.UsersVerified
 }

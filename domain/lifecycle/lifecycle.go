@@ -44,6 +44,8 @@ type Machine[S, T, R ~string] struct {
 	Starts []S
 	// Create is the operation that creates a record.
 	Create string
+	// CreateWithin is the operation that includes the creation if there is no mutation for it.
+	CreateWithin string
 	// CreateBy lists the roles that may create a record.
 	CreateBy []R
 	// States lists every state in the order of the documentation.
@@ -194,13 +196,15 @@ func (m *Machine[S, T, R]) Refusal(on T, state S) *problem.Problem {
 
 // Map is a machine without type parameters, for code that is not generic: documentation, GraphQL, tests.
 type Map struct {
-	Name        string
-	Start       string
-	Starts      []string
-	Create      string
-	CreateBy    []string
-	States      []MapState
-	Transitions []MapRow
+	Name   string
+	Start  string
+	Starts []string
+	Create string
+	// CreateWithin is the operation that includes the creation; empty if the creation has its own operation.
+	CreateWithin string
+	CreateBy     []string
+	States       []MapState
+	Transitions  []MapRow
 }
 
 // MapState is a state of a Map.
@@ -234,7 +238,10 @@ func (m *Machine[S, T, R]) StateNames() []string {
 
 // Map returns the machine as a Map. From lists every state for a row that is open in every state.
 func (m *Machine[S, T, R]) Map() Map {
-	out := Map{Name: m.Name, Start: string(m.Start), Starts: toStrings(m.Starts), Create: m.Create, CreateBy: toStrings(m.CreateBy)}
+	out := Map{
+		Name: m.Name, Start: string(m.Start), Starts: toStrings(m.Starts),
+		Create: m.Create, CreateWithin: m.CreateWithin, CreateBy: toStrings(m.CreateBy),
+	}
 	if len(out.Starts) == 0 {
 		out.Starts = []string{out.Start}
 	}

@@ -26,6 +26,48 @@ var (
 		Message: "There is no such approval.",
 		Remedy:  "Use the id of an approval that you may see.",
 	})
+	NoSuchReview = define(Definition{
+		Code: "noSuchReview", Kind: Missing, GraphQL: "NOT_FOUND", Source: "Gatehouse",
+		Title:   "No Such Review",
+		Message: "There is no such review.",
+		Remedy:  "Use the id of a review that you may see.",
+	})
+	NoSuchMatch = define(Definition{
+		Code: "noSuchMatch", Kind: Unprocessable, Source: "Gatehouse",
+		Title:   "No Such Match",
+		Message: "The report has no match with this list entry.",
+		Remedy:  "Use the entry of a match with a list of people in the evidence of the report.",
+	})
+	ReviewTaken = define(Definition{
+		Code: "reviewTaken", Kind: Conflict, Source: "Gatehouse",
+		Title:   "Review Taken",
+		Message: "Another reviewer has taken the review.",
+		Remedy:  "Choose another review, or release this one first.",
+	})
+	ReviewNotTaken = define(Definition{
+		Code: "reviewNotTaken", Kind: Conflict, Source: "Gatehouse",
+		Title:   "Review Not Taken",
+		Message: "Nobody has taken the review.",
+		Remedy:  "Take or decide the review.",
+	})
+	ReviewAlreadyDecided = define(Definition{
+		Code: "reviewAlreadyDecided", Kind: Conflict, Source: "Gatehouse",
+		Title:   "Review Already Decided",
+		Message: "The review is already decided.",
+		Remedy:  "Fetch the review to see the decision. A new report opens a new review.",
+	})
+	ReviewNotDecided = define(Definition{
+		Code: "reviewNotDecided", Kind: Conflict, Source: "Gatehouse",
+		Title:   "Review Not Decided",
+		Message: "The review is not decided yet.",
+		Remedy:  "Decide the review; another person can then confirm the decision.",
+	})
+	SecondPersonRequired = define(Definition{
+		Code: "secondPersonRequired", Kind: Conflict, Source: "Gatehouse",
+		Title:   "Second Person Required",
+		Message: "A person who took no part in the decision must confirm it.",
+		Remedy:  "Ask another reviewer to confirm the decision.",
+	})
 	InvalidContactLink = define(Definition{
 		Code: "invalidContactLink", Kind: Invalid, Source: "identity, error catalogue",
 		Title:   "Invalid Contact Link",

@@ -1,6 +1,8 @@
 package risk
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"slices"
@@ -117,6 +119,9 @@ type Book struct {
 	names    map[List]*names
 	// entries holds what each entry added to the indexes, so that it can be replaced.
 	entries map[string]Entry
+	// versions holds the version of each entry; sum is their combination, regardless of order.
+	versions map[string][sha256.Size]byte
+	sum      [sha256.Size]byte
 }
 
 // NewBook returns an empty book.
@@ -125,7 +130,47 @@ func NewBook() *Book {
 		mails:   map[string]string{},
 		places:  map[List]map[string]string{HighRiskAddress: {}, NonApprovedAddress: {}},
 		names:   map[List]*names{GovernmentWatchlist: newNames(), AlertList: newNames()},
-		entries: map[string]Entry{},
+		entries: map[string]Entry{}, versions: map[string][sha256.Size]byte{},
+	}
+}
+
+// version returns a hash of all members of the entry.
+func (e Entry) version() [sha256.Size]byte {
+	h := sha256.New()
+	for _, part := range slices.Concat([]string{e.ID, string(e.List), e.Value, "\x01"}, e.Others, []string{"\x01"}, e.Births) {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Version identifies the content of an entry; "" if there is no such entry.
+func (b *Book) Version(id string) string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	v, ok := b.versions[id]
+	if !ok {
+		return ""
+	}
+	return shortVersion(v)
+}
+
+// Version identifies the content of the entry.
+func (e Entry) Version() string { return shortVersion(e.version()) }
+
+func shortVersion(v [sha256.Size]byte) string { return hex.EncodeToString(v[:8]) }
+
+// Sum identifies the content of the book, regardless of the order of the entries.
+func (b *Book) Sum() string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return hex.EncodeToString(b.sum[:])
+}
+
+// mark combines the version of an entry with the sum. Adding and removing are the same operation.
+func (b *Book) mark(v [sha256.Size]byte) {
+	for i := range v {
+		b.sum[i] ^= v[i]
 	}
 }
 
@@ -149,6 +194,7 @@ func (b *Book) Put(entries ...Entry) {
 }
 
 func (b *Book) add(e Entry) {
+	version := e.version()
 	switch e.List {
 	case GovernmentWatchlist, AlertList:
 		b.names[e.List].insert(e)
@@ -175,12 +221,15 @@ func (b *Book) add(e Entry) {
 	default:
 		return
 	}
-	b.entries[e.ID] = e
+	b.entries[e.ID], b.versions[e.ID] = e, version
+	b.mark(version)
 }
 
 // remove removes what the entry added, unless another entry has replaced it.
 func (b *Book) remove(e Entry) {
+	b.mark(b.versions[e.ID])
 	delete(b.entries, e.ID)
+	delete(b.versions, e.ID)
 	switch e.List {
 	case GovernmentWatchlist, AlertList:
 		b.names[e.List].remove(e.ID)
@@ -262,6 +311,16 @@ func (bs Books) Names(list List, name, birthdate string, floor float64) []NameMa
 	}
 	slices.SortStableFunc(out, better)
 	return out
+}
+
+// Version identifies the content of an entry of one of the books; "" if there is no such entry.
+func (bs Books) Version(id string) string {
+	for _, b := range bs {
+		if v := b.Version(id); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // Network returns the entry of a restricted network from one of the books.

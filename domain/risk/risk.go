@@ -100,6 +100,8 @@ type Evidence struct {
 	Rule string
 	// Entry is the id of the list entry, or "" if there is none.
 	Entry string
+	// Version identifies the content of the list entry, or is "".
+	Version string
 	// Score is the similarity from 0 to 1 if the rule compares by similarity, and 0 otherwise.
 	Score float64
 }
@@ -129,12 +131,29 @@ type Assessment struct {
 	Found bool
 	// Findings holds the findings in the order of Categories.
 	Findings []Finding
+	// Partial is true if the name could not be compared with all entries of the lists.
+	Partial bool
+	// Held describes the list of people that the person was compared with; nil if there is none.
+	Held *ListStamp
+}
+
+// ListStamp describes a list as a whole.
+type ListStamp struct {
+	// List is the name of the list.
+	List string
+	// PublishedAt is the time of the newest file; zero if the list has no files. LoadedAt is when it came into force.
+	PublishedAt, LoadedAt time.Time
+	Entries               int
+	// Hash is a hexadecimal SHA-256 of the content.
+	Hash string
 }
 
 // Lists is how the rules query the lists.
 type Lists interface {
 	// Names returns the entries of a list of people whose score is at least floor, best first.
 	Names(list List, name string, birthdate string, floor float64) []NameMatch
+	// Version identifies the content of an entry.
+	Version(entry string) string
 	// Network returns the narrowest restricted network that contains an address.
 	Network(addr netip.Addr) (entry string, ok bool)
 	// Mail returns the entry of a restricted address, of its domain or of a parent domain.
@@ -149,6 +168,8 @@ type Case struct {
 	// Record is the record of the person; nil if there is none.
 	Record *Record
 	Lists  Lists
+	// Held describes the lists; nil if there are none.
+	Held *ListStamp
 	// Disposable reports whether a mail domain offers disposable addresses; if nil, no domain does.
 	Disposable func(domain string) bool
 	// On is the date of the assessment.
@@ -186,7 +207,7 @@ var Rules = []Rule{
 
 // Assess applies every rule of the table.
 func Assess(c *Case) Assessment {
-	out := Assessment{Found: c.Record != nil}
+	out := Assessment{Found: c.Record != nil, Held: c.Held}
 	for _, category := range categories {
 		var all []Evidence
 		for _, rule := range Rules {
@@ -233,7 +254,7 @@ func listedName(list List) func(*Case) []Evidence {
 		matches := c.Lists.Names(list, c.Person.FirstName+" "+c.Person.LastName, c.Person.Birthdate, c.NameMatch)
 		var out []Evidence
 		for _, m := range matches[:min(len(matches), maxNames)] {
-			out = append(out, Evidence{Inputs: inputs, Entry: m.Entry, Score: m.Score})
+			out = append(out, Evidence{Inputs: inputs, Entry: m.Entry, Version: c.Lists.Version(m.Entry), Score: m.Score})
 		}
 		return out
 	}
