@@ -65,7 +65,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "`time` of each row in each round")
 	flag.IntVar(&o.rows, "rows", 100_000, "`number` of sessions, and of invitations")
 	flag.StringVar(&databases, "db", "sqlite,postgres", "`databases`")
-	flag.StringVar(&only, "only", "", "`rows` to measure, for example R1,W1 (H0 is always measured)")
+	flag.StringVar(&only, "only", "", "`rows` to measure, for example R1,W1 (H0 is always measured); screening alone measures the matching of names")
 	flag.StringVar(&without, "without", "", "`systems` to skip: pgbench, postgraphile, reference, bare")
 	flag.BoolVar(&quick, "quick", false, "two rounds of one second over 10,000 rows")
 	flag.StringVar(&o.program, "gatehouse", "", "measure this `program` instead of building one")
@@ -148,6 +148,8 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 		return b.compare(ctx, out)
 	case o.sizes != "":
 		return b.growth(ctx, out)
+	case slices.Equal(o.only, []string{"screening"}):
+		return b.screening(ctx, out)
 	}
 	return b.tables(ctx, out)
 }

@@ -119,6 +119,35 @@ func TestDismissedMatches(t *testing.T) {
 	}
 }
 
+// TestAPartialScreeningNeedsAReview: a name that cannot be compared does not pass until a reviewer has cleared it.
+func TestAPartialScreeningNeedsAReview(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	who := testkit.Pike()
+	who.FirstName, who.LastName = new("小明"), new("王")
+	k.Know(t, who)
+	k.List(t, risk.Entry{ID: "w1", List: risk.AlertList, Value: "Wang, Xiaoming"})
+	created, err := k.CreateContact(institution, domain.CreateContactInput{Identity: who, UserID: new("ming")})
+	done(t, err)
+	c := created.Record
+	report := order(t, k, institution, c.ID)
+	if s := report.Screening(institution); report.State != domain.ReportPassed || s == nil || !s.Partial {
+		t.Errorf("the report: %s, %+v", report.State, s)
+	}
+	expect(t, "partial", decision(t, k, institution, c.ID), "false [noQuiz screeningPartial] [approval]")
+	expect(t, "partial, for the person", decision(t, k, testkit.Profiles("ming"), c.ID), "false [noQuiz needsReview] [approval]")
+	found, err := k.ReviewsOf(institution, []*domain.FraudRiskReport{report})
+	done(t, err)
+	if found[0] == nil || !found[0].Partial {
+		t.Fatalf("the review: %+v", found[0])
+	}
+	_, err = k.DecideReview(reviewer("root"), domain.DecideReviewInput{ReviewID: found[0].ID, Decision: domain.ReviewCleared, Reason: "Compared by hand."})
+	done(t, err)
+	expect(t, "cleared", decision(t, k, institution, c.ID), "true [reportPassed] []")
+	order(t, k, institution, c.ID)
+	expect(t, "a later report", decision(t, k, institution, c.ID), "false [noQuiz screeningPartial] [approval]")
+}
+
 // matched returns the entries of the lists of people that a report names.
 func matched(r *domain.FraudRiskReport) []string {
 	var out []string

@@ -30,6 +30,19 @@ func FuzzOFAC(f *testing.F) {
 	})
 }
 
+func TestBirthsInRemarks(t *testing.T) {
+	t.Parallel()
+	for remarks, want := range map[string]string{
+		"DOB 23 Nov 1962; alt. DOB 1963.": "1962-11-23 1963", "DOB Nov 1962": "1962-11", "DOB 1962 to 1964": "1962/1964", "DOB 1979-1982": "1979/1982",
+		"DOB circa 1962": "1961/1963", "DOB circa 1979-1982": "1979/1982", "DOB circa 1979 to 1982": "1979/1982", "DOB 1960s": "1960/1969",
+		"DOB circa 1960s": "1960/1969", "DOB 1975; Passport 1980-1981 (X)": "1975", "POB 1962": "",
+	} {
+		if got := strings.Join(birthsOf(remarks), " "); got != want {
+			t.Errorf("%s: %s, want %s", remarks, got, want)
+		}
+	}
+}
+
 func FuzzOFACRemarks(f *testing.F) {
 	for _, seed := range []string{"DOB 23 Nov 1962", "DOB Nov 1962; DOB 1962", "DOB 1962 to 1964", "DOB circa 1962", "alt. DOB 24 November 1962; a.k.a. 'NAME'", "DOB circa 0000", "DOB 9999 to 0001"} {
 		f.Add(seed)

@@ -206,9 +206,11 @@ func readCSV(path string, minColumns int, each func(row []string)) error {
 }
 
 var (
-	// DOB 23 Nov 1962; DOB Nov 1962; DOB 1962; DOB 1962 to 1964; DOB circa 1962; alt. DOB 24 Nov 1962.
+	// DOB 23 Nov 1962; DOB Nov 1962; DOB 1962; DOB 1962 to 1964; DOB circa 1962; DOB circa 1979-1982; DOB 1960s; alt. DOB 24
+	// Nov 1962.
 	dob = regexp.MustCompile(
-		`(?i)\bDOB\s+(circa\s+)?((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4}))(\s+to\s+((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4})))?`,
+		`(?i)\bDOB\s+(circa\s+)?((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4}))(s\b)?` +
+			`(\s*(?:to|-|/)\s*(?:circa\s+)?((\d{1,2}\s+)?([A-Za-z]{3,9}\s+)?(\d{4})))?`,
 	)
 	// a.k.a. 'NAME' within the remarks.
 	aka = regexp.MustCompile(`(?i)\ba\.k\.a\.,?\s+['"]([^'"]+)['"]`)
@@ -223,10 +225,12 @@ func birthsOf(remarks string) []string {
 		}
 	}
 	for _, m := range dob.FindAllStringSubmatch(remarks, -1) {
-		circa, from, to := m[1] != "", m[5], m[10]
+		circa, from, decade, to := m[1] != "", m[5], m[6] != "", m[11]
 		switch {
 		case to != "":
 			add(from + "/" + to)
+		case decade:
+			add(from + "/" + from[:3] + "9")
 		case circa:
 			add(yearSpan(from))
 		default:

@@ -75,6 +75,10 @@ var addressWords = map[string]string{
 	"room":       "unit",
 	"rm":         "unit",
 	"floor":      "fl",
+	"flr":        "fl",
+	"piso":       "fl",
+	"calle":      "calle",
+	"cll":        "calle",
 	"building":   "bldg",
 	"first":      "1st",
 	"second":     "2nd",
@@ -143,29 +147,63 @@ var regions = map[string]string{
 	"wyoming":              "wy",
 }
 
-// normalizeStreet returns an address line in the form used for comparison, and separately the unit within the building.
-func normalizeStreet(line1, line2 string) (line, unit string) {
-	text := strings.ReplaceAll(line1+" "+line2, "#", " unit ")
-	words := strings.Fields(Fold(text))
-	var out []string
-	for i := 0; i < len(words); i++ {
-		w := words[i]
+// street is an address line in the form used for comparison.
+type street struct {
+	line string
+	// unit and floor are within the building; "" if the line has none.
+	unit, floor string
+}
+
+// sameUnit reports whether two lines may be the same unit: one that only one of them names makes no difference.
+func (s street) sameUnit(t street) bool {
+	if s.unit != "" && t.unit != "" {
+		return s.unit == t.unit
+	}
+	return s.floor == "" || t.floor == "" || s.floor == t.floor
+}
+
+// urbanization begins the name of a quarter in Puerto Rico, which may be left out (USPS Publication 28, section 29).
+var urbanization = wordSet("urb urbanizacion urbanization")
+
+// ordinal matches the number of a floor: 3rd floor.
+var ordinal = regexp.MustCompile(`^\d+(st|nd|rd|th)?$`)
+
+func normalizeStreet(line1, line2 string) street {
+	words := strings.Fields(Fold(strings.ReplaceAll(line1+" "+line2, "#", " unit ")))
+	for i, w := range words {
 		if short, ok := addressWords[w]; ok {
-			w = short
+			words[i] = short
 		}
-		if w == "unit" {
-			for i+1 < len(words) && addressWords[words[i+1]] == "unit" || i+1 < len(words) && words[i+1] == "unit" {
+	}
+	var out []string
+	s := street{}
+	for i := 0; i < len(words); i++ {
+		more := i+1 < len(words)
+		switch w := words[i]; {
+		case w == "unit":
+			for i+1 < len(words) && words[i+1] == "unit" {
 				i++
 			}
 			if i+1 < len(words) {
 				i++
-				unit += words[i]
+				s.unit += words[i]
 			}
-			continue
+		case w == "fl" && len(out) > 1 && ordinal.MatchString(out[len(out)-1]) && (!more || !ordinal.MatchString(words[i+1])):
+			s.floor = strings.TrimRight(out[len(out)-1], "stndrh")
+			out = out[:len(out)-1]
+		case w == "fl" && more:
+			i++
+			s.floor = strings.TrimRight(words[i], "stndrh")
+		case urbanization[w]:
+			for i+1 < len(words) && (words[i+1][0] < '0' || words[i+1][0] > '9') {
+				i++
+			}
+		default:
+			out = append(out, w)
 		}
-		out = append(out, w)
 	}
-	return strings.Join(out, " "), unit
+	s.line = strings.Join(out, " ")
+	return s
 }
 
 func region(text string) string {
@@ -195,21 +233,14 @@ func normalizePostalCode(text string) string {
 	return folded
 }
 
-// key returns what all spellings of an address have in common: the line without the unit, and the location.
-func (p Place) key() string {
-	line, _ := normalizeStreet(p.Address1, p.Address2)
-	if code := normalizePostalCode(p.PostalCode); code != "" {
-		return line + "|" + code
-	}
-	return line + "|" + normalizeCity(p.City) + "|" + region(p.Region)
-}
+// line returns what all spellings of an address have in common: the line without the unit.
+func (p Place) line() string { return normalizeStreet(p.Address1, p.Address2).line }
 
 // Same reports whether two addresses are the same, in any spelling: the same line, and the same postal code or the same
 // town. A unit that only one of them has makes no difference.
 func (p Place) Same(q Place) bool {
-	lineP, unitP := normalizeStreet(p.Address1, p.Address2)
-	lineQ, unitQ := normalizeStreet(q.Address1, q.Address2)
-	if lineP != lineQ || unitP != "" && unitQ != "" && unitP != unitQ {
+	a, b := normalizeStreet(p.Address1, p.Address2), normalizeStreet(q.Address1, q.Address2)
+	if a.line != b.line || !a.sameUnit(b) {
 		return false
 	}
 	codeP, codeQ := normalizePostalCode(p.PostalCode), normalizePostalCode(q.PostalCode)
@@ -250,11 +281,13 @@ var boxes = []*regexp.Regexp{
 	regexp.MustCompile(`\bp ?[o0] (no |number )?\d+$`),
 	regexp.MustCompile(`\b(post|postal|p) ?(office|off|offc|ofc)? ?(box|bx|drawer|bin) ?(no |number )?[a-z]?\d`),
 	regexp.MustCompile(`\bpost(al)? (office )?(box|bx|drawer)( [a-z]?\d*)?$`),
-	regexp.MustCompile(`^(box|bx|lock ?box|lockbox|drawer|caller|firm caller|bin) (no |number )?[a-z]?\d+[a-z]?$`),
+	regexp.MustCompile(`^(box|bx|lock ?box|lockbox|drawer|(firm )?caller( service)?|bin) (no |number )?[a-z]?\d+[a-z]?$`),
 	regexp.MustCompile(`\b(private mail ?box|pmb) ?(no |number )?[a-z]?\d`),
 	regexp.MustCompile(`\b(gpo|cpo|lpo) ?(box|bx)\b`),
 	regexp.MustCompile(`\b(apartado|casilla|caixa)( postal| de correos)? ?\d`),
 	regexp.MustCompile(`\b(postfach|postbus|postboks|postilokero|boite postale|bp|case postale|skrytka pocztowa|pob) ?\d`),
+	regexp.MustCompile(`^b p (no )?\d+`),
+	regexp.MustCompile(`\bcaller service\b`),
 	regexp.MustCompile(`\bgeneral delivery\b`),
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gaissmai/bart"
+	"golang.org/x/net/idna"
 )
 
 // List is the name of a list that an institution maintains.
@@ -91,15 +92,15 @@ func network(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// mailKey returns an address or a domain in the form used for comparison: in lower case, and without a plus-sign
-// suffix, which does not name another mailbox. It returns "" for any other text.
+// mailKey returns an address or a domain in the form used for comparison: in lower case, the domain as A-labels (UTS 46),
+// and without a plus-sign suffix, which does not name another mailbox. It returns "" for any other text.
 func mailKey(text string) string {
 	text = strings.ToLower(strings.TrimSpace(text))
 	local, domain, ok := strings.Cut(text, "@")
 	if !ok {
 		domain, local = text, ""
 	}
-	domain = strings.Trim(domain, ".")
+	domain = asciiDomain(strings.Trim(domain, "."))
 	if !strings.Contains(domain, ".") || strings.ContainsAny(domain, " @/") || ok && strings.ContainsAny(local, " ") {
 		return ""
 	}
@@ -110,13 +111,22 @@ func mailKey(text string) string {
 	return local + "@" + domain
 }
 
+// asciiDomain returns a domain as A-labels, or as it is if it has none.
+func asciiDomain(domain string) string {
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return ascii
+	}
+	return domain
+}
+
 // Book holds lists in memory. It may be read while entries are added.
 type Book struct {
 	mu       sync.RWMutex
 	networks bart.Table[string]
 	mails    map[string]string
-	places   map[List]map[string]string
-	names    map[List]*names
+	// places holds the addresses of each list by their lines.
+	places map[List]map[string][]listedPlaceAt
+	names  map[List]*names
 	// entries holds what each entry added to the indexes, so that it can be replaced.
 	entries map[string]Entry
 	// versions holds the version of each entry; sum is their combination, regardless of order.
@@ -124,11 +134,17 @@ type Book struct {
 	sum      [sha256.Size]byte
 }
 
+// listedPlaceAt is an address of a list.
+type listedPlaceAt struct {
+	entry string
+	at    Place
+}
+
 // NewBook returns an empty book.
 func NewBook() *Book {
 	return &Book{
 		mails:   map[string]string{},
-		places:  map[List]map[string]string{HighRiskAddress: {}, NonApprovedAddress: {}},
+		places:  map[List]map[string][]listedPlaceAt{HighRiskAddress: {}, NonApprovedAddress: {}},
 		names:   map[List]*names{GovernmentWatchlist: newNames(), AlertList: newNames()},
 		entries: map[string]Entry{}, versions: map[string][sha256.Size]byte{},
 	}
@@ -217,7 +233,8 @@ func (b *Book) add(e Entry) {
 		if !ok {
 			return
 		}
-		b.places[e.List][at.key()] = e.ID
+		line := at.line()
+		b.places[e.List][line] = append(b.places[e.List][line], listedPlaceAt{e.ID, at})
 	default:
 		return
 	}
@@ -244,8 +261,10 @@ func (b *Book) remove(e Entry) {
 		}
 	case HighRiskAddress, NonApprovedAddress:
 		at, _ := ParsePlace(e.Value)
-		if key := at.key(); b.places[e.List][key] == e.ID {
-			delete(b.places[e.List], key)
+		line := at.line()
+		kept := slices.DeleteFunc(b.places[e.List][line], func(l listedPlaceAt) bool { return l.entry == e.ID })
+		if b.places[e.List][line] = kept; len(kept) == 0 {
+			delete(b.places[e.List], line)
 		}
 	}
 }
@@ -288,16 +307,16 @@ func (b *Book) Mail(address string) (string, bool) {
 	return "", false
 }
 
-// Place returns the entry of a listed address, by its postal code or by its town.
+// Place returns the entry of a listed address: the same line and unit, in the same town or with the same postal code.
 func (b *Book) Place(list List, at Place) (string, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if id, ok := b.places[list][at.key()]; ok {
-		return id, true
+	for _, l := range b.places[list][at.line()] {
+		if l.at.Same(at) {
+			return l.entry, true
+		}
 	}
-	at.PostalCode = ""
-	id, ok := b.places[list][at.key()]
-	return id, ok
+	return "", false
 }
 
 // Books is several books queried as one.

@@ -1,6 +1,9 @@
 package risk
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Differences returns the members in which a person differs from the record. Members that the record does not have are
 // not compared, nor are e-mail and IP address, because people have several. Accents, case, initials, the order of
@@ -69,10 +72,17 @@ func sameHome(p Person, r *Record) bool {
 	return false
 }
 
-// FoldPhone returns the digits that all spellings of a phone number share: without the American country code and the
-// international prefix.
+// extension matches the number of an extension at the end of a phone number.
+var extension = regexp.MustCompile(`(?i)\s*(;ext=|\bext(ension)?\b\.?|\bx|#)\s*:?\s*\d{1,7}\s*$`)
+
+// FoldPhone returns the digits that all spellings of a phone number share: without the American country code, an
+// international prefix (00, and 011 in North America) and an extension.
 func FoldPhone(text string) string {
-	d := strings.TrimPrefix(digits(text), "00")
+	d := digits(extension.ReplaceAllString(text, ""))
+	if len(d) > 11 {
+		d = strings.TrimPrefix(d, "011")
+	}
+	d = strings.TrimPrefix(d, "00")
 	if len(d) == 11 && d[0] == '1' {
 		d = d[1:]
 	}

@@ -26,6 +26,12 @@ type Place struct {
 	Address1, Address2, City, Region, PostalCode string
 }
 
+// name returns the name as lists write it: the family name, a comma, and the given names.
+func (p Person) name() string {
+	noComma := func(text string) string { return strings.ReplaceAll(text, ",", " ") }
+	return noComma(p.LastName) + ", " + noComma(p.FirstName)
+}
+
 // Place returns the address of the person.
 func (p Person) Place() Place {
 	return Place{Address1: p.Address1, Address2: p.Address2, City: p.City, Region: p.Region, PostalCode: p.PostalCode}
@@ -208,6 +214,7 @@ var Rules = []Rule{
 // Assess applies every rule of the table.
 func Assess(c *Case) Assessment {
 	out := Assessment{Found: c.Record != nil, Held: c.Held}
+	out.Partial = c.Held != nil && c.Held.Entries > 0 && !Comparable(c.Person.name())
 	for _, category := range categories {
 		var all []Evidence
 		for _, rule := range Rules {
@@ -251,7 +258,7 @@ func listedName(list List) func(*Case) []Evidence {
 		if c.Person.Birthdate != "" {
 			inputs = append(inputs, "birthdate")
 		}
-		matches := c.Lists.Names(list, c.Person.FirstName+" "+c.Person.LastName, c.Person.Birthdate, c.NameMatch)
+		matches := c.Lists.Names(list, c.Person.name(), c.Person.Birthdate, c.NameMatch)
 		var out []Evidence
 		for _, m := range matches[:min(len(matches), maxNames)] {
 			out = append(out, Evidence{Inputs: inputs, Entry: m.Entry, Version: c.Lists.Version(m.Entry), Score: m.Score})
@@ -353,7 +360,7 @@ func disposableEmail(c *Case) []Evidence {
 
 // domainsOf returns a domain in lower case and its parent domains, except the top-level domain.
 func domainsOf(domain string) []string {
-	domain = strings.ToLower(strings.Trim(strings.TrimSpace(domain), "."))
+	domain = asciiDomain(strings.ToLower(strings.Trim(strings.TrimSpace(domain), ".")))
 	var out []string
 	for strings.Contains(domain, ".") {
 		out = append(out, domain)

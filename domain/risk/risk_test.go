@@ -174,6 +174,24 @@ func TestNames(t *testing.T) {
 		{"Catherine Jones", "1990-10-05", "Katherine Jones", "1990-10-05"},
 		{"Catherine Jones", "1990-10-05", "Catherine Jones", "1990-05-10"},
 		{"Jean-Luc Dupont", "", "Jean Luc Dupont", ""},
+		{"Jean-Luc Dupont", "", "Jeanluc Dupont", ""},
+		{"John Smith", "1980-01-01", "John Smith", "1979-12-31"},
+		{"John Smith", "1980-01-01", "John Smith", "1950-12-31"},
+		{"SOKOLOV, Igor Petrovich", "1970-05-06", "Igor Sok\u200bolov", "1970-05-06"},
+		{"SOKOLOV, Igor", "1970-05-06", "Dr. Igor Petrovich Sokolov", "1970-05-06"},
+		{"SOKOLOV, Igor Petrovich", "1970", "Igor Sokolov", "1970-05-06"},
+		{"SOKOLOV, Igor", "1970-05-06", "I. Sokolov", "1970-05-06"},
+		{"SOKOLOV, Igor", "1970-05-06", "Sokolov Igor", "1971-01-01"},
+		{"SOKOLOV, Igor", "", "Mr Igor Sokolov III", ""},
+		{"SOKOLOV, Igor", "1970-05-06", "Igor Ivan Petr Pavel Anton Sergei Oleg Fedor Sokolov", "1970-05-06"},
+		{"O'BRANNAGH, Sean", "", "Sean O Brannagh", ""},
+		{"O'BRANNAGH, Sean", "", "Sean OBrannagh", ""},
+		{"AL-HARBI, Ahmad", "", "Ahmad Alharbi", ""},
+		{"AL-HARBI, Ahmad", "", "Ahmad al Harbi", ""},
+		{"BIN LADIN, Hamza", "", "Hamza Binladin", ""},
+		{"RAHMAN, Abd al", "", "Abdel Rahman", ""},
+		{"PAPADOPOULOS, Georgios", "", "Γεώργιος Παπαδόπουλος", ""},
+		{"HASSAN, Mohammed", "", "محمد حسن", ""},
 	} {
 		if score := scoreOf(c.listed, c.born, c.given, c.birthdate); score < threshold {
 			t.Errorf("%s (%s) is not found as %s (%s): %.2f", c.listed, c.born, c.given, c.birthdate, score)
@@ -185,7 +203,6 @@ func TestNames(t *testing.T) {
 		{"MADURO MOROS, Nicolas", "", "Maria Moros", ""},
 		{"Mary Johnson", "", "Mark Johnson", ""},
 		{"John Smith", "", "Jane Smith", ""},
-		{"John Smith", "1980-01-01", "John Smith", "1979-12-31"},
 		{"Jose Luis Garcia Perez", "", "Jose Garcia", ""},
 		{"Mohammed al-Masri", "", "Mohammed Hassan", ""},
 		{"Al Li", "", "Al Lu", ""},
@@ -216,7 +233,7 @@ func TestPOBoxes(t *testing.T) {
 		"PO Box 123", "P.O. Box 123", "P. O. Box 123", "p.o.box 123", "POBox 123", "P O Box 123", "PO BOX #123", "P.O. Box No. 7", "P.0. Box 12", "PO Bx 3",
 		"Post Office Box 9", "Post-Office Box 9", "Postal Box 12", "POB 77", "P.O.B. 77", "PO Drawer 5", "P.O. Drawer L", "Box 12", "Box #12", "Lock Box 4", "Drawer 8", "Caller 40",
 		"PMB 42", "123 Main St PMB 42", "123 Main St, #4, P.O. Box 9", "PO Box A", "P.O. Box", "Private Mail Box 3", "GPO Box 5", "Postfach 12 34", "Apartado Postal 5", "Casilla 77", "BP 12", "General Delivery",
-		"P.O. 4411", "PO #4411", "Post Office Box", "P.O.Box123",
+		"B.P. 12", "B. P. 12", "Caller Service 1", "Caller Service", "P.O. 4411", "PO #4411", "Post Office Box", "P.O.Box123",
 	} {
 		if !risk.IsPOBox(line) {
 			t.Errorf("%q is not seen", line)
@@ -240,6 +257,8 @@ func TestPlaces(t *testing.T) {
 		{Address1: "1234 s front str. apartment 4b", City: "St Paul", Region: "mn"},
 		{Address1: "1234 S FRONT ST", City: "SAINT PAUL", PostalCode: "551011234"},
 		{Address1: "1234 S Front St Unit # 4B", City: "elsewhere", PostalCode: "55101"},
+		{Address1: "1234 S Front St", City: "St. Paul", Region: "MN", PostalCode: "99999"},
+		{Address1: "1234 S Front St, 2nd Floor", City: "St. Paul", PostalCode: "55101"},
 	} {
 		if !at.Same(same) || !same.Same(at) {
 			t.Errorf("%v is not the same", same)
@@ -254,6 +273,18 @@ func TestPlaces(t *testing.T) {
 		if at.Same(other) {
 			t.Errorf("%v is taken for the same", other)
 		}
+	}
+	for _, pair := range [][2]risk.Place{
+		{{Address1: "150 Calle A", City: "San Juan", Region: "PR"}, {Address1: "URB Las Gladiolas", Address2: "150 Calle A", City: "San Juan", Region: "PR"}},
+		{{Address1: "5 Elm St", Address2: "Floor 3", City: "X"}, {Address1: "5 Elm Street Fl 3", City: "X"}},
+		{{Address1: "5 Elm St 3rd Floor", City: "X"}, {Address1: "5 Elm Street Fl 3", City: "X"}},
+	} {
+		if !pair[0].Same(pair[1]) || !pair[1].Same(pair[0]) {
+			t.Errorf("%v are not the same", pair)
+		}
+	}
+	if (risk.Place{Address1: "5 Elm St Fl 3", City: "X"}).Same(risk.Place{Address1: "5 Elm St Fl 4", City: "X"}) {
+		t.Error("two floors are the same")
 	}
 	for text, want := range map[string]bool{
 		"1 Main St, Raleigh, NC 27601": true, "1 Main St, Suite 4, Raleigh, North Carolina 27601": true, "1 Main St, Raleigh": false, ", Raleigh, NC": false, "x": false,
@@ -322,6 +353,7 @@ func TestDifferences(t *testing.T) {
 		"an initial":             {func(p *risk.Person) { p.FirstName, p.LastName = "J. M.", "García" }, ""},
 		"an old address":         {func(p *risk.Person) { p.Address1, p.City, p.PostalCode = "9 Elm Avenue", "Raleigh", "27601" }, ""},
 		"an old phone":           {func(p *risk.Person) { p.Phone = "+19195550100" }, ""},
+		"an old phone, abroad":   {func(p *risk.Person) { p.Phone = "011 1 919 555 0100 ext. 12" }, ""},
 		"another first name":     {func(p *risk.Person) { p.FirstName = "Maximilian" }, "firstName"},
 		"an initial of another":  {func(p *risk.Person) { p.FirstName = "K" }, "firstName"},
 		"another last name":      {func(p *risk.Person) { p.LastName = "Gómez" }, "lastName"},
@@ -359,6 +391,13 @@ func TestABookTakesNewEntriesAndReplacesOldOnes(t *testing.T) {
 	network := func(a string) string { id, _ := b.Network(netip.MustParseAddr(a)); return id }
 	if network("192.0.2.1") != "1" || network("192.0.2.200") != "2" || network("::ffff:192.0.2.1") != "1" || network("192.0.3.1") != "" {
 		t.Error("the narrowest network is not found")
+	}
+	for listed, given := range map[string]string{"bücher.example": "a@xn--bcher-kva.example", "xn--mller-kva.example": "a@mail.MÜLLER.example", "ä@b.example": "Ä@b.example"} {
+		mails := risk.NewBook()
+		mails.Put(risk.Entry{ID: "m", List: risk.RestrictedEmail, Value: listed})
+		if id, _ := mails.Mail(given); id != "m" {
+			t.Errorf("%s does not catch %s", listed, given)
+		}
 	}
 	if id, _ := b.Mail("X+tag@Y.example"); id != "3" {
 		t.Error("the address is not found")

@@ -116,7 +116,7 @@ func newWorld(t testing.TB) *world {
 		},
 		&domain.ListEntry{Entry: risk.Entry{ID: "net-1", List: risk.RestrictedIP, Value: "203.0.113.0/24"}},
 		&domain.ListEntry{Entry: risk.Entry{ID: "mail-1", List: risk.RestrictedEmail, Value: "bad.example"}},
-		&domain.ListEntry{Entry: risk.Entry{ID: "watch-1", List: risk.GovernmentWatchlist, Value: "Philippa Doe", Births: []string{"1950-01-01"}}},
+		&domain.ListEntry{Entry: risk.Entry{ID: "watch-1", List: risk.GovernmentWatchlist, Value: "Philippa Donovan", Births: []string{"1950-01-01"}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
