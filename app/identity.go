@@ -170,7 +170,7 @@ func (im *Importer) identityKind(kind, id string, text []byte) (record any, ok b
 			return nil, true, errors.New("a contact must have at least one field of an identity")
 		}
 		return &domain.Contact{
-			Meta: domain.Meta{ID: id, Version: 1, CreatedAt: at, UpdatedAt: at}, State: domain.ContactActive, Of: in.Identity, UserID: in.UserID,
+			Meta: domain.Meta{ID: id, Version: 1, CreatedAt: at, UpdatedAt: at}, State: domain.ContactActive, Of: in.Visible(), UserID: in.UserID,
 		}, true, problemText(in.Check(at))
 	case "identityRecord":
 		var in struct {

@@ -205,7 +205,7 @@ func (s *Service) CreateContact(ctx context.Context, in CreateContactInput) (Out
 	c := call{operation: operation, guard: Guard{IdempotencyKey: in.IdempotencyKey}, parts: append(in.parts(), optional(in.UserID))}
 	return create(ctx, s, contacts, c, func(_ context.Context, n *creation) (*Contact, error) {
 		return &Contact{
-			Meta: newMeta("contact", n.Now), State: contactMachine.Start, Of: in.Identity, UserID: owner, CreatedBy: a.ID, IdentifiedBy: a.ID,
+			Meta: newMeta("contact", n.Now), State: contactMachine.Start, Of: in.Visible(), UserID: owner, CreatedBy: a.ID, IdentifiedBy: a.ID,
 		}, nil
 	})
 }
@@ -241,7 +241,7 @@ func (s *Service) UpdateContact(ctx context.Context, in UpdateContactInput) (Out
 			ch.Record.UserID = in.UserID
 		}
 		was := ch.Record.Of
-		ch.Record.Of = was.With(in.Identity)
+		ch.Record.Of = was.With(in.Visible())
 		if !was.samePerson(ch.Record.Of) {
 			ch.Record.IdentifiedBy = ch.Actor.ID
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gatehouse/gatehouse/domain/listing"
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -108,20 +109,50 @@ func (i Identity) Person() risk.Person {
 	}
 }
 
-// birthdate reports whether a text is a calendar day in the form yyyy-mm-dd with a year from 1000 to 2999 (Identity,
-// schema identity).
+// birthdate reports whether a text is a calendar day in the form yyyy-mm-dd (Identity, schema identity).
 func birthdate(text string) bool {
 	day, err := time.Parse(time.DateOnly, text)
 	return err == nil && day.Year() >= 1000 && day.Year() <= 2999
 }
 
-// check returns the problems that tags cannot express: a birth date must not be in the future. A day that has begun
-// somewhere on earth is not in the future.
+// firstBirthdate is the earliest accepted date of birth: nobody who was born before it is alive.
+const firstBirthdate = "1900-01-01"
+
+// check returns the problems that tags cannot express: a birth date must be the day of a person who may be alive, and
+// must not be in the future; no member may have control characters. A day that has begun somewhere on earth is not in the
+// future.
 func (i Identity) check(now time.Time) []*problem.Problem {
-	if i.Birthdate != nil && birthdate(*i.Birthdate) && *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly) {
-		return list(problem.New(problem.InvalidInput).Because("birthdate must not be in the future.").At("birthdate"))
+	var out []*problem.Problem
+	refuse := func(member, text string) {
+		out = append(out, problem.New(problem.InvalidInput).Because("%s", member+" "+text).At(member))
 	}
-	return nil
+	for _, m := range identityMembers {
+		if v := *m.of(&i); v != nil && strings.ContainsFunc(*v, unicode.IsControl) {
+			refuse(m.name, "must not contain control characters.")
+		}
+	}
+	if i.Birthdate != nil && birthdate(*i.Birthdate) {
+		switch {
+		case *i.Birthdate < firstBirthdate:
+			refuse("birthdate", "must not be before 1900.")
+		case *i.Birthdate > now.Add(14*time.Hour).Format(time.DateOnly):
+			refuse("birthdate", "must not be in the future.")
+		}
+	}
+	return out
+}
+
+// Visible returns the identity without characters that nobody sees, such as a zero-width space within a name. A member
+// with no other characters stays as it is.
+func (i Identity) Visible() Identity {
+	for _, m := range identityMembers {
+		if v := *m.of(&i); v != nil {
+			if text := risk.Visible(*v); text != *v && text != "" {
+				*m.of(&i) = &text
+			}
+		}
+	}
+	return i
 }
 
 // Check validates an imported identity. The error names the members, without values.
@@ -136,13 +167,8 @@ func (i Identity) For(ctx context.Context) *Identity {
 	if ActorFrom(ctx).SeesPII() {
 		return &i
 	}
-	i.TaxID, i.Phone = masked(i.TaxID, 2), masked(i.Phone, 2)
+	i.TaxID, i.Phone, i.Email = masked(i.TaxID, 2), masked(i.Phone, 2), masked(i.Email, 2)
 	i.Birthdate, i.Address1, i.Address2 = masked(i.Birthdate, 0), masked(i.Address1, 0), masked(i.Address2, 0)
-	if i.Email != nil {
-		_, domain, _ := strings.Cut(*i.Email, "@")
-		hidden := "***@" + domain
-		i.Email = &hidden
-	}
 	return &i
 }
 

@@ -349,6 +349,7 @@ func (in SubjectInput) check(now time.Time) []*problem.Problem {
 // subject returns the person that the input names (Identity, inputs).
 // Refuses with AccessDenied, TooManyRequests, InvalidContactLink and IncompleteIdentity.
 func (s *Service) subject(ctx context.Context, in SubjectInput, limited *orders) (*subject, error) {
+	in.Identity = in.Visible()
 	institutional, err := s.ordersForInstitution(ctx)
 	if err != nil {
 		return nil, err
