@@ -64,7 +64,8 @@ func FuzzSettings(f *testing.F) {
 			Listen: listen, PublicURL: public, DatabaseURL: database, TrustedProxies: proxies, AllowedOrigins: origins, SMTPURL: smtp, SMSURL: sms, RiskURL: risk,
 			DataDir: "data", Demo: "auto", LogLevel: "info", LogFormat: "auto", HashCost: "default", SessionTokenAlg: "RS256", InstitutionName: "Bank", MailFrom: "a@b",
 			InvitationTTL: time.Hour, EmailTokenTTL: time.Hour, PhoneCodeTTL: time.Hour, ChallengeTTL: time.Hour, TwoFactorTTL: time.Hour,
-			SessionIdleTimeout: time.Hour, SessionMaxLifetime: time.Hour, SessionTokenTTL: time.Minute, QuizTTL: time.Hour, QuizPassShare: 1, NameMatch: 0.9,
+			SessionIdleTimeout: time.Hour, SessionMaxLifetime: time.Hour, SessionTokenTTL: time.Minute, QuizTTL: time.Hour, QuizPassShare: 1, QuizMinQuestions: 4, NameMatch: 0.9,
+			QuizLimit: Rate{Limit: 3, Per: 24 * time.Hour},
 		}
 		if err := c.Check(); err != nil {
 			if strings.Contains(err.Error(), "hunter2") {

@@ -20,6 +20,9 @@ import (
 // resolveEvery is the interval at which the quiz provider is asked for outstanding scores.
 const resolveEvery = 2 * time.Second
 
+// countEvery is the interval at which the values of the records are counted again if records were imported.
+const countEvery = time.Minute
+
 // checkIdentity refuses invalid settings of reports and quizzes.
 func (c *Config) checkIdentity(bad func(name, format string, args ...any) error) error {
 	switch {
@@ -29,6 +32,11 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 		return bad("QUIZ_PASS_SHARE", "expected a share above 0 and up to 1")
 	case c.NameMatch <= 0 || c.NameMatch > 1:
 		return bad("NAME_MATCH", "expected a similarity above 0 and up to 1")
+	}
+	if c.QuizURL == "" { // another provider has its own rules
+		if setting, err := c.quizRules().Check(); err != nil {
+			return bad(setting, "%v", err)
+		}
 	}
 	for _, u := range []struct{ name, value string }{{"RISK_URL", c.RiskURL}, {"QUIZ_URL", c.QuizURL}} {
 		if u.value == "" {
@@ -46,13 +54,19 @@ func (c *Config) checkIdentity(bad func(name, format string, args ...any) error)
 	return nil
 }
 
+// quizRules are the settings of the local provider of quizzes.
+func (c *Config) quizRules() provider.QuizRules {
+	return provider.QuizRules{PassShare: c.QuizPassShare, MinQuestions: c.QuizMinQuestions, Limit: domain.Rate(c.QuizLimit)}
+}
+
 // addProviders connects the rules to the providers of reports and quizzes, and to the signer of verification tokens.
 func addProviders(
 	ctx context.Context, c *Config, service *domain.Service, store *db.DB, log *slog.Logger, background func(func()),
 ) (*auth.Attester, *provider.Lists) {
 	lists := provider.NewLists(store, c.OFACDir, c.now, log)
 	local := &provider.Local{
-		Records: store, Lists: lists, NameMatch: c.NameMatch, PassShare: c.QuizPassShare, KeyedHash: store.KeyedHash, Now: c.now,
+		Records: store, Lists: lists, NameMatch: c.NameMatch, Rules: c.quizRules(), Population: provider.NewPopulation(store),
+		Choices: store, KeyedHash: store.KeyedHash, Now: c.now,
 	}
 	service.Screening, service.Quizmaster, service.Rescreener = local, local, local
 	if c.Demonstrate() {
@@ -70,6 +84,12 @@ func addProviders(
 	}
 	if c.QuizURL != "" {
 		service.Quizmaster = provider.NewHTTPQuizmaster(provider.HTTPConfig{URL: c.QuizURL, Now: c.now})
+	} else {
+		background(func() {
+			local.Population.Follow(ctx, countEvery, func(err error) {
+				log.Warn("the records cannot be counted for quizzes; it will be retried", "error", err)
+			})
+		})
 	}
 	service.Settings.QuizTTL, service.Settings.QuizLimit = c.QuizTTL, domain.Rate(c.QuizLimit)
 	service.Settings.ReportLimit, service.Settings.ReportPersonLimit = domain.Rate(c.ReportLimit), domain.Rate(c.ReportPersonLimit)

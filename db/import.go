@@ -32,7 +32,7 @@ func (d *DB) ImportBatch(ctx context.Context, records []any) error {
 // could deadlock.
 func (u *unit) lockImported(records []any) {
 	var sightings []domain.Sighting
-	lists := false
+	lists, people := false, false
 	for _, record := range records {
 		switch r := record.(type) {
 		case *domain.ImportedSession:
@@ -41,11 +41,16 @@ func (u *unit) lockImported(records []any) {
 			}
 		case *domain.ListEntry:
 			lists = true
+		case *domain.IdentityRecord:
+			people = true
 		}
 	}
 	u.lockClients(sightings)
 	if lists {
 		u.add(countListImport, nil)
+	}
+	if people {
+		u.add(countRecordImport, nil)
 	}
 }
 

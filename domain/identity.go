@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -197,13 +198,18 @@ func masked(text *string, last int) *string {
 	return &out
 }
 
-// person returns a keyed hash of the tax id, which identifies a person.
-func (s *Service) person(i Identity) []byte {
-	if i.TaxID == nil {
-		return s.KeyedHash("person", "")
+// quizPerson returns a keyed hash of the tax id, which identifies a person across quizzes. The quizzes that can verify a
+// contact have one, and all others another, so that a stranger's attempts do not use up those of the person.
+func (s *Service) quizPerson(i Identity, counts bool) []byte {
+	purpose := "person"
+	if !counts {
+		purpose = "person of quizzes that do not count"
 	}
-	return s.KeyedHash("person", risk.FoldTaxID(*i.TaxID))
+	return s.KeyedHash(purpose, risk.FoldTaxID(i.Person().TaxID))
 }
+
+// counted reports whether a quiz could verify a contact when it was ordered.
+func (s *Service) counted(q *Quiz) bool { return bytes.Equal(q.Person, s.quizPerson(q.Inputs, true)) }
 
 // IdentityRecord is the bank's data about a person. Reports and quizzes are based on it.
 type IdentityRecord struct {

@@ -277,22 +277,22 @@ func TestQuizzes(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t, testkit.SQLite(t))
 	who := testkit.Pike()
-	record := k.Know(t, who)
+	k.Know(t, who)
 	c := k.ContactOf(t, "max", who)
 	quiz, questions := k.AskQuiz(t, "max", c.ID)
 	if quiz.State != domain.QuizAsked || len(questions) != 5 || quiz.QuestionCount != 5 || !quiz.ExpiresAt.Equal(quiz.CreatedAt.Add(15*time.Minute)) {
 		t.Fatalf("got %s with %d questions", quiz.State, len(questions))
 	}
-	facts := []string{"9 Elm Avenue, Raleigh", "(919) 555-0100", record.Relatives[0], record.Vehicles[0], record.Employers[0]}
 	for i, q := range questions {
-		if q.ID != fmt.Sprint(i+1) || q.Right != facts[i] || len(q.Choices) != 5 || !slices.Contains(q.Choices, q.Right) {
+		if q.ID != fmt.Sprint(i+1) || !slices.Contains(testkit.KnownFacts, q.Right) || len(q.Choices) != 5 || !slices.Contains(q.Choices, q.Right) {
 			t.Errorf("question %d is %+v", i, q)
 		}
 	}
 	_, second := k.AskQuiz(t, "max", c.ID)
 	for i := range questions {
-		if !slices.Equal(questions[i].Choices, second[i].Choices) {
-			t.Errorf("two quizzes give %v and %v", questions[i].Choices, second[i].Choices)
+		at := slices.IndexFunc(second, func(q domain.QuizQuestion) bool { return q.Right == questions[i].Right })
+		if at < 0 || !slices.Equal(questions[i].Choices, second[at].Choices) {
+			t.Errorf("two quizzes give %v and %v", questions[i], second)
 		}
 	}
 	for claim, answers := range map[string][]domain.QuizAnswer{
@@ -301,8 +301,11 @@ func TestQuizzes(t *testing.T) {
 		"an unknown question": append(testkit.RightAnswers(questions, 0)[1:], domain.QuizAnswer{QuestionID: "9", Answer: "x"}),
 		"none of the choices": append(testkit.RightAnswers(questions, 0)[1:], domain.QuizAnswer{QuestionID: "1", Answer: "x"}),
 	} {
-		_, err := k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: answers})
+		out, err := k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: answers})
 		refused(t, claim, err, problem.InvalidQuizAnswers)
+		if out.Record == nil || out.Record.ID != quiz.ID {
+			t.Errorf("%s: the quiz is not beside the refusal", claim)
+		}
 		if ids, _ := problem.Of(err).Attributes["questionIds"].([]string); len(ids) == 0 {
 			t.Errorf("%s: no question is named", claim)
 		}
@@ -447,6 +450,78 @@ func TestTheLimitOfQuizzesIsExact(t *testing.T) {
 	_, questions := k.AskQuiz(t, "max", c.ID)
 	if len(questions) == 0 {
 		t.Error("the limit never ends")
+	}
+}
+
+// TestAStrangersTriesLockNobodyOut: quizzes that can verify a contact are counted apart from all others, in both
+// directions, and for both limits.
+func TestAStrangersTriesLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	k.Settings.QuizLimit = domain.Rate{Limit: 3, Per: 24 * time.Hour}
+	k.Settings.ReportLimit, k.Settings.ReportPersonLimit = domain.Rate{}, domain.Rate{}
+	who := testkit.Pike()
+	k.Know(t, who)
+	strangers := k.ContactOf(t, "eve", who)
+	made, err := k.CreateContact(testkit.IdentityAdmin(), domain.CreateContactInput{UserID: new("max"), Identity: who})
+	done(t, err)
+	pike, eve, root := testkit.Profiles("max"), testkit.Profiles("eve"), testkit.IdentityAdmin()
+	ask := func(by, answerer context.Context, in domain.CreateQuizInput) (string, error) {
+		t.Helper()
+		quiz, err := k.CreateQuiz(by, in)
+		done(t, err)
+		out, _, err := k.CreateQuizQuestions(answerer, domain.CreateQuizQuestionsInput{QuizID: quiz.Record.ID})
+		if out.Record == nil {
+			t.Fatalf("the quiz is not beside %v", err)
+		}
+		return string(out.Record.State), err
+	}
+	own, other := domain.CreateQuizInput{ContactID: &made.Record.ID}, domain.CreateQuizInput{ContactID: &strangers.ID}
+	for n := range 3 {
+		if state, err := ask(eve, eve, other); err != nil {
+			t.Errorf("a stranger's try %d is %s: %v", n, state, err)
+		}
+	}
+	for claim, in := range map[string]domain.CreateQuizInput{"with a contact": other, "without": {Identity: who}} {
+		_, err := ask(eve, eve, in)
+		refused(t, "a stranger's fourth try "+claim, err, problem.TooManyRequests)
+	}
+	// The person's own tries, and those that the institution orders, are one count.
+	for n, c := range []struct{ by, answerer context.Context }{{root, pike}, {pike, pike}, {root, pike}} {
+		if state, err := ask(c.by, c.answerer, own); err != nil {
+			t.Errorf("try %d is %s: %v", n, state, err)
+		}
+	}
+	_, err = ask(root, pike, own)
+	refused(t, "a fourth try", err, problem.TooManyRequests)
+
+	// Ten in 90 days, and no more until somebody approves the contact.
+	for range 3 {
+		k.Clock.Pass(24 * time.Hour)
+		for range 3 {
+			_, _ = ask(root, pike, own)
+			_, _ = ask(eve, eve, other)
+		}
+	}
+	k.Clock.Pass(24 * time.Hour)
+	state, err := ask(pike, pike, own)
+	refused(t, "an eleventh try", err, problem.QuizQuestionsUnavailable)
+	if state != string(domain.QuizFailedGetQuestions) {
+		t.Errorf("an eleventh try is %s", state)
+	}
+	_, err = ask(eve, eve, other)
+	refused(t, "a stranger's eleventh try", err, problem.QuizQuestionsUnavailable)
+	if _, err := k.CreateApproval(root, domain.CreateApprovalInput{ContactID: made.Record.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := ask(pike, pike, own); err != nil {
+		t.Errorf("after an approval it is %s: %v", state, err)
+	}
+	_, err = ask(eve, eve, other)
+	refused(t, "a stranger after the approval of another contact", err, problem.QuizQuestionsUnavailable)
+	k.Clock.Pass(90 * 24 * time.Hour)
+	if state, err := ask(eve, eve, other); err != nil {
+		t.Errorf("after 90 days it is %s: %v", state, err)
 	}
 }
 

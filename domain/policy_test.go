@@ -178,6 +178,42 @@ func TestAUserDoesNotVouchForThemselves(t *testing.T) {
 	expect(t, "ordered by a verifier", decision(t, k, institution, c.ID), "true [reportPassed] []")
 }
 
+// TestAQuizThatCouldNotCountNeverCounts: its attempts were limited apart, also if the contact is confirmed later.
+func TestAQuizThatCouldNotCountNeverCounts(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t, testkit.SQLite(t))
+	k.Settings.Policy = domain.VerificationPolicy{Verified: []domain.PolicyCondition{{Quiz: domain.QuizPassed}}, Version: "quiz"}
+	who := testkit.Pike()
+	k.Know(t, who)
+	wrong := who
+	wrong.Birthdate = new("1985-06-16")
+	created, err := k.CreateContact(institution, domain.CreateContactInput{Identity: wrong, UserID: new("max")})
+	done(t, err)
+	id := created.Record.ID
+	change := func(caller context.Context, birthdate string) {
+		t.Helper()
+		_, err := k.UpdateContact(caller, domain.UpdateContactInput{ContactID: id, Identity: domain.Identity{Birthdate: &birthdate}})
+		done(t, err)
+	}
+	pass := func() {
+		t.Helper()
+		quiz, questions := k.AskQuiz(t, "max", id)
+		out, err := k.ScoreQuiz(testkit.Profiles("max"), domain.ScoreQuizInput{QuizID: quiz.ID, Answers: testkit.RightAnswers(questions, 0)})
+		done(t, err)
+		if out.Record.State != domain.QuizPassed {
+			t.Fatalf("it is %s", out.Record.State)
+		}
+	}
+	change(testkit.Profiles("max"), *who.Birthdate)
+	pass()
+	expect(t, "ordered by the user", decision(t, k, institution, id), "false [noQuiz selfOrdered] [quiz]")
+	change(institution, *wrong.Birthdate)
+	change(institution, *who.Birthdate)
+	expect(t, "after the institution confirmed the contact", decision(t, k, institution, id), "false [noQuiz selfOrdered] [quiz]")
+	pass()
+	expect(t, "ordered after that", decision(t, k, institution, id), "true [quizPassed] []")
+}
+
 // TestSeveralContactsOfOneUser: the institution's contact goes first, and an excluding category of any contact holds for
 // all.
 func TestSeveralContactsOfOneUser(t *testing.T) {

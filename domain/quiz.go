@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ type Quiz struct {
 	Fingerprint Fingerprint
 	// Institutional is set where the institution ordered the quiz, not the contact's user.
 	Institutional bool
-	// Person identifies the person across quizzes, by a keyed hash.
+	// Person identifies the person across the quizzes that can verify a contact, or across all others, by a keyed hash.
 	Person []byte
 	// ExpiresAt is the end of the time for the answers.
 	ExpiresAt time.Time
@@ -280,8 +281,8 @@ func (s *Service) CreateQuiz(ctx context.Context, in CreateQuizInput) (Outcome[Q
 		}
 		return &Quiz{
 			Meta: newMeta("quiz", n.Now), State: quizMachine.Start, Inputs: who.identity, CreatedBy: a.ID, ContactID: who.contactID,
-			Vouches: who.vouches, ContactUserID: who.userID, Person: s.person(who.identity), ExpiresAt: n.Now.Add(s.Settings.QuizTTL),
-			Fingerprint: who.fingerprint, Institutional: who.institutional,
+			Vouches: who.vouches, ContactUserID: who.userID, Person: s.quizPerson(who.identity, who.counts),
+			ExpiresAt: n.Now.Add(s.Settings.QuizTTL), Fingerprint: who.fingerprint, Institutional: who.institutional,
 		}, nil
 	})
 }
@@ -295,11 +296,12 @@ type CreateQuizQuestionsInput struct {
 // CreateQuizQuestions creates the questions and returns them: once, and again only for a repeat with the same
 // idempotency key before the answers arrive.
 // Refuses with NoSuchQuiz, AccessDenied, StaleVersion, InvalidQuizState, TooManyRequests (too many quizzes of this
-// person were asked and not passed), QuizQuestionsUnavailable, ProviderUnavailable and IdempotencyKeyReused.
+// person were asked and not passed within a day), QuizQuestionsUnavailable (also if too many were not passed since an
+// approval), ProviderUnavailable and IdempotencyKeyReused.
 func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestionsInput) (Outcome[Quiz], []QuizQuestion, error) {
 	const operation = "createQuizQuestions"
 	if _, err := s.begin(ctx, operation, in); err != nil {
-		return Outcome[Quiz]{}, nil, err
+		return s.besideQuiz(ctx, Outcome[Quiz]{}, in.QuizID, err), nil, err
 	}
 	limited := s.orders()
 	var questions []QuizQuestion
@@ -319,6 +321,11 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 			counter, err := s.quizzesLeft(ctx, q)
 			if err != nil {
 				return "", err
+			}
+			if blocked, err := s.quizzesUsedUp(ctx, q); err != nil {
+				return "", err
+			} else if blocked {
+				none, requested = problem.New(problem.QuizQuestionsUnavailable), true
 			}
 			if !requested { // once, however many races are lost
 				switch asked, err := s.Quizmaster.Questions(ctx, q); {
@@ -340,9 +347,59 @@ func (s *Service) CreateQuizQuestions(ctx context.Context, in CreateQuizQuestion
 			return QuizAsked, nil
 		})
 	if err != nil || out.Record == nil || out.Record.State != QuizAsked {
-		return out, nil, err
+		return s.besideQuiz(ctx, out, in.QuizID, err), nil, err
 	}
 	return out, out.Record.Questions, nil
+}
+
+// besideQuiz adds the quiz to a refusal of a call about it, if the caller may see it.
+func (s *Service) besideQuiz(ctx context.Context, out Outcome[Quiz], reference string, refusal error) Outcome[Quiz] {
+	if refusal == nil || out.Record != nil {
+		return out
+	}
+	switch problem.Of(refusal).Kind {
+	case problem.Denied, problem.Unauthenticated, problem.Missing, problem.Internal:
+		return out
+	default:
+	}
+	if s.Permit(ctx, "quiz") != nil {
+		return out
+	}
+	read, err := find(ctx, s, quizzes, s.QuizID(reference))
+	if err != nil {
+		return out
+	}
+	if _, visible, err := quizzes.rolesOf(ctx, s, nil, ActorFrom(ctx), read.record); err == nil && visible {
+		out.Record = read.record
+	}
+	return out
+}
+
+const (
+	// maxNotPassed is the number of quizzes of a person that are not passed within notPassedPeriod after which no
+	// questions are generated until an approval.
+	maxNotPassed    = 10
+	notPassedPeriod = 90 * 24 * time.Hour
+)
+
+// quizzesUsedUp reports whether so many quizzes of the person were not passed that no more are asked until an approval of
+// the contact.
+func (s *Service) quizzesUsedUp(ctx context.Context, q *Quiz) (bool, error) {
+	page, err := s.Store.Quizzes().List(ctx, listing.Query{
+		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.notPassedWithin(notPassedPeriod)),
+		Order: []listing.Order{{Field: "askedAt", Desc: true}}, Limit: maxNotPassed,
+	})
+	if err != nil || len(page.Items) < maxNotPassed {
+		return false, err
+	}
+	if q.ContactID == nil || !q.Vouches {
+		return true, nil
+	}
+	first := *page.Items[maxNotPassed-1].AskedAt
+	all, err := listAll(ctx, s.Store.Approvals(), listing.Eq("contactId", *q.ContactID))
+	return !slices.ContainsFunc(all, func(a *Approval) bool {
+		return !a.CreatedAt.Before(first) && bytes.Equal(a.Fingerprint.Person, q.Fingerprint.Person)
+	}), err
 }
 
 // quizzesLeft refuses if too many quizzes of the person were asked and not passed. It returns the counter that makes
@@ -354,7 +411,7 @@ func (s *Service) quizzesLeft(ctx context.Context, q *Quiz) (Counter, error) {
 		return turn, err
 	}
 	page, err := s.Store.Quizzes().List(ctx, listing.Query{
-		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.countsAgainstLimit()),
+		Where: listing.All(listing.Eq("person", PersonWord(q.Person)), s.notPassedWithin(s.Settings.QuizLimit.Per)),
 		Order: []listing.Order{{Field: "askedAt", Desc: true}}, Limit: limit.Limit,
 	})
 	if err != nil {
@@ -383,7 +440,8 @@ func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[stri
 	if s.Settings.QuizLimit.Limit <= 0 {
 		return out, nil
 	}
-	all, err := listAll(ctx, s.Store.Quizzes(), listing.All(listing.OneWord("person", persons...), s.countsAgainstLimit()))
+	counted := listing.All(listing.OneWord("person", persons...), s.notPassedWithin(s.Settings.QuizLimit.Per))
+	all, err := listAll(ctx, s.Store.Quizzes(), counted)
 	for _, p := range persons {
 		out[p] = nil
 	}
@@ -397,11 +455,9 @@ func (s *Service) quizzesAsked(ctx context.Context, persons ...string) (map[stri
 	return out, err
 }
 
-// countsAgainstLimit selects the quizzes that count against the limit: asked within its period, and not passed.
-func (s *Service) countsAgainstLimit() listing.Predicate {
-	return listing.All(
-		listing.Is(listing.GT, "askedAt", s.now().Add(-s.Settings.QuizLimit.Per)), listing.Ne("outputs.state", string(QuizPassed)),
-	)
+// notPassedWithin selects the quizzes that count against a limit: asked within its period, and not passed.
+func (s *Service) notPassedWithin(period time.Duration) listing.Predicate {
+	return listing.All(listing.Is(listing.GT, "askedAt", s.now().Add(-period)), listing.Ne("outputs.state", string(QuizPassed)))
 }
 
 const (
@@ -425,7 +481,7 @@ type ScoreQuizInput struct {
 func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Quiz], error) {
 	const operation = "scoreQuiz"
 	if _, err := s.begin(ctx, operation, in); err != nil {
-		return Outcome[Quiz]{}, err
+		return s.besideQuiz(ctx, Outcome[Quiz]{}, in.QuizID, err), err
 	}
 	c := call{operation: operation, id: s.QuizID(in.QuizID), guard: in.Guard}
 	for _, a := range in.Answers {
@@ -462,7 +518,7 @@ func (s *Service) ScoreQuiz(ctx context.Context, in ScoreQuizInput) (Outcome[Qui
 			out.Record = resolved
 		}
 	}
-	return out, err
+	return s.besideQuiz(ctx, out, in.QuizID, err), err
 }
 
 func (v QuizVerdict) state() QuizState {

@@ -333,6 +333,9 @@ type subject struct {
 	fingerprint Fingerprint
 	// institutional is set where the institution orders.
 	institutional bool
+	// counts is set where the result can verify a contact: the institution orders, or the user does for a contact that
+	// the institution made.
+	counts bool
 }
 
 // check adds what the tags cannot express (Identity, inputs).
@@ -365,7 +368,9 @@ func (s *Service) subject(ctx context.Context, in SubjectInput, limited *orders)
 				return nil, err
 			}
 		}
-		return &subject{identity: in.Identity, fingerprint: s.identityFingerprint(in.Identity), institutional: institutional}, nil
+		return &subject{
+			identity: in.Identity, fingerprint: s.identityFingerprint(in.Identity), institutional: institutional, counts: institutional,
+		}, nil
 	}
 	contact, err := s.mayLink(ctx, *in.ContactID, problem.InvalidContactLink)
 	if err != nil {
@@ -384,6 +389,7 @@ func (s *Service) subject(ctx context.Context, in SubjectInput, limited *orders)
 	}
 	out.fingerprint = s.identityFingerprint(out.identity)
 	out.vouches = s.identityFingerprint(contact.Of).Person != nil && !in.overrides(contact.Of)
+	out.counts = institutional || out.vouches && (!contact.selfAsserted() || s.policyInForce().SelfService)
 	if missing := out.identity.Missing(); len(missing) > 0 {
 		return nil, problem.New(problem.IncompleteIdentity).
 			Because("The contact lacks required fields: %s.", strings.Join(missing, ", ")).With("missing", missing)

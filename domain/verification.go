@@ -318,7 +318,8 @@ func (s *Service) RehearsePolicy(
 }
 
 // factsOf selects the results of a contact that the policy considers (verification, sections 1 and 2): those about the
-// contact as it is now; and where the user created the contact or changed who it is, those that the institution ordered.
+// contact as it is now; and where the user created the contact or changed who it is, those that the institution ordered. A
+// quiz that could not count when it was ordered never counts, because its attempts were limited apart.
 func (s *Service) factsOf(c *Contact, of *contactResults) decisionFacts {
 	f := decisionFacts{
 		contact: c, person: s.identityFingerprint(c.Of).Person,
@@ -344,7 +345,11 @@ func (s *Service) factsOf(c *Contact, of *contactResults) decisionFacts {
 		}
 	}
 	for _, q := range of.quizzes {
-		if counts(q.Fingerprint, q.Institutional) {
+		switch {
+		case !counts(q.Fingerprint, q.Institutional):
+		case !q.Institutional && !s.counted(q) && !s.policyInForce().SelfService:
+			f.ignored = true
+		default:
 			f.quizzes = append(f.quizzes, q)
 		}
 	}

@@ -102,7 +102,7 @@ func newWorld(t *testing.T, database string, env ...string) *world {
 	}
 	w.env = testkit.Environment(w.dir, append([]string{
 		"GATEHOUSE_DATABASE_URL=" + w.database, "GATEHOUSE_LOG_FORMAT=json", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_VERIFY_RATE=1000000/60s", "GATEHOUSE_INVITATION_RESEND_LIMIT=1000000",
-		"GATEHOUSE_CODE_SEND_LIMIT=1000000/1h", "GATEHOUSE_QUIZ_LIMIT=1000000/1h", "GATEHOUSE_DRAIN_DELAY=300ms", "GORACE=exitcode=66",
+		"GATEHOUSE_CODE_SEND_LIMIT=1000000/1h", "GATEHOUSE_DRAIN_DELAY=300ms", "GORACE=exitcode=66",
 	}, env...)...)
 	w.alice = w.token("alice", "banking/full profiles/full")
 	w.dora = w.token("dora", "banking/full")

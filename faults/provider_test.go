@@ -79,7 +79,7 @@ func TestProviderTrouble(t *testing.T) {
 	office := httptest.NewServer(b)
 	defer office.Close()
 	net := newProxy(t, strings.TrimPrefix(office.URL, "http://"))
-	w := newWorld(t, "", "GATEHOUSE_RISK_URL=http://"+net.address(), "GATEHOUSE_QUIZ_URL=http://"+net.address())
+	w := newWorld(t, "", "GATEHOUSE_RISK_URL=http://"+net.address(), "GATEHOUSE_QUIZ_URL=http://"+net.address(), "GATEHOUSE_QUIZ_LIMIT=1000000/1h")
 	s := w.serve()
 	machines := s.lifecycles()
 	c := newClients(t, w, 1, func() string { return s.url })

@@ -34,8 +34,13 @@ type Local struct {
 	Lists *Lists
 	// NameMatch is the score from which a name matches a list entry.
 	NameMatch float64
-	// PassShare is the share of correct answers, from 0 to 1, that passes a quiz.
-	PassShare float64
+	// Rules determine the size of a quiz, and when it is passed.
+	Rules QuizRules
+	// Population has the values that the records share, from which the choices of a question are drawn; nil for none,
+	// then they are drawn from published values.
+	Population *Population
+	// Choices stores the choices of the questions; nil if they need not outlive a change of the records.
+	Choices Choices
 	// KeyedHash returns a keyed hash. Values derived from it are reproducible, and unpredictable without the key.
 	KeyedHash func(purpose string, parts ...string) []byte
 	// Now returns the current time.
@@ -110,9 +115,11 @@ func (l *Local) record(ctx context.Context, person domain.Identity) (*domain.Ide
 		return nil, nil
 	}
 	records, err := l.Records.IdentityRecords(ctx, *person.TaxID)
-	if err != nil || len(records) == 0 {
-		return nil, err
-	}
+	return bestOf(person, records), err
+}
+
+// bestOf returns the record with the fewest differences from a person, or nil if there is none.
+func bestOf(person domain.Identity, records []*domain.IdentityRecord) *domain.IdentityRecord {
 	candidates := make([]*risk.Record, 0, len(records))
 	for _, r := range records {
 		candidates = append(candidates, riskRecord(r))
@@ -120,10 +127,10 @@ func (l *Local) record(ctx context.Context, person domain.Identity) (*domain.Ide
 	best := risk.Best(person.Person(), candidates)
 	for i, r := range candidates {
 		if r == best {
-			return records[i], nil
+			return records[i]
 		}
 	}
-	return records[0], nil
+	return nil
 }
 
 func riskRecord(r *domain.IdentityRecord) *risk.Record {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,8 +17,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -41,84 +38,7 @@ func keyed(purpose string, parts ...string) []byte {
 }
 
 func local(records memberNames, lists *provider.Lists) *provider.Local {
-	return &provider.Local{Records: records, Lists: lists, NameMatch: provider.DefaultNameMatch, PassShare: 0.5, KeyedHash: keyed, Now: testkit.NewClock().Now}
-}
-
-// TestDecoysAreNeverRight uses people with many facts of a kind.
-func TestDecoysAreNeverRight(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		who := testkit.Pike()
-		r := &domain.IdentityRecord{ID: "r", Identity: who}
-		n := rapid.IntRange(0, 6).Draw(t, "facts")
-		for range n {
-			street := rapid.SampledFrom([]string{"9 Elm Avenue", "7 OAK ST", "12 Maple Street", "4 Pine Rd.", "Rose Cottage"}).Draw(t, "street")
-			r.PreviousAddresses = append(r.PreviousAddresses, domain.PreviousAddress{Address1: street, City: "Raleigh", Region: "NC", PostalCode: "27601"})
-			r.PreviousPhones = append(r.PreviousPhones, fmt.Sprintf("919-555-01%02d", rapid.IntRange(0, 99).Draw(t, "phone")))
-			r.Relatives = append(r.Relatives, rapid.SampledFrom([]string{"Ada Pike", "James Pike", "MARY PIKE", "Luis J. Pike", "Cher"}).Draw(t, "relative"))
-			r.Vehicles = append(r.Vehicles, rapid.SampledFrom([]string{"2014 Honda Civic", "Toyota Camry 2009", "FORD F-150", "Trabant"}).Draw(t, "vehicle"))
-			r.Employers = append(r.Employers, rapid.SampledFrom([]string{"Tidewater Marine", "Northfield Logistics Inc.", "Delta Packaging", "IBM"}).Draw(t, "employer"))
-		}
-		l := local(memberNames{"219550142": {r}}, nil)
-		ask := func(id string) []domain.QuizQuestion {
-			q, err := l.Questions(t.Context(), &domain.Quiz{Meta: domain.Meta{ID: id}, Inputs: who})
-			if n == 0 {
-				if !problem.Has(err, problem.QuizQuestionsUnavailable) {
-					t.Fatalf("without facts: %v", err)
-				}
-				return nil
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return q
-		}
-		facts := map[string]bool{}
-		for _, a := range r.PreviousAddresses {
-			facts[a.Address1+", "+a.City] = true
-		}
-		for _, list := range [][]string{r.Relatives, r.Vehicles, r.Employers} {
-			for _, f := range list {
-				facts[f] = true
-			}
-		}
-		choicesOf := map[string][]string{}
-		for id := range 4 {
-			for i, q := range ask(fmt.Sprint(id)) {
-				if q.ID != fmt.Sprint(i+1) || len(q.Choices) != 5 || !slices.Contains(q.Choices, q.Right) {
-					t.Fatalf("got %+v", q)
-				}
-				if before := choicesOf[q.Question+q.Right]; before != nil && !slices.Equal(before, q.Choices) {
-					t.Fatalf("one fact has other decoys: %v and %v", before, q.Choices)
-				}
-				choicesOf[q.Question+q.Right] = q.Choices
-				for _, c := range q.Choices {
-					if c != q.Right && (facts[c] || risk.Fold(c) == risk.Fold(q.Right)) {
-						t.Fatalf("the decoy %q is right", c)
-					}
-				}
-			}
-		}
-	})
-}
-
-func TestTheShareThatPasses(t *testing.T) {
-	t.Parallel()
-	l := local(nil, nil)
-	q := &domain.Quiz{Questions: []domain.QuizQuestion{{ID: "1", Right: "a"}, {ID: "2", Right: "b"}, {ID: "3", Right: "c"}}}
-	for right, want := range map[int]domain.QuizVerdict{0: domain.VerdictFailed, 1: domain.VerdictFailed, 2: domain.VerdictPassed, 3: domain.VerdictPassed} {
-		var answers []domain.QuizAnswer
-		for i, question := range q.Questions {
-			a := domain.QuizAnswer{QuestionID: question.ID, Answer: "wrong"}
-			if i < right {
-				a.Answer = question.Right
-			}
-			answers = append(answers, a)
-		}
-		if got, ok := l.Mark(q, answers); got != want || !ok {
-			t.Errorf("%d right: %s", right, got)
-		}
-	}
+	return &provider.Local{Records: records, Lists: lists, NameMatch: provider.DefaultNameMatch, Rules: provider.DefaultQuizRules(), KeyedHash: keyed, Now: testkit.NewClock().Now}
 }
 
 // entryTable holds the institution's lists, and the versions of the published one, in memory.

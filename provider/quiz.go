@@ -1,99 +1,254 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/problem"
 	"github.com/gatehouse/gatehouse/domain/risk"
 )
 
-const (
-	// choices is the number of choices of a question.
-	choices = 5
-	// maxQuestions is the maximum number of questions of a quiz: one of each kind.
-	maxQuestions = 5
-)
+// maxFacts is the maximum number of facts of one kind that a person is asked for.
+const maxFacts = 4
 
-// questionKind is a kind of fact that a question asks for.
-type questionKind struct {
-	name string
-	// text is the question.
-	text string
-	// facts returns the person's facts as displayed.
-	facts func(*domain.IdentityRecord) []string
-	// decoy returns a random value similar to the fact.
-	decoy func(r *rand.Rand, fact string) string
-	// same reports whether two values are the same fact.
-	same func(a, b string) bool
+// Choices stores the choices of a person's facts, so that they are the same in every quiz even when the records have
+// changed: the choices that two quizzes have in common would otherwise reveal the correct one.
+type Choices interface {
+	// QuizChoices returns the choices of a person by fact, and the version of the set.
+	QuizChoices(ctx context.Context, person []byte) (choices map[string][]string, version int64, err error)
+	// SaveQuizChoices replaces the choices of a person. ok is false if they have another version.
+	SaveQuizChoices(ctx context.Context, person []byte, version int64, choices map[string][]string) (ok bool, err error)
 }
 
-var questionKinds = []questionKind{
-	{"address", "Which of these addresses have you lived at?", previousAddresses, decoyAddress, sameAddress},
-	{
-		"phone",
-		"Which of these phone numbers has been yours?",
-		previousPhones,
-		decoyPhone,
-		func(a, b string) bool { return risk.FoldPhone(a) == risk.FoldPhone(b) },
-	},
-	{
-		"relative",
-		"Which of these people is a relative of yours?",
-		func(r *domain.IdentityRecord) []string { return r.Relatives },
-		decoyRelative,
-		sameWords,
-	},
-	{
-		"vehicle",
-		"Which of these vehicles has been yours?",
-		func(r *domain.IdentityRecord) []string { return r.Vehicles },
-		decoyVehicle,
-		sameWords,
-	},
-	{
-		"employer",
-		"Which of these employers have you worked for?",
-		func(r *domain.IdentityRecord) []string { return r.Employers },
-		decoyEmployer,
-		sameWords,
-	},
+// candidate is a question that can be asked. The first choice is the correct one.
+type candidate struct {
+	kind    *questionKind
+	name    string
+	choices []string
 }
 
-// Questions returns one question for each kind of fact in the record. The fact differs from quiz to quiz. The decoys of
-// a fact are derived from a keyed hash and are the same in every quiz, because otherwise the choices that two quizzes
-// have in common would reveal the correct answer.
+// Questions returns questions about facts in the record of the person, if tax id, name and birth date are those of the
+// record. If there are more facts than questions, the facts differ from quiz to quiz. The decoys of a fact never do.
 func (l *Local) Questions(ctx context.Context, q *domain.Quiz) ([]domain.QuizQuestion, error) {
-	record, err := l.record(ctx, q.Inputs)
+	record, err := l.matching(ctx, q.Inputs)
 	if err != nil {
 		return nil, problem.New(problem.ProviderUnavailable).From(err)
 	}
 	if record == nil {
 		return nil, problem.New(problem.QuizQuestionsUnavailable)
 	}
-	var out []domain.QuizQuestion
-	for _, t := range questionKinds {
-		facts := usableChoices(t.facts(record))
-		if len(facts) == 0 || len(out) == maxQuestions {
-			continue
-		}
-		fact := facts[l.keyedRand("quiz fact", q.ID, t.name).IntN(len(facts))]
-		options := l.choicesOf(t, record, fact)
-		if len(options) < choices {
-			continue // not enough decoys to hide the fact
-		}
-		out = append(out, domain.QuizQuestion{ID: strconv.Itoa(len(out) + 1), Question: t.text, Choices: options, Right: fact})
+	candidates, err := l.candidates(ctx, record, q.Inputs)
+	if err != nil {
+		return nil, problem.New(problem.ProviderUnavailable).From(err)
 	}
-	if len(out) == 0 {
+	shape, ok := l.Rules.shapeFor(len(candidates))
+	if !ok {
 		return nil, problem.New(problem.QuizQuestionsUnavailable)
+	}
+	out := make([]domain.QuizQuestion, 0, shape.questions)
+	person := l.personHash(q.Inputs)
+	for _, c := range l.selected(q.ID, candidates, shape.questions) {
+		shown := slices.Clone(c.choices[:shape.choices])
+		rng := l.keyedRand("quiz order", string(person), c.name, strconv.Itoa(shape.choices))
+		rng.Shuffle(len(shown), func(i, j int) { shown[i], shown[j] = shown[j], shown[i] })
+		out = append(out, domain.QuizQuestion{
+			ID: strconv.Itoa(len(out) + 1), Question: c.kind.text, Choices: shown, Right: c.choices[0],
+		})
+	}
+	return out, nil
+}
+
+// selected returns n of the candidates, of as many kinds as possible, in the order of the kinds. The selection depends on
+// the quiz.
+func (l *Local) selected(quizID string, candidates []candidate, n int) []candidate {
+	rng := l.keyedRand("quiz fact", quizID)
+	mixed := slices.Clone(candidates)
+	slices.SortFunc(mixed, func(a, b candidate) int { return cmp.Compare(a.name, b.name) })
+	rng.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+	turns := map[*questionKind]int{}
+	turn := make(map[string]int, len(mixed))
+	for _, c := range mixed {
+		turn[c.name] = turns[c.kind]
+		turns[c.kind]++
+	}
+	slices.SortStableFunc(mixed, func(a, b candidate) int { return cmp.Compare(turn[a.name], turn[b.name]) })
+	mixed = mixed[:n]
+	slices.SortStableFunc(mixed, func(a, b candidate) int {
+		return cmp.Compare(slices.Index(questionKinds, a.kind), slices.Index(questionKinds, b.kind))
+	})
+	return mixed
+}
+
+// matching returns the record whose tax id, name and birth date are those of the person, or nil. Without a name or a
+// birth date, a record matches nobody.
+func (l *Local) matching(ctx context.Context, person domain.Identity) (*domain.IdentityRecord, error) {
+	if person.TaxID == nil {
+		return nil, nil
+	}
+	records, err := l.Records.IdentityRecords(ctx, *person.TaxID)
+	if err != nil {
+		return nil, err
+	}
+	records = slices.DeleteFunc(slices.Clone(records), func(r *domain.IdentityRecord) bool {
+		recorded := r.Identity.Person()
+		return recorded.FirstName == "" || recorded.LastName == "" || recorded.Birthdate == "" ||
+			slices.ContainsFunc(risk.Differences(person.Person(), riskRecord(r)), func(member string) bool {
+				return member == "firstName" || member == "lastName" || member == "birthdate"
+			})
+	})
+	return bestOf(person, records), nil
+}
+
+// personHash identifies a person by tax id.
+func (l *Local) personHash(i domain.Identity) []byte {
+	return l.KeyedHash("quiz person", risk.FoldTaxID(*i.TaxID))
+}
+
+// errBusy says that other quizzes of the person changed the choices in the meantime.
+var errBusy = errors.New("the choices of the person were changed several times")
+
+// candidates returns the questions that can be asked about a person. It draws and stores the choices of new facts.
+func (l *Local) candidates(ctx context.Context, record *domain.IdentityRecord, input domain.Identity) ([]candidate, error) {
+	person := l.personHash(input)
+	for range 5 {
+		choices, version := map[string][]string{}, int64(0)
+		if l.Choices != nil {
+			stored, v, err := l.Choices.QuizChoices(ctx, person)
+			if err != nil {
+				return nil, err
+			}
+			version = v
+			for name, texts := range stored {
+				choices[name] = texts
+			}
+		}
+		var out []candidate
+		known := len(choices)
+		for _, kind := range questionKinds {
+			more, err := l.candidatesOf(ctx, kind, record, input, string(person), choices)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+		}
+		if len(choices) == known || l.Choices == nil {
+			return out, nil
+		}
+		if saved, err := l.Choices.SaveQuizChoices(ctx, person, version, choices); err != nil || saved {
+			return out, err
+		}
+	}
+	return nil, errBusy
+}
+
+// candidatesOf returns the questions of a kind, and adds the choices of new facts.
+func (l *Local) candidatesOf(
+	ctx context.Context, kind *questionKind, record *domain.IdentityRecord, input domain.Identity, person string, choices map[string][]string,
+) ([]candidate, error) {
+	facts, given := kind.factsOf(record), kind.current(input)
+	known := append(kind.current(record.Identity), facts...)
+	// Facts that were asked for come first, because their choices must not change. Otherwise the order is random, but
+	// always the same.
+	rank := func(f fact) uint64 {
+		if choices[f.name(kind.name)] != nil {
+			return 0
+		}
+		return l.keyedRand("quiz rank", person, f.name(kind.name)).Uint64()
+	}
+	slices.SortStableFunc(facts, func(a, b fact) int { return cmp.Compare(rank(a), rank(b)) })
+	type slot struct {
+		group string
+		class int
+	}
+	taken := map[slot]bool{}
+	var out []candidate
+	for _, f := range facts {
+		values, err := l.valuesFor(ctx, kind, f.group)
+		if err != nil {
+			return nil, err
+		}
+		class, shared := values.classOf(f.key)
+		at := slot{f.group, class}
+		name := f.name(kind.name)
+		texts := choices[name]
+		switch {
+		case texts != nil:
+			taken[at] = taken[at] || shared
+		case len(out) == maxFacts || !shared || taken[at]:
+			continue
+		default:
+			excluded := map[string]bool{}
+			for _, g := range known {
+				if g.group == f.group && g.key != f.key {
+					excluded[g.key] = true
+				}
+			}
+			drawn, ok := values.rest(class, excluded).draw(l.keyedRand("quiz choices", person, name), f.key, maxChoices)
+			if !ok || kind.overlap(f, drawn, choices) {
+				continue
+			}
+			choices[name], texts, taken[at] = drawn, drawn, true
+		}
+		if len(texts) < maxChoices || slices.ContainsFunc(given, f.same) || ambiguous(kind, f, texts, append(given, known...)) {
+			continue // the input tells it, or two choices are right
+		}
+		if out = append(out, candidate{kind, name, texts}); len(out) == maxFacts {
+			break
+		}
+	}
+	return out, nil
+}
+
+// overlap reports whether choices have something in common with those of another fact of the kind and group. Choices of
+// different classes have not, but the classes may have changed since.
+func (k *questionKind) overlap(f fact, drawn []string, choices map[string][]string) bool {
+	prefix := k.name + "|" + f.group + "|"
+	keys := map[string]bool{}
+	for _, text := range drawn {
+		keys[k.keyOf(text)] = true
+	}
+	for name, texts := range choices {
+		if strings.HasPrefix(name, prefix) && slices.ContainsFunc(texts, func(text string) bool { return keys[k.keyOf(text)] }) {
+			return true
+		}
+	}
+	return false
+}
+
+// ambiguous reports whether other data of the person is among the choices of a fact.
+func ambiguous(kind *questionKind, f fact, texts []string, others []fact) bool {
+	for i, text := range texts {
+		key := kind.keyOf(text)
+		if slices.ContainsFunc(others, func(g fact) bool { return g.key == key && (i > 0 || g.group != f.group) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// wordsPerClass is the number of published values for which there is one more class.
+const wordsPerClass = 13
+
+// valuesFor returns the values from which the choices of a fact are drawn: those of the records, or the published ones if
+// the records have too few.
+func (l *Local) valuesFor(ctx context.Context, kind *questionKind, group string) (pool, error) {
+	values, err := l.Population.poolOf(ctx, kind.name, group)
+	if err != nil || len(values) >= maxChoices {
+		return values, err
+	}
+	var out pool
+	words := kind.words[group]
+	classes := min(max(len(words)/wordsPerClass, 1), maxClasses)
+	for i, text := range words {
+		out = append(out, value{kind.keyOf(text), text, math.Pow(float64(i+1), -kind.decline), i % classes})
 	}
 	return out, nil
 }
@@ -106,8 +261,7 @@ func (l *Local) Mark(q *domain.Quiz, answers []domain.QuizAnswer) (domain.QuizVe
 			correct++
 		}
 	}
-	// The share refers to all questions and is rounded up: half of three is two.
-	if needed := int(math.Ceil(l.PassShare*float64(len(q.Questions)) - 1e-9)); correct >= max(1, needed) {
+	if correct >= l.Rules.needed(len(q.Questions)) {
 		return domain.VerdictPassed, true
 	}
 	return domain.VerdictFailed, true
@@ -125,428 +279,3 @@ func (l *Local) keyedRand(purpose string, parts ...string) *rand.Rand {
 	h := l.KeyedHash(purpose, parts...)
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:]))) //nolint:gosec // seeded by a keyed hash
 }
-
-// choicesOf returns the fact and its decoys in a reproducible order that does not reveal the fact.
-func (l *Local) choicesOf(t questionKind, record *domain.IdentityRecord, fact string) []string {
-	person := record.ID
-	if record.TaxID != nil {
-		person = risk.FoldTaxID(*record.TaxID)
-	}
-	rng := l.keyedRand("quiz decoys", person, t.name, risk.Fold(fact))
-	out := []string{fact}
-	for range 400 {
-		if len(out) == choices {
-			break
-		}
-		d := t.decoy(rng, fact)
-		if usableChoices([]string{d}) == nil || slices.ContainsFunc(out, func(have string) bool { return t.same(have, d) }) ||
-			isCorrect(t, record, d) {
-			continue
-		}
-		out = append(out, d)
-	}
-	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
-}
-
-// isCorrect reports whether a decoy would be a correct answer too: another fact of the person, current or previous.
-func isCorrect(t questionKind, r *domain.IdentityRecord, decoy string) bool {
-	facts := slices.Clone(t.facts(r))
-	switch t.name {
-	case "phone":
-		if r.Phone != nil {
-			facts = append(facts, *r.Phone)
-		}
-	case "address":
-		p := r.Identity.Person()
-		facts = append(facts, p.Address1+", "+p.City)
-	case "relative":
-		p := r.Identity.Person()
-		facts = append(facts, p.FirstName+" "+p.LastName)
-	}
-	return slices.ContainsFunc(facts, func(k string) bool { return t.same(k, decoy) })
-}
-
-// usableChoices returns the distinct facts that can be displayed as a choice.
-func usableChoices(facts []string) []string {
-	var out []string
-	for _, f := range facts {
-		if f = strings.TrimSpace(f); f != "" && len([]rune(f)) <= 256 && !slices.Contains(out, f) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-func sameWords(a, b string) bool { return risk.Fold(a) == risk.Fold(b) }
-
-func previousAddresses(r *domain.IdentityRecord) []string {
-	var out []string
-	for _, a := range r.PreviousAddresses {
-		if a.Address1 != "" && a.City != "" {
-			out = append(out, a.Address1+", "+a.City)
-		}
-	}
-	return out
-}
-
-func sameAddress(a, b string) bool {
-	place := func(text string) risk.Place {
-		at := strings.LastIndex(text, ", ")
-		if at < 0 {
-			return risk.Place{Address1: text}
-		}
-		return risk.Place{Address1: text[:at], City: text[at+2:]}
-	}
-	return place(a).Same(place(b))
-}
-
-// previousPhones are displayed in the same format as decoys, because the format would otherwise reveal the answer.
-func previousPhones(r *domain.IdentityRecord) []string {
-	var out []string
-	for _, p := range r.PreviousPhones {
-		if risk.FoldPhone(p) != "" {
-			out = append(out, formatPhone(p))
-		}
-	}
-	return out
-}
-
-func formatPhone(text string) string {
-	d := risk.FoldPhone(text)
-	if len(d) == 10 {
-		return fmt.Sprintf("(%s) %s-%s", d[:3], d[3:6], d[6:])
-	}
-	return d
-}
-
-// decoyPhone replaces the last seven digits only, so that the area code reveals nothing. It keeps the exchange of
-// fictional numbers.
-func decoyPhone(rng *rand.Rand, fact string) string {
-	d := risk.FoldPhone(fact)
-	last := min(7, len(d))
-	if len(d) == 10 && d[3:6] == "555" {
-		last = 4
-	}
-	digits := []byte(d)
-	for i := len(d) - last; i < len(d); i++ {
-		digits[i] = byte('0' + rng.IntN(10))
-		if i == len(d)-7 && len(d) == 10 {
-			digits[i] = byte('2' + rng.IntN(8)) // exchanges do not begin with 0 or 1
-		}
-	}
-	if len(d) == 10 && last == 4 && d[6:8] == "01" {
-		digits[6], digits[7] = '0', '1'
-	}
-	return formatPhone(string(digits))
-}
-
-// decoyAddress keeps the town and the number of digits of the house number.
-func decoyAddress(rng *rand.Rand, fact string) string {
-	at := strings.LastIndex(fact, ", ")
-	line, town := fact[:at], fact[at+2:]
-	words := strings.Fields(line)
-	number := ""
-	if len(words) > 1 && strings.Trim(words[0], "0123456789") == "" {
-		number = drawNumber(rng, len(words[0])) + " "
-	}
-	suffix := streetKinds[rng.IntN(len(streetKinds))]
-	if last := words[len(words)-1]; len(words) > 2 &&
-		slices.ContainsFunc(streetKinds, func(k [2]string) bool { return strings.EqualFold(k[1], last) || strings.EqualFold(k[1]+".", last) }) {
-		return matchCase(line, number+streets[rng.IntN(len(streets))]+" "+suffix[1]+strings.Repeat(".", strings.Count(last, "."))) + ", " + town
-	}
-	return matchCase(line, number+streets[rng.IntN(len(streets))]+" "+suffix[0]) + ", " + town
-}
-
-func drawNumber(rng *rand.Rand, length int) string {
-	out := []byte{byte('1' + rng.IntN(9))}
-	for len(out) < length {
-		out = append(out, byte('0'+rng.IntN(10)))
-	}
-	return string(out)
-}
-
-// decoyRelative keeps the last name, so that it reveals nothing, and the number of names.
-func decoyRelative(rng *rand.Rand, fact string) string {
-	words := strings.Fields(fact)
-	for i := range words {
-		if i == len(words)-1 && i > 0 {
-			break
-		}
-		w := firstNames[rng.IntN(len(firstNames))]
-		switch bare := strings.TrimSuffix(words[i], "."); {
-		case len([]rune(bare)) == 1:
-			words[i] = w[:1] + strings.TrimPrefix(words[i], bare)
-		default:
-			words[i] = w
-		}
-	}
-	return matchCase(fact, strings.Join(words, " "))
-}
-
-// decoyVehicle has a year, up to four years away, if the fact has one, and a model if the fact has one.
-func decoyVehicle(rng *rand.Rand, fact string) string {
-	model := vehicles[rng.IntN(len(vehicles))]
-	words := strings.Fields(fact)
-	year, rest := "", words
-	for _, at := range []int{0, len(words) - 1} {
-		if n, err := strconv.Atoi(words[at]); err == nil && n >= 1900 && n <= 2100 {
-			year = strconv.Itoa(n + rng.IntN(9) - 4)
-			if at == 0 {
-				rest = words[1:]
-				model = year + " " + modelWords(model, len(rest))
-			} else {
-				rest = words[:at]
-				model = modelWords(model, len(rest)) + " " + year
-			}
-			break
-		}
-	}
-	if year == "" {
-		model = modelWords(model, len(rest))
-	}
-	return matchCase(fact, model)
-}
-
-func modelWords(model string, n int) string {
-	words := strings.Fields(model)
-	if n == 1 {
-		return words[0]
-	}
-	return model
-}
-
-// decoyEmployer keeps the legal form at the end of the fact.
-func decoyEmployer(rng *rand.Rand, fact string) string {
-	name := employers[rng.IntN(len(employers))]
-	words := strings.Fields(fact)
-	for _, form := range []string{"Inc", "Inc.", "LLC", "Corp", "Corp.", "Corporation", "Ltd", "Ltd.", "Company", "Co", "Co.", "Group"} {
-		if len(words) > 1 && strings.EqualFold(words[len(words)-1], form) {
-			name += " " + words[len(words)-1]
-			break
-		}
-	}
-	return matchCase(fact, name)
-}
-
-// matchCase returns text in the letter case of like.
-func matchCase(like, text string) string {
-	upper, lower := false, false
-	for _, r := range like {
-		upper, lower = upper || unicode.IsUpper(r), lower || unicode.IsLower(r)
-	}
-	switch {
-	case upper && !lower:
-		return strings.ToUpper(text)
-	case lower && !upper:
-		return strings.ToLower(text)
-	}
-	return text
-}
-
-// The values that decoys are drawn from: common names that do not refer to anyone.
-var (
-	streets = []string{
-		"Oak",
-		"Maple",
-		"Cedar",
-		"Elm",
-		"Walnut",
-		"Chestnut",
-		"Spruce",
-		"Willow",
-		"Birch",
-		"Magnolia",
-		"Dogwood",
-		"Sycamore",
-		"Hickory",
-		"Poplar",
-		"Laurel",
-		"Holly",
-		"Washington",
-		"Lincoln",
-		"Jefferson",
-		"Madison",
-		"Jackson",
-		"Franklin",
-		"Adams",
-		"Monroe",
-		"Lake",
-		"River",
-		"Ridge",
-		"Meadow",
-		"Valley",
-		"Sunset",
-		"Highland",
-		"Prospect",
-		"Church",
-		"Mill",
-		"Park",
-		"Spring",
-		"Summit",
-		"Forest",
-		"Orchard",
-		"Garden",
-		"Fairview",
-		"Lakeview",
-		"Front",
-		"Market",
-		"Union",
-		"Liberty",
-		"College",
-		"Pine",
-	}
-	streetKinds = [][2]string{
-		{"Street", "St"},
-		{"Avenue", "Ave"},
-		{"Road", "Rd"},
-		{"Drive", "Dr"},
-		{"Lane", "Ln"},
-		{"Court", "Ct"},
-		{"Boulevard", "Blvd"},
-		{"Place", "Pl"},
-	}
-	firstNames = []string{
-		"James",
-		"Mary",
-		"Robert",
-		"Patricia",
-		"John",
-		"Jennifer",
-		"Michael",
-		"Linda",
-		"David",
-		"Elizabeth",
-		"William",
-		"Barbara",
-		"Richard",
-		"Susan",
-		"Joseph",
-		"Jessica",
-		"Thomas",
-		"Sarah",
-		"Charles",
-		"Karen",
-		"Christopher",
-		"Lisa",
-		"Daniel",
-		"Nancy",
-		"Matthew",
-		"Betty",
-		"Anthony",
-		"Sandra",
-		"Mark",
-		"Margaret",
-		"Donald",
-		"Ashley",
-		"Steven",
-		"Kimberly",
-		"Andrew",
-		"Emily",
-		"Paul",
-		"Donna",
-		"Joshua",
-		"Michelle",
-		"Kenneth",
-		"Carol",
-		"Kevin",
-		"Amanda",
-		"Brian",
-		"Melissa",
-		"George",
-		"Deborah",
-		"Maria",
-		"Jose",
-		"Luis",
-		"Ana",
-		"Carlos",
-		"Rosa",
-		"Juan",
-		"Carmen",
-		"Wei",
-		"Mei",
-		"Min",
-		"Ravi",
-		"Priya",
-		"Omar",
-		"Leila",
-		"Aisha",
-		"Yusuf",
-		"Olga",
-		"Ivan",
-		"Ingrid",
-	}
-	vehicles = []string{
-		"Honda Civic",
-		"Honda Accord",
-		"Honda CR-V",
-		"Toyota Corolla",
-		"Toyota Camry",
-		"Toyota RAV4",
-		"Toyota Tacoma",
-		"Ford F-150",
-		"Ford Focus",
-		"Ford Escape",
-		"Ford Explorer",
-		"Chevrolet Malibu",
-		"Chevrolet Silverado",
-		"Chevrolet Equinox",
-		"Nissan Altima",
-		"Nissan Sentra",
-		"Nissan Rogue",
-		"Hyundai Elantra",
-		"Hyundai Sonata",
-		"Hyundai Tucson",
-		"Kia Optima",
-		"Kia Sorento",
-		"Subaru Outback",
-		"Subaru Forester",
-		"Mazda CX-5",
-		"Mazda 3",
-		"Volkswagen Jetta",
-		"Volkswagen Passat",
-		"Jeep Wrangler",
-		"Jeep Cherokee",
-		"Dodge Charger",
-		"GMC Sierra",
-		"Buick LaCrosse",
-		"Chrysler Pacifica",
-		"Lexus RX",
-		"Acura TLX",
-		"Volvo XC60",
-		"Audi A4",
-		"BMW 328i",
-	}
-	employers = []string{
-		"Northfield Logistics",
-		"Harbor Point Medical",
-		"Blue Ridge Hardware",
-		"Lakeside Dental",
-		"Summit Foods",
-		"Riverbend Textiles",
-		"Granite State Insurance",
-		"Redwood Printing",
-		"Coastal Freight",
-		"Pinecrest Schools",
-		"Silver Creek Farms",
-		"Metro Auto Parts",
-		"Evergreen Landscaping",
-		"Keystone Plumbing",
-		"Bayview Hotels",
-		"Cardinal Software",
-		"Prairie Electric",
-		"Stonebridge Builders",
-		"Fairfield Dairy",
-		"Horizon Airlines",
-		"Westgate Pharmacy",
-		"Liberty Steel",
-		"Meadowbrook Clinic",
-		"Oakmont Furniture",
-		"Delta Packaging",
-		"Crescent Bakery",
-		"Ironwood Security",
-		"Beacon Publishing",
-		"Sunrise Solar",
-		"Maple Leaf Grocers",
-	}
-)

@@ -62,6 +62,8 @@ type bank struct {
 	// key is an API key.
 	key    string
 	client *http.Client
+	// people is the number of people who were taken for quizzes.
+	people int
 	tokens sync.Map
 }
 
@@ -80,7 +82,7 @@ func openBank(t testing.TB, name string, url func(testing.TB) string, env ...str
 	t.Helper()
 	dir := t.TempDir()
 	b := &bank{TB: t, name: name, dir: dir, env: testkit.Environment(dir, append([]string{
-		"GATEHOUSE_VERIFY_RATE=100000000/1s", "GATEHOUSE_QUIZ_LIMIT=100000/1s", "GATEHOUSE_CODE_RATE=100000000/1s", "GATEHOUSE_CODE_SEND_LIMIT=100000000/1s",
+		"GATEHOUSE_VERIFY_RATE=100000000/1s", "GATEHOUSE_CODE_RATE=100000000/1s", "GATEHOUSE_CODE_SEND_LIMIT=100000000/1s",
 	}, env...)...)}
 	b.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
 	t.Cleanup(b.client.CloseIdleConnections)

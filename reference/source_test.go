@@ -40,7 +40,7 @@ var banned = []struct {
 	{"crypto/cipher", "a custom mode of encryption; Tink chooses modes", nil},
 	{"math/rand", "predictable numbers", nil},
 	{"math/rand/v2", "predictable numbers", map[string]string{
-		"provider/quiz.go": "draws decoys deterministically for each quiz, from a seed that is a keyed hash", "provider/http.go": "spreads attempts in time",
+		"provider/quiz.go": "draws decoys deterministically for each fact, from a seed that is a keyed hash", "provider/population.go": "likewise", "provider/http.go": "spreads attempts in time",
 		"notify/deliver.go": "spreads attempts in time", "db/engine/postgres.go": "spreads attempts in time", "db/decoy.go": "chooses one of the decoys",
 	}},
 	{"text/template", "unescaped text in markup", map[string]string{"notify/templates.go": "the plain-text part of an e-mail, and text messages"}},

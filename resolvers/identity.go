@@ -62,12 +62,13 @@ type quizPayloads interface {
 	}
 }
 
+// quizPayload also shows the quiz next to a problem: the rules return it only to callers who may see it.
 func quizPayload[P quizPayloads](out domain.Outcome[domain.Quiz], err error) (*P, error) {
 	problems, err := problemsOf(err)
 	if err != nil {
 		return nil, err
 	}
-	payload := P(quizAnswer{Quiz: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed})
+	payload := P(quizAnswer{Quiz: out.Record, Problems: problems, Replayed: out.Replayed})
 	return &payload, nil
 }
 
@@ -78,7 +79,7 @@ func questionsPayload(
 	if err != nil {
 		return nil, err
 	}
-	payload := &graph.CreateQuizQuestionsPayload{Quiz: recordBeside(problems, out.Record), Problems: problems, Replayed: out.Replayed}
+	payload := &graph.CreateQuizQuestionsPayload{Quiz: out.Record, Problems: problems, Replayed: out.Replayed}
 	for i := range questions {
 		payload.Questions = append(payload.Questions, &questions[i])
 	}

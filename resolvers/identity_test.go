@@ -1,6 +1,7 @@
 package resolvers_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,10 +71,17 @@ func TestReportsAndQuizzes(t *testing.T) {
 	}
 	d.ask(profiles("max"), `mutation ($id: ID!) { createQuizQuestions(input: {quizId: $id}) { quiz { state } questions { questionId } problems { code ... on StateProblem { currentState allowedStates } } } }`, map[string]any{"id": id}).
 		says("INVALID_QUIZ_STATE", "createQuizQuestions", "problems", 0, "code").says("ASKED", "createQuizQuestions", "problems", 0, "currentState").says(nil, "createQuizQuestions", "questions")
-	d.ask(profiles("max"), `mutation ($id: ID!) { scoreQuiz(input: {quizId: $id, answers: [{questionId: "1", answer: "none"}]}) { problems { code } } }`, map[string]any{"id": id}).says("INVALID_QUIZ_ANSWERS", "scoreQuiz", "problems", 0, "code")
+	d.ask(profiles("max"), `mutation ($id: ID!) { scoreQuiz(input: {quizId: $id, answers: [{questionId: "1", answer: "none"}]}) { quiz { state } problems { code } } }`, map[string]any{"id": id}).
+		says("INVALID_QUIZ_ANSWERS", "scoreQuiz", "problems", 0, "code").says("ASKED", "scoreQuiz", "quiz", "state")
+	d.ask(profiles("max"), `mutation ($id: ID!) { scoreQuiz(input: {quizId: $id, answers: [{questionId: "", answer: ""}]}) { quiz { state } problems { code } } }`, map[string]any{"id": id}).
+		says("INVALID_INPUT", "scoreQuiz", "problems", 0, "code").says("ASKED", "scoreQuiz", "quiz", "state")
+	d.ask(profiles("eve"), `mutation ($id: ID!) { scoreQuiz(input: {quizId: $id, answers: [{questionId: "", answer: ""}]}) { quiz { state } problems { code } } }`, map[string]any{"id": id}).
+		says("INVALID_INPUT", "scoreQuiz", "problems", 0, "code").says(nil, "scoreQuiz", "quiz")
 	answers := []any{}
-	for i, right := range []string{"9 Elm Avenue, Raleigh", "(919) 555-0100", "Ada Pike", "2014 Honda Civic", "Tidewater Marine"} {
-		answers = append(answers, map[string]any{"questionId": string(rune('1' + i)), "answer": right})
+	for i := range 5 {
+		choices, _ := asked.at("createQuizQuestions", "questions", i, "choices").([]any)
+		right := slices.IndexFunc(choices, func(c any) bool { return slices.Contains(testkit.KnownFacts, c.(string)) })
+		answers = append(answers, map[string]any{"questionId": asked.at("createQuizQuestions", "questions", i, "questionId"), "answer": choices[right]})
 	}
 	d.ask(profiles("max"), `mutation ($in: ScoreQuizInput!) { scoreQuiz(input: $in) { quiz { state } problems { code } } }`, map[string]any{"in": map[string]any{"quizId": id, "answers": answers}}).done().
 		says("PASSED", "scoreQuiz", "quiz", "state")

@@ -211,8 +211,8 @@ func (s *telling) keep(k reference.Keep, r reply) error {
 // has exactly one choice that is a fact of that person.
 func rightAnswers(questions, record string) (string, error) {
 	var asked []struct {
-		ID      string
-		Choices []string
+		ID, QuestionID string // in REST and in GraphQL
+		Choices        []string
 	}
 	if err := json.Unmarshal([]byte(questions), &asked); err != nil {
 		return "", err
@@ -227,19 +227,20 @@ func rightAnswers(questions, record string) (string, error) {
 		if len(right) != 1 {
 			return "", fmt.Errorf("question %s: %d of %q are facts of %s", q.ID, len(right), q.Choices, record)
 		}
-		answers = append(answers, map[string]string{"questionId": q.ID, "answer": right[0]})
+		answers = append(answers, map[string]string{"questionId": q.ID + q.QuestionID, "answer": right[0]})
 	}
 	raw, err := json.Marshal(answers)
 	return string(raw), err
 }
 
-// factsOf reads a record of the demonstration directory and returns its facts in the form of a quiz's choices.
+// factsOf reads a record of the demonstration directory and returns its facts in the form of a quiz's choices: towns,
+// employers, makes and family names.
 func factsOf(record string) ([]string, error) {
 	for line := range bytes.Lines(examples.Demo) {
 		var r struct {
-			Kind, ID                                       string
-			PreviousAddresses                              []struct{ Address1, City string }
-			PreviousPhones, Relatives, Vehicles, Employers []string
+			Kind, ID                       string
+			PreviousAddresses              []struct{ City string }
+			Relatives, Vehicles, Employers []string
 		}
 		if err := json.Unmarshal(line, &r); err != nil {
 			return nil, err
@@ -247,13 +248,15 @@ func factsOf(record string) ([]string, error) {
 		if r.Kind != "identityRecord" || r.ID != record {
 			continue
 		}
-		facts := slices.Concat(r.Relatives, r.Vehicles, r.Employers)
+		facts := slices.Clone(r.Employers)
 		for _, a := range r.PreviousAddresses {
-			facts = append(facts, a.Address1+", "+a.City)
+			facts = append(facts, a.City)
 		}
-		for _, phone := range r.PreviousPhones {
-			area, number, _ := strings.Cut(phone, "-")
-			facts = append(facts, "("+area+") "+number)
+		for _, vehicle := range r.Vehicles { // year, make, model
+			facts = append(facts, strings.Fields(vehicle)[1])
+		}
+		for _, name := range r.Relatives {
+			facts = append(facts, name[strings.LastIndex(name, " ")+1:])
 		}
 		return facts, nil
 	}
@@ -336,7 +339,7 @@ func (s *telling) normal(r reply, at time.Time, headers bool) string {
 	} {
 		text = regexp.MustCompile(`"`+m.member+`": "[^"]*"`).ReplaceAllLiteralString(text, `"`+m.member+`": `+m.value)
 	}
-	return regexp.MustCompile(`(?s)"choices": \[.*?\]`).ReplaceAllLiteralString(text, `"choices": ["Metro Auto Parts", "Delta Packaging", "…"]`)
+	return regexp.MustCompile(`(?s)"choices": \[.*?\]`).ReplaceAllLiteralString(text, `"choices": ["Publix", "FedEx", "…"]`)
 }
 
 // rounded is the difference of a time from now in steps of five minutes. However long a story takes on a busy machine,

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,13 +63,35 @@ func TestTheDemonstrationPeople(t *testing.T) {
 			if r := s.gql(root, questions, map[string]any{"id": quiz("unknown")}); r.at(t, "data", "createQuizQuestions", "quiz", "state") != "FAILED_GET_QUESTIONS" {
 				t.Errorf("the unknown: %s", r.body)
 			}
+			if r := s.gql(root, questions, map[string]any{"id": quiz("mismatch")}); r.at(t, "data", "createQuizQuestions", "quiz", "state") != "FAILED_GET_QUESTIONS" {
+				t.Errorf("the person with another birth date: %s", r.body)
+			}
+			for person, want := range map[string]int{"clean": 5, "watchlisted": 4, "pobox": 4, "restricted_ip": 4, "minor": 4, "itin": 4} {
+				r := s.gql(root, questions, map[string]any{"id": quiz(person)})
+				facts, err := factsOf("record_demo_" + person)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all, _ := r.at(t, "data", "createQuizQuestions", "questions").([]any)
+				right := 0
+				for _, q := range all {
+					for _, c := range q.(map[string]any)["choices"].([]any) {
+						if slices.Contains(facts, c.(string)) {
+							right++
+						}
+					}
+				}
+				if len(all) != want || right != want {
+					t.Errorf("%s has %d questions with %d answers from the record: %s", person, len(all), right, r.body)
+				}
+			}
 			id := quiz("slow")
 			r := s.gql(root, questions, map[string]any{"id": id})
 			var answers []any
 			all, _ := r.at(t, "data", "createQuizQuestions", "questions").([]any)
 			for _, q := range all {
 				for _, c := range q.(map[string]any)["choices"].([]any) {
-					if c == "77 Quarry Road, Concord" || c == "Ronan Later" || c == "2009 Subaru Outback" {
+					if slices.Contains([]string{"Concord", "Foster", "Subaru", "Hilton"}, c.(string)) {
 						answers = append(answers, map[string]any{"questionId": q.(map[string]any)["questionId"], "answer": c})
 					}
 				}

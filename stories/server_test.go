@@ -340,6 +340,9 @@ func TestMisuse(t *testing.T) {
 		{"a claim without a value", []string{"token", "--subject", "s", "--claim", "x"}, "", "--claim"},
 		{"a token where an issuer makes them", []string{"token", "--subject", "s", "--hash-cost", "default", "--test-clock", "0s"}, "GATEHOUSE_ISSUER=https://issuer.example", "GATEHOUSE_ISSUER"},
 		{"a moved clock with an issuer", []string{"--hash-cost", "default", "--test-clock", "+8760h"}, "GATEHOUSE_ISSUER=https://issuer.example", "GATEHOUSE_TEST_CLOCK"},
+		{"quizzes that can be guessed", nil, "GATEHOUSE_QUIZ_LIMIT=5/24h", "GATEHOUSE_QUIZ_LIMIT"},
+		{"quizzes that can be guessed in part", nil, "GATEHOUSE_QUIZ_PASS_SHARE=0.4", "GATEHOUSE_QUIZ_PASS_SHARE"},
+		{"quizzes of three questions", nil, "GATEHOUSE_QUIZ_MIN_QUESTIONS=3", "GATEHOUSE_QUIZ_MIN_QUESTIONS"},
 		{"cheap hashes with an issuer", nil, "GATEHOUSE_ISSUER=https://issuer.example", "GATEHOUSE_HASH_COST"},
 	} {
 		own := &world{t: t, dir: w.dir, env: w.env}

@@ -16,7 +16,7 @@ func (k *Kit) providers(t testing.TB) {
 	t.Helper()
 	local := &provider.Local{
 		Records: k.DB, Lists: provider.NewLists(k.DB, "", k.Clock.Now, slog.New(slog.DiscardHandler)),
-		NameMatch: provider.DefaultNameMatch, PassShare: 1, KeyedHash: k.DB.KeyedHash, Now: k.Clock.Now,
+		NameMatch: provider.DefaultNameMatch, Rules: provider.DefaultQuizRules(), Choices: k.DB, KeyedHash: k.DB.KeyedHash, Now: k.Clock.Now,
 	}
 	k.Screening, k.Quizmaster, k.Rescreener = local, local, local
 	k.Attest = auth.NewAttester(k.DB).Attest
@@ -42,14 +42,20 @@ func Pike() domain.Identity {
 	}
 }
 
-// Know imports an identity record of the person with a fact of each kind.
+// KnownFacts are the correct answers about the people of Know.
+var KnownFacts = []string{"Burlington", "Greenville", "Food Lion", "Mazda", "Carter"}
+
+// Know imports an identity record of the person with a fact of each kind, and two towns.
 func (k *Kit) Know(t testing.TB, who domain.Identity) *domain.IdentityRecord {
 	t.Helper()
 	who.IPAddress = nil
 	r := &domain.IdentityRecord{
 		ID: "rec-" + *who.TaxID, Identity: who,
-		PreviousAddresses: []domain.PreviousAddress{{Address1: "9 Elm Avenue", City: "Raleigh", Region: "NC", PostalCode: "27601"}},
-		PreviousPhones:    []string{"919-555-0100"}, Relatives: []string{"Ada Pike"}, Vehicles: []string{"2014 Honda Civic"}, Employers: []string{"Tidewater Marine"},
+		PreviousAddresses: []domain.PreviousAddress{
+			{Address1: "9 Elm Avenue", City: "Burlington", Region: "NC", PostalCode: "27215"},
+			{Address1: "31 Dogwood Drive", City: "Greenville", Region: "NC", PostalCode: "27834"},
+		},
+		Relatives: []string{"Ada Carter"}, Vehicles: []string{"2014 Mazda 3"}, Employers: []string{"Food Lion LLC"},
 	}
 	if err := k.DB.ImportBatch(context.Background(), []any{r}); err != nil {
 		t.Fatal(err)

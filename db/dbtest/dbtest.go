@@ -81,6 +81,7 @@ func Exercise(t *testing.T, fresh Fresh) {
 		{"the database knows the states of people's records", identityStates},
 		{"a turn is taken once", turns},
 		{"list imports are numbered", listImports},
+		{"identity records are counted, and choices are stored", recordsAndChoices},
 	} {
 		t.Run(part.claim, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +186,81 @@ func listImports(t *testing.T, fresh Fresh) {
 	must(t, s.ImportBatch(ctx, []any{contact}))
 	if got, err = s.Contacts().Get(ctx, contact.ID); err != nil || got.Version != 2 || *got.Of.City != "elsewhere" {
 		t.Errorf("a different import results in %+v, %v", got, err)
+	}
+}
+
+// recordsAndChoices: imports of identity records are numbered, a sample of them is random, and the choices of a person are
+// sealed and replaced only by who has seen them.
+func recordsAndChoices(t *testing.T, fresh Fresh) {
+	s := open(t, fresh(t))
+	ctx := t.Context()
+	before, err := s.RecordSeq(ctx)
+	must(t, err)
+	var all []any
+	for n := range 2500 {
+		who := findme()
+		who.TaxID = ptr(fmt.Sprintf("tax-%04d", n))
+		all = append(all, &domain.IdentityRecord{ID: fmt.Sprintf("rec-%04d", n), Identity: who})
+	}
+	must(t, s.ImportBatch(ctx, all))
+	contact, _, _, _ := people(s)
+	must(t, s.ImportBatch(ctx, []any{contact}))
+	if after, err := s.RecordSeq(ctx); err != nil || after != before+1 {
+		t.Errorf("the import before was %d, and after it is %d: %v", before, after, err)
+	}
+	for limit, want := range map[int]int{10_000: 2500, 2500: 2500, 1200: 1200, 0: 0} {
+		seen, low := map[string]bool{}, 0
+		must(t, s.SampleIdentityRecords(ctx, limit, func(r *domain.IdentityRecord) {
+			seen[r.ID] = true
+			if r.ID < "rec-1250" {
+				low++
+			}
+		}))
+		if len(seen) != want {
+			t.Errorf("a sample of %d has %d records", limit, len(seen))
+		}
+		if limit == 1200 && (low < 480 || low > 720) { // seven standard deviations
+			t.Errorf("of a sample of %d records %d are from the first half", limit, low)
+		}
+	}
+
+	person := []byte("a keyed hash")
+	none, version, err := s.QuizChoices(ctx, person)
+	must(t, err)
+	if len(none) != 0 || version != 0 {
+		t.Errorf("before, there are %v", none)
+	}
+	choices := map[string][]string{"town|nc|findmeville": {"Findmeville", "Elsewhere"}}
+	for n, want := range []bool{true, false} {
+		if ok, err := s.SaveQuizChoices(ctx, person, 0, choices); err != nil || ok != want {
+			t.Errorf("saving for the first time, try %d: %v, %v", n, ok, err)
+		}
+	}
+	got, version, err := s.QuizChoices(ctx, person)
+	must(t, err)
+	if version != 1 || !reflect.DeepEqual(got, choices) {
+		t.Errorf("got version %d: %v", version, got)
+	}
+	choices["make||findme"] = []string{"Findme", "Other"}
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			ok, err := s.SaveQuizChoices(ctx, person, version, choices)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				won.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got, _, err = s.QuizChoices(ctx, person); err != nil || won.Load() != 1 || !reflect.DeepEqual(got, choices) {
+		t.Errorf("%d of 8 changes won: %v, %v", won.Load(), got, err)
+	}
+	if text := strings.ToLower(dump(t, s.url, "quiz_choices")); strings.Contains(text, "findme") {
+		t.Error("quiz_choices contains unsealed personal data")
 	}
 }
 

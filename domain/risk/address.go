@@ -309,3 +309,6 @@ func IsPOBox(line string) bool {
 	}
 	return false
 }
+
+// Town returns the town and the region in the forms used for comparison.
+func (p Place) Town() (town, state string) { return normalizeCity(p.City), region(p.Region) }

@@ -89,7 +89,7 @@ var samples = map[string]string{
 
 const (
 	linkBody  = `{"_links":{"apiture:contact":{"href":"/contacts/contacts/c-philippa"}}}`
-	rightBody = `{"answers":[{"questionId":"1","answer":"9 Elm Avenue, Raleigh"},{"questionId":"2","answer":"(919) 555-0100"},{"questionId":"3","answer":"Tidewater Marine"}]}`
+	rightBody = `{"answers":[{"questionId":"1","answer":"Burlington"},{"questionId":"2","answer":"Food Lion"},{"questionId":"3","answer":"Mazda"},{"questionId":"4","answer":"Carter"}]}`
 )
 
 // prepare creates a report, a quiz, a quiz in state asked, and an approval.

@@ -111,8 +111,8 @@ func newWorld(t testing.TB) *world {
 		contact("c-philippa", "u-philippa", philippa), contact("c-jane", "u-jane", jane),
 		contact("c-half", "u-philippa", domain.Identity{FirstName: new("Philippa"), LastName: new("Doe")}),
 		&domain.IdentityRecord{
-			ID: "rec-philippa", Identity: known, PreviousAddresses: []domain.PreviousAddress{{Address1: "9 Elm Avenue", City: "Raleigh", Region: "NC", PostalCode: "27601"}},
-			PreviousPhones: []string{"919-555-0100"}, Employers: []string{"Tidewater Marine"},
+			ID: "rec-philippa", Identity: known, PreviousAddresses: []domain.PreviousAddress{{Address1: "9 Elm Avenue", City: "Burlington", Region: "NC", PostalCode: "27215"}},
+			Relatives: []string{"Ada Carter"}, Vehicles: []string{"2014 Mazda 3"}, Employers: []string{"Food Lion LLC"},
 		},
 		&domain.ListEntry{Entry: risk.Entry{ID: "net-1", List: risk.RestrictedIP, Value: "203.0.113.0/24"}},
 		&domain.ListEntry{Entry: risk.Entry{ID: "mail-1", List: risk.RestrictedEmail, Value: "bad.example"}},
@@ -122,7 +122,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w.Store = &resttest.Store{Store: d}
 	w.provider = &moody{local: &provider.Local{
-		Records: d, Lists: provider.NewLists(d, "", w.Clock.Now, slog.New(slog.DiscardHandler)), NameMatch: provider.DefaultNameMatch, PassShare: 1, Now: w.Clock.Now,
+		Records: d, Lists: provider.NewLists(d, "", w.Clock.Now, slog.New(slog.DiscardHandler)), NameMatch: provider.DefaultNameMatch, Rules: provider.DefaultQuizRules(), Now: w.Clock.Now,
 		KeyedHash: func(purpose string, parts ...string) []byte { // the same in every run, so that questions are
 			sum := sha256.Sum256([]byte(strings.Join(append([]string{purpose}, parts...), "\x00")))
 			if purpose == "quiz fact" {
