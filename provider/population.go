@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -198,7 +197,20 @@ func (c *count) shares() []float64 {
 }
 
 // valuesPerClass is the number of values for which a kind and group has one more class, up to maxClasses.
-const valuesPerClass, maxClasses = 20, 3
+const valuesPerClass, maxClasses = 13, 3
+
+// classes distributes values over classes, the most frequent first, so that each class has as many frequent values.
+func (p pool) classes() {
+	n := min(max(len(p)/valuesPerClass, 1), maxClasses)
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[b].weight, p[a].weight) })
+	for rank, i := range order {
+		p[i].class = rank % n
+	}
+}
 
 // pools returns the values that enough records have, each in its most frequent spelling.
 func (c census) pools() map[string]pool {
@@ -219,12 +231,7 @@ func (c census) pools() map[string]pool {
 			p = append(p, value{key: key, text: best, weight: shares[t.id]})
 		}
 		slices.SortFunc(p, func(a, b value) int { return cmp.Compare(a.key, b.key) })
-		classes := min(max(len(p)/valuesPerClass, 1), maxClasses)
-		for i, v := range p {
-			h := fnv.New32a()
-			_, _ = h.Write([]byte(v.key))
-			p[i].class = int(h.Sum32()>>8) % classes
-		}
+		p.classes()
 		out[of] = p
 	}
 	return out

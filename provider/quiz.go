@@ -234,9 +234,6 @@ func ambiguous(kind *questionKind, f fact, texts []string, others []fact) bool {
 	return false
 }
 
-// wordsPerClass is the number of published values for which there is one more class.
-const wordsPerClass = 13
-
 // valuesFor returns the values from which the choices of a fact are drawn: those of the records, or the published ones if
 // the records have too few.
 func (l *Local) valuesFor(ctx context.Context, kind *questionKind, group string) (pool, error) {
@@ -245,11 +242,10 @@ func (l *Local) valuesFor(ctx context.Context, kind *questionKind, group string)
 		return values, err
 	}
 	var out pool
-	words := kind.words[group]
-	classes := min(max(len(words)/wordsPerClass, 1), maxClasses)
-	for i, text := range words {
-		out = append(out, value{kind.keyOf(text), text, math.Pow(float64(i+1), -kind.decline), i % classes})
+	for i, text := range kind.words[group] {
+		out = append(out, value{key: kind.keyOf(text), text: text, weight: math.Pow(float64(i+1), -kind.decline)})
 	}
+	out.classes()
 	return out, nil
 }
 
