@@ -20,6 +20,7 @@ const (
 	apiVersion = "0.3.2"
 
 	rootProfile         = "https://api.apiture.com/schemas/common/root/v1.0.0/profile.json"
+	identityProfile     = schemas + "identity/v1.0.0/profile.json"
 	reportProfile       = schemas + "fraudRiskReport/v1.0.0/profile.json"
 	reportsProfile      = schemas + "fraudRiskReports/v1.0.0/profile.json"
 	quizProfile         = schemas + "quiz/v1.0.0/profile.json"
@@ -36,6 +37,7 @@ const (
 
 // person is the complete schema identity (Identity, PII handling).
 type person struct {
+	Profile    string  `json:"_profile"`
 	TaxID      *string `json:"taxId,omitempty"`
 	FirstName  *string `json:"firstName,omitempty"`
 	LastName   *string `json:"lastName,omitempty"`
@@ -142,8 +144,9 @@ func reportResource(ctx context.Context, r *domain.FraudRiskReport, token string
 
 func shownIdentity(i domain.Identity) person {
 	return person{
-		TaxID: i.TaxID, FirstName: i.FirstName, LastName: i.LastName, Address1: i.Address1, Address2: i.Address2, City: i.City, Region: i.Region,
-		PostalCode: i.PostalCode, Phone: i.Phone, Birthdate: i.Birthdate, Email: i.Email, IPAddress: i.IPAddress,
+		Profile: identityProfile, TaxID: i.TaxID, FirstName: i.FirstName, LastName: i.LastName,
+		Address1: i.Address1, Address2: i.Address2, City: i.City, Region: i.Region, PostalCode: i.PostalCode,
+		Phone: i.Phone, Birthdate: i.Birthdate, Email: i.Email, IPAddress: i.IPAddress,
 	}
 }
 
