@@ -40,11 +40,12 @@ type FraudRiskReport struct {
 type ReportScreening struct {
 	// Partial is set where the name could not be compared with all entries.
 	Partial bool `json:"partial"`
-	// List is the name of the list: sdn for the published one, otherwise institution.
+	// List is the name of the list: sdn for the published one, institution for the institution's own, provider for that of an
+	// external provider, of which nothing is known.
 	List string `json:"list"`
 	// PublishedAt is the time of the newest file of the list; nil where it has none.
 	PublishedAt *time.Time `json:"publishedAt"`
-	// LoadedAt is when the list came into force.
+	// LoadedAt is when the list came into force; for an external provider, when it was asked.
 	LoadedAt time.Time `json:"loadedAt"`
 	Entries  int       `json:"entries"`
 	// Hash identifies the content of the list: a hexadecimal SHA-256.
@@ -445,7 +446,7 @@ func (s *Service) newReport(ctx context.Context, result risk.Assessment, who *su
 	return &FraudRiskReport{
 		Meta: meta, State: reportState(result, findings), Inputs: who.identity, Findings: findings, CreatedBy: createdBy,
 		ContactID: who.contactID, Vouches: who.vouches, ContactUserID: who.userID, Fingerprint: who.fingerprint,
-		Institutional: who.institutional, Held: screeningOf(result),
+		Institutional: who.institutional, Held: screeningOf(result, meta.CreatedAt),
 	}, nil
 }
 
@@ -482,11 +483,11 @@ func (s *Service) withoutDismissed(ctx context.Context, result *risk.Assessment,
 }
 
 // screeningOf returns the screening of an assessment; nil where the provider has no list.
-func screeningOf(result risk.Assessment) *ReportScreening {
+func screeningOf(result risk.Assessment, at time.Time) *ReportScreening {
 	if result.Held == nil && !result.Partial {
 		return nil
 	}
-	out := &ReportScreening{Partial: result.Partial}
+	out := &ReportScreening{Partial: result.Partial, List: "provider", LoadedAt: at}
 	if h := result.Held; h != nil {
 		out.List, out.LoadedAt, out.Entries, out.Hash = h.List, h.LoadedAt, h.Entries, h.Hash
 		if !h.PublishedAt.IsZero() {

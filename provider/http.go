@@ -199,7 +199,7 @@ type person struct {
 // HTTPScreening requests an assessment of a person from an external service:
 //
 //	POST {URL}/assessments  {identity members}
-//	200 {"found": true, "categories": [{"type": "ipRestricted", "rule": "…", "inputs": ["ipAddress"], "entry": "…", "score": 0.9}]}
+//	200 {"found": true, "partial": false, "categories": [{"type": "ipRestricted", "rule": "…", "inputs": ["ipAddress"], "entry": "…", "score": 0.9}]}
 type HTTPScreening struct{ client *client }
 
 var _ domain.Screening = (*HTTPScreening)(nil)
@@ -212,6 +212,7 @@ func (h *HTTPScreening) Screen(ctx context.Context, identity domain.Identity) (r
 	var answer struct {
 		Found      *bool `json:"found"`
 		Mismatch   bool  `json:"mismatch"`
+		Partial    bool  `json:"partial"`
 		Categories []struct {
 			Type   risk.Category `json:"type"`
 			Rule   string        `json:"rule"`
@@ -245,7 +246,7 @@ func (h *HTTPScreening) Screen(ctx context.Context, identity domain.Identity) (r
 	if answer.Mismatch && evidence[risk.PersonalInfoDoesNotMatch] == nil {
 		evidence[risk.PersonalInfoDoesNotMatch] = []risk.Evidence{{Rule: "provider"}}
 	}
-	out := risk.Assessment{Found: *answer.Found}
+	out := risk.Assessment{Found: *answer.Found, Partial: answer.Partial}
 	for _, c := range risk.Categories() {
 		if len(evidence[c]) > 0 {
 			out.Findings = append(out.Findings, risk.Finding{Category: c, Description: risk.Description(c), Evidence: evidence[c]})

@@ -221,7 +221,7 @@ func TestAnHTTPProviderOfReports(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 		_ = json.NewDecoder(r.Body).Decode(&got)
-		_, _ = io.WriteString(w, `{"found":true,"mismatch":true,"categories":[{"type":"emailRestricted","rule":"their rule with 219-55-0142","inputs":["email","secret"],"entry":"e-1","score":2},{"type":"ipRestricted"}]}`)
+		_, _ = io.WriteString(w, `{"found":true,"mismatch":true,"partial":true,"categories":[{"type":"emailRestricted","rule":"their rule with 219-55-0142","inputs":["email","secret"],"entry":"e-1","score":2},{"type":"ipRestricted"}]}`)
 	})
 	p := provider.NewHTTPScreening(provider.HTTPConfig{URL: s.URL + "/risk/", Now: time.Now})
 	a, err := p.Screen(t.Context(), testkit.Pike())
@@ -235,7 +235,7 @@ func TestAnHTTPProviderOfReports(t *testing.T) {
 		}
 	}
 	want := []string{"ipRestricted: rule provider, input ", "personalInfoDoesNotMatch: rule provider, input ", "emailRestricted: rule provider, input email, entry e-1, score 1.00"}
-	if !a.Found || !slices.Equal(told, want) {
+	if !a.Found || !a.Partial || !slices.Equal(told, want) {
 		t.Errorf("got %q", told)
 	}
 	for claim, answer := range map[string]string{
