@@ -49,9 +49,10 @@ type organizationPartRow struct {
 var (
 	saveAccount = upsertOf[accountRow]()
 
-	accountWithOwners = fixed(func(b *builder) schema.QueryAppender {
+	accountsWithOwners = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*accountRow)(nil)).ColumnExpr("?TableColumns").ColumnExpr("o.user_id").
-			Join("LEFT JOIN account_owners AS o ON o.account_id = ?TableAlias.id").Where("?TableAlias.id = ?", b.arg("id")).OrderExpr("o.user_id")
+			Join("LEFT JOIN account_owners AS o ON o.account_id = ?TableAlias.id").Where("?", b.among("account_row.id", b.arg("ids"))).
+			OrderExpr("?TableAlias.id, o.user_id")
 	})
 	organizationWithParts = fixed(func(b *builder) schema.QueryAppender {
 		return b.NewSelect().Model((*organizationRow)(nil)).ColumnExpr("p.user_id, p.role").
@@ -132,26 +133,37 @@ func (w *unit) grant(g domain.Grant) error {
 
 // Account returns an account.
 func (d *DB) Account(ctx context.Context, id string) (*domain.Account, error) {
-	if !storable(id) {
-		return nil, domain.ErrMissing
-	}
-	rows, err := query[struct {
-		accountRow
-		UserID *string `bun:"user_id"`
-	}](ctx, d, accountWithOwners, with("id", id))
-	if err == nil && len(rows) == 0 {
+	found, err := d.Accounts(ctx, []string{id})
+	if err == nil && len(found) == 0 {
 		err = domain.ErrMissing
 	}
 	if err != nil {
 		return nil, err
 	}
-	account := &domain.Account{ID: id, JointOwnersEnabled: rows[0].JointOwnersEnabled, MaxOwners: rows[0].MaxOwners}
-	for _, r := range rows {
-		if r.UserID != nil {
-			account.Owners = append(account.Owners, *r.UserID)
+	return found[0], nil
+}
+
+// Accounts returns accounts by id and omits missing ones.
+func (d *DB) Accounts(ctx context.Context, ids []string) ([]*domain.Account, error) {
+	var out []*domain.Account
+	for _, part := range chunks(ids) {
+		rows, err := query[struct {
+			accountRow
+			UserID *string `bun:"user_id"`
+		}](ctx, d, accountsWithOwners, with("ids", d.dialect.list(part)))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if len(out) == 0 || out[len(out)-1].ID != r.ID {
+				out = append(out, &domain.Account{ID: r.ID, JointOwnersEnabled: r.JointOwnersEnabled, MaxOwners: r.MaxOwners})
+			}
+			if account := out[len(out)-1]; r.UserID != nil {
+				account.Owners = append(account.Owners, *r.UserID)
+			}
 		}
 	}
-	return account, nil
+	return out, nil
 }
 
 // Organization returns an organization.

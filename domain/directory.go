@@ -21,6 +21,8 @@ const (
 type Directory interface {
 	// Account returns an account, or ErrMissing.
 	Account(ctx context.Context, id string) (*Account, error)
+	// Accounts returns accounts, in no particular order, and omits missing ones.
+	Accounts(ctx context.Context, ids []string) ([]*Account, error)
 	// Organization returns an organisation, or ErrMissing.
 	Organization(ctx context.Context, id string) (*Organization, error)
 	// PartOf returns the ids of the accounts that the user owns and of the organisations that the user owns or signs for.

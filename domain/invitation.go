@@ -144,7 +144,7 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 		case InvitationResend:
 			return s.resendsLeft(i)
 		case InvitationComplete:
-			if err := s.inviteeVerified(ctx, pre, i); err != nil {
+			if err := s.mayComplete(ctx, pre, i); err != nil {
 				return problem.Of(err)
 			}
 		case InvitationVerify, InvitationRevoke, InvitationUpdateSecret, InvitationDelete, InvitationExpire:
@@ -153,8 +153,14 @@ var invitations = &life[Invitation, InvitationState, InvitationTransition]{
 	},
 	prefetch: func(need *needs, i *Invitation) {
 		need.parts = need.parts || i.CreatedBy != need.actor.ID && (i.State == InvitationSent || i.State == InvitationAccepted)
-		if i.AcceptedBy != nil && i.State == InvitationAccepted {
+		if i.State != InvitationAccepted {
+			return
+		}
+		if i.AcceptedBy != nil {
 			need.userIDs = append(need.userIDs, *i.AcceptedBy)
+		}
+		if i.Type == InvitationJoint && need.actor.Admin() {
+			need.accountIDs = append(need.accountIDs, i.AccountID)
 		}
 	},
 	missing: problem.NoSuchInvitation, denied: problem.InvitationAccessDenied, member: "invitationId",
@@ -314,13 +320,39 @@ func (s *Service) mayInvite(ctx context.Context, a Actor, i *Invitation) error {
 	if err != nil {
 		return missingAs(err, problem.InvitationAccessDenied)
 	}
+	return account.mayGain(nil)
+}
+
+// mayGain refuses another owner where the account permits none. A user who is an owner already needs no permission.
+func (a *Account) mayGain(userID *string) error {
 	switch {
-	case !account.JointOwnersEnabled:
+	case userID != nil && slices.Contains(a.Owners, *userID):
+		return nil
+	case !a.JointOwnersEnabled:
 		return problem.New(problem.JointOwnersDisabled)
-	case account.MaxOwners != nil && len(account.Owners) >= *account.MaxOwners:
+	case a.MaxOwners != nil && len(a.Owners) >= *a.MaxOwners:
 		return problem.New(problem.AdditionalOwnersNotAllowed)
 	}
 	return nil
+}
+
+// mayJoin refuses the invitee where the account of the invitation has changed since: it permits no joint owners any more,
+// or has enough of them.
+func (s *Service) mayJoin(ctx context.Context, pre *Prefetched, i *Invitation) error {
+	if i.Type != InvitationJoint {
+		return nil
+	}
+	account, known := pre.account(i.AccountID)
+	if !known {
+		var err error
+		if account, err = s.Directory.Account(ctx, i.AccountID); err != nil && !errors.Is(err, ErrMissing) {
+			return err
+		}
+	}
+	if account == nil { // the bank has closed it
+		return problem.New(problem.JointOwnersDisabled)
+	}
+	return account.mayGain(i.AcceptedBy)
 }
 
 // invitationMail returns the e-mail and sets the hash of its new key, which invalidates the keys of older e-mails.
@@ -412,13 +444,21 @@ type CompleteInvitationInput struct {
 
 // CompleteInvitation grants the role: the accepting user becomes owner of the account or signer of the organisation. If
 // the invitee accepted without signing in, the institution must grant the role in its own systems.
-// Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InviteeNotVerified and
-// IdempotencyKeyReused.
+// Refuses with NoSuchInvitation, InvitationAccessDenied, StaleVersion, InvitationWrongState, InviteeNotVerified,
+// JointOwnersDisabled and AdditionalOwnersNotAllowed (the account has changed since), and IdempotencyKeyReused.
 func (s *Service) CompleteInvitation(ctx context.Context, in CompleteInvitationInput) (Outcome[Invitation], error) {
 	return s.transitInvitation(ctx, "completeInvitation", in.InvitationID, in.Guard, in, InvitationComplete, nil,
 		func(ctx context.Context, c *change[Invitation]) (InvitationState, error) {
 			i := c.Record
-			if err := s.inviteeVerified(ctx, nil, i); err != nil {
+			if i.Type == InvitationJoint {
+				// Another completion for the account makes this one stale, so that it is decided again.
+				turn, err := s.Store.Turn(ctx, s.KeyedHash("owners of account", i.AccountID))
+				if err != nil {
+					return "", err
+				}
+				c.Counters = append(c.Counters, turn)
+			}
+			if err := s.mayComplete(ctx, nil, i); err != nil {
 				return "", err
 			}
 			if i.AcceptedBy != nil && i.AccountID != "" {

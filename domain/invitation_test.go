@@ -197,6 +197,72 @@ func TestOneWinner(t *testing.T) {
 	})
 }
 
+// TestCompletionKeepsTheLimitsOfTheAccount: an account gets no owner beyond its limit and none after joint owners were
+// switched off, also if many invitations are completed at once.
+func TestCompletionKeepsTheLimitsOfTheAccount(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, k *testkit.Kit) {
+		accepted := func(n int) []*domain.Invitation {
+			var out []*domain.Invitation
+			for i := range n {
+				invitation := k.Invite(t)
+				if _, err := verify(k, fmt.Sprintf("guest-%d", i), invitation.ID, testkit.Secret); err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, invitation)
+			}
+			return out
+		}
+		account := func(change func(*domain.Account)) {
+			a := &domain.Account{ID: "acc-alice", JointOwnersEnabled: true, Owners: []string{"alice"}}
+			change(a)
+			if err := k.DB.ImportBatch(t.Context(), []any{a}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		complete := func(i *domain.Invitation) error {
+			_, err := k.CompleteInvitation(testkit.Admin(), domain.CompleteInvitationInput{InvitationID: i.ID})
+			return err
+		}
+		all := accepted(8)
+		account(func(a *domain.Account) { a.JointOwnersEnabled = false })
+		if err := complete(all[0]); !problem.Has(err, problem.JointOwnersDisabled) {
+			t.Errorf("an account without joint owners: %v", err)
+		}
+		actions, err := k.Actions(testkit.Admin(), seenInvitation(t, k, all[0].ID), nil)
+		done(t, err)
+		for _, a := range actions {
+			if a.Name == "completeInvitation" && (a.Allowed || a.Problem.Definition != problem.JointOwnersDisabled) {
+				t.Errorf("the action is %+v", a)
+			}
+		}
+		account(func(a *domain.Account) { a.MaxOwners = new(3) })
+		var completed, full atomic.Int32
+		parallel(len(all), func(n int) {
+			switch err := complete(all[n]); {
+			case err == nil:
+				completed.Add(1)
+			case problem.Has(err, problem.AdditionalOwnersNotAllowed):
+				full.Add(1)
+			default:
+				t.Errorf("a completion: %v", err)
+			}
+		})
+		now, err := k.Directory.Account(t.Context(), "acc-alice")
+		done(t, err)
+		if completed.Load() != 2 || full.Load() != 6 || len(now.Owners) != 3 {
+			t.Errorf("%d completed, %d refused, owners %v", completed.Load(), full.Load(), now.Owners)
+		}
+	})
+}
+
+func seenInvitation(t *testing.T, k *testkit.Kit, id string) *domain.Invitation {
+	t.Helper()
+	i, err := k.Service.Invitation(testkit.Admin(), id)
+	done(t, err)
+	return i
+}
+
 // TestOneKeyManyCalls: of 64 calls with one key, one does the work and the others return its replays.
 func TestOneKeyManyCalls(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,15 @@ func (s *Service) inviteeVerified(ctx context.Context, pre *Prefetched, i *Invit
 	return nil
 }
 
+// mayComplete refuses the completion of an accepted invitation whose invitee is not verified, or whom the account does not
+// accept.
+func (s *Service) mayComplete(ctx context.Context, pre *Prefetched, i *Invitation) error {
+	if err := s.inviteeVerified(ctx, pre, i); err != nil {
+		return err
+	}
+	return s.mayJoin(ctx, pre, i)
+}
+
 // VerifyInvitationInput has the secret that an invitee presents.
 type VerifyInvitationInput struct {
 	InvitationID string `json:"invitationId" validate:"required,max=512"`

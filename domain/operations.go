@@ -223,7 +223,7 @@ var operations = map[string]operation{
 		needs: bankingWrite,
 		refuses: list(
 			problem.NoSuchInvitation, problem.InvitationAccessDenied, problem.StaleVersion, problem.InvitationWrongState,
-			problem.InviteeNotVerified, problem.IdempotencyKeyReused,
+			problem.InviteeNotVerified, problem.JointOwnersDisabled, problem.AdditionalOwnersNotAllowed, problem.IdempotencyKeyReused,
 		),
 	}, // the table of the machine requires an administrator, so that the refusal is that of the record
 	"deleteInvitation": {

@@ -15,6 +15,8 @@ type Prefetched struct {
 	contacts map[string]*Contact
 	// verified has the users that were read.
 	verified map[string]bool
+	// accounts has the accounts that were read; the value is nil for a missing one.
+	accounts map[string]*Account
 	// asked has the quizzes that count towards the limit, newest first, by person.
 	asked map[string][]*Quiz
 }
@@ -25,6 +27,8 @@ type needs struct {
 	// parts is set if the caller's accounts and organisations are needed.
 	parts                        bool
 	contactIDs, userIDs, persons []string
+	// accountIDs are the accounts whose owners and settings are needed.
+	accountIDs []string
 }
 
 // personal adds the contact of a record, unless the caller created the record.
@@ -65,6 +69,19 @@ func (s *Service) Prefetch(ctx context.Context, records ...Record) (*Prefetched,
 		}
 		for _, c := range contacts {
 			read.contacts[c.ID] = c
+		}
+	}
+	if len(need.accountIDs) > 0 {
+		accounts, err := s.Directory.Accounts(ctx, need.accountIDs)
+		if err != nil {
+			return nil, err
+		}
+		read.accounts = map[string]*Account{}
+		for _, id := range need.accountIDs {
+			read.accounts[id] = nil
+		}
+		for _, a := range accounts {
+			read.accounts[a.ID] = a
 		}
 	}
 	var err error
@@ -108,6 +125,15 @@ func (p *Prefetched) contact(id string) (c *Contact, known bool) {
 	}
 	c, known = p.contacts[id]
 	return c, known
+}
+
+// account returns an account; nil and true for a missing one, known is false if it was not read.
+func (p *Prefetched) account(id string) (a *Account, known bool) {
+	if p == nil {
+		return nil, false
+	}
+	a, known = p.accounts[id]
+	return a, known
 }
 
 // userVerified reports whether the user is verified.

@@ -326,6 +326,10 @@ func TestIntrospection(t *testing.T) {
 type broken struct{ fail func() error }
 
 func (b broken) Account(context.Context, string) (*domain.Account, error) { return nil, b.fail() }
+func (b broken) Accounts(context.Context, []string) ([]*domain.Account, error) {
+	return nil, b.fail()
+}
+
 func (b broken) Organization(context.Context, string) (*domain.Organization, error) {
 	return nil, b.fail()
 }

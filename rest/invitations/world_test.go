@@ -73,6 +73,8 @@ type world struct {
 	*resttest.World
 	service *domain.Service
 	options invitations.Options
+	// directory changes the bank's data.
+	directory func(...any)
 	// ids are the ids of invitations in the order in which they were seen.
 	ids []string
 }
@@ -92,6 +94,11 @@ func newWorld(t testing.TB) *world {
 		&domain.Organization{ID: "o-2001", Owners: []string{"u-sam"}, Signers: []string{"u-jane"}},
 	}); err != nil {
 		t.Fatal(err)
+	}
+	w.directory = func(records ...any) {
+		if err := d.ImportBatch(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.Store = &resttest.Store{Store: d}
 	w.service = &domain.Service{
@@ -124,6 +131,10 @@ func (w *world) set(line string) {
 		s.VerifyRate.Limit = n
 	case "completeRequiresVerification":
 		s.CompleteRequiresVerification = true
+	case "noJointOwners":
+		w.directory(&domain.Account{ID: value, Owners: []string{"u-john", "u-jane"}})
+	case "noFurtherOwners":
+		w.directory(&domain.Account{ID: value, JointOwnersEnabled: true, MaxOwners: new(2), Owners: []string{"u-john", "u-jane"}})
 	case "errorPages":
 		w.options.ErrorPages = value
 	case "broken":
