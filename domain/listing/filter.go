@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gatehouse/gatehouse/domain/problem"
@@ -387,15 +388,21 @@ func (s Schema) resolve(p Predicate) (Predicate, error) {
 			return nil, err
 		}
 		values := make([]Value, 0, len(p.Values))
-		for _, v := range p.Values {
+		var seconds []Predicate
+		for _, literal := range p.Values {
+			v := literal
 			if v != nil || f.Many {
-				if v, err = f.literal(v); err != nil {
+				if v, err = f.literal(literal); err != nil {
 					return nil, err
 				}
 			}
+			if at, second := f.second(literal, v); second {
+				seconds = append(seconds, Within(EQ, f.Name, at))
+				continue
+			}
 			values = append(values, v)
 		}
-		return OneOf(f.Name, values...), nil
+		return f.among(values, seconds), nil
 	case Like:
 		f, err := s.filterable(p.Field)
 		if err != nil {
@@ -460,6 +467,9 @@ func (s Schema) resolveCompare(p Compare) (Predicate, error) {
 		if err != nil {
 			return nil, err
 		}
+		if at, second := left.second(p.Right.Value, v); second {
+			return Within(p.Op, left.Name, at), nil
+		}
 		return Is(p.Op, left.Name, v), nil
 	}
 	right, err := s.filterable(p.Right.Field)
@@ -520,6 +530,44 @@ func (f Field) accepts(op Op) error {
 func comparableFields(a, b Field) bool {
 	stringy := func(f Field) bool { return f.Type == Text || f.Type == ID }
 	return a.Type == b.Type || stringy(a) && stringy(b)
+}
+
+// second reports whether a literal is a time without a fraction. The documented APIs show whole seconds, so that such a
+// time means its whole second.
+func (f Field) second(literal, v Value) (at time.Time, ok bool) {
+	text, isText := literal.(string)
+	at, isTime := v.(time.Time)
+	return at, isText && isTime && f.Type == Time && !strings.Contains(text, ".")
+}
+
+// among selects one of several values or of several seconds.
+func (f Field) among(values []Value, seconds []Predicate) Predicate {
+	if len(seconds) == 0 {
+		return OneOf(f.Name, values...)
+	}
+	if len(values) > 0 {
+		seconds = append(seconds, OneOf(f.Name, values...))
+	}
+	return Any(seconds...)
+}
+
+// Within compares a field with a whole second: eq is true for every instant of the second, gt from its end, ge from its
+// start.
+func Within(op Op, field string, at time.Time) Predicate {
+	end := at.Add(time.Second)
+	within := All(Is(GE, field, at), Is(LT, field, end))
+	switch op {
+	case EQ:
+		return within
+	case NE:
+		return Negate(within)
+	case LE:
+		return Is(LT, field, end)
+	case GT:
+		return Is(GE, field, end)
+	case LT, GE:
+	}
+	return Is(op, field, at)
 }
 
 // literal converts the literal to the type of the field.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -19,36 +20,37 @@ func TestParseFilter(t *testing.T) {
 		return listing.Compare{Op: listing.EQ, Left: field(f), Right: lit(v)}
 	}
 	for expression, want := range map[string]listing.Predicate{
-		`eq(name,'a')`:                              eq("name", "a"),
-		" \teq( name ,\t\"a\" ) ":                   eq("name", "a"),
-		`eq(name,'it''s "\'\\\n')`:                  eq("name", `it's "'\n`),
-		`eq(name,"say ""é"" \é")`:                   eq("name", `say "é" é`),
-		`eq(inputs.note,'')`:                        eq("inputs.note", ""),
-		`eq('a',name)`:                              eq("name", "a"),
-		`lt(2,visits)`:                              listing.Compare{Op: listing.GT, Left: field("visits"), Right: lit(2.0)},
-		`ge(-1.5e+2,visits)`:                        listing.Compare{Op: listing.LE, Left: field("visits"), Right: lit(-150.0)},
-		`eq(visits,007)`:                            eq("visits", 7.0),
-		`eq(vip,true)`:                              eq("vip", true),
-		`ne(vip,false)`:                             listing.Compare{Op: listing.NE, Left: field("vip"), Right: lit(false)},
-		`eq(name,null)`:                             listing.IsNull{Field: "name"},
-		`ne(null,name)`:                             listing.Not{Of: listing.IsNull{Field: "name"}},
-		`isNull(state)`:                             listing.IsNull{Field: "state"},
-		`in(state,'sent')`:                          eq("state", "sent"),
-		`in(state,'sent','revoked')`:                listing.In{Field: "state", Values: []listing.Value{"sent", "revoked"}},
-		`in(state,'sent',null)`:                     listing.Or{Of: []listing.Predicate{eq("state", "sent"), listing.IsNull{Field: "state"}}},
-		`in(tags,'red')`:                            eq("tags", "red"),
-		`gt(createdAt,'2024-01-01T14:00:00+02:00')`: listing.Compare{Op: listing.GT, Left: field("createdAt"), Right: lit(day(1))},
-		`lt(createdAt,leftAt)`:                      listing.Compare{Op: listing.LT, Left: field("createdAt"), Right: field("leftAt")},
-		`eq(name,_id)`:                              listing.Compare{Op: listing.EQ, Left: field("name"), Right: field("_id")},
-		`contains(name,'x')`:                        listing.Like{Op: listing.Contains, Field: "name", Text: "x"},
-		`startsWith(_id,"g")`:                       listing.Like{Op: listing.StartsWith, Field: "_id", Text: "g"},
-		`not(isNull(name))`:                         listing.Not{Of: listing.IsNull{Field: "name"}},
-		`search('"demand deposit" and interest')`:   listing.Search{Any: [][]string{{"demand deposit", "interest"}}},
-		`search('')`:                                listing.True,
-		`eq(1,1.0)`:                                 listing.True,
-		`lt('b','a')`:                               listing.False,
-		`ne(null,'a')`:                              listing.True,
-		`eq(null,null)`:                             listing.True,
+		`eq(name,'a')`:                                eq("name", "a"),
+		" \teq( name ,\t\"a\" ) ":                     eq("name", "a"),
+		`eq(name,'it''s "\'\\\n')`:                    eq("name", `it's "'\n`),
+		`eq(name,"say ""é"" \é")`:                     eq("name", `say "é" é`),
+		`eq(inputs.note,'')`:                          eq("inputs.note", ""),
+		`eq('a',name)`:                                eq("name", "a"),
+		`lt(2,visits)`:                                listing.Compare{Op: listing.GT, Left: field("visits"), Right: lit(2.0)},
+		`ge(-1.5e+2,visits)`:                          listing.Compare{Op: listing.LE, Left: field("visits"), Right: lit(-150.0)},
+		`eq(visits,007)`:                              eq("visits", 7.0),
+		`eq(vip,true)`:                                eq("vip", true),
+		`ne(vip,false)`:                               listing.Compare{Op: listing.NE, Left: field("vip"), Right: lit(false)},
+		`eq(name,null)`:                               listing.IsNull{Field: "name"},
+		`ne(null,name)`:                               listing.Not{Of: listing.IsNull{Field: "name"}},
+		`isNull(state)`:                               listing.IsNull{Field: "state"},
+		`in(state,'sent')`:                            eq("state", "sent"),
+		`in(state,'sent','revoked')`:                  listing.In{Field: "state", Values: []listing.Value{"sent", "revoked"}},
+		`in(state,'sent',null)`:                       listing.Or{Of: []listing.Predicate{eq("state", "sent"), listing.IsNull{Field: "state"}}},
+		`in(tags,'red')`:                              eq("tags", "red"),
+		`gt(createdAt,'2024-01-01T14:00:00.0+02:00')`: listing.Compare{Op: listing.GT, Left: field("createdAt"), Right: lit(day(1))},
+		`ge(createdAt,'2024-01-01T14:00:00+02:00')`:   listing.Compare{Op: listing.GE, Left: field("createdAt"), Right: lit(day(1))},
+		`lt(createdAt,leftAt)`:                        listing.Compare{Op: listing.LT, Left: field("createdAt"), Right: field("leftAt")},
+		`eq(name,_id)`:                                listing.Compare{Op: listing.EQ, Left: field("name"), Right: field("_id")},
+		`contains(name,'x')`:                          listing.Like{Op: listing.Contains, Field: "name", Text: "x"},
+		`startsWith(_id,"g")`:                         listing.Like{Op: listing.StartsWith, Field: "_id", Text: "g"},
+		`not(isNull(name))`:                           listing.Not{Of: listing.IsNull{Field: "name"}},
+		`search('"demand deposit" and interest')`:     listing.Search{Any: [][]string{{"demand deposit", "interest"}}},
+		`search('')`:                                  listing.True,
+		`eq(1,1.0)`:                                   listing.True,
+		`lt('b','a')`:                                 listing.False,
+		`ne(null,'a')`:                                listing.True,
+		`eq(null,null)`:                               listing.True,
 		`and(isNull(name),or(isNull(mail),isNull(state)),and(isNull(vip),isNull(visits)))`: listing.And{Of: []listing.Predicate{
 			listing.IsNull{Field: "name"},
 			listing.Or{Of: []listing.Predicate{listing.IsNull{Field: "mail"}, listing.IsNull{Field: "state"}}},
@@ -230,6 +232,38 @@ func TestMatchFilter(t *testing.T) {
 	}
 	if !listing.Match(schema, nil, read, anna()) {
 		t.Error("nil is not true")
+	}
+}
+
+// TestATimeWithoutAFractionIsItsWholeSecond: what an API shows in seconds finds the record that it was shown for.
+func TestATimeWithoutAFractionIsItsWholeSecond(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string][3]bool{ // for .000000, .999999 and the next second
+		`eq(createdAt,'2024-01-01T12:00:00Z')`:                          {true, true, false},
+		`eq(createdAt,'2024-01-01T12:00:00.000Z')`:                      {true, false, false},
+		`ne(createdAt,'2024-01-01T12:00:00Z')`:                          {false, false, true},
+		`gt(createdAt,'2024-01-01T12:00:00Z')`:                          {false, false, true},
+		`gt(createdAt,'2024-01-01T12:00:00.000Z')`:                      {false, true, true},
+		`ge(createdAt,'2024-01-01T12:00:00Z')`:                          {true, true, true},
+		`lt(createdAt,'2024-01-01T12:00:00Z')`:                          {false, false, false},
+		`le(createdAt,'2024-01-01T12:00:00Z')`:                          {true, true, false},
+		`le(createdAt,'2024-01-01T12:00:00.5Z')`:                        {true, false, false},
+		`lt('2024-01-01T12:00:00Z',createdAt)`:                          {false, false, true},
+		`in(createdAt,'2024-01-01T12:00:00Z','2023-01-01T12:00:00Z')`:   {true, true, false},
+		`in(createdAt,'2024-01-01T12:00:00Z','2024-01-01T12:00:01.0Z')`: {true, true, true},
+	} {
+		p, err := listing.ParseFilter(schema, expression)
+		if err != nil {
+			t.Errorf("%s: %v", expression, err)
+			continue
+		}
+		for i, at := range []time.Time{day(1), day(1).Add(999999 * time.Microsecond), day(1).Add(time.Second)} {
+			a := anna()
+			a.created = at
+			if got := listing.Match(schema, p, read, a); got != want[i] {
+				t.Errorf("%s at %s: got %t", expression, at.Format(time.RFC3339Nano), got)
+			}
+		}
 	}
 }
 

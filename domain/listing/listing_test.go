@@ -92,7 +92,7 @@ func text(p listing.Predicate) string {
 		case string:
 			return "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(v) + "'"
 		case time.Time:
-			return `"` + v.Format(time.RFC3339Nano) + `"`
+			return `"` + v.Format("2006-01-02T15:04:05.000000000Z07:00") + `"`
 		case float64:
 			return strconv.FormatFloat(v, 'g', -1, 64)
 		case bool:
@@ -221,7 +221,8 @@ func TestAlternatives(t *testing.T) {
 		{"owner", "u_1", listing.Eq("owner", "u_1")},
 		{"visits", "1|-2.5", listing.OneOf("visits", 1.0, -2.5)},
 		{"vip", "true", listing.Eq("vip", true)},
-		{"createdAt", "2024-01-01T12:00:00Z", listing.Eq("createdAt", day(1))},
+		{"createdAt", "2024-01-01T12:00:00.0Z", listing.Eq("createdAt", day(1))},
+		{"createdAt", "2024-01-01T12:00:00Z", listing.Within(listing.EQ, "createdAt", day(1))},
 	} {
 		got, err := listing.Alternatives(schema, c.field, c.text)
 		if err != nil || !reflect.DeepEqual(got, c.want) {

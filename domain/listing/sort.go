@@ -81,6 +81,7 @@ func Alternatives(s Schema, field, text string) (Predicate, error) {
 		return invalid("The parameter %s has more than %d alternatives.", field, MaxLiterals)
 	}
 	values := make([]Value, 0, len(words))
+	var seconds []Predicate
 	for _, word := range words {
 		if word == "" {
 			return invalid("The parameter %s has an empty alternative.", field)
@@ -93,9 +94,13 @@ func Alternatives(s Schema, field, text string) (Predicate, error) {
 			return nil, problem.New(problem.InvalidParameterValue).
 				Because("The parameter %s has a value that is not allowed.", field).With("name", field)
 		}
+		if at, second := f.second(word, v); second {
+			seconds = append(seconds, Within(EQ, f.Name, at))
+			continue
+		}
 		values = append(values, v)
 	}
-	return OneOf(field, values...), nil
+	return f.among(values, seconds), nil
 }
 
 // parameter converts an unquoted value to the type of the field.
