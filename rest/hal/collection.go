@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/gatehouse/gatehouse/rest/wire"
 )
 
 // Collection is one page of a list.
@@ -41,7 +43,8 @@ func NewCollection[T any](r *http.Request, profile, name string, items []T, page
 // PagingLinks returns the links of a page by the table of conventions §4.
 func PagingLinks(r *http.Request, page Slice, named ...string) Links {
 	path := r.URL.EscapedPath()
-	rest := kept(r.URL.Query(), named)
+	values, _ := wire.Parameters(r) // a malformed query was refused before
+	rest := kept(values, named)
 	to := func(start int) string {
 		return path + "?start=" + strconv.Itoa(start) + "&limit=" + strconv.Itoa(page.Limit) + rest
 	}

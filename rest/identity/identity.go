@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatehouse/gatehouse/domain"
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -301,16 +300,15 @@ func (a *api) quizzes(r *http.Request) (wire.Reply, error) {
 	}, nil
 }
 
-// instants reads a parameter of date-times, with | between alternatives. Resources have a precision of seconds, so a
+// instants reads a parameter of date-times; | and repetition separate alternatives. Resources have a precision of seconds, so a
 // time without a fraction matches its whole second.
 func instants(r *http.Request, name, field string) (listing.Predicate, error) {
 	values, err := wire.Parameters(r)
 	if err != nil {
 		return nil, err
 	}
-	var all []listing.Predicate
+	var ways []listing.Predicate
 	for _, text := range values[name] {
-		var ways []listing.Predicate
 		for _, one := range strings.Split(text, "|") {
 			if one == "" {
 				return nil, problem.New(problem.InvalidParameter).Because("The parameter %s has an empty alternative.", name).With("name", name)
@@ -319,15 +317,17 @@ func instants(r *http.Request, name, field string) (listing.Predicate, error) {
 			if !ok {
 				return nil, problem.New(problem.InvalidParameterValue).Because("The parameter %s must be a date-time.", name).With("name", name)
 			}
-			if at.Nanosecond() == 0 {
-				ways = append(ways, listing.All(listing.Is(listing.GE, field, at), listing.Is(listing.LT, field, at.Add(time.Second))))
+			if !strings.Contains(one, ".") {
+				ways = append(ways, listing.Within(listing.EQ, field, at))
 			} else {
 				ways = append(ways, listing.Eq(field, at))
 			}
 		}
-		all = append(all, listing.Any(ways...))
 	}
-	return listing.All(all...), nil
+	if len(ways) == 0 {
+		return listing.True, nil
+	}
+	return listing.Any(ways...), nil
 }
 
 // subject reads the body of createFraudRiskReport and createQuiz: members of an identity, a link to a contact, or both.

@@ -182,12 +182,16 @@ func (a *api) restrictions(r *http.Request) ([]listing.Predicate, error) {
 		name string
 		of   func(...string) listing.Predicate
 	}{{"accountUri", a.Service.InvitationsOfAccounts}, {"organizationUri", a.Service.InvitationsOfOrganizations}} {
+		var uris []string
 		for _, text := range values[target.name] {
 			// Only the syntax is checked here; the rules parse both forms of a URI.
 			if _, err := listing.Alternatives(domain.InvitationSchema, target.name, text); err != nil {
 				return nil, err
 			}
-			all = append(all, target.of(strings.Split(text, "|")...))
+			uris = append(uris, strings.Split(text, "|")...)
+		}
+		if len(uris) > 0 {
+			all = append(all, target.of(uris...))
 		}
 	}
 	return all, nil

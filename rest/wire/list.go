@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,11 +19,21 @@ const (
 	MaxLimit     = 1000
 )
 
-// Parameters returns the query parameters of a request. It refuses a malformed query with InvalidParameter.
+// indexed is the name of a parameter that a client wrote as an element of a list: state[] or state[0].
+var indexed = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.]*)\[\d{0,4}\]$`)
+
+// Parameters returns the query parameters of a request. The bracketed forms that some clients send for a repeated
+// parameter are the same parameter. It refuses a malformed query with InvalidParameter.
 func Parameters(r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, problem.New(problem.InvalidParameter).Because("The query string is malformed.").From(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if m := indexed.FindStringSubmatch(name); m != nil {
+			values[m[1]] = append(values[m[1]], values[name]...)
+			delete(values, name)
+		}
 	}
 	return values, nil
 }
@@ -134,14 +147,19 @@ func List(r *http.Request, s listing.Schema, named ...Named) (listing.Query, err
 		if n.Field == "" {
 			n.Field = n.Name
 		}
+		var ways []listing.Predicate // a repeated parameter has alternatives, as generated clients send them
 		for _, text := range values[n.Name] {
-			if err := add(listing.Alternatives(s, n.Field, text)); err != nil {
+			way, err := listing.Alternatives(s, n.Field, text)
+			if ways = append(ways, way); err != nil {
 				if p := problem.Of(err); p.Definition != problem.InternalError {
 					return none, problem.New(p.Definition).
 						Because("The parameter %s has an empty alternative or a value that is not allowed.", n.Name).With("name", n.Name)
 				}
 				return none, err
 			}
+		}
+		if len(ways) > 0 {
+			all = append(all, listing.Any(ways...))
 		}
 	}
 	q.Where = listing.All(all...)

@@ -464,11 +464,17 @@ func TestList(t *testing.T) {
 		Start: 5, Limit: 2, WithCount: true, Order: []listing.Order{{Field: "state", Desc: true}, {Field: "name"}},
 		Where: listing.All(
 			listing.IsNull{Field: "name"}, listing.Eq("_id", "1"), listing.Search{Any: [][]string{{"ann"}}},
-			listing.OneOf("state", "sent", "accepted"), listing.Eq("expiresAt", time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)),
+			listing.OneOf("state", "sent", "accepted"), listing.Within(listing.EQ, "expiresAt", time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)),
 		),
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	union := listing.Any(listing.Eq("state", "sent"), listing.Eq("state", "accepted"))
+	for _, query := range []string{"state=sent&state=accepted", "state[]=sent&state[]=accepted", "state[0]=sent&state[1]=accepted", "state=sent&state%5B%5D=accepted&other[]=x"} {
+		if got, err := wire.List(get(query), schema, named...); err != nil || !reflect.DeepEqual(got.Where, union) {
+			t.Errorf("%s: got %+v, %v", query, got.Where, err)
+		}
 	}
 	if got, err := wire.List(get("q="), schema); err != nil || got.Where != listing.True || got.Limit != 100 || got.Order != nil {
 		t.Errorf("got %+v, %v", got, err)
