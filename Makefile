@@ -1,4 +1,4 @@
-.PHONY: help run install test test-postgres test-plain flaky check lint generate examples release-schema verify bench faults fuzz vulnerabilities
+.PHONY: help run install test test-postgres test-plain race flaky check lint generate examples release-schema verify bench faults fuzz vulnerabilities
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ flaky: ## Run every test RUNS=20 times in random order, half of them under load;
 
 faults: ## Break the program and what it depends on, at length (docs/reliability.md): about a quarter of an hour.
 	GATEHOUSE_FAULTS=long go test ./faults -count=1 -timeout 90m -v
+
+race: ## Run the tests with the race detector, except those that drive a built program: a quarter of an hour.
+	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v -e '/stories$$' -e '/bench$$' -e '/races$$')
 
 lint: ## Run vet and golangci-lint.
 	go vet ./...
