@@ -29,6 +29,9 @@ type caller struct {
 	origin string
 	// credential is the client token as received; empty for none.
 	credential string
+	// cookies are the values of all cookies with a client token, if the credential is from one. A browser sends several if
+	// they were set for different paths or domains.
+	cookies []string
 	// authorization is set if the credential is from the header, development if it is that of a development browser.
 	authorization, development bool
 	// method overrides the method of a POST; empty for none.
@@ -97,8 +100,11 @@ func (a *api) credential(c *caller, r *http.Request, query url.Values) {
 			}
 		}
 	}
-	if cookie, err := r.Cookie(clientCookie); err == nil {
-		c.credential = cookie.Value
+	for _, cookie := range r.CookiesNamed(clientCookie) {
+		c.cookies = append(c.cookies, cookie.Value)
+	}
+	if len(c.cookies) > 0 {
+		c.credential = c.cookies[0]
 	}
 }
 
@@ -130,6 +136,9 @@ func (a *api) identify(r *http.Request, c caller) (context.Context, error) {
 		return ctx, signedOut()
 	}
 	ctx, err := a.Service.WithClient(ctx, token)
+	for i := 1; i < len(c.cookies) && problem.Has(err, problem.ClientTokenInvalid); i++ {
+		ctx, err = a.Service.WithClient(r.Context(), c.cookies[i])
+	}
 	if c.development && problem.Has(err, problem.ClientTokenInvalid) {
 		return ctx, problem.New(problem.DevBrowserUnknown)
 	}

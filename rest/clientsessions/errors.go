@@ -67,8 +67,14 @@ func nameOf(p *problem.Problem) errorName {
 
 // errorResponse is the envelope of errors.
 type errorResponse struct {
-	Errors  []fault `json:"errors"`
-	TraceID string  `json:"clerk_trace_id"`
+	Errors  []fault    `json:"errors"`
+	Meta    *errorMeta `json:"meta,omitempty"`
+	TraceID string     `json:"clerk_trace_id"`
+}
+
+// errorMeta has the client as it is, so that a page learns of a session that has ended elsewhere.
+type errorMeta struct {
+	Client *client `json:"client"`
 }
 
 type fault struct {
@@ -111,9 +117,16 @@ func signedOut() *problem.Problem {
 	return problem.New(problem.SignedOut).Because("You are signed out")
 }
 
-// refuse writes an error, and logs the details that the caller must not see.
-func (a *api) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+// refuse writes an error, and logs the details that the caller must not see. known is the client, if it is to be in the
+// error. A browser's cookie that does not verify is removed, because a page cannot do that.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, who caller, p *problem.Problem, known *client) {
 	body := errorResponse{TraceID: traceID(w.Header().Get("X-Request-Id"))}
+	if known != nil {
+		body.Meta = &errorMeta{known}
+	}
+	if len(who.cookies) > 0 && p.Definition == problem.ClientTokenInvalid {
+		http.SetCookie(w, a.cookie("", -1))
+	}
 	for _, cause := range p.Causes {
 		body.Errors = append(body.Errors, faultOf(cause))
 	}

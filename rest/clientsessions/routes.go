@@ -127,7 +127,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := a.read(r)
 	if err != nil {
-		a.refuse(w, r, problem.Of(err))
+		a.refuse(w, r, who, problem.Of(err), nil)
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
@@ -143,7 +143,7 @@ func (a *api) unrouted(w http.ResponseWriter, r *http.Request, p *problem.Proble
 	if _, err := a.identify(r, who); err != nil {
 		p = problem.Of(err)
 	}
-	a.refuse(w, r, p)
+	a.refuse(w, r, who, p, nil)
 }
 
 // reply is a successful response before it is written; its status is 200.
@@ -162,7 +162,7 @@ type reply struct {
 func (a *api) serve(op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := r.Context().Value(callerKey{}).(caller)
-		out, err := a.answer(op, r, who)
+		out, c, err := a.answer(op, r, who)
 		if out.replayed {
 			w.Header().Set("Idempotent-Replayed", "true")
 		}
@@ -170,7 +170,8 @@ func (a *api) serve(op operation) http.Handler {
 			out.document, err = json.Marshal(out.body)
 		}
 		if err != nil {
-			a.refuse(w, r, problem.Of(err))
+			p := problem.Of(err)
+			a.refuse(w, r, who, p, a.clientBeside(c, p))
 			return
 		}
 		if out.credential != "" {
@@ -180,26 +181,42 @@ func (a *api) serve(op operation) http.Handler {
 	})
 }
 
-// answer reads the credential and then the body, in the order of the contract, and calls the operation.
-func (a *api) answer(op operation, r *http.Request, who caller) (reply, error) {
+// clientBeside returns the client for an error: pages replace their state by it after a refused change. There is none
+// without a client, for a read, and while the server is busy or out of order.
+func (a *api) clientBeside(c *call, p *problem.Problem) *client {
+	status := nameOf(p).status
+	if c.clientID() == "" || safe(c.Method) || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError {
+		return nil
+	}
+	known, err := a.client(c)
+	if err != nil {
+		return nil
+	}
+	return known
+}
+
+// answer reads the credential and then the body, in the order of the contract, and calls the operation. The call is
+// returned as far as it was read.
+func (a *api) answer(op operation, r *http.Request, who caller) (reply, *call, error) {
 	c := &call{Request: r, caller: who, people: map[string]*domain.Customer{}}
 	if op.asks != noClient {
 		ctx, err := a.identify(r, who)
 		if err != nil && op.asks == needsClient {
-			return reply{}, err
+			return reply{}, c, err
 		}
 		c.Request, c.refused = r.WithContext(ctx), err
 	}
 	if !safe(r.Method) {
 		var err error
 		if c.form, err = readForm(r, op.takes); err != nil {
-			return reply{}, err
+			return reply{}, c, err
 		}
 		if c.key, err = wire.IdempotencyKey(r); err != nil {
-			return reply{}, err
+			return reply{}, c, err
 		}
 	}
-	return op.handle(c)
+	out, err := op.handle(c)
+	return out, c, err
 }
 
 // handOver sends a client its credential: to a native application in the header Authorization, to a browser in the
@@ -209,10 +226,15 @@ func (a *api) handOver(w http.ResponseWriter, who caller, token string) {
 		w.Header().Set("Authorization", token)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: clientCookie, Value: token, Path: "/", MaxAge: cookieLife, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	http.SetCookie(w, a.cookie(token, cookieLife))
+}
+
+// cookie returns the cookie of a browser; a negative age removes it.
+func (a *api) cookie(token string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: clientCookie, Value: token, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(a.Service.Settings.PublicURL, "https://"),
-	})
+	}
 }
 
 //go:embed openapi.json
