@@ -136,7 +136,8 @@ func openPlainSQLite(ctx context.Context, o Options) (*plainSQLite, error) {
 		return nil, errors.Join(err, p.writing.Close())
 	}
 	p.reading.SetMaxOpenConns(readers)
-	return p, p.Classify(p.writing.PingContext(ctx)) // enables the write-ahead log
+	// This enables the write-ahead log.
+	return p, p.Classify(p.connecting(ctx, func() error { return p.writing.PingContext(ctx) }))
 }
 
 func (p *plainSQLite) Close() error {

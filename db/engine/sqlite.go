@@ -258,25 +258,30 @@ func (f *sqliteFile) dsn(pragmas ...string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: f.file, RawQuery: q.Encode()}).String()
 }
 
-// startWriter opens the only writing connection. If several processes start at the same time, switching to the
-// write-ahead log fails immediately for all but one of them, so startWriter retries.
+// startWriter opens the only writing connection.
 func (e *embedded) startWriter(ctx context.Context) (*writer, error) {
 	w := newWriter(e)
-	for wait := e.timeout; ; wait -= 20 * time.Millisecond {
-		err := w.connect()
-		if err == nil {
-			break
-		}
-		if !sqliteBusy(err) || wait < 0 || ctx.Err() != nil {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
+	if err := e.connecting(ctx, w.connect); err != nil {
+		return nil, err
 	}
 	w.start()
 	return w, nil
+}
+
+// connecting opens the first connection. If several processes start at the same time, switching to the write-ahead log
+// fails immediately for all but one of them, so it is tried again.
+func (f *sqliteFile) connecting(ctx context.Context, connect func() error) error {
+	const pause = 20 * time.Millisecond
+	for wait := f.timeout; ; wait -= pause {
+		err := connect()
+		if err == nil || !sqliteBusy(err) || wait < 0 || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 func sqliteCode(err error) int {
