@@ -7,8 +7,9 @@ import (
 	"github.com/gatehouse/gatehouse/domain/listing"
 )
 
-// clientShows is the maximum number of sessions listed for a client, newest first.
-const clientShows = 100
+// deadShown is the number of sessions listed for a client that are not live any more, the newest ones. Live sessions are
+// all listed, so that no page loses one to sessions that have ended.
+const deadShown = 10
 
 // Clients returns the clients that have a session visible to the caller, in no particular order, and omits the others.
 // Refuses with Unauthorized and SessionExpired.
@@ -40,19 +41,45 @@ func (s *Service) Clients(ctx context.Context, ids []string) ([]*Client, error) 
 	return s.Store.Clients(ctx, seen)
 }
 
-// SessionsOfClients returns, by client, the newest 100 sessions that the client lists and the caller may see, ordered by
-// creation time.
+// SessionsOfClients returns, by client, the live sessions and the ten newest others that the client lists and the caller may
+// see, ordered by creation time.
 // Refuses with Unauthorized and SessionExpired.
 func (s *Service) SessionsOfClients(ctx context.Context, ids []string) (map[string][]*Session, error) {
 	if err := s.Permit(ctx, "client"); err != nil {
 		return nil, err
 	}
-	listed, err := s.sessionsOn(ctx, ids, clientShows, listing.All(
-		seenSessions(ActorFrom(ctx)), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)}))
-	for _, on := range listed {
-		slices.Reverse(on)
+	return s.listedSessions(ctx, ids, seenSessions(ActorFrom(ctx)))
+}
+
+// listedSessions returns the sessions that clients list, of those selected, ordered by creation time.
+func (s *Service) listedSessions(ctx context.Context, ids []string, where listing.Predicate) (map[string][]*Session, error) {
+	live := listing.OneWord("state", SessionActive, SessionPending)
+	all, err := listAll(ctx, s.Store.Sessions(), listing.All(listing.OneWord("clientId", ids...), live, where))
+	if err != nil {
+		return nil, err
 	}
-	return listed, err
+	out, err := s.sessionsOn(ctx, ids, deadShown, listing.All(
+		listing.Not{Of: listing.Any(live, listing.OneWord("state", SessionRemoved, SessionRevoked))}, where))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		out[*r.ClientID] = append(out[*r.ClientID], settle(s, sessions, r).record)
+	}
+	for id, on := range out {
+		slices.SortFunc(on, func(a, b *Session) int { return older(b.CreatedAt, a.CreatedAt, b.ID, a.ID) })
+		dead := 0
+		on = slices.DeleteFunc(on, func(r *Session) bool { // the clock may have ended some of the live ones
+			if r.State.Live() {
+				return false
+			}
+			dead++
+			return dead > deadShown
+		})
+		slices.Reverse(on)
+		out[id] = on
+	}
+	return out, nil
 }
 
 // sessionsOn returns, by client, the newest selected sessions, newest first, at most `most` per client. It runs one

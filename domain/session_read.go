@@ -3,7 +3,6 @@ package domain
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/domain/listing"
@@ -118,26 +117,21 @@ func (s *Service) SessionOver(ctx context.Context, sid string) (bool, error) {
 	return err == nil && !read.record.State.Live(), err
 }
 
-// ClientSessions returns a client and the newest sessions that it lists, ordered by creation time.
+// ClientSessions returns a client with its live sessions and the ten newest others, ordered by creation time.
 // Refuses with NoSuchClient.
 func (s *Service) ClientSessions(ctx context.Context, id string) (*Client, []*Session, error) {
 	client, err := s.Store.Client(ctx, id)
 	if err != nil {
 		return nil, nil, missingAs(err, problem.NoSuchClient)
 	}
-	page, err := s.Store.Sessions().List(ctx, listing.Query{
-		Limit: clientShows, Order: []listing.Order{{Field: "createdAt", Desc: true}, {Field: "_id", Desc: true}},
-		Where: listing.All(listing.Eq("clientId", id), listing.Not{Of: listing.OneWord("state", SessionRemoved, SessionRevoked)}),
-	})
+	listed, err := s.listedSessions(ctx, list(id), nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	slices.Reverse(page.Items)
-	for i := range page.Items {
-		page.Items[i] = settle(s, sessions, page.Items[i]).record
-		if r := page.Items[i]; client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID && !r.State.Live() {
+	for _, r := range listed[id] {
+		if client.LastActiveSessionID != nil && *client.LastActiveSessionID == r.ID && !r.State.Live() {
 			client.LastActiveSessionID = nil
 		}
 	}
-	return client, page.Items, nil
+	return client, listed[id], nil
 }
