@@ -199,7 +199,8 @@ type person struct {
 // HTTPScreening requests an assessment of a person from an external service:
 //
 //	POST {URL}/assessments  {identity members}
-//	200 {"found": true, "partial": false, "categories": [{"type": "ipRestricted", "rule": "…", "inputs": ["ipAddress"], "entry": "…", "score": 0.9}]}
+//	200 {"found": true, "partial": false,
+//	     "categories": [{"type": "ipRestricted", "rule": "…", "inputs": ["ipAddress"], "entry": "…", "score": 0.9}]}
 type HTTPScreening struct{ client *client }
 
 var _ domain.Screening = (*HTTPScreening)(nil)
