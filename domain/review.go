@@ -311,13 +311,13 @@ func (s *Service) addReview(u *Unit, report *FraudRiskReport) {
 
 // ensureReview opens the review of a report from before there were reviews.
 func (s *Service) ensureReview(ctx context.Context, report *FraudRiskReport) error {
-	if _, err := s.Store.Reviews().Get(ctx, reviewIDOf(report.ID)); !errors.Is(err, ErrMissing) {
-		return err
-	}
 	u := &Unit{}
 	s.addReview(u, report)
-	if len(u.Changes) == 0 {
+	if len(u.Changes) == 0 { // most reports need none, which takes no lookup
 		return nil
+	}
+	if _, err := s.Store.Reviews().Get(ctx, reviewIDOf(report.ID)); !errors.Is(err, ErrMissing) {
+		return err
 	}
 	if err := s.commit(ctx, u); err != nil && !errors.Is(err, ErrStale) { // stale: another call has opened it
 		return err
